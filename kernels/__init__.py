@@ -1,0 +1,1 @@
+"""OpenCL C sources, built at run time; read with ``importlib.resources``."""

@@ -1,0 +1,136 @@
+"""Commands on recipes and finished data sets: recipes, info, verify, merge."""
+
+import sys
+
+import click
+import msgspec
+
+from synthgen.cli.options import json_option, print_json, progress_option
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def recipes(context, as_json):
+    """List the recipes that come with the package, or show one.
+
+    \b
+    synthgen recipes
+    synthgen recipes show fractals-1k > my.yaml
+    """
+    if context.invoked_subcommand is None:
+        _list_recipes(as_json)
+
+
+def _list_recipes(as_json: bool) -> None:
+    from synthgen.recipe import installed, load_recipe
+    from synthgen.run import make_plan, probe
+    from synthgen.run.probe import available_cpus, human_bytes
+
+    rows = []
+    for name in installed():
+        recipe = load_recipe(name)
+        estimate = probe(make_plan(recipe))
+        rows.append({
+            "name": name, "family": recipe.family, "classes": recipe.classes, "images": recipe.count,
+            "seconds": estimate.seconds(available_cpus()), "bytes": estimate.bytes,
+        })  # fmt: skip
+    if as_json:
+        print_json(rows)
+        return
+    click.echo(f"{'recipe':24s} {'classes':>8s} {'images':>12s} {'time here':>10s} {'disk':>9s}")
+    for row in rows:
+        hours, rest = divmod(round(row["seconds"]), 3600)
+        time = f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+        click.echo(
+            f"{row['name']:24s} {row['classes']:8,d} {row['images']:12,d} {time:>10s} {human_bytes(row['bytes']):>9s}"
+        )
+
+
+@recipes.command()
+@click.argument("name")
+def show(name):
+    """Print a recipe, with all defaults filled in, as YAML."""
+    from synthgen.recipe import load_recipe
+
+    click.echo(load_recipe(name).to_yaml(), nl=False)
+
+
+@click.command()
+@click.argument("folder", type=click.Path())
+@json_option
+def info(folder, as_json):
+    """Print what a finished data set is: counts, fields, storage, recipe, fingerprints.
+
+    \b
+    synthgen info fractals-1000x1000
+    synthgen info fractals-1000x1000 --json | jq .recipe
+    """
+    from synthgen.run.probe import human_bytes
+    from synthgen.shards import open_dataset
+
+    manifest = open_dataset(folder).manifest
+    if as_json:
+        print_json(manifest)
+        return
+    size = sum(entry.bytes for entry in manifest.shard_list)
+    click.echo(f"{folder}: {manifest.recipe['name']} ({manifest.recipe['family']})")
+    click.echo(f"  {manifest.count:,} images, {manifest.classes:,} classes x {manifest.per_class:,}")
+    click.echo(f"  {manifest.shards:,} {manifest.storage} shards of {manifest.shard_size:,}, {human_bytes(size)}")
+    for name, entry in manifest.fields.items():
+        click.echo(f"  {name}: {entry.dtype} {'x'.join(map(str, entry.shape))}, stored as {entry.codec}")
+    click.echo(f"  data fingerprint    {manifest.fingerprints.data}")
+    click.echo(f"  storage fingerprint {manifest.fingerprints.storage}")
+    click.echo("  made with " + ", ".join(f"{name} {v}" for name, v in manifest.versions.items()))
+    for device in sorted({entry.device for entry in manifest.shard_list}):
+        click.echo(f"  made on {device}")
+    click.echo("  recipe " + msgspec.json.encode(manifest.recipe).decode())
+
+
+@click.command()
+@click.argument("folder", type=click.Path())
+@click.option("--pixels", is_flag=True, help="Decode every field, check its values, print the content digest.")
+@json_option
+@progress_option
+def verify(folder, pixels, as_json, progress):
+    """Check a finished data set: bytes, order, on request every pixel. Exit code 3 if a shard is broken.
+
+    \b
+    synthgen verify fractals-1000x1000
+    synthgen verify fractals-1000x1000 --pixels
+    """
+    from synthgen.run.progress import Progress
+    from synthgen.shards import open_dataset
+    from synthgen.shards import verify as check
+
+    with Progress(progress, len(open_dataset(folder))) as bar:
+        found = check(folder, pixels, bar.advance)
+    if as_json:
+        print_json({"ok": found.ok, **msgspec.to_builtins(found)})
+    else:
+        for name, reason in found.problems:
+            click.echo(f"{name}: {reason}")
+        state = "ok" if found.ok else f"{len(found.problems)} problems"
+        click.echo(f"{folder}: {found.shards:,} shards, {found.samples:,} samples: {state}")
+        if found.digest:
+            click.echo(f"content digest {found.digest}")
+    if not found.ok:
+        print("synthgen: delete the shards named above and run the same recipe again: only they are redrawn",
+              file=sys.stderr)
+        raise SystemExit(3)
+
+
+@click.command()
+@click.argument("out", type=click.Path())
+@click.argument("parts", type=click.Path(), nargs=-1, required=True)
+@click.option("--link", is_flag=True, help="Hard links instead of copies, where the file system can.")
+def merge(out, parts, link):
+    """Bring PARTS, drawn with --part into several folders, together in OUT.
+
+    \b
+    synthgen merge whole part-1 part-2 part-3
+    """
+    from synthgen.run import merge as bring_together
+
+    manifest = bring_together(parts, out, link)
+    click.echo(f"{out}: finished. {manifest.count:,} images in {manifest.shards:,} shards")

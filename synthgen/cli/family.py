@@ -1,0 +1,105 @@
+"""Commands that draw: one for each family, ``run`` for recipes, ``plan`` for a look ahead."""
+
+import inspect
+
+import click
+
+from synthgen import families
+from synthgen.cli.options import json_option, print_json, recipe_of, recipe_options, run_options
+from synthgen.recipe import Recipe, load_recipe, parse_scalar
+
+
+def command(name: str) -> click.Command:
+    """Return the command of a family; its help is the ``HELP`` of the family's module."""
+    module = families.load(name)
+
+    @click.command(name, help=inspect.cleandoc(module.HELP))
+    @recipe_options(module.DEFAULTS, module.Options)
+    @run_options
+    def draw(out, workers, part, dry_run, overwrite, as_json, progress, **given):
+        start(recipe_of(name, given), out, workers, part, dry_run, overwrite, as_json, progress)
+
+    return draw
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Replace a key of the recipe.")
+@run_options
+def run(recipe, changes, out, workers, part, dry_run, overwrite, as_json, progress):
+    """Draw the data set of RECIPE: an installed name, a YAML file, or a finished data set to draw again.
+
+    \b
+    synthgen run tiny-fractals --out /tmp/tiny
+    synthgen run my.yaml --set per_class=10 --set storage.format=webdataset
+    """
+    start(load_recipe(recipe, _changes(changes)), out, workers, part, dry_run, overwrite, as_json, progress)
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Replace a key of the recipe.")
+@click.option("--workers", type=int, help="Processes to plan for.  [default: one for each CPU]")
+@json_option
+def plan(recipe, changes, workers, as_json):
+    """Print what drawing RECIPE would take: classes, images, shards, disk, time from a short probe.
+
+    \b
+    synthgen plan fractals-1k
+    synthgen plan fractals-1k --set per_class=10 --workers 16
+    """
+    look_ahead(load_recipe(recipe, _changes(changes)), workers, as_json)
+
+
+def _changes(texts) -> dict:
+    changes = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"--set must be KEY=VALUE, got {text!r}")
+        changes[key.strip()] = parse_scalar(value)
+    return changes
+
+
+def start(recipe: Recipe, out, workers, part, dry_run, overwrite, as_json, progress) -> None:
+    """Draw a checked recipe, or print its plan."""
+    if dry_run:
+        look_ahead(recipe, workers, as_json)
+        return
+    from synthgen.run import generate
+    from synthgen.run.probe import human_bytes
+
+    report = generate(recipe, out, workers, part, progress, overwrite)
+    if as_json:
+        print_json(report)
+        return
+    state = "finished" if report.finished else "this part is finished; other parts are missing"
+    click.echo(
+        f"{report.path}: {state}. {report.drawn:,} images drawn in {report.seconds:.1f} s, {report.resumed:,} were "
+        f"there; {report.shards:,} shards, {human_bytes(report.bytes)}"
+    )
+
+
+def look_ahead(recipe: Recipe, workers, as_json) -> None:
+    """Print the plan of a recipe."""
+    from synthgen.run import make_plan, probe
+    from synthgen.run.generate import describe
+    from synthgen.run.probe import available_cpus
+
+    workers = available_cpus() if workers is None else workers
+    what = make_plan(recipe)
+    estimate = probe(what)
+    if as_json:
+        print_json({
+            "name": recipe.name,
+            "classes": recipe.classes,
+            "images": recipe.count,
+            "shards": what.run.shards,
+            "shard_size": what.run.shard_size,
+            "bytes": estimate.bytes,
+            "seconds": estimate.seconds(workers),
+            "workers": workers,
+            "fingerprint": what.run.fingerprints.data,
+        })  # fmt: skip
+    else:
+        click.echo(describe(what, estimate, workers))

@@ -1,0 +1,69 @@
+"""Commands for the eye: preview sheets and single samples."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from synthgen.cli.options import print_json
+
+
+@click.command()
+@click.argument("source")
+@click.option("-o", "--output", type=click.Path(), required=True, help="PNG file to write.")
+@click.option("--classes", type=click.IntRange(1, 200), default=8, help="Rows.  [default: 8]")
+@click.option("--per-class", type=click.IntRange(1, 200), default=8, help="Images in each.  [default: 8]")
+@click.option("--overlay", metavar="FIELD", help="Lay a mask or instance ids over the images.")
+@click.option("--cell", type=click.IntRange(16, 1024), default=128, help="Side of a cell in pixels.  [default: 128]")
+def preview(source, output, classes, per_class, overlay, cell):
+    """Make a labelled contact sheet of SOURCE: a data set, or a recipe that has not been drawn.
+
+    \b
+    synthgen preview fractals-1000x1000 -o sheet.png
+    synthgen preview tiny-fractals -o sheet.png --overlay mask
+    """
+    from synthgen.preview import contact_sheet
+
+    sheet = contact_sheet(source, classes, per_class, overlay, cell)
+    _save(sheet, Path(output))
+    click.echo(f"{output}: {sheet.width}x{sheet.height}")
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--label", type=int, required=True, help="Class of the sample.")
+@click.option("--index", type=int, default=0, help="Number within the class.  [default: 0]")
+@click.option("--size", metavar="N|WxH", help="Draw it at another size.")
+@click.option("-o", "--output", type=click.Path(), required=True, help="PNG file to write.")
+@click.option("--fields", "with_fields", is_flag=True, help="Write each field too: OUTPUT.FIELD.png")
+@click.option("--params", is_flag=True, help="Print the parameters as JSON.")
+def render(recipe, label, index, size, output, with_fields, params):
+    """Draw one sample of RECIPE (a name, a file or a data set) without the data set's files.
+
+    \b
+    synthgen render fractals-1k --label 12 --index 34 -o one.png
+    synthgen render fractals-1000x1000 --label 12 -o big.png --size 1024
+    """
+    from PIL import Image
+
+    from synthgen.recipe import load_recipe
+    from synthgen.run import render as draw
+
+    sample = draw(load_recipe(recipe, {"size": size} if size else None), label, index)
+    path = Path(output)
+    _save(Image.fromarray(sample.image), path)
+    if with_fields:
+        for name, value in sample.fields.items():
+            if value.dtype == "uint8":
+                _save(Image.fromarray(value), path.with_suffix(f".{name}.png"))
+            else:
+                print(f"synthgen: {name} is {value.dtype} and has no PNG form; it is left out", file=sys.stderr)
+    if params:
+        print_json(sample.params)
+
+
+def _save(image, path: Path) -> None:
+    from synthgen.shards.files import replacing
+
+    with replacing(path) as temporary:
+        image.save(temporary, "PNG")

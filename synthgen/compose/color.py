@@ -1,0 +1,40 @@
+"""Colours as functions of one grey value."""
+
+import numpy as np
+
+
+def _pure_hues() -> np.ndarray:
+    """Return the colour wheel at full saturation and value, float64 (256, 3) in [0, 1]."""
+    sixths = np.arange(256)[:, None] * (6 / 256)
+    return np.clip(np.abs(sixths - (3, 2, 4)) * (1, -1, -1) + (-1, 2, 2), 0, 1)
+
+
+_HUES = _pure_hues()
+
+
+def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
+    """Return the colours of the grey levels 0..255: black, then a hue that turns once around the wheel.
+
+    Level g > 0 has hue (g + `hue`) mod 256; saturation and value are the same for all. This is how Anderson
+    and Farrell (WACV 2022) colour fractals.
+
+    Parameters
+    ----------
+    hue : int
+        Shift of the hue, where 256 is a full turn.
+    saturation, value : float
+        In [0, 1].
+
+    Returns
+    -------
+    ndarray of uint8, (256, 3)
+
+    Examples
+    --------
+    >>> hue_palette(0, 1.0, 1.0)[[0, 1, 128]].tolist()
+    [[0, 0, 0], [255, 6, 0], [0, 255, 255]]
+    """
+    shifted = _HUES[(np.arange(256) + hue) % 256]
+    colors = np.rint((1 - saturation * (1 - shifted)) * (255 * value)).astype(np.uint8)
+    colors[0] = 0
+    return colors

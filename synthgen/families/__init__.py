@@ -1,0 +1,38 @@
+"""The families of data. A family is one module of this package; a new family is a new file and a line here.
+
+A family's module has
+
+``NAME``, ``VERSION``
+    What it is called, and the version of its sampler: a change of what is drawn raises it, and with it the data
+    fingerprint.
+``DEFAULTS``
+    ``classes``, ``per_class`` and ``size`` of a data set that one machine draws today.
+``HELP``
+    Help of its command, with examples.
+``Options``
+    A frozen ``msgspec.Struct`` with the family's own options; their annotations carry limits and help.
+``fields(options, size)``
+    The fields of every sample: name -> `FieldSpec`; ``image`` is one of them.
+``sample(options, seed, label, index)``
+    Draws the parameters of one sample: all chance is here.
+``draw(params, size)``
+    Turns parameters into (pixels, fields): no chance is here.
+``describe_class(options, seed, label)``
+    What the class table says of a class.
+``bytes_per_sample(options, size)``
+    Rough encoded size, from which the size of a shard is derived; a constant of the options.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+from synthgen.errors import UsageError
+
+FAMILIES = ("fractals",)
+
+
+def load(name: str) -> ModuleType:
+    """Return the module of a family; raise `UsageError` for an unknown one."""
+    if name not in FAMILIES:
+        raise UsageError(f"family must be one of {', '.join(FAMILIES)}, got {name!r}")
+    return import_module(f"synthgen.families.{name}")

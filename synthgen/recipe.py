@@ -1,0 +1,294 @@
+"""Recipes: YAML or options -> checked, frozen `Recipe` -> dict again. All user text is judged here."""
+
+import difflib
+import hashlib
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+import yaml
+
+from synthgen import families
+from synthgen.errors import UsageError
+from synthgen.seeding import MAX_SEED
+from synthgen.shards.codecs import CODECS
+
+VERSION = 1
+_MAX_BYTES = 2**20
+
+Side = Annotated[int, msgspec.Meta(ge=16, le=4096)]
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How samples are stored; it does not touch what they are."""
+
+    format: Annotated[Literal["hdf5", "webdataset"], msgspec.Meta(description="File format of the shards.")] = "hdf5"
+    shard_size: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None,
+        msgspec.Meta(description="Samples in a shard; by default about 128 MB of them, in at least 16 shards."),
+    ] = None
+    codec: Annotated[
+        Literal[CODECS],
+        msgspec.Meta(description="How images are encoded: png, png-stored (larger, read faster), jpeg (lossy)."),
+    ] = "png"
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a data set depends on. Make one with `load_recipe` or `Recipe.from_dict`.
+
+    Attributes
+    ----------
+    name : str
+        For people, and for the default folder; no part of the fingerprints.
+    family : str
+        One of `synthgen.families.FAMILIES`.
+    classes, per_class : int
+        Number of classes, images in each.
+    size : (int, int)
+        Height and width of the images in pixels, 16..4096.
+    seed : int
+        0 <= seed < 2**63.
+    options : msgspec.Struct
+        The family's own options.
+    storage : Storage
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    family: str
+    classes: Annotated[int, msgspec.Meta(ge=1, le=10**6)]
+    per_class: Annotated[int, msgspec.Meta(ge=1, le=10**8)]
+    size: tuple[Side, Side]
+    seed: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEED)] = 0
+    options: Any
+    storage: Storage = Storage()
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return self.classes * self.per_class
+
+    def to_dict(self) -> dict:
+        """Return the recipe as plain values; `from_dict` makes an equal recipe of them."""
+        height, width = self.size
+        return {
+            "synthgen": VERSION,
+            "name": self.name,
+            "family": self.family,
+            "classes": self.classes,
+            "per_class": self.per_class,
+            "size": height if height == width else f"{width}x{height}",
+            "seed": self.seed,
+            **msgspec.to_builtins(self.options),
+            "storage": msgspec.to_builtins(self.storage),
+        }
+
+    def to_yaml(self) -> str:
+        """Return the recipe as a YAML text that `load_recipe` reads."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, default_flow_style=None)
+
+    @classmethod
+    def from_dict(cls, values: dict, place: str = "recipe") -> "Recipe":
+        """Check plain values and return them as a recipe.
+
+        Parameters
+        ----------
+        values : dict
+            ``family`` is required; other missing keys take the family's defaults. Numbers may be text.
+        place : str
+            What errors call the source. ``command line`` spells keys as options.
+
+        Raises
+        ------
+        UsageError
+            With the place, the rule and the value.
+        """
+        values = dict(values)
+        version = values.pop("synthgen", VERSION)
+        if version != VERSION:
+            raise UsageError(f"{_at(place, 'synthgen')} must be {VERSION} for this version of synthgen, got {version!r}")
+        if not isinstance(values.get("family"), str):
+            raise UsageError(f"{_at(place, 'family')} must be one of {', '.join(families.FAMILIES)}")
+        family = families.load(values["family"])
+        if "options" in values:
+            raise UsageError(f"{_at(place, 'options')} is not a key: the family's options stand beside the others")
+        own = {k: v for k, v in values.items() if k not in cls.__struct_fields__}
+        common = {**family.DEFAULTS, **{k: v for k, v in values.items() if k not in own}}
+        known = [*cls.__struct_fields__, *family.Options.__struct_fields__]
+        known.remove("options")
+        common["size"] = _size(common["size"], place)
+        common["storage"] = _convert(common.get("storage") or {}, Storage, place, "storage.")
+        common["options"] = _convert(own, family.Options, place, "", known)
+        common.setdefault("name", f"{family.NAME}-{common['classes']}x{common['per_class']}")
+        return _convert(common, cls, place, "", known)
+
+    @property
+    def data_fingerprint(self) -> str:
+        """SHA-256 of all that the samples depend on."""
+        values = self.to_dict()
+        del values["storage"], values["name"], values["synthgen"]
+        return _fingerprint({**values, "family_version": families.load(self.family).VERSION})
+
+
+def _fingerprint(value) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+
+
+def storage_fingerprint(recipe: Recipe, shard_size: int, versions: dict[str, str]) -> str:
+    """Return the SHA-256 of all else that the bytes of the shards depend on."""
+    storage = {"format": recipe.storage.format, "codec": recipe.storage.codec}
+    return _fingerprint({**storage, "shard_size": shard_size, "versions": versions})
+
+
+def installed() -> dict[str, Path]:
+    """Return the recipes that come with the package: name -> file."""
+    folder = resources.files("synthgen.recipes")
+    return {p.name[:-5]: p for p in sorted(folder.iterdir(), key=lambda p: p.name) if p.name.endswith(".yaml")}
+
+
+def load_recipe(source, overrides: dict | None = None) -> Recipe:
+    """Return the recipe of a name, a YAML file, a data set, or a `Recipe` itself.
+
+    Parameters
+    ----------
+    source : Recipe, str or Path
+        A recipe of the package by name, the path of a YAML file, or the folder of a data set.
+    overrides : dict, optional
+        Keys to replace; ``storage.format`` reaches into a section.
+
+    Raises
+    ------
+    UsageError
+        If there is none such, or it breaks a rule.
+    """
+    if isinstance(source, Recipe):
+        values, place = source.to_dict(), source.name
+    else:
+        values, place = _read(source)
+    for key, value in (overrides or {}).items():
+        section, _, name = key.rpartition(".")
+        if section not in ("", "storage"):
+            raise UsageError(f"--set {key}: section must be storage, got {section}")
+        target = values
+        if section:
+            target = values["storage"] = dict(values.get("storage") or {})
+        target[name] = value
+    return Recipe.from_dict(values, place)
+
+
+def _read(source) -> tuple[dict, str]:
+    path = Path(source)
+    if path.is_dir() and (path / "run.json").is_file():
+        from synthgen.shards.manifest import read_run
+
+        return dict(read_run(path).recipe), str(path / "run.json")
+    known = installed()
+    if not path.is_file():
+        if str(source) not in known:
+            close = difflib.get_close_matches(str(source), known, 1)
+            hint = f"; did you mean {close[0]}?" if close else "; `synthgen recipes` lists those that are installed"
+            raise UsageError(f"recipe must be a file, a data set or an installed recipe, got {str(source)!r}{hint}")
+        path = known[str(source)]
+    try:
+        raw = path.read_bytes()
+        if len(raw) > _MAX_BYTES:
+            raise UsageError(f"{path}: must be smaller than {_MAX_BYTES} bytes, got {len(raw)}")
+        values = yaml.load(raw, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise UsageError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UsageError(f"{path}: must be a mapping of names to values, got {type(values).__name__}")
+    return {"name": path.stem, **values}, str(path)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 scalars: 4:10 is no number in base 60, 1e-4 is a number, ``no`` is a word."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"^(~|null|)$", ["~", "n", ""]),
+    ("bool", r"^(true|false)$", list("tf")),
+    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
+    ("float", r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(loader.construct_scalar(node)))
+
+
+def parse_scalar(text: str):
+    """Return the value of a ``--set`` text, by the rules of recipe files."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError:
+        return text
+
+
+def _size(value, place: str):
+    """Return (height, width) of ``N``, ``"WxH"`` or a pair."""
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return list(value)
+    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", str(value))
+    if match is None:
+        raise UsageError(f"{_at(place, 'size')} must be N or WIDTHxHEIGHT in pixels, got {value!r}")
+    return [int(match[2] or match[1]), int(match[1])]
+
+
+def _convert(values, kind, place: str, prefix: str, known=()):
+    """Convert plain values into a struct; errors carry place, rule and value."""
+    if not isinstance(values, dict):
+        raise UsageError(f"{_at(place, prefix.rstrip('.'))} must be a mapping, got {values!r}")
+    hints = {f.name: f.type for f in msgspec.structs.fields(kind)}
+    ready = {name: _as_range(hints.get(name), value) for name, value in values.items()}
+    try:
+        return msgspec.convert(ready, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(_explain(str(error), ready, kind, place, prefix, known)) from None
+
+
+def _as_range(hint, value):
+    """Return LOW:HIGH, or a single number, as a pair where a pair is wanted."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) is not tuple:
+        return value
+    if isinstance(value, str) and value.count(":") <= 1:
+        value = [parse_scalar(part) for part in value.split(":")]
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        value = [value]
+    return list(value) * 2 if isinstance(value, list) and len(value) == 1 else value
+
+
+def _at(place: str, key: str) -> str:
+    """Return how a key is called where it came from."""
+    return "--" + key.split(".")[-1].replace("_", "-") if place == "command line" else f"{place}: {key}"
+
+
+def _explain(message: str, values: dict, kind, place: str, prefix: str, known) -> str:
+    """Turn a message of msgspec into place, rule and value."""
+    rule, _, path = message.partition(" - at `$.")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", rule)
+    if unknown:
+        names = list(known) or list(kind.__struct_fields__)
+        close = difflib.get_close_matches(unknown[1], names, 1)
+        hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(names)}"
+        return f"{_at(place, prefix + unknown[1])} is not a known key{hint}"
+    if not path:  # raised by a struct's own check, which begins with the key
+        key, _, rest = rule.partition(" ")
+        return f"{_at(place, prefix + key)} {rest}"
+    name = re.split(r"[.\[`]", path)[0]
+    if rule.startswith("Invalid enum value"):
+        rule = "must be one of " + ", ".join(_choices(kind, name))
+    else:
+        rule = "must be " + rule.removeprefix("Expected ").replace("`", "").split(", got ")[0]
+    return f"{_at(place, prefix + name)} {rule}, got {values.get(name)!r}"
+
+
+def _choices(kind, name: str) -> tuple[str, ...]:
+    """Return the words that a field of a struct allows."""
+    hint = next(field.type for field in msgspec.structs.fields(kind) if field.name == name)
+    return get_args(get_args(hint)[0] if get_origin(hint) is Annotated else hint)

@@ -1,0 +1,226 @@
+"""A run from start to end: folder, lock, shards, manifest. Running it again resumes it."""
+
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from synthgen import families
+from synthgen.errors import UsageError
+from synthgen.recipe import Recipe, load_recipe
+from synthgen.run.lock import part_lock
+from synthgen.run.plan import Plan, make_plan, parse_part
+from synthgen.run.pool import run_pool
+from synthgen.run.probe import Estimate, available_cpus, check_disk, human_bytes, probe
+from synthgen.run.progress import Progress
+from synthgen.run.shard import write_shard
+from synthgen.shards.files import remove_temporaries, storage_error, write_atomically
+from synthgen.shards.manifest import (
+    CLASSES,
+    DATASET,
+    RUN,
+    SHARDS,
+    RunRecord,
+    encode_json,
+    read_run,
+    read_sidecar,
+    sidecar_path,
+    write_manifest,
+)
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a run did.
+
+    Attributes
+    ----------
+    path : str
+        The folder.
+    samples, shards : int
+        Of the whole data set.
+    drawn, resumed : int
+        Samples drawn now; samples of this part that were there already.
+    seconds : float
+        Wall time.
+    bytes : int
+        Size of the finished shards of this part.
+    finished : bool
+        Whether all parts are there and the manifest is written.
+    fingerprint : str
+        Data fingerprint.
+    """
+
+    path: str
+    samples: int
+    shards: int
+    drawn: int
+    resumed: int
+    seconds: float
+    bytes: int
+    finished: bool
+    fingerprint: str
+
+
+def generate(recipe, out=None, workers=None, part=None, progress=True, overwrite=False) -> Report:
+    """Draw a data set, or the rest of one that was interrupted.
+
+    Parameters
+    ----------
+    recipe : Recipe, str or Path
+        As for `load_recipe`.
+    out : str or Path, optional
+        Folder of the data set; by default the recipe's name.
+    workers : int, optional
+        Processes; by default one for each CPU. 0 draws in this process. The result does not depend on it.
+    part : "K/N", "auto" or (int, int), optional
+        Draw only part K of N, 1-based, for job arrays. Parts may share a folder.
+    progress : bool or {'auto', 'plain', 'none'}
+        How to tell on stderr how far the run is.
+    overwrite : bool
+        Replace a data set that lies in the folder; only files that its run record lists are touched.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    UsageError
+        If the recipe breaks a rule, or the folder holds something else.
+    LockedError
+        If another process draws the same part.
+    StorageError
+        If the disk cannot hold the data set, or the folder cannot be written.
+    """
+    start = time.monotonic()
+    recipe = load_recipe(recipe)
+    plan = make_plan(recipe)
+    folder = Path(recipe.name if out is None else out)
+    k, n = parse_part(part)
+    if workers is not None and not 0 <= workers <= 4096:
+        raise UsageError(f"--workers must lie in 0..4096, got {workers}")
+    _check_folder(folder, plan.run, overwrite)
+    mine = range(k - 1, plan.run.shards, n)
+    try:
+        (folder / SHARDS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, folder) from None
+    with part_lock(folder, (k, n)):
+        if overwrite:
+            _remove(folder)
+        _write_records(folder, plan)
+        todo = [s for s in mine if read_sidecar(folder, plan.run, s) is None]
+        left, total = (sum(map(plan.run.shard_count, shards)) for shards in (todo, mine))
+        if todo:
+            remove_temporaries(folder / SHARDS, _file_names(folder, plan.run, todo))
+            workers = min(available_cpus() if workers is None else workers, len(todo))
+            estimate = probe(plan, left)
+            check_disk(estimate, plan, folder)
+            if progress not in ("none", False):
+                print(describe(plan, estimate, workers), file=sys.stderr, flush=True)
+            _draw(plan, folder, todo, workers, Progress(progress, total, total - left))
+        finished = write_manifest(folder, plan.run) is not None
+        sizes = [read_sidecar(folder, plan.run, s).bytes for s in mine]
+    return Report(
+        path=str(folder),
+        samples=plan.run.count,
+        shards=plan.run.shards,
+        drawn=left,
+        resumed=total - left,
+        seconds=round(time.monotonic() - start, 3),
+        bytes=sum(sizes),
+        finished=finished,
+        fingerprint=plan.run.fingerprints.data,
+    )
+
+
+def describe(plan: Plan, estimate: Estimate, workers: int) -> str:
+    """Return the plan of a run as one line for people."""
+    run = plan.run
+    minutes, seconds = divmod(round(estimate.seconds(workers)), 60)
+    return (
+        f"{plan.recipe.name}: {run.classes:,} classes x {run.per_class:,} images of "
+        f"{plan.recipe.size[1]}x{plan.recipe.size[0]}, {run.shards:,} {run.storage} shards; to draw: "
+        f"{estimate.samples:,} images, about {human_bytes(estimate.bytes)}, {minutes} min {seconds} s "
+        f"on {max(1, workers)} core{'s' if workers > 1 else ''}"
+    )
+
+
+def _check_folder(folder: Path, run: RunRecord, overwrite: bool) -> None:
+    """Refuse a folder that holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: must be a folder, got a file")
+    found = read_run(folder) if folder.is_dir() else None
+    if found is None:
+        strangers = [p.name for p in folder.iterdir() if not _is_ours(p)] if folder.is_dir() else []
+        if strangers:
+            raise UsageError(f"{folder}: must be empty or hold this data set, got {len(strangers)} other files, "
+                             f"for example {sorted(strangers)[0]}")
+        return
+    if found.fingerprints == run.fingerprints or overwrite:
+        return
+    what, hint = "other data", "choose another --out, or --overwrite to replace it"
+    if found.fingerprints.data == run.fingerprints.data:
+        changed = [f"{name} {found.versions.get(name)} -> {v}" for name, v in run.versions.items()
+                   if found.versions.get(name) != v]
+        what = f"the same data, stored in another way ({', '.join(changed) or 'format, codec or shard size'})"
+    raise UsageError(
+        f"{folder}: holds {what}: fingerprints {_short(found)} there, {_short(run)} here; {hint}"
+    )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file may lie in a folder before its run record does: another part may just be starting."""
+    return path.name == SHARDS and not any(path.iterdir()) or path.suffix in (".lock", ".tmp")
+
+
+def _short(run: RunRecord) -> str:
+    return f"{run.fingerprints.data[:12]}/{run.fingerprints.storage[:12]}"
+
+
+def _file_names(folder: Path, run: RunRecord, shards) -> list[str]:
+    return [name for s in shards for name in (run.shard_name(s), sidecar_path(folder, run, s).name)]
+
+
+def _remove(folder: Path) -> None:
+    """Remove what the run record of a folder lists, the record last, so that a kill leaves a folder to remove again."""
+    run = read_run(folder)
+    if run is None:
+        return
+    names = [f"{SHARDS}/{name}" for name in _file_names(folder, run, range(run.shards))]
+    for name in (DATASET, *names, CLASSES, RUN):
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(error, folder / name) from None
+
+
+def _write_records(folder: Path, plan: Plan) -> None:
+    """Write run record and class table, where they are not there yet."""
+    family, recipe = families.load(plan.recipe.family), plan.recipe
+    if not (folder / CLASSES).exists():
+        rows = (
+            {"id": label, **family.describe_class(recipe.options, recipe.seed, label)}
+            for label in range(recipe.classes)
+        )
+        write_atomically(folder / CLASSES, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+    if not (folder / RUN).exists():
+        write_atomically(folder / RUN, encode_json(plan.run))
+
+
+def _draw(plan: Plan, folder: Path, shards: list[int], workers: int, progress: Progress) -> None:
+    with progress:
+        try:
+            if workers == 0:
+                for shard in shards:
+                    write_shard(plan, folder, shard, progress.advance)
+            else:
+                run_pool(plan, folder, shards, workers, progress)
+        finally:
+            remove_temporaries(folder / SHARDS, _file_names(folder, plan.run, shards))
+
+
+def default_folder(recipe: Recipe) -> Path:
+    """Return where a data set goes without ``--out``."""
+    return Path(recipe.name)

@@ -1,0 +1,94 @@
+"""Making one data set of parts that were drawn into several folders."""
+
+import os
+import shutil
+from pathlib import Path
+
+from synthgen.errors import UsageError
+from synthgen.run.lock import part_lock
+from synthgen.shards.files import replacing, storage_error, write_atomically
+from synthgen.shards.manifest import (
+    CLASSES,
+    RUN,
+    SHARDS,
+    Manifest,
+    encode_json,
+    read_run,
+    read_sidecar,
+    sidecar_path,
+    write_manifest,
+)
+
+
+def merge(parts, out, link: bool = False) -> Manifest:
+    """Bring the finished shards of several folders together and write the manifest.
+
+    Parameters
+    ----------
+    parts : list of str or Path
+        Folders of the same run, drawn with ``--part``.
+    out : str or Path
+        Folder of the whole; it may be one of `parts`.
+    link : bool
+        Make hard links where the file system can, instead of copies.
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    UsageError
+        If the folders are not of the same run, or shards are missing; the message names them.
+    """
+    folders, out = [Path(p) for p in parts], Path(out)
+    runs = {folder: read_run(folder) for folder in folders}
+    for folder, run in runs.items():
+        if run is None:
+            raise UsageError(f"{folder}: is not a part of a data set: it has no {RUN}")
+    run = runs[folders[0]]
+    present = read_run(out) if out.is_dir() else None
+    for folder, other in ((out, present), *runs.items()):
+        if other is not None and other.fingerprints != run.fingerprints:
+            raise UsageError(
+                f"{folder}: must be of the same run as {folders[0]}: fingerprint {other.fingerprints.data[:12]}, "
+                f"expected {run.fingerprints.data[:12]}"
+            )
+    try:
+        (out / SHARDS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, out) from None
+    with part_lock(out, (1, 1)):
+        for name in (CLASSES, RUN):
+            if not (out / name).exists():
+                write_atomically(out / name, (folders[0] / name).read_bytes())
+        missing = [run.shard_name(s) for s in range(run.shards) if not _collect(folders, out, run, s, link)]
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise UsageError(f"{out}: {len(missing)} of {run.shards} shards are missing: {', '.join(missing[:3])}{more}")
+        return write_manifest(out, run)
+
+
+def _collect(folders: list[Path], out: Path, run, shard: int, link: bool) -> bool:
+    """Bring one shard and its sidecar to `out`; return whether it was found."""
+    if read_sidecar(out, run, shard) is not None:
+        return True
+    for folder in folders:
+        sidecar = read_sidecar(folder, run, shard)
+        if sidecar is not None:
+            source, target = (f / SHARDS / run.shard_name(shard) for f in (folder, out))
+            with replacing(target) as temporary:
+                _copy(source, temporary, link)
+            write_atomically(sidecar_path(out, run, shard), encode_json(sidecar))
+            return True
+    return False
+
+
+def _copy(source: Path, target: Path, link: bool) -> None:
+    if link:
+        try:
+            os.link(source, target)
+            return
+        except OSError:
+            pass  # another file system, or one without links
+    shutil.copyfile(source, target)

@@ -1,0 +1,98 @@
+"""A short probe before a run: time and disk that it will take."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import msgspec
+
+from synthgen.errors import StorageError
+from synthgen.run.draw import draw_sample
+from synthgen.run.plan import Plan
+from synthgen.run.shard import encode_sample
+
+_SECONDS = 0.3
+_MOST, _LEAST = 64, 3
+# A shard's offsets, keys, labels or tar headers, per sample.
+_OVERHEAD = {"hdf5": 60, "webdataset": 512 * 5}
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """What a run will take.
+
+    Attributes
+    ----------
+    seconds_per_sample : float
+        On one core.
+    bytes_per_sample : float
+        On disk.
+    samples : int
+        How many samples the estimate is for.
+    """
+
+    seconds_per_sample: float
+    bytes_per_sample: float
+    samples: int
+
+    @property
+    def bytes(self) -> int:
+        """Disk that the samples take."""
+        return int(self.samples * self.bytes_per_sample)
+
+    def seconds(self, workers: int) -> float:
+        """Time that the samples take."""
+        return self.samples * self.seconds_per_sample / max(1, workers)
+
+
+def probe(plan: Plan, samples: int | None = None) -> Estimate:
+    """Draw a few samples spread over the data set, and return what `samples` of them (default: all) will take.
+
+    The first use of a family on a machine also compiles its code here, once, before any worker starts.
+    """
+    recipe, run = plan.recipe, plan.run
+    count = min(_MOST, run.count)
+    labels, indices = divmod(plan.order.forward(range(count)), run.per_class)
+    chosen = list(zip(labels.tolist(), indices.tolist(), strict=True))
+    encode_sample(draw_sample(recipe, *chosen[0]), run.fields)
+    sizes = []
+    start = time.perf_counter()
+    for label, index in chosen:
+        columns, params = encode_sample(draw_sample(recipe, label, index), run.fields)
+        sizes.append(sum(map(len, columns.values())) + len(params) + _OVERHEAD[run.storage])
+        if time.perf_counter() - start > _SECONDS and len(sizes) >= _LEAST:
+            break
+    elapsed = time.perf_counter() - start
+    return Estimate(elapsed / len(sizes), sum(sizes) / len(sizes), run.count if samples is None else samples)
+
+
+def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
+    """Refuse a run that the disk cannot hold; say how many images a class would fit."""
+    free = shutil.disk_usage(next(p for p in (out, *out.absolute().parents) if p.is_dir())).free
+    if estimate.bytes * 1.02 > free:
+        classes = plan.run.classes
+        fitting = int(free / 1.02 / estimate.bytes_per_sample) // classes
+        advice = f"--per-class {fitting} would fit" if fitting else "not even one image a class would fit"
+        raise StorageError(
+            f"{out}: needs about {human_bytes(estimate.bytes)} of disk, {human_bytes(free)} are free; {advice}"
+        )
+
+
+def human_bytes(size: float) -> str:
+    """Return a size for people.
+
+    Examples
+    --------
+    >>> human_bytes(3_200_000_000)
+    '3.2 GB'
+    """
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def available_cpus() -> int:
+    """Return the number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

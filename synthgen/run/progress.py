@@ -1,0 +1,59 @@
+"""Telling people how far a long piece of work is, on stderr."""
+
+import sys
+import time
+
+_PLAIN_SECONDS = 10.0
+
+
+class Progress:
+    """A bar on a terminal, a line every ten seconds elsewhere, or nothing.
+
+    Parameters
+    ----------
+    mode : {'auto', 'plain', 'none'} or bool
+        ``auto`` (or True) chooses by whether stderr is a terminal.
+    total : int
+        Units of the whole work.
+    done : int
+        Units that are there already.
+    unit : str
+        What is counted.
+    """
+
+    def __init__(self, mode, total: int, done: int = 0, unit: str = "images"):
+        mode = {True: "auto", False: "none"}.get(mode, mode)
+        self._total, self._done, self._unit = total, done, unit
+        self._first, self._start = done, time.monotonic()
+        self._told = self._start
+        self._plain = mode == "plain" or (mode == "auto" and not sys.stderr.isatty())
+        self._bar = None
+        if mode == "auto" and not self._plain:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, initial=done, unit=f" {unit}", smoothing=0.1, file=sys.stderr)
+
+    def advance(self, units: int) -> None:
+        """Count units as done; negative ones are taken back."""
+        self._done += units
+        if self._bar is not None:
+            self._bar.update(units)
+        elif self._plain and time.monotonic() - self._told >= _PLAIN_SECONDS:
+            self._told = time.monotonic()
+            rate = (self._done - self._first) / (self._told - self._start)
+            left = (self._total - self._done) / rate if rate > 0 else float("inf")
+            self.note(f"{self._done:,} of {self._total:,} {self._unit}, {rate:,.0f}/s, {left:,.0f} s left")
+
+    def note(self, text: str) -> None:
+        """Print a line without breaking the bar."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        elif self._plain:
+            print(text, file=sys.stderr, flush=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self._bar is not None:
+            self._bar.close()

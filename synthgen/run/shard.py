@@ -1,0 +1,72 @@
+"""One shard: draw its samples, encode them, write the file and its sidecar."""
+
+import platform
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from synthgen.run.draw import draw_sample
+from synthgen.run.plan import Plan
+from synthgen.sample import Sample
+from synthgen.shards.codecs import encode
+from synthgen.shards.files import replacing, sha256_of, write_atomically
+from synthgen.shards.manifest import FORMATS, SHARDS, Sidecar, encode_json, sidecar_path
+
+
+def encode_sample(sample: Sample, fields: dict) -> tuple[dict[str, bytes], bytes]:
+    """Return the encoded fields of a sample, and its parameters as JSON."""
+    values = {"image": sample.pixels, **sample.fields}
+    columns = {name: encode(values[name], entry.codec) for name, entry in fields.items()}
+    return columns, msgspec.json.encode(sample.params)
+
+
+def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], None]) -> None:
+    """Draw and write one shard; it appears whole, with its sidecar after it, or not at all.
+
+    Parameters
+    ----------
+    plan : Plan
+    folder : Path
+        The data set's folder.
+    shard : int
+    advance : callable
+        Called with 1 after each sample.
+    """
+    run = plan.run
+    path = folder / SHARDS / run.shard_name(shard)
+    with replacing(path) as temporary:
+        writer = FORMATS[run.storage].Writer(temporary, run.fields, run.format)
+        try:
+            for label, index in zip(*plan.samples(shard), strict=True):
+                sample = draw_sample(plan.recipe, label, index)
+                writer.add(label, index, *encode_sample(sample, run.fields))
+                advance(1)
+            writer.finish()
+        finally:
+            writer.close()
+        size, digest = temporary.stat().st_size, sha256_of(temporary)
+    sidecar = Sidecar(
+        shard=shard,
+        name=path.name,
+        count=run.shard_count(shard),
+        bytes=size,
+        sha256=digest,
+        fingerprints=run.fingerprints,
+        versions=run.versions,
+        device=cpu_name(),
+    )
+    write_atomically(sidecar_path(folder, run, shard), encode_json(sidecar))
+
+
+@lru_cache(maxsize=1)
+def cpu_name() -> str:
+    """Return the name of the CPU, as the system calls it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

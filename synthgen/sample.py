@@ -1,0 +1,117 @@
+"""A sample: one image with its label, its fields and the parameters it was drawn from."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthgen.errors import FormatError
+
+KEY_PATTERN = re.compile(r"c(\d{6,9})-i(\d{8,12})")
+
+
+def format_key(label: int, index: int) -> str:
+    """Return the key of a sample.
+
+    Examples
+    --------
+    >>> format_key(12, 34)
+    'c000012-i00000034'
+    """
+    return f"c{label:06d}-i{index:08d}"
+
+
+def parse_key(key: str) -> tuple[int, int]:
+    """Return (label, index) of a key; raise `FormatError` for any other text.
+
+    Examples
+    --------
+    >>> parse_key("c000012-i00000034")
+    (12, 34)
+    """
+    match = KEY_PATTERN.fullmatch(key)
+    if match is None:
+        raise FormatError(f"key must look like c000012-i00000034, got {key[:40]!r}")
+    return int(match[1]), int(match[2])
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """What one field of every sample of a data set is.
+
+    Parameters
+    ----------
+    dtype : str
+        NumPy name, for example ``uint8``.
+    shape : tuple of int
+        (H, W) or (H, W, channels).
+    kind : str
+        ``image``; ``mask`` (0 or 255); ``ids`` (0 = none, 1..255); ``array`` (anything else).
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    kind: str = "image"
+
+
+@dataclass(frozen=True)
+class PaletteImage:
+    """An image that is a function of one grey value, kept as such because it encodes three times faster.
+
+    Parameters
+    ----------
+    indices : ndarray of uint8, (H, W)
+        For each pixel a row of `colors`.
+    colors : ndarray of uint8, (n, 3)
+        RGB colours, n <= 256.
+    """
+
+    indices: np.ndarray
+    colors: np.ndarray
+
+    def to_rgb(self) -> np.ndarray:
+        """Return the image as uint8 (H, W, 3)."""
+        return np.take(self.colors, self.indices, axis=0)  # 4 times faster than colors[indices]
+
+
+class Sample:
+    """One image of a data set.
+
+    Parameters
+    ----------
+    key : str
+        ``c000012-i00000034``: class and index.
+    pixels : ndarray of uint8, (H, W, 3) or (H, W), or PaletteImage
+        The image as it was drawn.
+    label : int
+        The class.
+    fields : dict of ndarray
+        Exact by-products of the drawing, for example ``fields["mask"]``, uint8 (H, W), 0 or 255.
+    params : dict
+        JSON-able; the sample can be drawn again from it. Always has ``class`` and ``index``.
+
+    Attributes
+    ----------
+    image : ndarray of uint8, (H, W, 3) or (H, W)
+        The pixels, as an array.
+    """
+
+    __slots__ = ("fields", "key", "label", "params", "pixels")
+
+    def __init__(self, key, pixels, label, fields=None, params=None):
+        self.key = key
+        self.pixels = pixels
+        self.label = label
+        self.fields = fields if fields is not None else {}
+        self.params = params if params is not None else {}
+
+    @property
+    def image(self) -> np.ndarray:
+        """The image as an array; a palette image is expanded once."""
+        if isinstance(self.pixels, PaletteImage):
+            self.pixels = self.pixels.to_rgb()
+        return self.pixels
+
+    def __repr__(self):
+        shape = np.shape(self.image)
+        return f"Sample({self.key!r}, label={self.label}, image={shape}, fields={sorted(self.fields)})"

@@ -1,0 +1,210 @@
+"""The JSON files of a data set: run record, sidecars, class table, manifest. FORMAT.md describes them.
+
+All of them are read into typed structures with limits; a value out of place is an error that names file and field.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from synthgen.errors import FormatError, UsageError
+from synthgen.sample import FieldSpec
+from synthgen.shards import hdf5, webdataset
+from synthgen.shards.files import write_atomically
+
+VERSION = 1
+FORMATS = {"hdf5": hdf5, "webdataset": webdataset}
+RUN, DATASET, CLASSES, SHARDS = "run.json", "dataset.json", "classes.jsonl", "shards"
+_MAX_JSON = 64 * 2**20
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,31}$")]
+ShardName = Annotated[str, msgspec.Meta(pattern=r"^train-\d{6,9}\.(h5|tar)$")]
+
+
+class FieldEntry(msgspec.Struct, frozen=True):
+    """One field of every sample, and how it is stored."""
+
+    dtype: Annotated[str, msgspec.Meta(pattern="^(u?int(8|16|32)|float(16|32))$")]
+    shape: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=16384)]], msgspec.Meta(min_length=2, max_length=3)]
+    kind: Literal["image", "mask", "ids", "array"]
+    codec: Literal["png", "png-stored", "jpeg", "npy"]
+
+    def spec(self) -> FieldSpec:
+        """Return the field without its storage."""
+        return FieldSpec(self.dtype, tuple(self.shape), self.kind)
+
+
+class Fingerprints(msgspec.Struct, frozen=True):
+    """Of the data: equal means equal samples. Of the storage: equal means equal bytes."""
+
+    data: Sha256
+    storage: Sha256
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """``run.json``: what the folder is going to hold. Written first; what a resumed run compares with."""
+
+    format: int
+    recipe: dict
+    fingerprints: Fingerprints
+    count: Count
+    classes: Count
+    per_class: Count
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    storage: Literal["hdf5", "webdataset"]
+    shard_size: Count
+    shards: Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+    fields: dict[Name, FieldEntry]
+    versions: dict[str, str]
+
+    def __post_init__(self):
+        if self.count != self.classes * self.per_class:
+            raise ValueError(f"count must be classes * per_class, got {self.count}")
+        if self.shards != -(-self.count // self.shard_size):
+            raise ValueError(f"shards must be count / shard_size rounded up, got {self.shards}")
+        if "image" not in self.fields:
+            raise ValueError("fields must have an image")
+
+    def shard_name(self, shard: int) -> str:
+        """Return the file name of a shard."""
+        return f"train-{shard:06d}.{FORMATS[self.storage].SUFFIX}"
+
+    def shard_count(self, shard: int) -> int:
+        """Return how many samples a shard has."""
+        return min(self.shard_size, self.count - shard * self.shard_size)
+
+
+class Sidecar(msgspec.Struct, frozen=True):
+    """``shards/train-000000.json``: says that its shard is finished, and what it is."""
+
+    shard: Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+    name: ShardName
+    count: Count
+    bytes: Count
+    sha256: Sha256
+    fingerprints: Fingerprints
+    versions: dict[str, str]
+    device: str
+
+
+class ShardEntry(msgspec.Struct, frozen=True):
+    """What the manifest says of a shard."""
+
+    name: ShardName
+    count: Count
+    bytes: Count
+    sha256: Sha256
+    device: str
+
+
+class Manifest(RunRecord, frozen=True, kw_only=True):
+    """``dataset.json``: the run record, the splits and all shards. Written last, so that its presence says: whole."""
+
+    splits: dict[str, list[ShardName]]
+    shard_list: list[ShardEntry]
+
+    def __post_init__(self):
+        super().__post_init__()
+        if len(self.shard_list) != self.shards:
+            raise ValueError(f"shard_list must have {self.shards} entries, got {len(self.shard_list)}")
+        for k, entry in enumerate(self.shard_list):
+            if entry.name != self.shard_name(k) or entry.count != self.shard_count(k):
+                raise ValueError(f"shard_list[{k}] must be {self.shard_name(k)} with {self.shard_count(k)} samples")
+
+
+def encode_json(value, indent=2) -> bytes:
+    """Return canonical JSON: keys in a fixed order, a newline at the end."""
+    return msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=indent) + b"\n"
+
+
+def read_json(path: Path, kind: type):
+    """Read one of the structures above; raise `FormatError` with place, rule and value."""
+    try:
+        if path.stat().st_size > _MAX_JSON:
+            raise FormatError(f"{path}: must be smaller than {_MAX_JSON} bytes, got {path.stat().st_size}")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        if issubclass(kind, RunRecord):
+            _check_version(path, msgspec.json.decode(raw, type=_Version).format)
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(f"{path}: is damaged: {error}") from None
+
+
+class _Version(msgspec.Struct):
+    format: int
+
+
+def _check_version(path: Path, version: int) -> None:
+    if version != VERSION:
+        hint = "install a newer synthgen" if version > VERSION else "no such version exists"
+        raise FormatError(f"{path}: format version must be {VERSION}, got {version} ({hint})")
+
+
+def read_run(folder: Path) -> RunRecord | None:
+    """Return the run record of a folder, or None where there is none."""
+    path = folder / RUN
+    return read_json(path, RunRecord) if path.exists() else None
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a finished data set; raise `FormatError` for a folder that is not one."""
+    path = folder / DATASET
+    if path.exists():
+        return read_json(path, Manifest)
+    if not folder.is_dir():
+        raise FormatError(f"{folder}: no such folder")
+    run = read_run(folder)
+    if run is None:
+        raise FormatError(f"{folder}: is not a synthgen data set: it has no {DATASET}")
+    done = sum(read_sidecar(folder, run, k) is not None for k in range(run.shards))
+    raise FormatError(
+        f"{folder}: is not finished: {done} of {run.shards} shards; run the command that began it again to resume"
+    )
+
+
+def sidecar_path(folder: Path, run: RunRecord, shard: int) -> Path:
+    """Return where the sidecar of a shard lies."""
+    return (folder / SHARDS / run.shard_name(shard)).with_suffix(".json")
+
+
+def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
+    """Return the sidecar of a finished shard of this run, or None if the shard has to be drawn.
+
+    A shard of another size than its sidecar says counts as missing. A sidecar of other data is an error.
+    """
+    path = sidecar_path(folder, run, shard)
+    if not path.exists():
+        return None
+    try:
+        sidecar = read_json(path, Sidecar)
+    except FormatError:
+        return None
+    if sidecar.fingerprints != run.fingerprints:
+        raise UsageError(
+            f"{path}: is of other data: fingerprint {sidecar.fingerprints.data[:12]}/{sidecar.fingerprints.storage[:12]}, "
+            f"this run is {run.fingerprints.data[:12]}/{run.fingerprints.storage[:12]}"
+        )
+    file = folder / SHARDS / run.shard_name(shard)
+    whole = file.is_file() and file.stat().st_size == sidecar.bytes and sidecar.name == file.name
+    return sidecar if whole and sidecar.count == run.shard_count(shard) else None
+
+
+def write_manifest(folder: Path, run: RunRecord) -> Manifest | None:
+    """Write ``dataset.json`` if all shards are finished; return it, or None if some are missing."""
+    sidecars = [read_sidecar(folder, run, k) for k in range(run.shards)]
+    if None in sidecars:
+        return None
+    entries = [ShardEntry(s.name, s.count, s.bytes, s.sha256, s.device) for s in sidecars]
+    manifest = Manifest(
+        **{name: getattr(run, name) for name in run.__struct_fields__},
+        splits={"train": [e.name for e in entries]},
+        shard_list=entries,
+    )
+    write_atomically(folder / DATASET, encode_json(manifest))
+    return manifest
