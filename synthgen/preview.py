@@ -64,9 +64,7 @@ def _samples(source):
 
     recipe = load_recipe(source)
     family = families.load(recipe.family)
-    names = [
-        family.describe_class(recipe.options, recipe.seed, label)["name"] for label in range(recipe.classes)
-    ]
+    names = [family.describe_class(recipe.options, recipe.seed, label)["name"] for label in range(recipe.classes)]
     return lambda label, index: draw_sample(recipe, label, index), names, recipe.per_class
 
 
@@ -84,7 +82,10 @@ def _pixels(sample, overlay: str | None) -> np.ndarray:
 def _tinted(image: np.ndarray, field: np.ndarray) -> np.ndarray:
     """Mix the image with a colour for each value of the field; 255, a mask, is red."""
     hues = (np.arange(256) * 97) % 256
-    table = np.array(Image.fromarray(np.stack([hues, np.full(256, 255), np.full(256, 255)], -1).astype(np.uint8)[None],
-                                     "HSV").convert("RGB"))[0]
+    table = np.array(
+        Image.fromarray(
+            np.stack([hues, np.full(256, 255), np.full(256, 255)], -1).astype(np.uint8)[None], "HSV"
+        ).convert("RGB")
+    )[0]
     table[255] = (255, 40, 40)
     return (image * (1 - _OVERLAY_SHARE) + table[field] * _OVERLAY_SHARE).astype(np.uint8)

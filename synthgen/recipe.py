@@ -24,7 +24,9 @@ Side = Annotated[int, msgspec.Meta(ge=16, le=4096)]
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How samples are stored; it does not touch what they are."""
 
-    format: Annotated[Literal["hdf5", "webdataset"], msgspec.Meta(description="File format of the shards.")] = "hdf5"
+    format: Annotated[Literal["hdf5", "webdataset"], msgspec.Meta(description="File format of the shards.")] = (
+        "hdf5"
+    )
     shard_size: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None,
         msgspec.Meta(description="Samples in a shard; by default about 128 MB of them, in at least 16 shards."),
@@ -107,7 +109,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         values = dict(values)
         version = values.pop("synthgen", VERSION)
         if version != VERSION:
-            raise UsageError(f"{_at(place, 'synthgen')} must be {VERSION} for this version of synthgen, got {version!r}")
+            raise UsageError(
+                f"{_at(place, 'synthgen')} must be {VERSION} for this version of synthgen, got {version!r}"
+            )
         if not isinstance(values.get("family"), str):
             raise UsageError(f"{_at(place, 'family')} must be one of {', '.join(families.FAMILIES)}")
         family = families.load(values["family"])
@@ -194,7 +198,7 @@ def _read(source) -> tuple[dict, str]:
         raw = path.read_bytes()
         if len(raw) > _MAX_BYTES:
             raise UsageError(f"{path}: must be smaller than {_MAX_BYTES} bytes, got {len(raw)}")
-        values = yaml.load(raw, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        values = yaml.load(raw, Loader=_Loader)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -223,7 +227,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(lo
 def parse_scalar(text: str):
     """Return the value of a ``--set`` text, by the rules of recipe files."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError:
         return text
 

@@ -43,7 +43,7 @@ def main() -> None:
     """Run the command line; a user's mistake ends in one line, never in a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems end a job so: it can be resumed
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="synthgen", standalone_mode=False)
     except click.exceptions.Abort:
         code = _fail("interrupted; run the same command again to resume", EXIT_INTERRUPTED)
     except KeyboardInterrupt:

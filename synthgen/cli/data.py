@@ -25,7 +25,7 @@ def recipes(context, as_json):
 def _list_recipes(as_json: bool) -> None:
     from synthgen.recipe import installed, load_recipe
     from synthgen.run import make_plan, probe
-    from synthgen.run.probe import available_cpus, human_bytes
+    from synthgen.run.estimate import available_cpus, human_bytes
 
     rows = []
     for name in installed():
@@ -43,7 +43,8 @@ def _list_recipes(as_json: bool) -> None:
         hours, rest = divmod(round(row["seconds"]), 3600)
         time = f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
         click.echo(
-            f"{row['name']:24s} {row['classes']:8,d} {row['images']:12,d} {time:>10s} {human_bytes(row['bytes']):>9s}"
+            f"{row['name']:24s} {row['classes']:8,d} {row['images']:12,d} {time:>10s} "
+            f"{human_bytes(row['bytes']):>9s}"
         )
 
 
@@ -66,7 +67,7 @@ def info(folder, as_json):
     synthgen info fractals-1000x1000
     synthgen info fractals-1000x1000 --json | jq .recipe
     """
-    from synthgen.run.probe import human_bytes
+    from synthgen.run.estimate import human_bytes
     from synthgen.shards import open_dataset
 
     manifest = open_dataset(folder).manifest
@@ -115,8 +116,10 @@ def verify(folder, pixels, as_json, progress):
         if found.digest:
             click.echo(f"content digest {found.digest}")
     if not found.ok:
-        print("synthgen: delete the shards named above and run the same recipe again: only they are redrawn",
-              file=sys.stderr)
+        print(
+            "synthgen: delete the shards named above and run the same recipe again: only they are redrawn",
+            file=sys.stderr,
+        )
         raise SystemExit(3)
 
 

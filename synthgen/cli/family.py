@@ -67,7 +67,7 @@ def start(recipe: Recipe, out, workers, part, dry_run, overwrite, as_json, progr
         look_ahead(recipe, workers, as_json)
         return
     from synthgen.run import generate
-    from synthgen.run.probe import human_bytes
+    from synthgen.run.estimate import human_bytes
 
     report = generate(recipe, out, workers, part, progress, overwrite)
     if as_json:
@@ -83,8 +83,8 @@ def start(recipe: Recipe, out, workers, part, dry_run, overwrite, as_json, progr
 def look_ahead(recipe: Recipe, workers, as_json) -> None:
     """Print the plan of a recipe."""
     from synthgen.run import make_plan, probe
-    from synthgen.run.generate import describe
-    from synthgen.run.probe import available_cpus
+    from synthgen.run.estimate import available_cpus
+    from synthgen.run.job import describe
 
     workers = available_cpus() if workers is None else workers
     what = make_plan(recipe)

@@ -14,7 +14,9 @@ from synthgen.cli.options import print_json
 @click.option("--classes", type=click.IntRange(1, 200), default=8, help="Rows.  [default: 8]")
 @click.option("--per-class", type=click.IntRange(1, 200), default=8, help="Images in each.  [default: 8]")
 @click.option("--overlay", metavar="FIELD", help="Lay a mask or instance ids over the images.")
-@click.option("--cell", type=click.IntRange(16, 1024), default=128, help="Side of a cell in pixels.  [default: 128]")
+@click.option(
+    "--cell", type=click.IntRange(16, 1024), default=128, help="Side of a cell in pixels.  [default: 128]"
+)
 def preview(source, output, classes, per_class, overlay, cell):
     """Make a labelled contact sheet of SOURCE: a data set, or a recipe that has not been drawn.
 

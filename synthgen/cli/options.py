@@ -12,7 +12,10 @@ COMMAND_LINE = "command line"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 progress_option = click.option(
-    "--progress", type=click.Choice(["auto", "plain", "none"]), default="auto", help="A bar, a line every ten seconds, or nothing."
+    "--progress",
+    type=click.Choice(["auto", "plain", "none"]),
+    default="auto",
+    help="A bar, a line every ten seconds, or nothing.",
 )
 
 

@@ -47,7 +47,7 @@ def _installed(name: str) -> str | None:
 
 
 def _machine() -> dict:
-    from synthgen.run.probe import available_cpus, human_bytes
+    from synthgen.run.estimate import available_cpus, human_bytes
     from synthgen.run.shard import cpu_name
 
     return {

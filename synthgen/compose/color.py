@@ -9,7 +9,8 @@ def _pure_hues() -> np.ndarray:
     return np.clip(np.abs(sixths - (3, 2, 4)) * (1, -1, -1) + (-1, 2, 2), 0, 1)
 
 
-_HUES = _pure_hues()
+# What full saturation takes away from each channel; twice around, so that a shifted wheel is a slice.
+_TAKEN = np.tile(1 - _pure_hues(), (2, 1))
 
 
 def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
@@ -21,7 +22,7 @@ def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
     Parameters
     ----------
     hue : int
-        Shift of the hue, where 256 is a full turn.
+        Shift of the hue, 0..255, where 256 is a full turn.
     saturation, value : float
         In [0, 1].
 
@@ -34,7 +35,6 @@ def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
     >>> hue_palette(0, 1.0, 1.0)[[0, 1, 128]].tolist()
     [[0, 0, 0], [255, 6, 0], [0, 255, 255]]
     """
-    shifted = _HUES[(np.arange(256) + hue) % 256]
-    colors = np.rint((1 - saturation * (1 - shifted)) * (255 * value)).astype(np.uint8)
+    colors = np.rint(255 * value - (255 * value * saturation) * _TAKEN[hue : hue + 256]).astype(np.uint8)
     colors[0] = 0
     return colors

@@ -46,7 +46,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = (2, 4)
     augment: Annotated[
         bool,
-        msgspec.Meta(description="Vary the parameters from image to image (grouped: one map scaled by 0.8 to 1.1)."),
+        msgspec.Meta(
+            description="Vary the parameters from image to image (grouped: one map scaled by 0.8 to 1.1)."
+        ),
     ] = True
     patch: Annotated[bool, msgspec.Meta(description="Draw each point as a random 3 x 3 pattern.")] = True
     flips: Annotated[bool, msgspec.Meta(description="Flip and transpose images at random.")] = True

@@ -6,6 +6,7 @@ same seed gives the same counts on every machine.
 """
 
 import math
+import threading
 
 import numba
 import numpy as np
@@ -19,8 +20,10 @@ BURN_IN = 24
 MAX_POINTS = 20_000_000
 MAX_SIZE = 16_384
 FULL_PATCH = 0b111_111_111
+_kept = threading.local()
+_AROUND_POINTS = np.full(4, np.nan)  # stands for no region in compiled code
 
-u32, i32, u64 = np.uint32, np.int32, np.uint64
+f32, u32, i32, u64 = np.float32, np.uint32, np.int32, np.uint64
 
 
 def render(system: System, size=256, points=100_000, seed=0, patch=False, region=None) -> np.ndarray:
@@ -106,60 +109,85 @@ def density(
     if not 0 <= seed < 2**64:
         raise UsageError(f"render: seed must lie in 0..2**64-1, got {seed}")
 
-    xs, ys = _play(*_padded(system), u64(seed), points, _start(system.maps))
-    box = _extent(xs), _extent(ys)
-    if not all(map(math.isfinite, box[0] + box[1])):
+    if not 0 <= patch <= FULL_PATCH:
+        raise UsageError(f"render: patch must lie in 0..{FULL_PATCH}, got {patch}")
+    frame = _AROUND_POINTS if region is None else np.array(region, dtype=np.float64)
+    xs, ys = _workspace(points)
+    _play(*_as_tuples(system), u64(seed), xs, ys)
+    used = slice(LANES, LANES + points)
+    window = tuple(map(float, window))
+    counts = _counted(xs.ravel()[used], ys.ravel()[used], height, width, patch, frame, window, orientation)
+    if counts.size == 0:
         raise UsageError("render: the points of the system run to infinity; its maps do not contract")
-    (x0, x1), (y0, y1) = box if region is None else ((region[0], region[2]), (region[1], region[3]))
-    if region is None:
-        x0, x1 = _windowed(x0, x1, window[0], window[2])
-        y0, y1 = _windowed(y0, y1, window[1], window[3])
+    return counts
 
-    along_x, along_y = (width, height) if orientation & 1 else (height, width)
-    steps = _strides(width + 2, height, width, orientation)
-    frame = np.array([x0, y0, _scale(x0, x1, along_x), _scale(y0, y1, along_y)], dtype=np.float32)
-    counts = np.zeros((height + 2) * (width + 2), dtype=np.uint32)
-    _count(xs, ys, frame, along_x, along_y, *steps, counts)
-    counts = counts.reshape(height + 2, width + 2)
-    return _spread(counts, patch) if patch else np.ascontiguousarray(counts[1:-1, 1:-1])
+
+def _workspace(points: int):
+    """Return room for the coordinates of all points, kept from one image to the next.
+
+    Given back to the system and faulted in again each time it would cost 0.3 ms an image.
+    """
+    rows = (points + LANES - 1) // LANES + 1
+    if getattr(_kept, "rows", 0) != rows:
+        _kept.rows = rows
+        _kept.space = np.empty((rows, LANES), np.float32), np.empty((rows, LANES), np.float32)
+    return _kept.space
 
 
 @numba.njit(cache=True)
 def grey_levels(counts):
     """Return uint8 (H, W): 0 where nothing was counted, else 255 * counts / max, at least 1."""
-    peak = u32(1)
-    for value in counts.ravel():
-        peak = max(peak, value)
+    # counts fit into 31 bits, and signed numbers keep all of this vector code
+    source = counts.ravel().view(np.int32)
+    peak = i32(1)
+    for i in range(source.size):
+        peak = max(peak, source[i])
     scale = np.float32(255) / np.float32(peak)
     levels = np.empty(counts.shape, np.uint8)
-    flat, source = levels.ravel(), counts.ravel()
+    flat = levels.ravel()
     for i in range(source.size):
-        # counts fit into 31 bits, and a signed conversion is one instruction
-        level = i32(np.float32(i32(source[i])) * scale + np.float32(0.5))
-        flat[i] = max(level, i32(1)) if source[i] else i32(0)
+        level = i32(np.float32(source[i]) * scale + np.float32(0.5))
+        least = i32(1) if source[i] > i32(0) else i32(0)
+        flat[i] = np.uint8(max(level, least))
     return levels
 
 
-def _start(maps: np.ndarray) -> np.ndarray:
-    """Return the fixed point of the first map, (2,) float32: it lies on the attractor if the map contracts."""
-    (a, b, e), (c, d, f) = maps[0].tolist()
-    det = (1 - a) * (1 - d) - b * c
-    if abs(det) < 1e-9:
-        return np.zeros(2, dtype=np.float32)
-    return np.array([((1 - d) * e + b * f) / det, ((1 - a) * f + c * e) / det], dtype=np.float32)
+@numba.njit(cache=True)
+def _counted(xs, ys, height, width, patch, region, window, orientation):
+    """Return the counts, uint32 (H, W), or an empty array if points run to infinity."""
+    x0, x1 = _extent(xs)
+    y0, y1 = _extent(ys)
+    if not (math.isfinite(x0) and math.isfinite(x1) and math.isfinite(y0) and math.isfinite(y1)):
+        return np.empty((0, 0), np.uint32)
+    if math.isnan(region[0]):
+        x0, x1 = _windowed(x0, x1, window[0], window[2])
+        y0, y1 = _windowed(y0, y1, window[1], window[3])
+    else:
+        x0, y0, x1, y1 = region
+    along_x, along_y = (width, height) if orientation & 1 else (height, width)
+    padded = np.zeros((height + 2, width + 2), np.uint32)
+    strides = _strides(width + 2, height, width, orientation)
+    scales = _scale(x0, x1, along_x), _scale(y0, y1, along_y)
+    _count(xs, ys, (np.float32(x0), np.float32(y0)), scales, (along_x, along_y), strides, padded.ravel())
+    return _spread(padded, patch) if patch else padded[1:-1, 1:-1].copy()
 
 
+@numba.njit(cache=True)
 def _windowed(low, high, scale, shift):
+    if scale == 1 and shift == 0:
+        return low, high  # exactly: rounding must not push the outermost points over the edge
     extent = high - low
     centre = (low + high) / 2 + shift * extent
     return centre - scale * extent / 2, centre + scale * extent / 2
 
 
+@numba.njit(cache=True)
 def _scale(low, high, pixels):
-    return (pixels - 1) / (high - low) if high > low else 0.0
+    return np.float32((pixels - 1) / (high - low)) if high > low else np.float32(0)
 
 
-def _strides(pitch: int, height: int, width: int, orientation: int) -> tuple[int, int, int]:
+@numba.njit(cache=True)
+def _strides(pitch, height, width, orientation):
     """Return offset and strides along x and y in the padded image, so that flips and transpose cost nothing."""
     base, row, column = pitch + 1, pitch, 1
     if orientation & 2:
@@ -178,72 +206,49 @@ def _mix(z):
     return u64(z ^ (z >> u64(31)))
 
 
+def _as_tuples(system: System):
+    """Return rows (float32), thresholds and start of a system for `_play`, as tuples."""
+    rows = tuple(map(tuple, system.maps.astype(np.float32).reshape(-1, 6)))
+    # map k is chosen by random numbers of 24 bits from threshold k on
+    thresholds = (0, *(np.cumsum(system.probabilities[:-1]) * 2.0**24).astype(int).tolist())
+    a, b, e, c, d, f = map(float, rows[0])
+    # A fixed point lies on the attractor, if its map contracts
+    det = (1 - a) * (1 - d) - b * c
+    start = (((1 - d) * e + b * f) / det, ((1 - a) * f + c * e) / det) if abs(det) > 1e-9 else (0.0, 0.0)
+    return rows, thresholds, start
+
+
 @numba.njit(cache=True)
-def _play(maps, thresholds, seed, points, start):
-    """Return x and y of `points` points, float32; `maps` and `thresholds` come from `_padded`."""
-    rows = (points + LANES - 1) // LANES
-    xs = np.empty((rows + 1, LANES), np.float32)
-    ys = np.empty((rows + 1, LANES), np.float32)
+def _play(rows, thresholds, start, seed, xs, ys):
+    """Fill rows 1 and on of `xs` and `ys`, float32 (steps + 1, LANES), with points; row 0 is the state before."""
+    # Maps come as tuples: their number is a constant for the compiler, which unrolls the choice into comparisons
+    # of registers, 1 ns a point. Looking the chosen map up in a table takes 3.3 ns: gathers do not vectorise.
     state = np.empty(LANES, np.uint32)
-    choice = np.empty(LANES, np.int32)
-    halves = np.empty((2, LANES), np.float32)
     for lane in range(LANES):
         state[lane] = u32(_mix(seed + u64(lane)) >> u64(32)) | u32(1)
         xs[0, lane], ys[0, lane] = start
-        xs[1, lane], ys[1, lane] = start
-    for t in range(-BURN_IN, rows):
+    for t in range(-BURN_IN, len(xs) - 1):
+        # During the burn-in rows 0 and 1 take turns; it is even, so that row 0 is the last one written.
+        old, new = (t, t + 1) if t >= 0 else (-t % 2, (t + 1) % 2)
+        x, y, new_x, new_y = xs[old], ys[old], xs[new], ys[new]
         for lane in range(LANES):
             s = state[lane]
             s = u32(s ^ u32(s << u32(13)))
             s = u32(s ^ u32(s >> u32(17)))
             s = u32(s ^ u32(s << u32(5)))
             state[lane] = s
-            choice[lane] = i32(s >> u32(8))
-        # During the burn-in rows 0 and 1 take turns; it is even, so that row 0 is the last one written.
-        old, new = (t, t + 1) if t >= 0 else (-t % 2, (t + 1) % 2)
-        for axis, out in ((0, xs[new]), (1, ys[new])):
-            if len(maps) == 4:
-                _coordinate(maps[:, axis], thresholds, choice, xs[old], ys[old], out)
-            else:
-                _coordinate(maps[:4, axis], thresholds, choice, xs[old], ys[old], halves[0])
-                _coordinate(maps[4:, axis], thresholds[4:], choice, xs[old], ys[old], halves[1])
-                _pick(choice, thresholds[3], halves[0], halves[1], out)
-    return xs.ravel()[LANES : LANES + points], ys.ravel()[LANES : LANES + points]
-
-
-def _padded(system: System) -> tuple[np.ndarray, np.ndarray]:
-    """Return maps, (4 or 8, 2, 3) float32, and the first choice of 0..2**24-1 beyond each, int32."""
-    room = 4 if len(system.maps) <= 4 else 8
-    maps = np.zeros((room, 2, 3), dtype=np.float32)
-    maps[: len(system.maps)] = system.maps
-    thresholds = np.full(room, 1 << 24, dtype=np.int32)
-    thresholds[: len(system.maps) - 1] = np.cumsum(system.probabilities)[:-1] * 2.0**24
-    return maps, thresholds
-
-
-@numba.njit(cache=True)
-def _coordinate(rows, thresholds, choice, x, y, out):
-    """Write one coordinate of the image of each lane's point under its chosen map; `rows` is (4, 3)."""
-    # The choice is made in registers, by comparisons: 1.5 ns a point for both coordinates. Looking the chosen
-    # map up in a table takes 3.3 ns, since gathers do not vectorise.
-    a0, b0, e0 = rows[0]
-    a1, b1, e1 = rows[1]
-    a2, b2, e2 = rows[2]
-    a3, b3, e3 = rows[3]
-    t0, t1, t2 = thresholds[0], thresholds[1], thresholds[2]
-    for lane in range(LANES):
-        after0, after1, after2 = choice[lane] >= t0, choice[lane] >= t1, choice[lane] >= t2
-        a = a3 if after2 else (a2 if after1 else (a1 if after0 else a0))
-        b = b3 if after2 else (b2 if after1 else (b1 if after0 else b0))
-        e = e3 if after2 else (e2 if after1 else (e1 if after0 else e0))
-        out[lane] = a * x[lane] + b * y[lane] + e
-
-
-@numba.njit(cache=True)
-def _pick(choice, threshold, below, above, out):
-    for lane in range(LANES):
-        low, high = below[lane], above[lane]
-        out[lane] = high if choice[lane] >= threshold else low
+            choice = i32(s >> u32(8))
+            a, b, e, c, d, f = rows[0]
+            for k in range(1, len(rows)):
+                row, chosen = rows[k], choice >= i32(thresholds[k])
+                a = row[0] if chosen else a
+                b = row[1] if chosen else b
+                e = row[2] if chosen else e
+                c = row[3] if chosen else c
+                d = row[4] if chosen else d
+                f = row[5] if chosen else f
+            new_x[lane] = a * x[lane] + b * y[lane] + e
+            new_y[lane] = c * x[lane] + d * y[lane] + f
 
 
 @numba.njit(cache=True)
@@ -263,11 +268,12 @@ def _extent(values):
 
 
 @numba.njit(cache=True)
-def _count(xs, ys, frame, along_x, along_y, base, stride_x, stride_y, counts):
+def _count(xs, ys, corner, scales, ends, strides, counts):
     """Count each point in its pixel of a padded image; points outside the frame go to pixel 0, the padding."""
-    x0, y0, scale_x, scale_y = frame
-    end_x, end_y = np.float32(along_x), np.float32(along_y)
-    base, stride_x, stride_y = i32(base), i32(stride_x), i32(stride_y)
+    x0, y0 = corner
+    scale_x, scale_y = scales
+    end_x, end_y = np.float32(ends[0]), np.float32(ends[1])
+    base, stride_x, stride_y = i32(strides[0]), i32(strides[1]), i32(strides[2])
     # In blocks, so that all but the increments is vector code: 0.24 -> 0.12 ms for 100,000 points
     block = 1024
     pixel = np.empty(block, np.int32)

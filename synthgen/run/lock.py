@@ -47,7 +47,9 @@ def _acquire(path: Path) -> int:
             os.close(descriptor)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise storage_error(error, path) from None
-            raise LockedError(f"{path.parent}: {path.name[1:-5]} is being written by {holder or 'another process'}") from None
+            raise LockedError(
+                f"{path.parent}: {path.name[1:-5]} is being written by {holder or 'another process'}"
+            ) from None
         # The holder removes the file as it leaves; a lock on a removed file protects nothing.
         try:
             if os.stat(path).st_ino == os.fstat(descriptor).st_ino:

@@ -57,7 +57,9 @@ def make_plan(recipe: Recipe) -> Plan:
         name: FieldEntry(spec.dtype, list(spec.shape), spec.kind, codec_of(spec, recipe.storage.codec))
         for name, spec in family.fields(recipe.options, recipe.size).items()
     }
-    size = recipe.storage.shard_size or _shard_size(recipe.count, family.bytes_per_sample(recipe.options, recipe.size))
+    size = recipe.storage.shard_size or _shard_size(
+        recipe.count, family.bytes_per_sample(recipe.options, recipe.size)
+    )
     size = min(size, recipe.count)
     versions = library_versions(recipe)
     run = RunRecord(

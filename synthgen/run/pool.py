@@ -1,7 +1,7 @@
 """A pool of worker processes that write shards.
 
-The standard library's pools do not serve here: their workers outlive a killed parent, and a worker's death takes the
-whole pool down without a word on what it was doing.
+The standard library's pools do not serve here: their workers outlive a killed parent, and a worker's death takes
+the whole pool down without a word on what it was doing.
 """
 
 import json
@@ -11,21 +11,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import synthgen
 from synthgen import errors
 from synthgen.errors import SynthgenError, WorkerError
 from synthgen.run.plan import Plan
 from synthgen.run.progress import Progress
 
 _TRIES = 2
+# Workers find the package that runs here, installed or not.
+_HOME = str(Path(__file__).parents[2])
 
 
 class _Worker:
     """One worker process, and what it is doing."""
 
     def __init__(self, plan: Plan, folder: Path):
-        home = str(Path(synthgen.__file__).parent.parent)
-        path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+        path = os.pathsep.join(filter(None, (_HOME, os.environ.get("PYTHONPATH"))))
         # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then ends the workers.
         self.process = subprocess.Popen(
             [sys.executable, "-m", "synthgen.run.worker"],

@@ -8,6 +8,7 @@ all others. Sizes are checked before memory is taken.
 import io
 import struct
 import zlib
+from functools import lru_cache
 
 import numpy as np
 from isal import isal_zlib
@@ -91,13 +92,20 @@ def encode_png(value, compress=True) -> bytes:
     if up:
         rows[1:, 1:] -= line[:-1]
     packed = isal_zlib.compress(rows, 1) if compress else zlib.compress(rows, 0)
-    header = struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0)
-    return b"".join((_SIGNATURE, _chunk(b"IHDR", header), chunks, _chunk(b"IDAT", packed), _chunk(b"IEND", b"")))
+    return b"".join((_head(width, height, color_type), chunks, _chunk(b"IDAT", packed), _END))
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     body = kind + data
     return b"".join((struct.pack(">I", len(data)), body, struct.pack(">I", isal_zlib.crc32(body))))
+
+
+_END = _chunk(b"IEND", b"")
+
+
+@lru_cache(maxsize=64)
+def _head(width: int, height: int, color_type: int) -> bytes:
+    return _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0))
 
 
 def decode_png(data, shape: tuple[int, ...]) -> tuple[np.ndarray | None, np.ndarray]:
@@ -209,7 +217,9 @@ def _decode_pillow(data, spec: FieldSpec) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
             if image.size != (spec.shape[1], spec.shape[0]):
-                raise FormatError(f"image must be {spec.shape[1]}x{spec.shape[0]}, got {'x'.join(map(str, image.size))}")
+                raise FormatError(
+                    f"image must be {spec.shape[1]}x{spec.shape[0]}, got {'x'.join(map(str, image.size))}"
+                )
             return np.asarray(image.convert(mode))
     except (OSError, SyntaxError, ValueError) as error:
         raise FormatError(f"image is damaged: {error}") from None

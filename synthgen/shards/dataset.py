@@ -109,7 +109,9 @@ class Dataset:
         except msgspec.DecodeError as error:
             raise FormatError(f"{path}: is damaged: {error}") from None
         if [row.get("id") for row in table] != list(range(self.manifest.classes)):
-            raise FormatError(f"{path}: must have the classes 0..{self.manifest.classes - 1} in order, got {len(table)}")
+            raise FormatError(
+                f"{path}: must have the classes 0..{self.manifest.classes - 1} in order, got {len(table)}"
+            )
         return table
 
     def find(self, label: int, index: int) -> int:

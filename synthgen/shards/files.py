@@ -87,8 +87,10 @@ class RawFile:
 
     def read(self, offset: int, size: int) -> bytes:
         """Return exactly `size` bytes; raise `FormatError` if the file does not have them."""
-        if not (0 <= offset and 0 <= size and offset + size <= self.size):
-            raise FormatError(f"{self.path}: bytes {offset}..{offset + size} lie outside the file ({self.size} bytes)")
+        if not (offset >= 0 and size >= 0 and offset + size <= self.size):
+            raise FormatError(
+                f"{self.path}: bytes {offset}..{offset + size} lie outside the file ({self.size} bytes)"
+            )
         data = os.pread(self._descriptor, size, offset)
         if len(data) != size:
             raise FormatError(f"{self.path}: file was cut off while it was read")

@@ -4,6 +4,7 @@ Contiguous columns let the reader take a sample's bytes from the file by itself:
 each column, and neither its lock nor its handles are in the way of forked or threaded readers.
 """
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,9 @@ SUFFIX = "h5"
 _SPOOL_BYTES = 48 * 2**20
 _BLOCK = 4 * 2**20
 _PARAMS = "params"
+_LIBVER = "v110"
+# More than the structure of a file takes, labels and keys aside.
+_ROOM = 2**16
 
 
 class Writer:
@@ -38,6 +42,7 @@ class Writer:
         self._path = path
         self._version = version
         names = [*fields, _PARAMS]
+        # closed by `close`
         self._spools = {n: tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=path.parent) for n in names}
         self._offsets = {n: [0] for n in names}
         self._labels: list[int] = []
@@ -45,7 +50,7 @@ class Writer:
 
     def add(self, label: int, index: int, columns: dict[str, bytes], params: bytes) -> None:
         """Append one sample: the encoded bytes of its fields, and its parameters as JSON."""
-        for name, data in ((*columns.items(), (_PARAMS, params))):
+        for name, data in (*columns.items(), (_PARAMS, params)):
             self._spools[name].write(data)
             self._offsets[name].append(self._offsets[name][-1] + len(data))
         self._labels.append(label)
@@ -55,13 +60,32 @@ class Writer:
         """Write the file."""
         import h5py  # late: it takes 0.1 s, and `synthgen --help` passes through here
 
-        with h5py.File(self._path, "w", libver="v110") as file:
+        self._reserve()
+        with h5py.File(self._path, "r+", libver=_LIBVER) as file:
             file.attrs["synthgen_format"] = self._version
             file.attrs["count"] = len(self._keys)
             for name, spool in self._spools.items():
                 self._write_column(file, name, spool)
             file.create_dataset("label", data=np.array(self._labels, dtype="<i8"))
             file.create_dataset("key", data=np.array(self._keys, dtype="S"))
+
+    def _reserve(self) -> None:
+        """Make an empty HDF5 file that already owns all the disk it will need.
+
+        HDF5 does not survive a disk that fills up under it: it may end the process by a segmentation fault. So the
+        disk is taken before, where a failure is a plain OSError. HDF5 cuts off what it did not use.
+        """
+        import h5py
+
+        with h5py.File("empty", "w", driver="core", backing_store=False, libver=_LIBVER) as file:
+            file.flush()
+            empty = file.id.get_file_image()
+        samples = len(self._keys)
+        columns = sum(ends[-1] + 8 * (samples + 1) for ends in self._offsets.values())
+        with open(self._path, "wb") as file:
+            file.write(empty)
+            file.flush()
+            os.posix_fallocate(file.fileno(), 0, columns + 64 * samples + _ROOM)
 
     def _write_column(self, file, name, spool):
         offsets = np.array(self._offsets[name], dtype="<u8")
@@ -127,7 +151,9 @@ class Reader:
         item = file[name]
         shape, offset = item.shape, item.id.get_offset()
         if item.dtype.str != dtype or len(shape) != 1 or (length is not None and shape[0] != length):
-            raise FormatError(f"{self._file.path}: {name} must be {dtype} of length {length}, got {item.dtype} {shape}")
+            raise FormatError(
+                f"{self._file.path}: {name} must be {dtype} of length {length}, got {item.dtype} {shape}"
+            )
         if shape[0] and offset is None:
             raise FormatError(f"{self._file.path}: {name} must be contiguous and unfiltered")
         return offset or 0, int(shape[0])

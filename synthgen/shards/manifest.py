@@ -43,6 +43,11 @@ class Fingerprints(msgspec.Struct, frozen=True):
     data: Sha256
     storage: Sha256
 
+    @property
+    def short(self) -> str:
+        """Both, cut to what people compare."""
+        return f"{self.data[:12]}/{self.storage[:12]}"
+
 
 class RunRecord(msgspec.Struct, frozen=True):
     """``run.json``: what the folder is going to hold. Written first; what a resumed run compares with."""
@@ -101,7 +106,7 @@ class ShardEntry(msgspec.Struct, frozen=True):
 
 
 class Manifest(RunRecord, frozen=True, kw_only=True):
-    """``dataset.json``: the run record, the splits and all shards. Written last, so that its presence says: whole."""
+    """``dataset.json``: the run record, the splits and all shards. Written last: its presence says whole."""
 
     splits: dict[str, list[ShardName]]
     shard_list: list[ShardEntry]
@@ -187,8 +192,7 @@ def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
         return None
     if sidecar.fingerprints != run.fingerprints:
         raise UsageError(
-            f"{path}: is of other data: fingerprint {sidecar.fingerprints.data[:12]}/{sidecar.fingerprints.storage[:12]}, "
-            f"this run is {run.fingerprints.data[:12]}/{run.fingerprints.storage[:12]}"
+            f"{path}: is of other data: fingerprints {sidecar.fingerprints.short}, this run is {run.fingerprints.short}"
         )
     file = folder / SHARDS / run.shard_name(shard)
     whole = file.is_file() and file.stat().st_size == sidecar.bytes and sidecar.name == file.name

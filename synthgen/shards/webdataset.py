@@ -88,7 +88,9 @@ class Reader:
                 stem, _, rest = name.partition(".")
                 key = key or stem
                 if rest != ending or stem != key or KEY_PATTERN.fullmatch(stem) is None:
-                    raise FormatError(f"{self._file.path}: member at byte {at} must be KEY.{ending}, got {name[:60]!r}")
+                    raise FormatError(
+                        f"{self._file.path}: member at byte {at} must be KEY.{ending}, got {name[:60]!r}"
+                    )
                 starts[i, k], sizes[i, k] = at + _BLOCK, size
                 at += _BLOCK + size + -size % _BLOCK
             keys.append(key)

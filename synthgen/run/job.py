@@ -8,11 +8,11 @@ import msgspec
 
 from synthgen import families
 from synthgen.errors import UsageError
-from synthgen.recipe import Recipe, load_recipe
+from synthgen.recipe import load_recipe
+from synthgen.run.estimate import Estimate, available_cpus, check_disk, human_bytes, probe
 from synthgen.run.lock import part_lock
 from synthgen.run.plan import Plan, make_plan, parse_part
 from synthgen.run.pool import run_pool
-from synthgen.run.probe import Estimate, available_cpus, check_disk, human_bytes, probe
 from synthgen.run.progress import Progress
 from synthgen.run.shard import write_shard
 from synthgen.shards.files import remove_temporaries, storage_error, write_atomically
@@ -155,28 +155,29 @@ def _check_folder(folder: Path, run: RunRecord, overwrite: bool) -> None:
     if found is None:
         strangers = [p.name for p in folder.iterdir() if not _is_ours(p)] if folder.is_dir() else []
         if strangers:
-            raise UsageError(f"{folder}: must be empty or hold this data set, got {len(strangers)} other files, "
-                             f"for example {sorted(strangers)[0]}")
+            raise UsageError(
+                f"{folder}: must be empty or hold this data set, got {len(strangers)} other files, "
+                f"for example {sorted(strangers)[0]}"
+            )
         return
     if found.fingerprints == run.fingerprints or overwrite:
         return
     what, hint = "other data", "choose another --out, or --overwrite to replace it"
     if found.fingerprints.data == run.fingerprints.data:
-        changed = [f"{name} {found.versions.get(name)} -> {v}" for name, v in run.versions.items()
-                   if found.versions.get(name) != v]
+        changed = [
+            f"{name} {found.versions.get(name)} -> {v}"
+            for name, v in run.versions.items()
+            if found.versions.get(name) != v
+        ]
         what = f"the same data, stored in another way ({', '.join(changed) or 'format, codec or shard size'})"
     raise UsageError(
-        f"{folder}: holds {what}: fingerprints {_short(found)} there, {_short(run)} here; {hint}"
+        f"{folder}: holds {what}: fingerprints {found.fingerprints.short} there, {run.fingerprints.short} here; {hint}"
     )
 
 
 def _is_ours(path: Path) -> bool:
     """Whether a file may lie in a folder before its run record does: another part may just be starting."""
-    return path.name == SHARDS and not any(path.iterdir()) or path.suffix in (".lock", ".tmp")
-
-
-def _short(run: RunRecord) -> str:
-    return f"{run.fingerprints.data[:12]}/{run.fingerprints.storage[:12]}"
+    return (path.name == SHARDS and not any(path.iterdir())) or path.suffix in (".lock", ".tmp")
 
 
 def _file_names(folder: Path, run: RunRecord, shards) -> list[str]:
@@ -184,7 +185,7 @@ def _file_names(folder: Path, run: RunRecord, shards) -> list[str]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove what the run record of a folder lists, the record last, so that a kill leaves a folder to remove again."""
+    """Remove what the run record of a folder lists, the record last: after a kill the rest can be removed again."""
     run = read_run(folder)
     if run is None:
         return
@@ -219,8 +220,3 @@ def _draw(plan: Plan, folder: Path, shards: list[int], workers: int, progress: P
                 run_pool(plan, folder, shards, workers, progress)
         finally:
             remove_temporaries(folder / SHARDS, _file_names(folder, plan.run, shards))
-
-
-def default_folder(recipe: Recipe) -> Path:
-    """Return where a data set goes without ``--out``."""
-    return Path(recipe.name)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import statistics
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from synthgen.run.plan import Plan
 from synthgen.run.shard import encode_sample
 
 _SECONDS = 0.3
-_MOST, _LEAST = 64, 3
+_MOST, _LEAST = 64, 5
 # A shard's offsets, keys, labels or tar headers, per sample.
 _OVERHEAD = {"hdf5": 60, "webdataset": 512 * 5}
 
@@ -55,15 +56,15 @@ def probe(plan: Plan, samples: int | None = None) -> Estimate:
     labels, indices = divmod(plan.order.forward(range(count)), run.per_class)
     chosen = list(zip(labels.tolist(), indices.tolist(), strict=True))
     encode_sample(draw_sample(recipe, *chosen[0]), run.fields)
-    sizes = []
-    start = time.perf_counter()
-    for label, index in chosen:
-        columns, params = encode_sample(draw_sample(recipe, label, index), run.fields)
+    sizes, times = [], []
+    while len(sizes) < len(chosen) and (sum(times) < _SECONDS or len(sizes) < _LEAST):
+        start = time.perf_counter()
+        columns, params = encode_sample(draw_sample(recipe, *chosen[len(sizes)]), run.fields)
+        times.append(time.perf_counter() - start)
         sizes.append(sum(map(len, columns.values())) + len(params) + _OVERHEAD[run.storage])
-        if time.perf_counter() - start > _SECONDS and len(sizes) >= _LEAST:
-            break
-    elapsed = time.perf_counter() - start
-    return Estimate(elapsed / len(sizes), sum(sizes) / len(sizes), run.count if samples is None else samples)
+    # the median: now and then a sample is the first of its kind and compiles
+    seconds = statistics.median(times)
+    return Estimate(seconds, statistics.mean(sizes), run.count if samples is None else samples)
 
 
 def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:

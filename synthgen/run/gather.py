@@ -51,8 +51,8 @@ def merge(parts, out, link: bool = False) -> Manifest:
     for folder, other in ((out, present), *runs.items()):
         if other is not None and other.fingerprints != run.fingerprints:
             raise UsageError(
-                f"{folder}: must be of the same run as {folders[0]}: fingerprint {other.fingerprints.data[:12]}, "
-                f"expected {run.fingerprints.data[:12]}"
+                f"{folder}: must be of the same run as {folders[0]}: fingerprints {other.fingerprints.short}, "
+                f"expected {run.fingerprints.short}"
             )
     try:
         (out / SHARDS).mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,9 @@ def merge(parts, out, link: bool = False) -> Manifest:
         missing = [run.shard_name(s) for s in range(run.shards) if not _collect(folders, out, run, s, link)]
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise UsageError(f"{out}: {len(missing)} of {run.shards} shards are missing: {', '.join(missing[:3])}{more}")
+            raise UsageError(
+                f"{out}: {len(missing)} of {run.shards} shards are missing: {', '.join(missing[:3])}{more}"
+            )
         return write_manifest(out, run)
 
 

@@ -1,0 +1,42 @@
+"""Small data sets that many tests read."""
+
+import pytest
+
+import synthgen
+from synthgen.recipe import Recipe
+
+
+def small_recipe(**changes) -> Recipe:
+    """Return a recipe that draws in a blink: 5 classes x 8 images of 32 x 32 in 5 shards of 9."""
+    values = {
+        "family": "fractals", "classes": 5, "per_class": 8, "size": 32, "points": 500, "systems": 3,
+        "storage": {"shard_size": 9},
+    }  # fmt: skip
+    storage = {**values["storage"], **changes.pop("storage", {})}
+    return Recipe.from_dict({**values, **changes, "storage": storage})
+
+
+@pytest.fixture(scope="session")
+def make_recipe():
+    return small_recipe
+
+
+@pytest.fixture(scope="session", params=["hdf5", "webdataset"])
+def data_set(request, tmp_path_factory):
+    """A finished small data set in each format; tests must not change it."""
+    folder = tmp_path_factory.mktemp("data") / request.param
+    synthgen.generate(small_recipe(storage={"format": request.param}), folder, workers=0, progress=False)
+    return folder
+
+
+@pytest.fixture
+def copy_of(tmp_path):
+    """Return a function that copies a data set, so that a test may damage it."""
+    import shutil
+
+    def copy(folder):
+        target = tmp_path / "copy"
+        shutil.copytree(folder, target)
+        return target
+
+    return copy

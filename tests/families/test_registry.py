@@ -1,0 +1,56 @@
+"""A family that nobody registered, or without a recipe, a test and a line in the README, fails here."""
+
+from pathlib import Path
+
+import pytest
+
+from synthgen import families
+from synthgen.errors import UsageError
+from synthgen.recipe import Recipe, installed, load_recipe
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_module_is_registered():
+    found = {p.stem for p in (ROOT / "synthgen" / "families").glob("*.py")} - {"__init__"}
+    assert found == set(families.FAMILIES)
+
+
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_a_family_is_complete(name):
+    module = families.load(name)
+    assert name == module.NAME
+    assert set(module.DEFAULTS) == {"classes", "per_class", "size"}
+    assert any(load_recipe(r).family == name for r in installed())
+    assert (ROOT / "tests" / "families" / f"test_{name}.py").exists()
+    assert f"synthgen {name}" in (ROOT / "README.md").read_text()
+    assert f"synthgen {name}" in module.HELP
+
+
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_samples_keep_the_promises_of_the_family(name):
+    import json
+
+    import numpy as np
+
+    module = families.load(name)
+    recipe = Recipe.from_dict({"family": name, "size": "48x32"})
+    params = module.sample(recipe.options, 5, 1, 0)
+    assert (params["class"], params["index"]) == (1, 0)
+    assert json.loads(json.dumps(params)) == params
+    pixels, fields = module.draw(params, recipe.size)
+    specs = module.fields(recipe.options, recipe.size)
+    again, _ = module.draw(json.loads(json.dumps(params)), recipe.size)
+    values = {"image": pixels, **fields}
+    assert set(values) == set(specs)
+    for field, spec in specs.items():
+        value = values[field].to_rgb() if hasattr(values[field], "to_rgb") else values[field]
+        assert (str(value.dtype), value.shape) == (spec.dtype, tuple(spec.shape))
+        assert spec.kind != "mask" or np.isin(value, (0, 255)).all()
+    same = [p.to_rgb() if hasattr(p, "to_rgb") else p for p in (pixels, again)]
+    assert np.array_equal(*same)
+
+
+def test_unknown_families_are_named():
+    with pytest.raises(UsageError, match="family must be one of"):
+        families.load("os")

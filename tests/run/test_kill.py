@@ -1,0 +1,147 @@
+"""Runs that are killed: by signal 9, by Ctrl-C, one worker of them. Nothing is lost, nothing half-written stays."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import synthgen
+from synthgen.errors import WorkerError
+
+ARGUMENTS = [
+    "fractals",
+    "--classes",
+    "6",
+    "--per-class",
+    "40",
+    "--size",
+    "64",
+    "--points",
+    "60000",
+    "--shard-size",
+    "12",
+]
+SECONDS = 60
+
+
+def start(folder, progress="none"):
+    return subprocess.Popen(
+        [sys.executable, "-m", "synthgen", *ARGUMENTS, "--out", folder, "--workers", "2", "--progress", progress],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for(condition):
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def finished(folder):
+    return len(list(folder.glob("shards/train*.json")))
+
+
+def children(pid):
+    out = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return [int(word) for word in out.split()]
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "d"
+    process = start(folder)
+    _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, errors
+    return {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def check_whole(folder, undisturbed):
+    assert synthgen.verify(folder).ok
+    assert {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == undisturbed
+
+
+def test_killed_twice_and_resumed_at_once(tmp_path, undisturbed):
+    folder = tmp_path / "d"
+    for after in (3, 9):
+        process = start(folder)
+        wait_for(lambda after=after: finished(folder) >= after)
+        workers = children(process.pid)
+        os.kill(process.pid, signal.SIGKILL)  # the parent alone
+        process.wait()
+        again = start(folder)  # at once: the workers of the killed run must not hold its lock
+        wait_for(lambda w=workers: not any(map(alive, w)))
+        wait_for(lambda after=after: finished(folder) >= after + 2)
+        again.kill()
+        for each in (process, again):
+            each.communicate()
+    process = start(folder)
+    out, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, errors
+    assert "were there" in out
+    check_whole(folder, undisturbed)
+
+
+def test_workers_end_with_their_parent(tmp_path):
+    process = start(tmp_path / "d")
+    wait_for(lambda: finished(tmp_path / "d") >= 1)
+    workers = children(process.pid)
+    assert len(workers) == 2
+    process.kill()
+    process.communicate()
+    end = time.monotonic() + 2
+    while any(map(alive, workers)):
+        assert time.monotonic() < end, "workers outlive their parent"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_runs_end_within_a_second_and_can_be_resumed(tmp_path, undisturbed, number):
+    folder = tmp_path / "d"
+    process = start(folder)
+    wait_for(lambda: finished(folder) >= 2)
+    begin = time.monotonic()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=SECONDS)
+    assert time.monotonic() - begin < 1.5
+    assert process.returncode == 130
+    assert errors.strip() == "synthgen: interrupted; run the same command again to resume"
+    assert not list(folder.rglob("*.tmp"))
+    assert not list(folder.glob(".part*"))
+    process = start(folder)
+    process.communicate(timeout=SECONDS)
+    check_whole(folder, undisturbed)
+
+
+def test_a_worker_that_dies_is_reported_by_its_shard_and_tried_again(tmp_path, undisturbed):
+    folder = tmp_path / "d"
+    process = start(folder, progress="plain")
+    wait_for(lambda: finished(folder) >= 1)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, errors
+    assert "a worker died on shard" in errors
+    assert "signal 9" in errors
+    check_whole(folder, undisturbed)
+
+
+def test_a_shard_that_kills_its_workers_twice_ends_the_run(tmp_path, monkeypatch, make_recipe):
+    # every worker of this run dies as it starts
+    (tmp_path / "numpy.py").write_text("import os; os._exit(7)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("synthgen.run.pool._HOME", str(tmp_path))
+    with pytest.raises(WorkerError, match=r"died 2 times on shard 0 \(exit code 7\)"):
+        synthgen.generate(make_recipe(storage={"shard_size": 40}), tmp_path / "d", workers=1, progress=False)

@@ -1,0 +1,71 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthgen.errors import UsageError
+from synthgen.recipe import Recipe
+from synthgen.run.plan import make_plan, parse_part
+
+
+def plan_of(classes, per_class, **storage):
+    return make_plan(
+        Recipe.from_dict({"family": "fractals", "classes": classes, "per_class": per_class, "storage": storage})
+    )
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.none() | st.integers(1, 100))
+def test_every_sample_lies_in_one_shard(classes, per_class, shard_size):
+    plan = plan_of(classes, per_class, shard_size=shard_size)
+    found = [s for shard in range(plan.run.shards) for s in zip(*plan.samples(shard), strict=True)]
+    assert sorted(found) == [(c, i) for c in range(classes) for i in range(per_class)]
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**5))
+def test_shards_are_neither_large_nor_too_few(classes, per_class):
+    plan = plan_of(classes, per_class)
+    assert plan.run.shard_size * 33_000 <= 300 * 2**20
+    if plan.run.count > 16 * 64:
+        assert plan.run.shards >= 15
+
+
+def test_a_million_images_take_no_memory():
+    tracemalloc.start()
+    plan = plan_of(1000, 1000)
+    plan.samples(plan.run.shards // 2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * 2**20
+
+
+def test_a_shard_mixes_the_classes():
+    labels, _ = plan_of(1000, 1000).samples(17)
+    assert len(set(labels)) > 900
+    assert np.bincount(labels).max() < 25
+
+
+@given(st.integers(1, 50), st.data())
+def test_parts_share_out_all_shards(n, data):
+    plan = plan_of(7, data.draw(st.integers(1, 50)), shard_size=3)
+    parts = [range(k - 1, plan.run.shards, n) for k in range(1, n + 1)]
+    assert sorted(s for part in parts for s in part) == list(range(plan.run.shards))
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "-1/3", "a/b", "1/2/3", ""])
+def test_parts_are_checked(text):
+    with pytest.raises(UsageError, match="--part must be K/N"):
+        parse_part(text)
+
+
+def test_parts_are_taken_from_slurm(monkeypatch):
+    for name, value in (("ID", 7), ("MIN", 5), ("COUNT", 4)):
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+    assert parse_part("auto") == (3, 4)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "20")
+    with pytest.raises(UsageError, match="step 1"):
+        parse_part("auto")
+    monkeypatch.delenv("SLURM_ARRAY_TASK_COUNT")
+    with pytest.raises(UsageError, match="Slurm"):
+        parse_part("auto")

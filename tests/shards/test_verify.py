@@ -1,0 +1,113 @@
+"""Damage of any kind is found, named by its shard, and never crashes a reader."""
+
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import synthgen
+from synthgen.errors import SynthgenError
+
+
+def shards_of(folder):
+    return sorted(p for p in (folder / "shards").iterdir() if p.suffix != ".json")
+
+
+def test_a_whole_data_set_passes(data_set):
+    found = synthgen.verify(data_set, pixels=True)
+    assert found.ok
+    assert (found.shards, found.samples) == (5, 40)
+    assert len(found.digest) == 64
+
+
+def damage(kind, folder):
+    first, second = shards_of(folder)[:2]
+    if kind == "flipped":
+        raw = bytearray(first.read_bytes())
+        raw[len(raw) // 2] ^= 16
+        first.write_bytes(raw)
+    elif kind == "truncated":
+        first.write_bytes(first.read_bytes()[:-100])
+    elif kind == "missing":
+        first.unlink()
+    elif kind == "swapped":
+        a, b = first.read_bytes(), second.read_bytes()
+        first.write_bytes(b)
+        second.write_bytes(a)
+    elif kind == "empty":
+        first.write_bytes(b"")
+
+
+@pytest.mark.parametrize("kind", ["flipped", "truncated", "missing", "swapped", "empty"])
+def test_the_broken_shard_is_named(data_set, copy_of, kind):
+    copy = copy_of(data_set)
+    damage(kind, copy)
+    found = synthgen.verify(copy)
+    broken = {name for name, _ in found.problems}
+    assert broken == {p.name for p in shards_of(data_set)[: 2 if kind == "swapped" else 1]}
+    assert found.digest is None
+
+
+def test_shards_swapped_with_their_sidecars_and_manifest_are_found(data_set, copy_of):
+    # bytes match the manifest then; the order of samples does not match the plan
+    import json
+
+    copy = copy_of(data_set)
+    damage("swapped", copy)
+    path = copy / "dataset.json"
+    values = json.loads(path.read_text())
+    a, b = values["shard_list"][:2]
+    for key in ("bytes", "sha256"):
+        a[key], b[key] = b[key], a[key]
+    path.write_text(json.dumps(values))
+    assert len(synthgen.verify(copy).problems) == 2
+
+
+def test_a_broken_shard_is_redrawn_by_the_same_command(data_set, copy_of, make_recipe):
+    copy = copy_of(data_set)
+    victim = shards_of(copy)[2]
+    victim.unlink()
+    recipe = make_recipe(storage={"format": synthgen.open(data_set).manifest.storage})
+    report = synthgen.generate(recipe, copy, workers=0, progress=False)
+    assert report.drawn == 9
+    assert synthgen.verify(copy).ok
+    assert victim.read_bytes() == (data_set / "shards" / victim.name).read_bytes()
+
+
+def test_a_broken_class_table_is_named(data_set, copy_of):
+    copy = copy_of(data_set)
+    (copy / "classes.jsonl").write_text('{"id": 0}\n')
+    assert [name for name, _ in synthgen.verify(copy).problems] == ["classes.jsonl"]
+
+
+@given(st.data())
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_readers_survive_any_damage(data_set, tmp_path_factory, data):
+    """Flip, cut or overwrite anything: verify finds it, and reading ends in samples or in our error."""
+    copy = tmp_path_factory.mktemp("damaged") / "d"
+    shutil.copytree(data_set, copy)
+    victim = shards_of(copy)[0]
+    raw = bytearray(victim.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, max(0, len(raw) - 1)) | st.integers(0, min(4000, max(0, len(raw) - 1))))
+        kind = data.draw(st.sampled_from(["flip", "zero", "cut", "noise"]))
+        if kind == "flip" and raw:
+            raw[at] ^= 1 << data.draw(st.integers(0, 7))
+        elif kind == "zero":
+            raw[at : at + 64] = bytes(min(64, len(raw) - at))
+        elif kind == "cut":
+            del raw[at:]
+        elif kind == "noise":
+            noise = data.draw(st.binary(min_size=1, max_size=16))
+            raw[at : at + len(noise)] = noise
+    victim.write_bytes(raw)
+    changed = bytes(raw) != shards_of(data_set)[0].read_bytes()
+    assert synthgen.verify(copy).ok != changed
+    ds = synthgen.open(copy)
+    for i in range(9):
+        try:
+            ds[i]
+        except SynthgenError as error:
+            assert "\n" not in str(error).strip()
+    shutil.rmtree(copy)
