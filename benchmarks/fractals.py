@@ -6,11 +6,10 @@ colour by HSV, a PNG by Pillow, appended to an HDF5 file. It has no mask; ours s
     python benchmarks/fractals.py
 """
 
-import cProfile
 import io
-import pstats
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -20,11 +19,16 @@ from PIL import Image
 from timing import compare, on_one_core, seconds_of
 
 import synthgen
+from synthgen.compose import hue_palette
+from synthgen.families import fractals
+from synthgen.ifs import chaos
 from synthgen.recipe import Recipe
 from synthgen.run import make_plan
 from synthgen.run.shard import write_shard
+from synthgen.shards.codecs import encode
 
-IMAGES, POINTS, SIZE = 256, 100_000, 256
+# Ours writes a shard of some size, since what a shard costs by itself is spread over its images.
+PLAIN_IMAGES, IMAGES, POINTS, SIZE = 100, 2000, 100_000, 256
 
 
 @numba.njit(cache=True)
@@ -67,7 +71,7 @@ def colorize(gray, hue, saturation, value):
     return hsv
 
 
-def plain_images(folder: Path, images: int = IMAGES) -> None:
+def plain_images(folder: Path, images: int = PLAIN_IMAGES) -> None:
     rng = np.random.default_rng(0)
     with h5py.File(folder / "plain.h5", "w") as file:
         stored = file.create_dataset("image", (images,), dtype=h5py.vlen_dtype(np.uint8))
@@ -91,41 +95,47 @@ def our_images(folder: Path, images: int = IMAGES) -> None:
 
 def two_workers(folder: Path) -> None:
     """Print what a second worker gains, on a longer run that makes start-up small."""
-    times = {}
-    for workers in (1, 2, 1, 2, 1, 2):
-        recipe = Recipe.from_dict({"family": "fractals", "classes": 120, "per_class": 100})
-        spent = seconds_of(
-            lambda w=workers, r=recipe: synthgen.generate(r, folder / "run", workers=w, progress=False)
-        )
-        times.setdefault(workers, []).append(spent)
+    times = {1: [], 2: []}
+    recipe = Recipe.from_dict({"family": "fractals", "classes": 300, "per_class": 100})
+    for workers in (1, 2, 1, 2):
+        run = partial(synthgen.generate, recipe, folder / "run", workers=workers, progress=False)
+        times[workers].append(seconds_of(run))
         shutil.rmtree(folder / "run")
     one, two = min(times[1]), min(times[2])
-    print(f"  12,000 images: 1 worker {one:.1f} s, 2 workers {two:.1f} s, x{one / two:.2f}")
+    print(f"  {recipe.count:,} images: 1 worker {one:.1f} s, 2 workers {two:.1f} s, x{one / two:.2f}")
 
 
-def profile(folder: Path) -> None:
-    """Print where our time goes."""
-    profiler = cProfile.Profile()
-    profiler.runcall(our_images, folder)
-    entries = pstats.Stats(profiler).stats
-    total = sum(own for _, _, own, _, _ in entries.values())
-    groups = {
-        "chaos game": "_play",
-        "counting": "_count",
-        "bounding box": "_extent",
-        "3 x 3 patch": "_spread",
-        "grey levels": "grey_levels",
-        "deflate": "isal_zlib.compress",
-        "sha256": "openssl_sha256",
+def stages() -> None:
+    """Print where the time of an image goes: each stage alone, over the same images."""
+    recipe = make_plan(Recipe.from_dict({"family": "fractals"})).recipe
+    options, size = recipe.options, recipe.size
+    params = [fractals.sample(options, 0, label, 0) for label in range(300)]
+    systems = [synthgen.ifs.System(p["maps"]) for p in params]
+    counts = [
+        synthgen.ifs.density(s, size, POINTS, 0, patch=p["patch"]) for s, p in zip(systems, params, strict=True)
+    ]
+    drawn = [fractals.draw(p, size) for p in params]
+    work = {
+        "sampling the parameters": lambda i: fractals.sample(options, 0, i, 0),
+        "chaos game": lambda i: chaos.play(systems[i], POINTS, 0),
+        "counting, frame, patch": None,
+        "grey levels": lambda i: synthgen.ifs.grey_levels(counts[i]),
+        "palette": lambda i: hue_palette(7, 0.5, 0.5),
+        "encoding the image": lambda i: encode(drawn[i][0], "png"),
+        "encoding the mask": lambda i: encode(drawn[i][1]["mask"], "png"),
     }
-    rest = total
-    for title, word in groups.items():
-        own = sum(v[2] for k, v in entries.items() if word in k[2])
-        rest -= own
-        print(f"  {title:14s} {own / IMAGES * 1e3:6.3f} ms  {own / total:5.1%}")
-    print(
-        f"  {'Python':14s} {rest / IMAGES * 1e3:6.3f} ms  {rest / total:5.1%}  (the profiler's own cost included)"
-    )
+    times = {name: each(run) for name, run in work.items() if run}
+    both = each(lambda i: synthgen.ifs.density(systems[i], size, POINTS, 0, patch=params[i]["patch"]))
+    times["counting, frame, patch"] = both - times["chaos game"]
+    total = sum(times.values())
+    for name in work:
+        print(f"  {name:24s} {times[name]:6.3f} ms  {times[name] / total:5.1%}")
+    print(f"  {'sum':24s} {total:6.3f} ms; writing, hashing and syncing the shard come on top")
+
+
+def each(run, images: int = 300) -> float:
+    """Return the milliseconds an image of one stage, the best of five rounds."""
+    return min(seconds_of(lambda: [run(i) for i in range(images)]) for _ in range(5)) / images * 1e3
 
 
 def main() -> None:
@@ -135,16 +145,13 @@ def main() -> None:
         two_workers(folder)
         on_one_core()
         print("end to end on one core")
-        compare(
-            {
-                "one chain, Pillow PNG, HDF5": lambda: plain_images(folder),
-                "synthgen, image and mask": lambda: our_images(folder),
-            },
-            IMAGES,
-            "images",
-        )
+        works = {
+            "one chain, Pillow PNG, HDF5": (lambda: plain_images(folder), PLAIN_IMAGES),
+            "synthgen, image and mask": (lambda: our_images(folder), IMAGES),
+        }
+        compare(works, "images")
         print("where the time goes")
-        profile(folder)
+        stages()
     finally:
         shutil.rmtree(folder)
 

@@ -19,24 +19,25 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def compare(works: dict[str, Callable[[], object]], items: int, unit: str, rounds: int = 5) -> dict[str, float]:
+def compare(works: dict[str, tuple[Callable[[], object], int]], unit: str, rounds: int = 5) -> dict[str, float]:
     """Run all works in turn, `rounds` times; print rate and ratio to the first; return the ratios of rates.
 
-    Rates are medians. The ratio is the median of the ratios round by round, with its range.
+    Each work is a function and the number of items that a call makes. Rates are medians. The ratio is the median of
+    the ratios round by round, with its range.
     """
-    for work in works.values():
+    for work, _ in works.values():
         work()  # compile, and warm the page cache
     times = {name: [] for name in works}
     for _ in range(rounds):
-        for name, work in works.items():
-            times[name].append(seconds_of(work))
+        for name, (work, items) in works.items():
+            times[name].append(seconds_of(work) / items)
     first = next(iter(times.values()))
     ratios = {}
     for name, spent in times.items():
         pairs = sorted(a / b for a, b in zip(first, spent, strict=True))
         ratios[name] = statistics.median(pairs)
         print(
-            f"  {name:44s} {items / statistics.median(spent):10,.1f} {unit}/s   x{ratios[name]:6.2f}"
+            f"  {name:44s} {1 / statistics.median(spent):10,.1f} {unit}/s   x{ratios[name]:6.2f}"
             f"   ({pairs[0]:.2f} .. {pairs[-1]:.2f})"
         )
     return ratios

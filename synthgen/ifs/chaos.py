@@ -112,14 +112,19 @@ def density(
     if not 0 <= patch <= FULL_PATCH:
         raise UsageError(f"render: patch must lie in 0..{FULL_PATCH}, got {patch}")
     frame = _AROUND_POINTS if region is None else np.array(region, dtype=np.float64)
-    xs, ys = _workspace(points)
-    _play(*_as_tuples(system), u64(seed), xs, ys)
-    used = slice(LANES, LANES + points)
-    window = tuple(map(float, window))
-    counts = _counted(xs.ravel()[used], ys.ravel()[used], height, width, patch, frame, window, orientation)
+    xs, ys = play(system, points, seed)
+    counts = _counted(xs, ys, height, width, patch, frame, tuple(map(float, window)), orientation)
     if counts.size == 0:
         raise UsageError("render: the points of the system run to infinity; its maps do not contract")
     return counts
+
+
+def play(system: System, points: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y of points of the chaos game, float32 (points,), valid until the next call of this thread."""
+    xs, ys = _workspace(points)
+    _play(*_as_tuples(system), u64(seed), xs, ys)
+    used = slice(LANES, LANES + points)
+    return xs.ravel()[used], ys.ravel()[used]
 
 
 def _workspace(points: int):

@@ -169,9 +169,11 @@ def _check_folder(folder: Path, run: RunRecord, overwrite: bool) -> None:
             for name, v in run.versions.items()
             if found.versions.get(name) != v
         ]
-        what = f"the same data, stored in another way ({', '.join(changed) or 'format, codec or shard size'})"
+        how = ", ".join(changed) or 'format, codec or shard size'
+        what = f"the same data, stored in another way ({how})"
     raise UsageError(
-        f"{folder}: holds {what}: fingerprints {found.fingerprints.short} there, {run.fingerprints.short} here; {hint}"
+        f"{folder}: holds {what}: fingerprints {found.fingerprints.short} there, "
+        f"{run.fingerprints.short} here; {hint}"
     )
 
 

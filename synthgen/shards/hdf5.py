@@ -42,8 +42,10 @@ class Writer:
         self._path = path
         self._version = version
         names = [*fields, _PARAMS]
-        # closed by `close`
-        self._spools = {n: tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=path.parent) for n in names}
+        self._spools = {
+            name: tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=path.parent)  # noqa: SIM115 - see `close`
+            for name in names
+        }
         self._offsets = {n: [0] for n in names}
         self._labels: list[int] = []
         self._keys: list[bytes] = []

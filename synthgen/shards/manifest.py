@@ -192,7 +192,8 @@ def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
         return None
     if sidecar.fingerprints != run.fingerprints:
         raise UsageError(
-            f"{path}: is of other data: fingerprints {sidecar.fingerprints.short}, this run is {run.fingerprints.short}"
+            f"{path}: is of other data: fingerprints {sidecar.fingerprints.short}, "
+            f"this run is {run.fingerprints.short}"
         )
     file = folder / SHARDS / run.shard_name(shard)
     whole = file.is_file() and file.stat().st_size == sidecar.bytes and sidecar.name == file.name

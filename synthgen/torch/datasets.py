@@ -106,8 +106,8 @@ class StreamDataset(data.IterableDataset):
     epoch to shuffle anew; workers that persist see it too.
 
     To resume in the middle of an epoch, save `state_dict` and give it to `load_state_dict` of a data set with as
-    many workers. Loaders that ask workers for their state (``torchdata.StatefulDataLoader``) do so by themselves. With a
-    plain `DataLoader` the data set here does not see what its copies in the workers do: use `state_after`.
+    many workers. Loaders that ask workers for their state (``torchdata.StatefulDataLoader``) do so by themselves.
+    With a plain `DataLoader` the data set here does not see what its copies in the workers do: use `state_after`.
     """
 
     def __init__(

@@ -1,0 +1,41 @@
+# A newcomer needs Python (3.11 or newer), make and a compiler; `make demo` and `make test` do the rest in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint benchmarks readme-pictures clean
+
+# Draws a data set, checks it, and makes a picture of it.
+demo: .venv/core
+	$(BIN)/synthgen fractals --classes 10 --per-class 20 --out demo/fractals
+	$(BIN)/synthgen verify demo/fractals --pixels
+	$(BIN)/synthgen preview demo/fractals -o demo/fractals.png
+	@echo "Look at demo/fractals.png"
+
+test: .venv/test lint
+	$(BIN)/python -m pytest
+
+lint: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# About half an hour; each script can be run alone.
+benchmarks: .venv/test
+	cd benchmarks && for script in fractals attractor memory codecs reading; do ../$(BIN)/python $$script.py || exit 1; done
+
+readme-pictures: .venv/core
+	$(BIN)/python docs/pictures.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/core: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+.venv/test: .venv/core
+	$(BIN)/python -m pip install --quiet -e ".[torch,opencl-cpu,test]"
+	touch $@
+
+clean:
+	rm -rf .venv demo build *.egg-info
