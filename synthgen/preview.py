@@ -15,7 +15,9 @@ _GAP, _TEXT = 4, 16
 _OVERLAY_SHARE = 0.55
 
 
-def contact_sheet(source, classes=8, per_class=8, overlay: str | None = None, cell=128) -> Image.Image:
+def contact_sheet(
+    source, classes=8, per_class=8, overlay: str | None = None, cell=128, field: str | None = None
+) -> Image.Image:
     """Draw a sheet with a row for each of some classes, spread over all of them.
 
     Parameters
@@ -28,6 +30,8 @@ def contact_sheet(source, classes=8, per_class=8, overlay: str | None = None, ce
         Field to lay over the images: a mask in red, ids in a colour each.
     cell : int
         Side of the square that an image is fitted into, in pixels.
+    field : str, optional
+        Field to show in place of the image: depth is brightest where near, normals are colours.
 
     Returns
     -------
@@ -48,7 +52,7 @@ def contact_sheet(source, classes=8, per_class=8, overlay: str | None = None, ce
         top = _GAP + r * (cell + _GAP + _TEXT)
         pen.text((_GAP, top), f"{label}: {names[label]}", fill="black", font=font)
         for c in range(columns):
-            picture = Image.fromarray(_pixels(take(label, c), overlay))
+            picture = Image.fromarray(_pixels(take(label, c), overlay, field))
             picture.thumbnail((cell, cell))
             sheet.paste(picture, (_GAP + c * (cell + _GAP), top + _TEXT))
     return sheet
@@ -68,15 +72,35 @@ def _samples(source):
     return lambda label, index: draw_sample(recipe, label, index), names, recipe.per_class
 
 
-def _pixels(sample, overlay: str | None) -> np.ndarray:
-    image = sample.image if sample.image.ndim == 3 else np.repeat(sample.image[..., None], 3, axis=2)
+def _pixels(sample, overlay: str | None, field: str | None) -> np.ndarray:
+    image = sample.image if field is None else picture_of(_field(sample, field, "--field"))
+    image = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
     if overlay is None:
         return image
-    field = sample.fields.get(overlay)
-    if field is None or field.dtype != np.uint8:
-        known = ", ".join(name for name, value in sample.fields.items() if value.dtype == np.uint8)
-        raise UsageError(f"--overlay must be one of {known}, got {overlay!r}")
-    return np.where(field[..., None] > 0, _tinted(image, field), image)
+    values = _field(sample, overlay, "--overlay")
+    if values.dtype != np.uint8:
+        raise UsageError(f"--overlay must be a mask or ids, got {overlay!r}")
+    return np.where(values[..., None] > 0, _tinted(image, values), image)
+
+
+def _field(sample, name: str, option: str) -> np.ndarray:
+    if name not in sample.fields:
+        raise UsageError(f"{option} must be one of {', '.join(sample.fields)}, got {name!r}")
+    return sample.fields[name]
+
+
+def picture_of(values: np.ndarray) -> np.ndarray:
+    """Return a field as uint8 pixels: depth brightest where near and black where nothing is, normals as colours."""
+    if values.dtype == np.uint8:
+        return values
+    if values.ndim == 3:
+        return np.where(values.any(axis=2, keepdims=True), np.rint(values * 127 + 128), 0).astype(np.uint8)
+    hit = np.isfinite(values)
+    if not hit.any():
+        return np.zeros(values.shape, np.uint8)
+    near, far = values[hit].min(), values[hit].max()
+    shade = 255 - 200 * (np.where(hit, values, near) - near) / max(far - near, 1e-6)
+    return np.where(hit, shade, 0).astype(np.uint8)
 
 
 def _tinted(image: np.ndarray, field: np.ndarray) -> np.ndarray:

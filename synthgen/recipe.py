@@ -5,7 +5,8 @@ import hashlib
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 import yaml
@@ -118,14 +119,19 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         if "options" in values:
             raise UsageError(f"{_at(place, 'options')} is not a key: the family's options stand beside the others")
         own = {k: v for k, v in values.items() if k not in cls.__struct_fields__}
-        common = {**family.DEFAULTS, **{k: v for k, v in values.items() if k not in own}}
+        common = {k: v for k, v in values.items() if k not in own}
         known = [*cls.__struct_fields__, *family.Options.__struct_fields__]
         known.remove("options")
+        options = _convert(own, family.Options, place, "", known)
+        common = {**family.defaults(options), **common, "options": options}
         common["size"] = _size(common["size"], place)
         common["storage"] = _convert(common.get("storage") or {}, Storage, place, "storage.")
-        common["options"] = _convert(own, family.Options, place, "", known)
         common.setdefault("name", f"{family.NAME}-{common['classes']}x{common['per_class']}")
-        return _convert(common, cls, place, "", known)
+        recipe = _convert(common, cls, place, "", known)
+        most = family.most_classes(options)
+        if recipe.classes > most:
+            raise UsageError(f"{_at(place, 'classes')} must be <= {most:,}, got {recipe.classes:,}")
+        return recipe
 
     @property
     def data_fingerprint(self) -> str:
@@ -247,24 +253,33 @@ def _convert(values, kind, place: str, prefix: str, known=()):
     if not isinstance(values, dict):
         raise UsageError(f"{_at(place, prefix.rstrip('.'))} must be a mapping, got {values!r}")
     hints = {f.name: f.type for f in msgspec.structs.fields(kind)}
-    ready = {name: _as_range(hints.get(name), value) for name, value in values.items()}
+    ready = {name: _as_sequence(hints.get(name), value) for name, value in values.items()}
     try:
         return msgspec.convert(ready, kind, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(_explain(str(error), ready, kind, place, prefix, known)) from None
 
 
-def _as_range(hint, value):
-    """Return LOW:HIGH, or a single number, as a pair where a pair is wanted."""
-    if get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    if get_origin(hint) is not tuple:
+def _as_sequence(hint, value):
+    """Return text as a sequence where one is wanted: LOW:HIGH, or one number for both; or A,B,C."""
+    kind = sequence_in(hint)
+    if kind is None:
         return value
+    if get_args(kind)[-1] is Ellipsis:
+        return [parse_scalar(part) for part in value.split(",") if part] if isinstance(value, str) else value
     if isinstance(value, str) and value.count(":") <= 1:
         value = [parse_scalar(part) for part in value.split(":")]
     elif isinstance(value, int | float) and not isinstance(value, bool):
         value = [value]
     return list(value) * 2 if isinstance(value, list) and len(value) == 1 else value
+
+
+def sequence_in(hint):
+    """Return the tuple type of a field, also where it is annotated or optional, or None."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return next((kind for kind in kinds if get_origin(kind) is tuple), None)
 
 
 def _at(place: str, key: str) -> str:
@@ -293,6 +308,7 @@ def _explain(message: str, values: dict, kind, place: str, prefix: str, known) -
 
 
 def _choices(kind, name: str) -> tuple[str, ...]:
-    """Return the words that a field of a struct allows."""
+    """Return the words that a field of a struct allows, or the elements of its sequence."""
     hint = next(field.type for field in msgspec.structs.fields(kind) if field.name == name)
-    return get_args(get_args(hint)[0] if get_origin(hint) is Annotated else hint)
+    hint = get_args(sequence_in(hint) or hint)[0]
+    return get_args(hint)

@@ -46,7 +46,9 @@ class FieldSpec:
     shape : tuple of int
         (H, W) or (H, W, channels).
     kind : str
-        ``image``; ``mask`` (0 or 255); ``ids`` (0 = none, 1..255); ``array`` (anything else).
+        ``image``; ``mask`` (0 or 255); ``ids`` (0 = none, 1..255); ``depth`` (float32, distance along the ray,
+        inf = nothing); ``normal`` (float32 (H, W, 3), unit vectors
+        to 1 %, 0 = nothing); ``array`` (anything else).
     """
 
     dtype: str

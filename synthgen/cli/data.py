@@ -80,6 +80,8 @@ def info(folder, as_json):
     click.echo(f"  {manifest.shards:,} {manifest.storage} shards of {manifest.shard_size:,}, {human_bytes(size)}")
     for name, entry in manifest.fields.items():
         click.echo(f"  {name}: {entry.dtype} {'x'.join(map(str, entry.shape))}, stored as {entry.codec}")
+    if manifest.tolerance:
+        click.echo(f"  other devices may differ by {manifest.tolerance:g} gray levels on average")
     click.echo(f"  data fingerprint    {manifest.fingerprints.data}")
     click.echo(f"  storage fingerprint {manifest.fingerprints.storage}")
     click.echo("  made with " + ", ".join(f"{name} {v}" for name, v in manifest.versions.items()))
@@ -127,7 +129,8 @@ def verify(folder, pixels, as_json, progress):
 @click.argument("out", type=click.Path())
 @click.argument("parts", type=click.Path(), nargs=-1, required=True)
 @click.option("--link", is_flag=True, help="Hard links instead of copies, where the file system can.")
-def merge(out, parts, link):
+@click.option("--any-device", is_flag=True, help="Accept parts that were drawn on different devices.")
+def merge(out, parts, link, any_device):
     """Bring PARTS, drawn with --part into several folders, together in OUT.
 
     \b
@@ -135,5 +138,5 @@ def merge(out, parts, link):
     """
     from synthgen.run import merge as bring_together
 
-    manifest = bring_together(parts, out, link)
+    manifest = bring_together(parts, out, link, any_device)
     click.echo(f"{out}: finished. {manifest.count:,} images in {manifest.shards:,} shards")

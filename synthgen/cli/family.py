@@ -14,10 +14,11 @@ def command(name: str) -> click.Command:
     module = families.load(name)
 
     @click.command(name, help=inspect.cleandoc(module.HELP))
-    @recipe_options(module.DEFAULTS, module.Options)
+    @recipe_options(module.Options)
     @run_options
-    def draw(out, workers, part, dry_run, overwrite, as_json, progress, **given):
-        start(recipe_of(name, given), out, workers, part, dry_run, overwrite, as_json, progress)
+    def draw(**given):
+        recipe = recipe_of(name, given)
+        start(recipe, **given)
 
     return draw
 
@@ -26,14 +27,14 @@ def command(name: str) -> click.Command:
 @click.argument("recipe")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Replace a key of the recipe.")
 @run_options
-def run(recipe, changes, out, workers, part, dry_run, overwrite, as_json, progress):
+def run(recipe, changes, **options):
     """Draw the data set of RECIPE: an installed name, a YAML file, or a finished data set to draw again.
 
     \b
     synthgen run tiny-fractals --out /tmp/tiny
     synthgen run my.yaml --set per_class=10 --set storage.format=webdataset
     """
-    start(load_recipe(recipe, _changes(changes)), out, workers, part, dry_run, overwrite, as_json, progress)
+    start(load_recipe(recipe, _changes(changes)), **options)
 
 
 @click.command()
@@ -61,15 +62,17 @@ def _changes(texts) -> dict:
     return changes
 
 
-def start(recipe: Recipe, out, workers, part, dry_run, overwrite, as_json, progress) -> None:
-    """Draw a checked recipe, or print its plan."""
-    if dry_run:
-        look_ahead(recipe, workers, as_json)
-        return
+def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:
+    """Draw a checked recipe, or print its plan; `options` are those of `generate`."""
     from synthgen.run import generate
     from synthgen.run.estimate import human_bytes
+    from synthgen.run.job import chosen_device
 
-    report = generate(recipe, out, workers, part, progress, overwrite)
+    if dry_run:
+        with chosen_device(options["device"]):
+            look_ahead(recipe, options["workers"], as_json)
+        return
+    report = generate(recipe, **options)
     if as_json:
         print_json(report)
         return

@@ -1,6 +1,5 @@
 """Commands for the eye: preview sheets and single samples."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -17,7 +16,8 @@ from synthgen.cli.options import print_json
 @click.option(
     "--cell", type=click.IntRange(16, 1024), default=128, help="Side of a cell in pixels.  [default: 128]"
 )
-def preview(source, output, classes, per_class, overlay, cell):
+@click.option("--field", metavar="FIELD", help="Show a field in place of the image: mask, depth, normal.")
+def preview(source, output, classes, per_class, overlay, cell, field):
     """Make a labelled contact sheet of SOURCE: a data set, or a recipe that has not been drawn.
 
     \b
@@ -26,7 +26,7 @@ def preview(source, output, classes, per_class, overlay, cell):
     """
     from synthgen.preview import contact_sheet
 
-    sheet = contact_sheet(source, classes, per_class, overlay, cell)
+    sheet = contact_sheet(source, classes, per_class, overlay, cell, field)
     _save(sheet, Path(output))
     click.echo(f"{output}: {sheet.width}x{sheet.height}")
 
@@ -48,6 +48,7 @@ def render(recipe, label, index, size, output, with_fields, params):
     """
     from PIL import Image
 
+    from synthgen.preview import picture_of
     from synthgen.recipe import load_recipe
     from synthgen.run import render as draw
 
@@ -56,10 +57,7 @@ def render(recipe, label, index, size, output, with_fields, params):
     _save(Image.fromarray(sample.image), path)
     if with_fields:
         for name, value in sample.fields.items():
-            if value.dtype == "uint8":
-                _save(Image.fromarray(value), path.with_suffix(f".{name}.png"))
-            else:
-                print(f"synthgen: {name} is {value.dtype} and has no PNG form; it is left out", file=sys.stderr)
+            _save(Image.fromarray(picture_of(value)), path.with_suffix(f".{name}.png"))
     if params:
         print_json(sample.params)
 

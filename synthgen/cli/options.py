@@ -6,7 +6,8 @@ from typing import Annotated, Literal, get_args, get_origin
 import click
 import msgspec
 
-from synthgen.recipe import Recipe, Storage
+from synthgen import families
+from synthgen.recipe import Recipe, Storage, sequence_in
 
 COMMAND_LINE = "command line"
 
@@ -27,6 +28,8 @@ def run_options(command):
         click.option("--part", help="Draw part K/N only, 1-based; auto takes it from a Slurm job array."),
         click.option("--dry-run", is_flag=True, help="Print the plan, with time and disk, and stop."),
         click.option("--overwrite", is_flag=True, help="Replace a data set that lies in the folder."),
+        click.option("--device", help="OpenCL device, by name or number; see `synthgen doctor`."),
+        click.option("--any-device", is_flag=True, help="Resume what was begun on another device."),
         json_option,
         progress_option,
     )):  # fmt: skip
@@ -34,20 +37,12 @@ def run_options(command):
     return command
 
 
-def recipe_options(defaults: dict, options: type):
-    """Return a decorator that adds an option for each key of a recipe.
-
-    Parameters
-    ----------
-    defaults : dict
-        ``classes``, ``per_class`` and ``size`` of the family.
-    options : type
-        The family's ``Options``.
-    """
+def recipe_options(options: type):
+    """Return a decorator that adds an option for each key of a recipe, the family's own from its ``Options``."""
     common = [
-        click.option("--classes", metavar="N", help=f"Number of classes.  [default: {defaults['classes']:,}]"),
-        click.option("--per-class", metavar="N", help=f"Images in each.  [default: {defaults['per_class']:,}]"),
-        click.option("--size", metavar="N|WxH", help=f"Size in pixels, 16 to 4096.  [default: {defaults['size']}]"),
+        click.option("--classes", metavar="N", help="Number of classes."),
+        click.option("--per-class", metavar="N", help="Images in each."),
+        click.option("--size", metavar="N|WxH", help="Size in pixels, 16 to 4096.  [default: 256]"),
         click.option("--seed", metavar="N", help="Seed of all chance.  [default: 0]"),
     ]
     own = [_option(field) for field in msgspec.structs.fields(options)]
@@ -65,13 +60,14 @@ def _option(field):
     """Return the command-line option of a field of a struct."""
     flag = field.name.replace("_", "-")
     hint, meta = get_args(field.type) if get_origin(field.type) is Annotated else (field.type, None)
-    shown = "" if field.default is None else f"  [default: {_show(field.default)}]"
+    shown = "" if field.default in (None, ()) else f"  [default: {_show(field.default)}]"
     text = f"{meta.description if meta else ''}{shown}"
     if hint is bool:
         return click.option(f"--{flag}/--no-{flag}", default=None, help=text)
     if get_origin(hint) is Literal:
         return click.option(f"--{flag}", type=click.Choice(get_args(hint)), help=text)
-    metavar = "LOW:HIGH" if get_origin(hint) is tuple else "N"
+    kind = sequence_in(field.type)
+    metavar = "N" if kind is None else "A,B,.." if get_args(kind)[-1] is Ellipsis else "LOW:HIGH"
     return click.option(f"--{flag}", metavar=metavar, help=text)
 
 
@@ -82,8 +78,10 @@ def _show(value) -> str:
 
 
 def recipe_of(family: str, given: dict) -> Recipe:
-    """Return the recipe of options as typed; those that were not given are None."""
-    given = {key: value for key, value in given.items() if value is not None}
+    """Take the recipe's options, as typed, out of all that were given; those that were not are None."""
+    keys = {"classes", "per_class", "size", "seed", *families.load(family).Options.__struct_fields__}
+    taken = {key: given.pop(key) for key in list(given) if key in keys or key in Storage.__struct_fields__}
+    given = {key: value for key, value in taken.items() if value is not None}
     storage = {key: given.pop(key) for key in Storage.__struct_fields__ if key in given}
     return Recipe.from_dict({"family": family, **given, "storage": storage}, COMMAND_LINE)
 

@@ -20,12 +20,16 @@ _EXTRAS = {"torch": ("torch", "torchvision"), "opencl-cpu": ("intel-opencl-rt",)
 @json_option
 def doctor(as_json):
     """Say what is installed, what runs, how fast, and how to get the rest."""
+    from synthgen.mandelbulb.devices import INSTALL_HINT
+
     facts = {
         "python": sys.version.split()[0],
         "packages": {name: _installed(name) for name in _CORE},
         "extras": {extra: all(map(_installed, names)) for extra, names in _EXTRAS.items()},
         **_machine(),
         **_probe(),
+        "install_hint": INSTALL_HINT,
+        "devices": _devices(),
     }
     if as_json:
         print_json(facts)
@@ -37,6 +41,12 @@ def doctor(as_json):
         click.echo(f"  extra {extra:10s} {'installed' if there else f'missing: pip install synthgen[{extra}]'}")
     click.echo(f"compiled code is cached in {facts['numba_cache']}")
     click.echo(f"fractals: {facts['fractals_per_second']:,.0f} images/s on one core (256x256, 100,000 points)")
+    click.echo("devices for Mandelbulbs, best first; --device or SYNTHGEN_DEVICE chooses by number or name:")
+    for device in facts["devices"]:
+        speed = f"{device['rays_per_second']:,.0f} rays/s" if device["usable"] else device["note"]
+        click.echo(f"  {device['index']}: {device['label']}: {speed}")
+    if all(device["kind"] == "numba" for device in facts["devices"]):
+        click.echo(f"  no OpenCL device works here; one line installs one: {facts['install_hint']}")
 
 
 def _installed(name: str) -> str | None:
@@ -64,6 +74,23 @@ def _numba_cache() -> str:
         return os.environ["NUMBA_CACHE_DIR"]
     home = Path(find_spec("synthgen.ifs").origin).parent
     return str(home / "__pycache__" if os.access(home, os.W_OK) else Path.home() / ".cache" / "numba")
+
+
+def _devices() -> list[dict]:
+    from synthgen.errors import DeviceError
+    from synthgen.mandelbulb import list_devices, rays_per_second
+
+    rows = []
+    for device in list_devices():
+        row = {"index": device.index, "label": device.label, "kind": device.kind, "usable": device.usable,
+               "note": device.note}  # fmt: skip
+        if device.usable:
+            try:
+                row["rays_per_second"] = rays_per_second(device)
+            except DeviceError as error:
+                row.update(usable=False, note=str(error).splitlines()[0])
+        rows.append(row)
+    return rows
 
 
 def _probe() -> dict:

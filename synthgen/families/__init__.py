@@ -5,12 +5,16 @@ A family's module has
 ``NAME``, ``VERSION``
     What it is called, and the version of its sampler: a change of what is drawn raises it, and with it the data
     fingerprint.
-``DEFAULTS``
-    ``classes``, ``per_class`` and ``size`` of a data set that one machine draws today.
+``TOLERANCE``
+    Gray levels by which other devices may differ, on average over an image; 0 where all give the same.
 ``HELP``
     Help of its command, with examples.
 ``Options``
     A frozen ``msgspec.Struct`` with the family's own options; their annotations carry limits and help.
+``defaults(options)``
+    ``classes``, ``per_class`` and ``size`` of a data set that one machine draws today.
+``most_classes(options)``
+    The largest number of classes that there can be.
 ``fields(options, size)``
     The fields of every sample: name -> `FieldSpec`; ``image`` is one of them.
 ``sample(options, seed, label, index)``
@@ -21,6 +25,8 @@ A family's module has
     What the class table says of a class.
 ``bytes_per_sample(options, size)``
     Rough encoded size, from which the size of a shard is derived; a constant of the options.
+``device()``
+    What draws here, and whether one process uses all of it: then only one draws, and encodes beside it.
 """
 
 from importlib import import_module
@@ -28,7 +34,7 @@ from types import ModuleType
 
 from synthgen.errors import UsageError
 
-FAMILIES = ("fractals",)
+FAMILIES = ("fractals", "mandelbulb")
 
 
 def load(name: str) -> ModuleType:

@@ -10,7 +10,7 @@ from synthgen.seeding import generator
 
 NAME = "fractals"
 VERSION = 1
-DEFAULTS = {"classes": 1000, "per_class": 1000, "size": 256}
+TOLERANCE = 0.0
 HELP = """
 Draw fractals: attractors of random iterated function systems. A class is a group of systems.
 
@@ -67,6 +67,16 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"maps must be LOW:HIGH with LOW <= HIGH, got {self.maps[0]}:{self.maps[1]}")
         if self.gray and self.background != "black":
             raise ValueError(f"background must be black for gray images, got {self.background}")
+
+
+def defaults(options: Options) -> dict:
+    """Return ``classes``, ``per_class`` and ``size`` where a recipe does not say."""
+    return {"classes": 1000, "per_class": 1000, "size": 256}
+
+
+def most_classes(options: Options) -> int:
+    """Return how many classes there are: systems are drawn, not listed."""
+    return 10**6
 
 
 def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
@@ -193,3 +203,8 @@ def describe_class(options: Options, seed: int, label: int) -> dict:
     if options.scheme == "fractaldb":
         return {"name": f"system-{label:06d}", "maps": sample_system(options, seed, label, 0).maps.tolist()}
     return {"name": f"fractals-{label:06d}", "systems": options.systems}
+
+
+def device() -> tuple[str, bool]:
+    """Return that any CPU gives the same, and that each process draws for itself."""
+    return "any CPU", False

@@ -20,7 +20,7 @@ from synthgen.shards.manifest import (
 )
 
 
-def merge(parts, out, link: bool = False) -> Manifest:
+def merge(parts, out, link: bool = False, any_device: bool = False) -> Manifest:
     """Bring the finished shards of several folders together and write the manifest.
 
     Parameters
@@ -31,6 +31,8 @@ def merge(parts, out, link: bool = False) -> Manifest:
         Folder of the whole; it may be one of `parts`.
     link : bool
         Make hard links where the file system can, instead of copies.
+    any_device : bool
+        Accept parts that were drawn on different devices.
 
     Returns
     -------
@@ -68,7 +70,17 @@ def merge(parts, out, link: bool = False) -> Manifest:
             raise UsageError(
                 f"{out}: {len(missing)} of {run.shards} shards are missing: {', '.join(missing[:3])}{more}"
             )
+        _check_devices(out, run, any_device)
         return write_manifest(out, run)
+
+
+def _check_devices(out: Path, run, any_device: bool) -> None:
+    found = sorted({read_sidecar(out, run, s).device for s in range(run.shards)})
+    if run.tolerance and len(found) > 1 and not any_device:
+        raise UsageError(
+            f"{out}: parts must be drawn on one kind of device, got {'; '.join(found)}; images differ by up to "
+            f"{run.tolerance:g} gray levels on average between devices: --any-device merges all the same"
+        )
 
 
 def _collect(folders: list[Path], out: Path, run, shard: int, link: bool) -> bool:

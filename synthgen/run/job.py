@@ -1,7 +1,9 @@
 """A run from start to end: folder, lock, shards, manifest. Running it again resumes it."""
 
+import os
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -28,6 +30,8 @@ from synthgen.shards.manifest import (
     sidecar_path,
     write_manifest,
 )
+
+_DEVICE_VARIABLE = "SYNTHGEN_DEVICE"
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -62,7 +66,16 @@ class Report(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
-def generate(recipe, out=None, workers=None, part=None, progress=True, overwrite=False) -> Report:
+def generate(
+    recipe,
+    out=None,
+    workers=None,
+    part=None,
+    progress=True,
+    overwrite=False,
+    device=None,
+    any_device=False,
+) -> Report:
     """Draw a data set, or the rest of one that was interrupted.
 
     Parameters
@@ -79,6 +92,11 @@ def generate(recipe, out=None, workers=None, part=None, progress=True, overwrite
         How to tell on stderr how far the run is.
     overwrite : bool
         Replace a data set that lies in the folder; only files that its run record lists are touched.
+    device : str or int, optional
+        For families that draw on OpenCL: a part of a device's name, or its number in ``synthgen doctor``; by
+        default the variable ``SYNTHGEN_DEVICE``, else the best one.
+    any_device : bool
+        Resume a data set that was begun on another device.
 
     Returns
     -------
@@ -93,14 +111,24 @@ def generate(recipe, out=None, workers=None, part=None, progress=True, overwrite
     StorageError
         If the disk cannot hold the data set, or the folder cannot be written.
     """
-    start = time.monotonic()
     recipe = load_recipe(recipe)
     plan = make_plan(recipe)
     folder = Path(recipe.name if out is None else out)
     k, n = parse_part(part)
     if workers is not None and not 0 <= workers <= 4096:
         raise UsageError(f"--workers must lie in 0..4096, got {workers}")
+    with chosen_device(device):
+        return _generate(plan, folder, workers, (k, n), progress, overwrite, any_device)
+
+
+def _generate(plan: Plan, folder: Path, workers, part, progress, overwrite: bool, any_device: bool) -> Report:
+    start = time.monotonic()
+    k, n = part
     _check_folder(folder, plan.run, overwrite)
+    name, shared = families.load(plan.recipe.family).device()
+    plan = msgspec.structs.replace(plan, run=msgspec.structs.replace(plan.run, device=name))
+    if not overwrite:
+        _check_device(folder, plan.run, any_device)
     mine = range(k - 1, plan.run.shards, n)
     try:
         (folder / SHARDS).mkdir(parents=True, exist_ok=True)
@@ -114,7 +142,7 @@ def generate(recipe, out=None, workers=None, part=None, progress=True, overwrite
         left, total = (sum(map(plan.run.shard_count, shards)) for shards in (todo, mine))
         if todo:
             remove_temporaries(folder / SHARDS, _file_names(folder, plan.run, todo))
-            workers = min(available_cpus() if workers is None else workers, len(todo))
+            workers = min(available_cpus() if workers is None else workers, len(todo), 1 if shared else len(todo))
             estimate = probe(plan, left)
             check_disk(estimate, plan, folder)
             if progress not in ("none", False):
@@ -169,12 +197,37 @@ def _check_folder(folder: Path, run: RunRecord, overwrite: bool) -> None:
             for name, v in run.versions.items()
             if found.versions.get(name) != v
         ]
-        how = ", ".join(changed) or 'format, codec or shard size'
+        how = ", ".join(changed) or "format, codec or shard size"
         what = f"the same data, stored in another way ({how})"
     raise UsageError(
         f"{folder}: holds {what}: fingerprints {found.fingerprints.short} there, "
         f"{run.fingerprints.short} here; {hint}"
     )
+
+
+@contextmanager
+def chosen_device(device):
+    """Make a device the one that families draw on, here and in workers that are started meanwhile."""
+    before = os.environ.get(_DEVICE_VARIABLE)
+    if device is not None:
+        os.environ[_DEVICE_VARIABLE] = str(device)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_DEVICE_VARIABLE, None)
+        else:
+            os.environ[_DEVICE_VARIABLE] = before
+
+
+def _check_device(folder: Path, run: RunRecord, any_device: bool) -> None:
+    """Refuse to go on with a data set on a device that would draw it a little differently."""
+    found = read_run(folder) if folder.is_dir() else None
+    if found is not None and run.tolerance and found.device != run.device and not any_device:
+        raise UsageError(
+            f"{folder}: was begun on {found.device}, this is {run.device}; images differ by up to "
+            f"{run.tolerance:g} gray levels on average between devices: --any-device goes on all the same"
+        )
 
 
 def _is_ours(path: Path) -> bool:

@@ -55,7 +55,7 @@ def make_plan(recipe: Recipe) -> Plan:
     family = families.load(recipe.family)
     fields = {
         name: FieldEntry(spec.dtype, list(spec.shape), spec.kind, codec_of(spec, recipe.storage.codec))
-        for name, spec in family.fields(recipe.options, recipe.size).items()
+        for name, spec in sorted(family.fields(recipe.options, recipe.size).items())
     }
     size = recipe.storage.shard_size or _shard_size(
         recipe.count, family.bytes_per_sample(recipe.options, recipe.size)
@@ -75,6 +75,7 @@ def make_plan(recipe: Recipe) -> Plan:
         shards=ceil(recipe.count / size),
         fields=fields,
         versions=versions,
+        tolerance=family.TOLERANCE,
     )
     return Plan(recipe, run)
 

@@ -1,12 +1,15 @@
 """One shard: draw its samples, encode them, write the file and its sidecar."""
 
 import platform
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
+from synthgen import families
 from synthgen.run.draw import draw_sample
 from synthgen.run.plan import Plan
 from synthgen.sample import Sample
@@ -14,11 +17,14 @@ from synthgen.shards.codecs import encode
 from synthgen.shards.files import replacing, sha256_of, write_atomically
 from synthgen.shards.manifest import FORMATS, SHARDS, Sidecar, encode_json, sidecar_path
 
+# Drawn samples that may wait for the encoder.
+_AHEAD = 4
+
 
 def encode_sample(sample: Sample, fields: dict) -> tuple[dict[str, bytes], bytes]:
     """Return the encoded fields of a sample, and its parameters as JSON."""
     values = {"image": sample.pixels, **sample.fields}
-    columns = {name: encode(values[name], entry.codec) for name, entry in fields.items()}
+    columns = {name: encode(values[name], entry.codec, entry.kind) for name, entry in fields.items()}
     return columns, msgspec.json.encode(sample.params)
 
 
@@ -36,12 +42,12 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
     """
     run = plan.run
     path = folder / SHARDS / run.shard_name(shard)
+    device, shared = families.load(plan.recipe.family).device()
     with replacing(path) as temporary:
         writer = FORMATS[run.storage].Writer(temporary, run.fields, run.format)
         try:
-            for label, index in zip(*plan.samples(shard), strict=True):
-                sample = draw_sample(plan.recipe, label, index)
-                writer.add(label, index, *encode_sample(sample, run.fields))
+            for label, index, encoded in _samples(plan, shard, shared):
+                writer.add(label, index, *encoded)
                 advance(1)
             writer.finish()
         finally:
@@ -55,9 +61,29 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
         sha256=digest,
         fingerprints=run.fingerprints,
         versions=run.versions,
-        device=cpu_name(),
+        device=device if run.tolerance else cpu_name(),
     )
     write_atomically(sidecar_path(folder, run, shard), encode_json(sidecar))
+
+
+def _samples(plan: Plan, shard: int, beside: bool):
+    """Yield (label, index, encoded sample) of a shard in order; on request encode beside drawing the next."""
+    fields = plan.run.fields
+    numbers = zip(*plan.samples(shard), strict=True)
+    if not beside:
+        for label, index in numbers:
+            yield label, index, encode_sample(draw_sample(plan.recipe, label, index), fields)
+        return
+    with ThreadPoolExecutor(1) as encoder:
+        waiting = deque()
+        for label, index in numbers:
+            sample = draw_sample(plan.recipe, label, index)
+            waiting.append((label, index, encoder.submit(encode_sample, sample, fields)))
+            if len(waiting) > _AHEAD:
+                label, index, encoded = waiting.popleft()
+                yield label, index, encoded.result()
+        for label, index, encoded in waiting:
+            yield label, index, encoded.result()
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,9 @@ from isal import isal_zlib
 from synthgen.errors import FormatError, UsageError
 from synthgen.sample import FieldSpec, PaletteImage
 
+# Depth and normals are stored as the pixels of an RGB PNG, which every reader decodes: see FORMAT.md.
+DEPTH_UNIT = 1 / 8192
+_NORMAL_STEPS = 127
 # What `--codec` offers for images. Masks and ids are always PNG, arrays always NPY.
 CODECS = ("png", "png-stored", "jpeg")
 LOSSY = ("jpeg",)
@@ -37,16 +40,42 @@ def suffix(codec: str) -> str:
     return {"png": "png", "png-stored": "png", "jpeg": "jpg", "npy": "npy"}[codec]
 
 
-def encode(value, codec: str) -> bytes:
+def as_stored(value: np.ndarray, kind: str) -> np.ndarray:
+    """Return a depth or a normal field rounded to what the format stores."""
+    return _unpack(_pack(value, kind), kind)
+
+
+def _pack(value, kind: str):
+    """Return depth or normals as uint8 (H, W, 3), other kinds as they are."""
+    if kind == "depth":
+        code = np.where(np.isfinite(value), np.clip(np.rint(value / DEPTH_UNIT), 1, 65535), 0).astype(np.uint16)
+        return np.stack([code >> 8, code & 255, np.zeros_like(code)], axis=-1).astype(np.uint8)
+    if kind == "normal":
+        return (np.rint(value * _NORMAL_STEPS) + 128).astype(np.uint8)
+    return value
+
+
+def _unpack(pixels: np.ndarray, kind: str) -> np.ndarray:
+    """Return what `_pack` was given, as float32, rounded."""
+    if kind == "depth":
+        code = pixels[..., 0].astype(np.float32) * 256 + pixels[..., 1]
+        return np.where(code > 0, code * np.float32(DEPTH_UNIT), np.float32(np.inf))
+    # Not scaled to length 1 again: what was read must be stored as the same bytes.
+    return (pixels.astype(np.float32) - 128) / np.float32(_NORMAL_STEPS)
+
+
+def encode(value, codec: str, kind: str = "image") -> bytes:
     """Encode one field of one sample.
 
     Parameters
     ----------
     value : PaletteImage, or ndarray
-        uint8 of shape (H, W) or (H, W, 3) for the image codecs, anything numeric for ``npy``.
+        uint8 of shape (H, W) or (H, W, 3) for the image codecs, anything numeric for ``npy``; float32 for the
+        kinds ``depth`` and ``normal``.
     codec : str
         ``png``, ``png-stored`` (not compressed: large and fast to read), ``jpeg`` (lossy) or ``npy``.
     """
+    value = _pack(value, kind)
     if codec in ("png", "png-stored"):
         return encode_png(value, compress=codec == "png")
     if codec == "jpeg":
@@ -68,6 +97,8 @@ def decode(data, spec: FieldSpec) -> np.ndarray:
     """
     if spec.kind == "array":
         return _decode_npy(data, spec)
+    if spec.kind in ("depth", "normal"):
+        return _unpack(decode(data, FieldSpec("uint8", (*spec.shape[:2], 3))), spec.kind)
     if bytes(data[:3]) == _JPEG_START:
         return _decode_pillow(data, spec)
     colors, pixels = decode_png(data, spec.shape)

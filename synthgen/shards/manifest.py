@@ -29,7 +29,7 @@ class FieldEntry(msgspec.Struct, frozen=True):
 
     dtype: Annotated[str, msgspec.Meta(pattern="^(u?int(8|16|32)|float(16|32))$")]
     shape: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=16384)]], msgspec.Meta(min_length=2, max_length=3)]
-    kind: Literal["image", "mask", "ids", "array"]
+    kind: Literal["image", "mask", "ids", "depth", "normal", "array"]
     codec: Literal["png", "png-stored", "jpeg", "npy"]
 
     def spec(self) -> FieldSpec:
@@ -64,6 +64,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     shards: Annotated[int, msgspec.Meta(ge=1, le=10**9)]
     fields: dict[Name, FieldEntry]
     versions: dict[str, str]
+    device: str = "any CPU"
+    tolerance: Annotated[float, msgspec.Meta(ge=0, le=255)] = 0.0
 
     def __post_init__(self):
         if self.count != self.classes * self.per_class:

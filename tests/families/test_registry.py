@@ -20,7 +20,8 @@ def test_every_module_is_registered():
 def test_a_family_is_complete(name):
     module = families.load(name)
     assert name == module.NAME
-    assert set(module.DEFAULTS) == {"classes", "per_class", "size"}
+    assert set(module.defaults(module.Options())) == {"classes", "per_class", "size"}
+    assert module.TOLERANCE >= 0
     assert any(load_recipe(r).family == name for r in installed())
     assert (ROOT / "tests" / "families" / f"test_{name}.py").exists()
     assert f"synthgen {name}" in (ROOT / "README.md").read_text()

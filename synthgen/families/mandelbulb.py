@@ -1,0 +1,204 @@
+"""Mandelbulb variants and hybrids of two, drawn as their authors drew them (paper 000 section 3.2)."""
+
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import msgspec
+
+from synthgen.sample import FieldSpec
+from synthgen.seeding import generator
+from synthgen.shards.order import Permutation
+
+NAME = "mandelbulb"
+VERSION = 1
+HELP = """
+Draw Mandelbulb variants, or hybrids of two, from all sides and in random colours. A class is a formula.
+
+\b
+synthgen mandelbulb
+synthgen mandelbulb --hybrid --classes 1000 --per-class 10 --fields depth,normal
+synthgen mandelbulb --power 9:9 --rules 40,222 --size 512
+"""
+# Gray levels by which other devices may differ, on average over an image.
+TOLERANCE = 2.0
+
+Power = Annotated[int, msgspec.Meta(ge=2, le=20)]
+Rule = Annotated[int, msgspec.Meta(ge=0, le=511)]
+Degrees = Annotated[float, msgspec.Meta(ge=-360, le=360)]
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Options of the family; see the annotations."""
+
+    hybrid: Annotated[bool, msgspec.Meta(description="The 21,365 hybrids instead of the 1,037 variants.")] = False
+    power: Annotated[
+        tuple[Power, Power] | None,
+        msgspec.Meta(description="Only formulas with powers in LOW:HIGH, within 2:20."),
+    ] = None
+    rules: Annotated[
+        tuple[Rule, ...] | None,
+        msgspec.Meta(description="Only formulas with these rules, 0 to 511, for example 40,222."),
+    ] = None
+    latitude: Annotated[
+        tuple[Degrees, Degrees] | None,
+        msgspec.Meta(
+            description="Range of the latitude. Its numbers are used as radians, as the authors did. "
+            "[default: -90:90, hybrids -30:30]"
+        ),
+    ] = None
+    longitude: Annotated[tuple[Degrees, Degrees], msgspec.Meta(description="Range of the longitude, likewise.")] = (
+        0.0,
+        360.0,
+    )
+    supersample: Annotated[int, msgspec.Meta(ge=1, le=8, description="Samples along each side of a pixel.")] = 2
+    background: Annotated[Literal["white", "black"], msgspec.Meta(description="What lies behind the object.")] = (
+        "white"
+    )
+    fields: Annotated[
+        tuple[Literal["depth", "normal"], ...],
+        msgspec.Meta(
+            description="Further fields of each sample: depth, normal, or both. The mask is always there."
+        ),
+    ] = ()
+
+    def __post_init__(self):
+        for name in ("power", "latitude", "longitude"):
+            low, high = getattr(self, name) or (0, 0)
+            if low > high:
+                raise ValueError(f"{name} must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
+        for name in ("rules", "fields"):
+            values = getattr(self, name)
+            if values is not None and len(set(values)) != len(values):
+                raise ValueError(f"{name} must not repeat, got {','.join(map(str, values))}")
+        if not formulas(self):
+            raise ValueError("rules must leave at least one formula of the catalogue, got none")
+
+
+@lru_cache(maxsize=8)
+def _formulas(hybrid: bool, power, rules) -> tuple:
+    """Return the formulas that classes are made of, in the order of the catalogue.
+
+    Variants may go beyond it: all powers and rules that were named are crossed.
+    """
+    from synthgen.mandelbulb import Formula, Variant, catalogue
+
+    listed = catalogue("hybrid-21k" if hybrid else "var-1k")
+    if not hybrid and (power or rules):
+        known = sorted({f.first.rule for f in listed})
+        low, high = power or (2, 18)
+        return tuple(Formula(Variant(n, rule)) for rule in rules or known for n in range(low, high + 1))
+    low, high = power or (2, 20)
+    return tuple(
+        f for f in listed if all(low <= v.power <= high and (rules is None or v.rule in rules) for v in f.variants)
+    )
+
+
+def formulas(options: Options) -> tuple:
+    """Return the formulas that the options allow."""
+    return _formulas(options.hybrid, options.power, options.rules)
+
+
+def defaults(options: Options) -> dict:
+    """Return ``classes``, ``per_class`` and ``size`` where a recipe does not say: one image of every formula."""
+    return {"classes": len(formulas(options)), "per_class": 1, "size": 256}
+
+
+def most_classes(options: Options) -> int:
+    """Return how many classes there are."""
+    return len(formulas(options))
+
+
+def formula_of(options: Options, seed: int, label: int):
+    """Return the formula of a class: a seeded subset of the catalogue begins any number of classes."""
+    known = formulas(options)
+    return known[int(Permutation(len(known), seed).forward(label))]
+
+
+def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
+    """Return what every sample holds."""
+    further = {
+        "depth": FieldSpec("float32", size, kind="depth"),
+        "normal": FieldSpec("float32", (*size, 3), kind="normal"),
+    }
+    return {
+        "image": FieldSpec("uint8", (*size, 3)),
+        "mask": FieldSpec("uint8", size, kind="mask"),
+        **{name: further[name] for name in options.fields},
+    }
+
+
+def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
+    """Return the rough size of an encoded sample."""
+    return int(size[0] * size[1] * (1.6 + 1.2 * len(options.fields))) + 600
+
+
+def sample(options: Options, seed: int, label: int, index: int) -> dict:
+    """Draw the parameters of one image.
+
+    Returns
+    -------
+    dict
+        ``class``, ``index``; ``formula``, its name; ``latitude`` and ``longitude`` in radians; ``colors`` of the
+        three orbit traps, RGB in [0, 1]; ``supersample``, ``background``, ``fields``.
+    """
+    u = generator(seed, label, index, "mandelbulb.image").random(11).tolist()
+    low, high = options.latitude or ((-30, 30) if options.hybrid else (-90, 90))
+    west, east = options.longitude
+    colors = [round(x, 6) for x in u[2:]]
+    return {
+        "class": label,
+        "index": index,
+        "formula": formula_of(options, seed, label).name,
+        "latitude": round(low + (high - low) * u[0], 6),
+        "longitude": round(west + (east - west) * u[1], 6),
+        "colors": [colors[0:3], colors[3:6], colors[6:9]],
+        "supersample": options.supersample,
+        "background": options.background,
+        "fields": list(options.fields),
+    }
+
+
+def draw(params: dict, size: tuple[int, int]):
+    """Draw one image on the chosen device.
+
+    Parameters
+    ----------
+    params : dict
+        As returned by `sample`.
+    size : (int, int)
+        Height and width in pixels.
+
+    Returns
+    -------
+    pixels : ndarray of uint8, (H, W, 3)
+    fields : dict
+        ``mask``, uint8 (H, W): 255 at every pixel that the object changed; where asked for ``depth``, float32
+        (H, W), and ``normal``, float32 (H, W, 3), rounded as the file format stores them.
+    """
+    from synthgen import mandelbulb
+    from synthgen.shards.codecs import as_stored
+
+    drawn = mandelbulb.render(
+        mandelbulb.Formula.parse(params["formula"]),
+        mandelbulb.View(params["latitude"], params["longitude"], params["colors"]),
+        size,
+        params["supersample"],
+        background=params["background"],
+    )
+    further = {name: as_stored(getattr(drawn, name), name) for name in params["fields"]}
+    return drawn.image, {"mask": drawn.mask, **further}
+
+
+def describe_class(options: Options, seed: int, label: int) -> dict:
+    """Return the line of the class table: the name of the formula, powers and rules."""
+    formula = formula_of(options, seed, label)
+    variants = [{"power": v.power, "rule": v.rule} for v in formula.variants]
+    return {"name": formula.name, "variants": variants}
+
+
+def device() -> tuple[str, bool]:
+    """Return platform, name and driver of the chosen device, and whether one process uses all of it."""
+    from synthgen.mandelbulb.renderer import renderer_for
+
+    chosen = renderer_for().device
+    return chosen.label, chosen.kind != "numba"
