@@ -1,7 +1,8 @@
 """Reading 256 x 256 fractals into a DataLoader on one core, against torchvision's ImageFolder and `webdataset`.
 
-ImageFolder reads the same images as RGB PNG files (Pillow, level 6), the `webdataset` package reads the same tar files
-as we do, with its usual decoder. Batches of 64, no workers, no shuffling; every image ends as a uint8 tensor (C, H, W).
+ImageFolder reads the same images as RGB PNG files (Pillow, level 6), the `webdataset` package reads the same tar
+files as we do, with its usual decoder. Batches of 64, no workers, no shuffling; every image ends as a uint8 tensor
+(C, H, W).
 
     python benchmarks/reading.py
 """

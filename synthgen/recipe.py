@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import re
+import reprlib
 from importlib import resources
 from pathlib import Path
 from types import UnionType
@@ -58,7 +59,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     storage : Storage
     """
 
-    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
     family: str
     classes: Annotated[int, msgspec.Meta(ge=1, le=10**6)]
     per_class: Annotated[int, msgspec.Meta(ge=1, le=10**8)]
@@ -125,7 +126,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         options = _convert(own, family.Options, place, "", known)
         common = {**family.defaults(options), **common, "options": options}
         common["size"] = _size(common["size"], place)
-        common["storage"] = _convert(common.get("storage") or {}, Storage, place, "storage.")
+        common["storage"] = _convert(common.get("storage", {}), Storage, place, "storage.")
         common.setdefault("name", f"{family.NAME}-{common['classes']}x{common['per_class']}")
         recipe = _convert(common, cls, place, "", known)
         most = family.most_classes(options)
@@ -188,18 +189,18 @@ def load_recipe(source, overrides: dict | None = None) -> Recipe:
 
 
 def _read(source) -> tuple[dict, str]:
-    path = Path(source)
-    if path.is_dir() and (path / "run.json").is_file():
+    path, known = Path(source), installed()
+    # The name of an installed recipe wins over a data set of the same name in this folder: that is ./NAME.
+    if str(source) not in known and path.is_dir() and (path / "run.json").is_file():
         from synthgen.shards.manifest import read_run
 
         return dict(read_run(path).recipe), str(path / "run.json")
-    known = installed()
-    if not path.is_file():
-        if str(source) not in known:
-            close = difflib.get_close_matches(str(source), known, 1)
-            hint = f"; did you mean {close[0]}?" if close else "; `synthgen recipes` lists those that are installed"
-            raise UsageError(f"recipe must be a file, a data set or an installed recipe, got {str(source)!r}{hint}")
+    if str(source) in known:
         path = known[str(source)]
+    elif not path.is_file():
+        close = difflib.get_close_matches(str(source), known, 1)
+        hint = f"; did you mean {close[0]}?" if close else "; `synthgen recipes` lists those that are installed"
+        raise UsageError(f"recipe must be a file, a data set or an installed recipe, got {str(source)!r}{hint}")
     try:
         raw = path.read_bytes()
         if len(raw) > _MAX_BYTES:
@@ -211,7 +212,7 @@ def _read(source) -> tuple[dict, str]:
         raise UsageError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UsageError(f"{path}: must be a mapping of names to values, got {type(values).__name__}")
-    return {"name": path.stem, **values}, str(path)
+    return {"name": re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")[:100], **values}, str(path)
 
 
 class _Loader(yaml.SafeLoader):
@@ -250,8 +251,8 @@ def _size(value, place: str):
 
 def _convert(values, kind, place: str, prefix: str, known=()):
     """Convert plain values into a struct; errors carry place, rule and value."""
-    if not isinstance(values, dict):
-        raise UsageError(f"{_at(place, prefix.rstrip('.'))} must be a mapping, got {values!r}")
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UsageError(f"{_at(place, prefix.rstrip('.'))} must be a mapping of names, got {reprlib.repr(values)}")
     hints = {f.name: f.type for f in msgspec.structs.fields(kind)}
     ready = {name: _as_sequence(hints.get(name), value) for name, value in values.items()}
     try:
@@ -304,7 +305,7 @@ def _explain(message: str, values: dict, kind, place: str, prefix: str, known) -
         rule = "must be one of " + ", ".join(_choices(kind, name))
     else:
         rule = "must be " + rule.removeprefix("Expected ").replace("`", "").split(", got ")[0]
-    return f"{_at(place, prefix + name)} {rule}, got {values.get(name)!r}"
+    return f"{_at(place, prefix + name)} {rule}, got {reprlib.repr(values.get(name))}"
 
 
 def _choices(kind, name: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from synthgen.errors import FormatError
 
-KEY_PATTERN = re.compile(r"c(\d{6,9})-i(\d{8,12})")
+KEY_PATTERN = re.compile(r"c(\d{6,9})-i(\d{8,12})", re.ASCII)
 
 
 def format_key(label: int, index: int) -> str:

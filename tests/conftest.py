@@ -1,9 +1,14 @@
 """Small data sets that many tests read."""
 
 import pytest
+from hypothesis import settings
 
 import synthgen
 from synthgen.recipe import Recipe
+
+# Tests check behaviour, never time: the first call of a compiled function may take seconds.
+settings.register_profile("synthgen", deadline=None)
+settings.load_profile("synthgen")
 
 
 def small_recipe(**changes) -> Recipe:

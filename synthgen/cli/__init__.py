@@ -58,6 +58,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
+    except OSError as error:
+        code = _fail(error, EXIT_FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

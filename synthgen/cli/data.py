@@ -9,9 +9,10 @@ from synthgen.cli.options import json_option, print_json, progress_option
 
 
 @click.group(invoke_without_command=True)
+@click.option("--time", "with_time", is_flag=True, help="Probe each: time on this machine, and disk.")
 @json_option
 @click.pass_context
-def recipes(context, as_json):
+def recipes(context, with_time, as_json):
     """List the recipes that come with the package, or show one.
 
     \b
@@ -19,33 +20,32 @@ def recipes(context, as_json):
     synthgen recipes show fractals-1k > my.yaml
     """
     if context.invoked_subcommand is None:
-        _list_recipes(as_json)
+        _list_recipes(with_time, as_json)
 
 
-def _list_recipes(as_json: bool) -> None:
+def _list_recipes(with_time: bool, as_json: bool) -> None:
     from synthgen.recipe import installed, load_recipe
     from synthgen.run import make_plan, probe
-    from synthgen.run.estimate import available_cpus, human_bytes
+    from synthgen.run.estimate import effective_workers, human_bytes
 
     rows = []
     for name in installed():
         recipe = load_recipe(name)
-        estimate = probe(make_plan(recipe))
-        rows.append({
-            "name": name, "family": recipe.family, "classes": recipe.classes, "images": recipe.count,
-            "seconds": estimate.seconds(available_cpus()), "bytes": estimate.bytes,
-        })  # fmt: skip
+        rows.append({"name": name, "family": recipe.family, "classes": recipe.classes, "images": recipe.count})
+        if with_time:
+            plan = make_plan(recipe)
+            estimate = probe(plan)
+            rows[-1].update(seconds=estimate.seconds(effective_workers(plan, None)), bytes=estimate.bytes)
     if as_json:
         print_json(rows)
         return
-    click.echo(f"{'recipe':24s} {'classes':>8s} {'images':>12s} {'time here':>10s} {'disk':>9s}")
+    click.echo(f"{'recipe':24s} {'classes':>8s} {'images':>12s}" + with_time * f" {'time here':>10s} {'disk':>9s}")
     for row in rows:
-        hours, rest = divmod(round(row["seconds"]), 3600)
-        time = f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
-        click.echo(
-            f"{row['name']:24s} {row['classes']:8,d} {row['images']:12,d} {time:>10s} "
-            f"{human_bytes(row['bytes']):>9s}"
-        )
+        line = f"{row['name']:24s} {row['classes']:8,d} {row['images']:12,d}"
+        if with_time:
+            minutes = round(row["seconds"] / 60)
+            line += f" {minutes // 60:7d}:{minutes % 60:02d} {human_bytes(row['bytes']):>9s}"
+        click.echo(line)
 
 
 @recipes.command()

@@ -86,11 +86,11 @@ def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:
 def look_ahead(recipe: Recipe, workers, as_json) -> None:
     """Print the plan of a recipe."""
     from synthgen.run import make_plan, probe
-    from synthgen.run.estimate import available_cpus
+    from synthgen.run.estimate import effective_workers
     from synthgen.run.job import describe
 
-    workers = available_cpus() if workers is None else workers
     what = make_plan(recipe)
+    workers = effective_workers(what, workers)
     estimate = probe(what)
     if as_json:
         print_json({

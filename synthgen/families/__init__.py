@@ -26,15 +26,33 @@ A family's module has
 ``bytes_per_sample(options, size)``
     Rough encoded size, from which the size of a shard is derived; a constant of the options.
 ``device()``
-    What draws here, and whether one process uses all of it: then only one draws, and encodes beside it.
+    The `Drawer` of this machine. Where it is exclusive, one process draws, and encodes beside it.
+``LIBRARIES``
+    Packages, beside those of the core, whose versions the pixels depend on.
 """
 
 from importlib import import_module
 from types import ModuleType
+from typing import NamedTuple
 
 from synthgen.errors import UsageError
 
 FAMILIES = ("fractals", "mandelbulb")
+
+
+class Drawer(NamedTuple):
+    """What draws a family on this machine.
+
+    Attributes
+    ----------
+    name : str
+        Platform, device and driver; ``any CPU`` where all give the same.
+    exclusive : bool
+        Whether one process uses all of it.
+    """
+
+    name: str
+    exclusive: bool
 
 
 def load(name: str) -> ModuleType:

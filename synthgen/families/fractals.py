@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
+from synthgen.families import Drawer
 from synthgen.sample import FieldSpec, PaletteImage
 from synthgen.seeding import generator
 
 NAME = "fractals"
 VERSION = 1
 TOLERANCE = 0.0
+LIBRARIES = ("numba",)
 HELP = """
 Draw fractals: attractors of random iterated function systems. A class is a group of systems.
 
@@ -117,7 +119,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     member = index % options.systems if grouped else 0
     system = sample_system(options, seed, label, member)
     rng = generator(seed, label, index, "fractals.image")
-    # Everything is drawn always and in this order, so that one option does not shift the chance of another.
+    # Drawn always and in this order, so that one option does not shift the chance of another.
     u = rng.random(10).tolist()
     noise_seed = int(rng.integers(2**63))
     varied = (ifs.scale_system if grouped else ifs.perturb_system)(rng, system)
@@ -205,6 +207,6 @@ def describe_class(options: Options, seed: int, label: int) -> dict:
     return {"name": f"fractals-{label:06d}", "systems": options.systems}
 
 
-def device() -> tuple[str, bool]:
+def device() -> Drawer:
     """Return that any CPU gives the same, and that each process draws for itself."""
-    return "any CPU", False
+    return Drawer("any CPU", exclusive=False)

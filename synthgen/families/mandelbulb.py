@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from synthgen.families import Drawer
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 from synthgen.shards.order import Permutation
@@ -21,6 +22,7 @@ synthgen mandelbulb --power 9:9 --rules 40,222 --size 512
 """
 # Gray levels by which other devices may differ, on average over an image.
 TOLERANCE = 2.0
+LIBRARIES = ("numba", "pillow")
 
 Power = Annotated[int, msgspec.Meta(ge=2, le=20)]
 Rule = Annotated[int, msgspec.Meta(ge=0, le=511)]
@@ -196,9 +198,8 @@ def describe_class(options: Options, seed: int, label: int) -> dict:
     return {"name": formula.name, "variants": variants}
 
 
-def device() -> tuple[str, bool]:
-    """Return platform, name and driver of the chosen device, and whether one process uses all of it."""
+def device() -> Drawer:
+    """Return the chosen device; one process uses all of it, Numba too."""
     from synthgen.mandelbulb.renderer import renderer_for
 
-    chosen = renderer_for().device
-    return chosen.label, chosen.kind != "numba"
+    return Drawer(renderer_for().device.label, exclusive=True)

@@ -104,8 +104,11 @@ def density(
         raise UsageError(f"render: size must lie in 1..{MAX_SIZE}, got {size}")
     if not 1 <= points <= MAX_POINTS:
         raise UsageError(f"render: points must lie in 1..{MAX_POINTS}, got {points}")
-    if region is not None and not (np.shape(region) == (4,) and np.isfinite(region).all()):
-        raise UsageError(f"render: region must be four finite numbers (x0, y0, x1, y1), got {region}")
+    if region is not None:
+        if not (np.shape(region) == (4,) and np.isfinite(region).all()):
+            raise UsageError(f"render: region must be four finite numbers (x0, y0, x1, y1), got {region}")
+        if region[0] >= region[2] or region[1] >= region[3]:
+            raise UsageError(f"render: region must have x0 < x1 and y0 < y1, got {region}")
     if not 0 <= seed < 2**64:
         raise UsageError(f"render: seed must lie in 0..2**64-1, got {seed}")
 

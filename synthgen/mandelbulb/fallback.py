@@ -278,7 +278,7 @@ class NumbaRenderer:
         except MemoryError as error:
             raise DeviceError(f"numba: no memory for {height} x {width} samples, ask for fewer") from error
         draw = partial(_draw_tiles, numbers, scene, colors=colors, distances=distances, normals=normals)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(draw, range(0, height, TILE)))
         depth = np.full(shape, np.inf, np.float32)
         normal = np.zeros((*shape, 3), np.float32)

@@ -60,6 +60,13 @@ def build(context, source: str, options: dict[str, int], place: str):
         ) from error
 
 
+def _is_out_of_memory(error) -> bool:
+    """Tell whether an error of the driver is one of the three that stand for too little memory."""
+    status = load_pyopencl().status_code
+    short = (status.MEM_OBJECT_ALLOCATION_FAILURE, status.OUT_OF_RESOURCES, status.OUT_OF_HOST_MEMORY)
+    return isinstance(error, load_pyopencl().MemoryError) or getattr(error, "code", None) in short
+
+
 class OpenCLRenderer:
     """Draws on one OpenCL device. Not for use after a fork; calls from several threads wait for each other.
 
@@ -138,7 +145,11 @@ class OpenCLRenderer:
                     targets = colors[samples], depth[part], normal[part]
                     frame = tuple(n * supersample for n in (columns, rows, row, count))
                     self._draw_band(scene_buffers, frame, supersample, background, targets)
-                except load_pyopencl().MemoryError as error:
+                except load_pyopencl().Error as error:
+                    if not _is_out_of_memory(error):
+                        raise DeviceError(
+                            f"{self.device.label}: the driver failed while it drew ({error})"
+                        ) from error
                     self._halve_bands(columns, count, supersample, error)
                     continue
                 row += count

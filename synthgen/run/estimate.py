@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from synthgen import families
 from synthgen.errors import StorageError
 from synthgen.run.draw import draw_sample
 from synthgen.run.plan import Plan
@@ -71,8 +72,7 @@ def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
     """Refuse a run that the disk cannot hold; say how many images a class would fit."""
     free = shutil.disk_usage(next(p for p in (out, *out.absolute().parents) if p.is_dir())).free
     if estimate.bytes * 1.02 > free:
-        classes = plan.run.classes
-        fitting = int(free / 1.02 / estimate.bytes_per_sample) // classes
+        fitting = int(plan.run.per_class * free / 1.02 / estimate.bytes)
         advice = f"--per-class {fitting} would fit" if fitting else "not even one image a class would fit"
         raise StorageError(
             f"{out}: needs about {human_bytes(estimate.bytes)} of disk, {human_bytes(free)} are free; {advice}"
@@ -92,6 +92,15 @@ def human_bytes(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def effective_workers(plan: Plan, workers: int | None) -> int:
+    """Return how many processes will draw: as many as asked for, by default one for each CPU.
+
+    Where one process uses the whole device, there is only one.
+    """
+    workers = available_cpus() if workers is None else workers
+    return min(workers, 1) if families.load(plan.recipe.family).device().exclusive else workers
 
 
 def available_cpus() -> int:

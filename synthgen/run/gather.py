@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from synthgen.errors import UsageError
+from synthgen.run.job import check_folder
 from synthgen.run.lock import part_lock
 from synthgen.shards.files import replacing, storage_error, write_atomically
 from synthgen.shards.manifest import (
@@ -56,12 +57,14 @@ def merge(parts, out, link: bool = False, any_device: bool = False) -> Manifest:
                 f"{folder}: must be of the same run as {folders[0]}: fingerprints {other.fingerprints.short}, "
                 f"expected {run.fingerprints.short}"
             )
+    check_folder(out, run, overwrite=False)
+    _check_devices(folders, run, any_device)
     try:
         (out / SHARDS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(error, out) from None
     with part_lock(out, (1, 1)):
-        for name in (CLASSES, RUN):
+        for name in (RUN, CLASSES):
             if not (out / name).exists():
                 write_atomically(out / name, (folders[0] / name).read_bytes())
         missing = [run.shard_name(s) for s in range(run.shards) if not _collect(folders, out, run, s, link)]
@@ -70,15 +73,18 @@ def merge(parts, out, link: bool = False, any_device: bool = False) -> Manifest:
             raise UsageError(
                 f"{out}: {len(missing)} of {run.shards} shards are missing: {', '.join(missing[:3])}{more}"
             )
-        _check_devices(out, run, any_device)
         return write_manifest(out, run)
 
 
-def _check_devices(out: Path, run, any_device: bool) -> None:
-    found = sorted({read_sidecar(out, run, s).device for s in range(run.shards)})
-    if run.tolerance and len(found) > 1 and not any_device:
+def _check_devices(folders: list[Path], run, any_device: bool) -> None:
+    """Refuse parts of several devices, where these draw a little differently."""
+    if not run.tolerance or any_device:
+        return
+    sidecars = (read_sidecar(folder, run, s) for folder in folders for s in range(run.shards))
+    found = sorted({sidecar.device for sidecar in sidecars if sidecar is not None})
+    if len(found) > 1:
         raise UsageError(
-            f"{out}: parts must be drawn on one kind of device, got {'; '.join(found)}; images differ by up to "
+            f"parts must be drawn on one kind of device, got {'; '.join(found)}; images differ by up to "
             f"{run.tolerance:g} gray levels on average between devices: --any-device merges all the same"
         )
 

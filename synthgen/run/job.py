@@ -4,15 +4,16 @@ import os
 import sys
 import time
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 import msgspec
 
 from synthgen import families
-from synthgen.errors import UsageError
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.recipe import load_recipe
-from synthgen.run.estimate import Estimate, available_cpus, check_disk, human_bytes, probe
-from synthgen.run.lock import part_lock
+from synthgen.run.estimate import Estimate, check_disk, effective_workers, human_bytes, probe
+from synthgen.run.lock import check_unlocked, part_lock
 from synthgen.run.plan import Plan, make_plan, parse_part
 from synthgen.run.pool import run_pool
 from synthgen.run.progress import Progress
@@ -117,6 +118,8 @@ def generate(
     k, n = parse_part(part)
     if workers is not None and not 0 <= workers <= 4096:
         raise UsageError(f"--workers must lie in 0..4096, got {workers}")
+    if overwrite and (k, n) != (1, 1):
+        raise UsageError(f"--overwrite must not go with --part, got {k}/{n}: it would remove what other parts drew")
     with chosen_device(device):
         return _generate(plan, folder, workers, (k, n), progress, overwrite, any_device)
 
@@ -124,11 +127,9 @@ def generate(
 def _generate(plan: Plan, folder: Path, workers, part, progress, overwrite: bool, any_device: bool) -> Report:
     start = time.monotonic()
     k, n = part
-    _check_folder(folder, plan.run, overwrite)
-    name, shared = families.load(plan.recipe.family).device()
-    plan = msgspec.structs.replace(plan, run=msgspec.structs.replace(plan.run, device=name))
-    if not overwrite:
-        _check_device(folder, plan.run, any_device)
+    check_folder(folder, plan.run, overwrite)
+    device = families.load(plan.recipe.family).device()
+    plan = msgspec.structs.replace(plan, run=msgspec.structs.replace(plan.run, device=device.name))
     mine = range(k - 1, plan.run.shards, n)
     try:
         (folder / SHARDS).mkdir(parents=True, exist_ok=True)
@@ -136,19 +137,22 @@ def _generate(plan: Plan, folder: Path, workers, part, progress, overwrite: bool
         raise storage_error(error, folder) from None
     with part_lock(folder, (k, n)):
         if overwrite:
+            check_unlocked(folder, (k, n))
             _remove(folder)
-        _write_records(folder, plan)
+        begun = _write_records(folder, plan, overwrite)
+        check_folder(folder, plan.run, overwrite=False)  # another part may have begun other data meanwhile
+        _check_device(folder, begun, plan.run, any_device)
         todo = [s for s in mine if read_sidecar(folder, plan.run, s) is None]
         left, total = (sum(map(plan.run.shard_count, shards)) for shards in (todo, mine))
         if todo:
             remove_temporaries(folder / SHARDS, _file_names(folder, plan.run, todo))
-            workers = min(available_cpus() if workers is None else workers, len(todo), 1 if shared else len(todo))
+            workers = min(effective_workers(plan, workers), len(todo))
             estimate = probe(plan, left)
             check_disk(estimate, plan, folder)
             if progress not in ("none", False):
                 print(describe(plan, estimate, workers), file=sys.stderr, flush=True)
             _draw(plan, folder, todo, workers, Progress(progress, total, total - left))
-        finished = write_manifest(folder, plan.run) is not None
+        finished = write_manifest(folder, begun) is not None
         sizes = [read_sidecar(folder, plan.run, s).bytes for s in mine]
     return Report(
         path=str(folder),
@@ -175,8 +179,17 @@ def describe(plan: Plan, estimate: Estimate, workers: int) -> str:
     )
 
 
-def _check_folder(folder: Path, run: RunRecord, overwrite: bool) -> None:
+def check_folder(folder: Path, run: RunRecord, overwrite: bool) -> None:
     """Refuse a folder that holds something else."""
+    try:
+        _check_folder(folder, run, overwrite)
+    except OSError as error:
+        if isinstance(error, SynthgenError):
+            raise
+        raise storage_error(error, folder) from None
+
+
+def _check_folder(folder: Path, run: RunRecord, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: must be a folder, got a file")
     found = read_run(folder) if folder.is_dir() else None
@@ -220,19 +233,20 @@ def chosen_device(device):
             os.environ[_DEVICE_VARIABLE] = before
 
 
-def _check_device(folder: Path, run: RunRecord, any_device: bool) -> None:
+def _check_device(folder: Path, begun: RunRecord, run: RunRecord, any_device: bool) -> None:
     """Refuse to go on with a data set on a device that would draw it a little differently."""
-    found = read_run(folder) if folder.is_dir() else None
-    if found is not None and run.tolerance and found.device != run.device and not any_device:
+    if run.tolerance and begun.device != run.device and not any_device:
         raise UsageError(
-            f"{folder}: was begun on {found.device}, this is {run.device}; images differ by up to "
+            f"{folder}: was begun on {begun.device}, this is {run.device}; images differ by up to "
             f"{run.tolerance:g} gray levels on average between devices: --any-device goes on all the same"
         )
 
 
 def _is_ours(path: Path) -> bool:
     """Whether a file may lie in a folder before its run record does: another part may just be starting."""
-    return (path.name == SHARDS and not any(path.iterdir())) or path.suffix in (".lock", ".tmp")
+    if path.name == SHARDS:
+        return not any(path.iterdir())
+    return path.name.startswith(".part-") or fnmatch(path.name, ".*.tmp")
 
 
 def _file_names(folder: Path, run: RunRecord, shards) -> list[str]:
@@ -240,29 +254,32 @@ def _file_names(folder: Path, run: RunRecord, shards) -> list[str]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove what the run record of a folder lists, the record last: after a kill the rest can be removed again."""
+    """Remove what the run record of a folder lists, but not the record: after a kill the rest can be removed."""
     run = read_run(folder)
     if run is None:
         return
     names = [f"{SHARDS}/{name}" for name in _file_names(folder, run, range(run.shards))]
-    for name in (DATASET, *names, CLASSES, RUN):
+    for name in (DATASET, *names, CLASSES):
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(error, folder / name) from None
 
 
-def _write_records(folder: Path, plan: Plan) -> None:
-    """Write run record and class table, where they are not there yet."""
+def _write_records(folder: Path, plan: Plan, overwrite: bool) -> RunRecord:
+    """Write run record and class table, where they are not there yet; return the record that counts.
+
+    Of several parts that begin at once, one writes the record, and the others find it.
+    """
     family, recipe = families.load(plan.recipe.family), plan.recipe
+    write_atomically(folder / RUN, encode_json(plan.run), replace=overwrite)
     if not (folder / CLASSES).exists():
         rows = (
             {"id": label, **family.describe_class(recipe.options, recipe.seed, label)}
             for label in range(recipe.classes)
         )
         write_atomically(folder / CLASSES, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
-    if not (folder / RUN).exists():
-        write_atomically(folder / RUN, encode_json(plan.run))
+    return read_run(folder)
 
 
 def _draw(plan: Plan, folder: Path, shards: list[int], workers: int, progress: Progress) -> None:

@@ -34,6 +34,15 @@ def part_lock(folder: Path, part: tuple[int, int]):
         os.close(descriptor)
 
 
+def check_unlocked(folder: Path, part: tuple[int, int]) -> None:
+    """Raise `LockedError` if a process draws any other part of the folder."""
+    for path in folder.glob(".part-*-of-*.lock"):
+        k, n = path.name[len(".part-") : -len(".lock")].split("-of-")
+        if (k, n) != tuple(map(str, part)):
+            with part_lock(folder, (int(k), int(n))):
+                pass
+
+
 def _acquire(path: Path) -> int:
     while True:
         try:

@@ -87,10 +87,10 @@ def _shard_size(count: int, bytes_per_sample: int) -> int:
 
 def library_versions(recipe: Recipe) -> dict[str, str]:
     """Return the versions of all libraries that the bytes of a shard depend on."""
-    names = ["synthgen", "numpy", "numba", "isal"]
+    names = ["synthgen", "numpy", "isal", "msgspec", *families.load(recipe.family).LIBRARIES]
     names += ["h5py"] if recipe.storage.format == "hdf5" else []
     names += ["pillow"] if recipe.storage.codec == "jpeg" else []
-    return {name: _version(name) for name in names}
+    return {name: _version(name) for name in sorted(set(names))}
 
 
 def _version(name: str) -> str:
@@ -129,8 +129,10 @@ def _slurm_part(environ) -> tuple[int, int]:
     names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
     try:
         task, first, count = (int(environ[name]) for name in names)
+        step = int(environ.get("SLURM_ARRAY_TASK_STEP", 1))
     except (KeyError, ValueError):
         raise UsageError(f"--part auto needs {', '.join(names)} as numbers: run it in a Slurm job array") from None
-    if not 0 <= task - first < count:
-        raise UsageError(f"--part auto needs an array with step 1: task {task} of {count} from {first}")
-    return task - first + 1, count
+    number, rest = divmod(task - first, max(step, 1))
+    if rest or not 0 <= number < count:
+        raise UsageError(f"--part auto needs an array of even steps: task {task} of {count} from {first} by {step}")
+    return number + 1, count

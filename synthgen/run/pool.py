@@ -9,6 +9,7 @@ import os
 import selectors
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from synthgen import errors
@@ -25,10 +26,10 @@ class _Worker:
     """One worker process, and what it is doing."""
 
     def __init__(self, plan: Plan, folder: Path):
-        path = os.pathsep.join(filter(None, (_HOME, os.environ.get("PYTHONPATH"))))
+        path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _HOME)))
         # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then ends the workers.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "synthgen.run.worker"],
+            [sys.executable, "-P", "-m", "synthgen.run.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
@@ -59,7 +60,8 @@ class _Worker:
     def end(self) -> int:
         """Kill the process and return how it ended."""
         self.process.kill()
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):  # an order that it did not take
+            self.process.stdin.close()
         self.process.stdout.close()
         return self.process.wait()
 

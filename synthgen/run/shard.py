@@ -42,11 +42,11 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
     """
     run = plan.run
     path = folder / SHARDS / run.shard_name(shard)
-    device, shared = families.load(plan.recipe.family).device()
+    device = families.load(plan.recipe.family).device()
     with replacing(path) as temporary:
         writer = FORMATS[run.storage].Writer(temporary, run.fields, run.format)
         try:
-            for label, index, encoded in _samples(plan, shard, shared):
+            for label, index, encoded in _samples(plan, shard, device.exclusive):
                 writer.add(label, index, *encoded)
                 advance(1)
             writer.finish()
@@ -61,7 +61,7 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
         sha256=digest,
         fingerprints=run.fingerprints,
         versions=run.versions,
-        device=device if run.tolerance else cpu_name(),
+        device=device.name if run.tolerance else cpu_name(),
     )
     write_atomically(sidecar_path(folder, run, shard), encode_json(sidecar))
 

@@ -99,7 +99,7 @@ def decode(data, spec: FieldSpec) -> np.ndarray:
         return _decode_npy(data, spec)
     if spec.kind in ("depth", "normal"):
         return _unpack(decode(data, FieldSpec("uint8", (*spec.shape[:2], 3))), spec.kind)
-    if bytes(data[:3]) == _JPEG_START:
+    if spec.kind == "image" and bytes(data[:3]) == _JPEG_START:
         return _decode_pillow(data, spec)
     colors, pixels = decode_png(data, spec.shape)
     return pixels if colors is None else PaletteImage(pixels, colors).to_rgb()
@@ -252,7 +252,7 @@ def _decode_pillow(data, spec: FieldSpec) -> np.ndarray:
                     f"image must be {spec.shape[1]}x{spec.shape[0]}, got {'x'.join(map(str, image.size))}"
                 )
             return np.asarray(image.convert(mode))
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise FormatError(f"image is damaged: {error}") from None
 
 

@@ -108,7 +108,7 @@ class Dataset:
             raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
         except msgspec.DecodeError as error:
             raise FormatError(f"{path}: is damaged: {error}") from None
-        if [row.get("id") for row in table] != list(range(self.manifest.classes)):
+        if len(table) != self.manifest.classes or any(row.get("id") != k for k, row in enumerate(table)):
             raise FormatError(
                 f"{path}: must have the classes 0..{self.manifest.classes - 1} in order, got {len(table)}"
             )

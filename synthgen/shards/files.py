@@ -6,27 +6,35 @@ import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from synthgen.errors import FormatError, StorageError
+from synthgen.errors import FormatError, StorageError, UsageError
 
 
 @contextmanager
-def replacing(path: Path):
+def replacing(path: Path, replace: bool = True):
     """Yield a temporary path next to `path`; on success it is synced and takes the place of `path`.
 
-    The temporary name starts with a dot and carries the process id. On any error it is removed.
+    The temporary name starts with a dot and carries the process id. On any error it is removed. Without `replace`
+    a file that is there already stays, also if another process makes it at the same moment.
 
     Raises
     ------
     StorageError
         If the disk is full or the folder may not be written.
     """
+    if not path.name:
+        raise UsageError(f"{path}: must be the name of a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
             yield temporary
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            if replace:
+                os.replace(temporary, path)
+            else:
+                with suppress(FileExistsError):
+                    os.link(temporary, path)
+                temporary.unlink()
             _sync_folder(path.parent)
         except OSError as error:
             raise storage_error(error, path) from error
@@ -36,9 +44,9 @@ def replacing(path: Path):
         raise
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing."""
-    with replacing(path) as temporary:
+def write_atomically(path: Path, data: bytes, replace: bool = True) -> None:
+    """Write a whole file or nothing; without `replace` nothing if there is one."""
+    with replacing(path, replace) as temporary:
         temporary.write_bytes(data)
 
 

@@ -141,15 +141,19 @@ class Reader:
                 self._columns = {n: self._place(file, n, "|u1", None) for n in (*fields, _PARAMS)}
                 self._ends = {n: self._place(file, f"{n}_offsets", "<u8", count + 1) for n in self._columns}
                 self._labels = self._place(file, "label", "<i8", count)
-                self._key_size = file["key"].dtype.itemsize
+                self._key_size = getattr(file.get("key"), "dtype", np.dtype("S1")).itemsize
                 self._keys = self._place(file, "key", f"|S{self._key_size}", count)
-        except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, OverflowError) as error:
             if isinstance(error, FormatError):
                 raise
             raise FormatError(f"{path}: is not a whole HDF5 shard: {error}") from None
 
     def _place(self, file, name: str, dtype: str, length: int | None) -> tuple[int, int]:
         """Return offset in the file and length of a one-dimensional contiguous data set."""
+        import h5py
+
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise FormatError(f"{self._file.path}: {name} must lie in the file itself")
         item = file[name]
         shape, offset = item.shape, item.id.get_offset()
         if item.dtype.str != dtype or len(shape) != 1 or (length is not None and shape[0] != length):

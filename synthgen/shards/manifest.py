@@ -19,9 +19,9 @@ RUN, DATASET, CLASSES, SHARDS = "run.json", "dataset.json", "classes.jsonl", "sh
 _MAX_JSON = 64 * 2**20
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,31}$")]
-ShardName = Annotated[str, msgspec.Meta(pattern=r"^train-\d{6,9}\.(h5|tar)$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
+ShardName = Annotated[str, msgspec.Meta(pattern=r"^train-[0-9]{6,9}\.(h5|tar)\Z")]
 
 
 class FieldEntry(msgspec.Struct, frozen=True):
@@ -169,7 +169,7 @@ def read_manifest(folder: Path) -> Manifest:
     run = read_run(folder)
     if run is None:
         raise FormatError(f"{folder}: is not a synthgen data set: it has no {DATASET}")
-    done = sum(read_sidecar(folder, run, k) is not None for k in range(run.shards))
+    done = len(list((folder / SHARDS).glob("train-*.json")))
     raise FormatError(
         f"{folder}: is not finished: {done} of {run.shards} shards; run the command that began it again to resume"
     )

@@ -11,7 +11,7 @@ from synthgen.errors import FormatError
 from synthgen.sample import format_key
 from synthgen.shards.dataset import Dataset, open_dataset
 from synthgen.shards.files import sha256_of
-from synthgen.shards.manifest import SHARDS, encode_json
+from synthgen.shards.manifest import CLASSES, SHARDS, encode_json
 from synthgen.shards.order import Permutation
 
 
@@ -67,7 +67,7 @@ def verify(path, pixels: bool = False, progress: Callable[[int], None] = lambda 
     try:
         _ = dataset.classes
     except FormatError as error:
-        problems.append((Path(error.args[0].split(":")[0]).name, str(error)))
+        problems.append((CLASSES, str(error)))
     for k, entry in enumerate(dataset.manifest.shard_list):
         try:
             _check_bytes(dataset.path / SHARDS / entry.name, entry)
@@ -101,8 +101,8 @@ def _check_order(dataset: Dataset, shard: int) -> None:
     """Check that a shard holds the samples that the plan puts there."""
     manifest = dataset.manifest
     rows = _rows(manifest, shard)
+    reader, _ = dataset.locate(rows.start)  # first: it checks that the shard is as large as its count says
     ids = Permutation(manifest.count, manifest.seed).forward(np.arange(rows.start, rows.stop))
-    reader, _ = dataset.locate(rows.start)
     for row, (label, index) in enumerate(zip(*np.divmod(ids, manifest.per_class), strict=True)):
         key = format_key(label, index)
         if reader.key(row) != key or reader.label(row) != label:

@@ -77,6 +77,9 @@ class Reader:
 
     def _scan(self, endings: list[str]):
         """Walk over the headers once; they must be exactly those that the manifest promises."""
+        least = self.count * len(endings) * _BLOCK + _END
+        if self._file.size < least:
+            raise FormatError(f"{self._file.path}: must have {least} bytes or more, got {self._file.size}")
         starts = np.empty((self.count, len(endings)), dtype=np.int64)
         sizes = np.empty_like(starts)
         keys = []

@@ -126,6 +126,16 @@ class StreamDataset(data.IterableDataset):
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._given: dict[int, int] = {}
         self._resume: dict | None = None
+        self._sent_from: tuple[int, int] | None = None
+
+    def __getstate__(self):
+        # A worker that was spawned knows nothing of torch.distributed; it takes part in the rank that sent it.
+        return {**self.__dict__, "_sent_from": _rank()}
+
+    def _place(self) -> tuple[int, int]:
+        """Return rank and world size, also in a worker."""
+        in_worker = data.get_worker_info() is not None
+        return self._sent_from if in_worker and self._sent_from is not None else _rank()
 
     @property
     def dataset(self):
@@ -134,7 +144,7 @@ class StreamDataset(data.IterableDataset):
 
     def __len__(self) -> int:
         """Return the samples of this rank."""
-        return len(self._share(*_rank()))
+        return len(self._share(*self._place()))
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, which the shuffling depends on."""
@@ -146,7 +156,7 @@ class StreamDataset(data.IterableDataset):
 
     def __iter__(self) -> Iterator:
         worker, workers = _worker()
-        share = self._share(worker, workers, self._share(*_rank()))
+        share = self._share(worker, workers, self._share(*self._place()))
         skip = self._skip(worker, workers)
         self._given = {worker: skip}
         for n, position in enumerate(self._positions(share, worker)):
@@ -161,10 +171,11 @@ class StreamDataset(data.IterableDataset):
         if state is None:
             return 0
         layout = [state["rank"], state["world"], state["workers"]]
-        if layout != [*_rank(), workers]:
+        rank, world = self._place()
+        if layout != [rank, world, workers]:
             raise UsageError(
                 f"the state is of rank {layout[0]} of {layout[1]} with {layout[2]} workers, "
-                f"this is rank {_rank()[0]} of {_rank()[1]} with {workers}"
+                f"this is rank {rank} of {world} with {workers}"
             )
         return int(state["given"].get(str(worker), 0))
 
@@ -176,7 +187,7 @@ class StreamDataset(data.IterableDataset):
         epoch = int(self._epoch)
         manifest = self.dataset.manifest
         shards = generator(self._seed, epoch, 0, "stream.shards").permutation(manifest.shards)
-        rng = generator(self._seed, epoch, _rank()[0] << 16 | worker, "stream.buffer")
+        rng = generator(self._seed, epoch, self._place()[0] << 16 | worker, "stream.buffer")
         held: list[int] = []
         for position in _through(shards.tolist(), manifest, share):
             held.append(position)
@@ -187,7 +198,7 @@ class StreamDataset(data.IterableDataset):
 
     def state_dict(self) -> dict:
         """Return where this process is in its pass: JSON-able, for `load_state_dict`."""
-        rank, world = _rank()
+        rank, world = self._place()
         given = {str(w): n for w, n in self._given.items()}
         return {"epoch": int(self._epoch), "rank": rank, "world": world, "workers": _worker()[1], "given": given}
 
@@ -197,12 +208,18 @@ class StreamDataset(data.IterableDataset):
         Such a loader takes a batch from each of its workers in turn.
         """
         workers = max(1, num_workers)
-        rank, world = _rank()
+        rank, world = self._place()
         own = self._share(rank, world)
-        given = {
-            str(w): min(len(self._share(w, workers, own)), (batches + workers - 1 - w) // workers * batch_size)
-            for w in range(workers)
-        }
+        left = [len(self._share(w, workers, own)) for w in range(workers)]
+        given = dict.fromkeys(map(str, range(workers)), 0)
+        turn = 0
+        for _ in range(batches):
+            while not left[turn % workers] and any(left):
+                turn += 1  # the loader passes over workers that are done
+            size = min(batch_size, left[turn % workers])
+            left[turn % workers] -= size
+            given[str(turn % workers)] += size
+            turn += 1
         return {"epoch": int(self._epoch), "rank": rank, "world": world, "workers": workers, "given": given}
 
     def load_state_dict(self, state: dict) -> None:

@@ -127,7 +127,7 @@ def test_parts_of_several_devices_are_refused_unless_told(tmp_path):
         synthgen.generate(recipe, tmp_path / str(k), workers=0, part=(k, 2), progress=False)
     sidecar = next((tmp_path / "2" / "shards").glob("*.json"))
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "device": "Other"}))
-    with pytest.raises(UsageError, match="one kind of device, got .*Other"):
+    with pytest.raises(UsageError, match=r"one kind of device, got .*Other"):
         merge([tmp_path / "1", tmp_path / "2"], tmp_path / "all")
     assert merge([tmp_path / "1", tmp_path / "2"], tmp_path / "all", any_device=True).count == 6
 
@@ -135,7 +135,7 @@ def test_parts_of_several_devices_are_refused_unless_told(tmp_path):
 def test_a_device_that_does_not_exist_is_one_line(tmp_path):
     from synthgen.errors import DeviceError
 
-    with pytest.raises(DeviceError, match="device 'warp drive': must be an index or a part of the name"):
+    with pytest.raises(DeviceError, match=r"device 'warp drive': must be an index or a part of the name"):
         synthgen.generate(small(), tmp_path / "d", workers=0, progress=False, device="warp drive")
 
 

@@ -178,6 +178,7 @@ def test_a_system_that_runs_away_is_refused():
         ({"seed": -1}, "seed must lie"),
         ({"region": (0, 0, np.inf, 1)}, "region must be four finite"),
         ({"region": (0, 1)}, "region must be four finite"),
+        ({"region": (1, 1, -1, -1)}, "region must have x0 < x1"),
     ],
 )
 def test_arguments_are_checked(arguments, message):

@@ -65,6 +65,16 @@ def test_overwriting_replaces_what_is_listed_and_nothing_else(make_recipe, tmp_p
     assert (tmp_path / "notes.txt").read_text() == (tmp_path / "shards" / "mine.tar").read_text() == "mine"
 
 
+def test_overwriting_takes_nothing_from_other_parts(make_recipe, tmp_path):
+    draw(make_recipe(), tmp_path, part="1/2")
+    before = files_of(tmp_path)
+    with pytest.raises(UsageError, match="--overwrite must not go with --part"):
+        draw(make_recipe(seed=1), tmp_path, part="2/2", overwrite=True)
+    with part_lock(tmp_path, (2, 2)), pytest.raises(LockedError, match="part-2-of-2 is being written"):
+        draw(make_recipe(seed=1), tmp_path, overwrite=True)
+    assert files_of(tmp_path) == before
+
+
 def test_a_folder_with_other_files_is_refused(make_recipe, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     for overwrite in (False, True):

@@ -142,6 +142,5 @@ def test_a_shard_that_kills_its_workers_twice_ends_the_run(tmp_path, monkeypatch
     # every worker of this run dies as it starts
     (tmp_path / "numpy.py").write_text("import os; os._exit(7)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("synthgen.run.pool._HOME", str(tmp_path))
     with pytest.raises(WorkerError, match=r"died 2 times on shard 0 \(exit code 7\)"):
         synthgen.generate(make_recipe(storage={"shard_size": 40}), tmp_path / "d", workers=1, progress=False)

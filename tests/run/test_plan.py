@@ -64,8 +64,10 @@ def test_parts_are_taken_from_slurm(monkeypatch):
         monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
     assert parse_part("auto") == (3, 4)
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "20")
-    with pytest.raises(UsageError, match="step 1"):
+    with pytest.raises(UsageError, match="even steps"):
         parse_part("auto")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_STEP", "5")
+    assert parse_part("auto") == (4, 4)
     monkeypatch.delenv("SLURM_ARRAY_TASK_COUNT")
     with pytest.raises(UsageError, match="Slurm"):
         parse_part("auto")

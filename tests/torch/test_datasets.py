@@ -122,14 +122,22 @@ def test_a_pass_goes_on_where_it_stopped(data_set, buffer, stop):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-@pytest.mark.parametrize("batches", [0, 1, 5])
-def test_a_plain_loader_can_be_resumed(data_set, workers, batches):
+@pytest.mark.parametrize(("batches", "size"), [(0, 4), (1, 4), (5, 4), (3, 13), (4, 13)])
+def test_a_plain_loader_can_be_resumed(data_set, workers, batches, size):
     stream = StreamDataset(data_set, shuffle_buffer=4)
-    loader = DataLoader(stream, batch_size=4, num_workers=workers)
+    loader = DataLoader(stream, batch_size=size, num_workers=workers)
     whole = [image.numpy().tobytes() for image, _ in loader]
-    stream.load_state_dict(stream.state_after(batches, 4, workers))
+    stream.load_state_dict(stream.state_after(batches, size, workers))
     rest = [image.numpy().tobytes() for image, _ in loader]
     assert sorted(whole[:batches] + rest) == sorted(whole)
+
+
+def test_spawned_workers_take_part_in_the_rank_that_sent_them(data_set, monkeypatch):
+    got = []
+    for rank in (0, 1):
+        monkeypatch.setattr("synthgen.torch.datasets._rank", lambda rank=rank: (rank, 2))
+        got += loaded(StreamDataset(data_set), num_workers=1, multiprocessing_context="spawn")
+    assert sorted(got) == sorted(fingerprint(item) for item in ShardDataset(data_set))
 
 
 @pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")
