@@ -73,7 +73,7 @@ def test_import_loads_nothing_heavy():
 def test_help_loads_nothing_heavy():
     code = (
         "import sys, synthgen.cli; "
-        "print([m for m in ('numba', 'torch', 'pyopencl', 'pyrender', 'h5py', 'PIL') if m in sys.modules])"
+        "print([m for m in ('numpy', 'numba', 'torch', 'pyopencl', 'pyrender', 'h5py', 'PIL') if m in sys.modules])"
     )
     assert run_python(code).strip() == "[]"
 

@@ -3,21 +3,54 @@
 import os
 import signal
 import sys
+from importlib import import_module
 
 import click
 
-from synthgen.cli import data, family, look, system
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.families import FAMILIES
 from synthgen.version import __version__
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DAMAGED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
+# name -> module of this package, what it does. Families come first; their commands are made by `family.command`.
+_COMMANDS = {
+    **{name: ("family", summary) for name, summary in FAMILIES.items()},
+    "run": ("family", "Draw the data set of a recipe."),
+    "plan": ("family", "Print what drawing a recipe would take: images, disk, time."),
+    "recipes": ("data", "List the recipes that come with the package, or show one."),
+    "info": ("data", "Print what a finished data set is."),
+    "verify": ("data", "Check a finished data set: bytes, order, pixels."),
+    "merge": ("data", "Bring parts that were drawn into several folders together."),
+    "preview": ("look", "Make a labelled contact sheet."),
+    "render": ("look", "Draw one sample, without the files of its data set."),
+    "doctor": ("system", "Say what is installed, what runs, how fast, and how to get the rest."),
+    "completion": ("system", "Print the completion script of a shell."),
+}
 
-@click.group(
+
+class _LazyGroup(click.Group):
+    """Loads a command when it is used: ``--help`` needs none of them, and takes half the time."""
+
+    def list_commands(self, ctx):
+        return list(_COMMANDS)
+
+    def get_command(self, ctx, cmd_name):
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"synthgen.cli.{_COMMANDS[cmd_name][0]}")
+        return module.command(cmd_name) if cmd_name in FAMILIES else getattr(module, cmd_name)
+
+    def format_commands(self, ctx, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.command(
+    cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Every sample is a function of recipe, seed, class and index: any number of workers, and any number of "
-    "kills and resumes, give the same files.",
+    epilog="Every sample is a function of recipe, seed, class and index: any number of workers, and any number "
+    "of kills and resumes, give the same files.",
 )
 @click.version_option(__version__, prog_name="synthgen")
 def cli():
@@ -28,15 +61,6 @@ def cli():
     synthgen preview fractals-1000x1000 -o sheet.png
     synthgen verify fractals-1000x1000
     """
-
-
-for _name in FAMILIES:
-    cli.add_command(family.command(_name))
-for _command in (
-    family.run, family.plan, data.recipes, data.info, data.verify, data.merge,
-    look.preview, look.render, system.doctor, system.completion,
-):  # fmt: skip
-    cli.add_command(_command)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import sys
 import click
 import msgspec
 
+from synthgen.cli import EXIT_DAMAGED
 from synthgen.cli.options import json_option, print_json, progress_option
 
 
@@ -122,7 +123,7 @@ def verify(folder, pixels, as_json, progress):
             "synthgen: delete the shards named above and run the same recipe again: only they are redrawn",
             file=sys.stderr,
         )
-        raise SystemExit(3)
+        raise SystemExit(EXIT_DAMAGED)
 
 
 @click.command()

@@ -37,7 +37,11 @@ from typing import NamedTuple
 
 from synthgen.errors import UsageError
 
-FAMILIES = ("fractals", "mandelbulb")
+# name -> what its command does
+FAMILIES = {
+    "fractals": "Draw fractals: attractors of random iterated function systems.",
+    "mandelbulb": "Draw Mandelbulb variants, or hybrids of two, with depth and normals.",
+}
 
 
 class Drawer(NamedTuple):
