@@ -19,7 +19,7 @@ def render(recipe, label: int, index: int) -> Sample:
     Returns
     -------
     Sample
-        Equal to the stored one.
+        Equal to the stored one, where the codec is lossless.
 
     Raises
     ------

@@ -55,7 +55,9 @@ class ShardDataset(data.Dataset):
 
 
 class LiveDataset(data.Dataset):
-    """The samples of a recipe, map style, drawn when they are asked for: equal to those that its shards would hold.
+    """The samples of a recipe, map style, drawn when they are asked for.
+
+    They are equal to those that its shards would hold, where the codec is lossless.
 
     Parameters
     ----------

@@ -42,3 +42,14 @@ def test_encoding_keeps_what_is_stored(kind, shape):
         value /= np.linalg.norm(value, axis=-1, keepdims=True)
     value = as_stored(value, kind)
     assert np.array_equal(decode(encode(value, "png", kind), FieldSpec("float32", shape, kind)), value)
+
+
+def test_the_codes_are_those_of_the_specification():
+    # literals from FORMAT.md: 16 * 256 / 8192 = 0.5, and 255 is +1, 1 is -1
+    depth = decode(
+        encode(np.array([[[16, 0, 0], [0, 0, 0]]], np.uint8), "png"), FieldSpec("float32", (1, 2), "depth")
+    )
+    assert depth.tolist() == [[0.5, np.inf]]
+    pixels = np.array([[[255, 128, 128], [128, 1, 128], [128, 128, 128]]], np.uint8)
+    normal = decode(encode(pixels, "png"), FieldSpec("float32", (1, 3, 3), "normal"))
+    assert normal.tolist() == [[[1, 0, 0], [0, -1, 0], [0, 0, 0]]]
