@@ -1,7 +1,8 @@
 """Is it the same attractor? Ours against a plain one-chain chaos game, 2 million points, in the same frame.
 
 Counts the share of covered pixels of each that have a covered pixel of the other within one pixel, for systems of
-2 to 8 maps. The aim is over 99 % both ways.
+2 to 8 maps. The aim is over 99 % both ways, or as much as a second plain chain reaches: sparse tails of some
+systems are not covered by 2 million points, whoever draws them.
 
     python benchmarks/attractor.py
 """
@@ -32,18 +33,28 @@ def covered(points: np.ndarray, region) -> np.ndarray:
     return mask
 
 
+def shared(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the lower of the shares of pixels of each mask that lie near a pixel of the other."""
+    return min((one & near(other)).sum() / one.sum(), (other & near(one)).sum() / other.sum())
+
+
 def main() -> None:
-    print(f"{'maps':>4s} {'plain near ours':>16s} {'ours near plain':>16s}   (worst of {SYSTEMS} systems)")
+    print(
+        f"{'maps':>4s} {'ours and plain':>24s} {'plain and plain again':>24s}   (worst, median of {SYSTEMS} systems)"
+    )
     for n in range(2, 9):
-        shares = []
+        ours_plain, plain_plain = [], []
         for seed in range(SYSTEMS):
             system = sample_system(np.random.default_rng([n, seed]), n)
-            points = chain(system.maps, np.cumsum(system.probabilities), POINTS + 100)[100:]
-            region = (*points.min(axis=0), *points.max(axis=0))
-            plain, ours = covered(points, region), render(system, SIZE, POINTS, region=region) > 0
-            shares.append(((plain & near(ours)).sum() / plain.sum(), (ours & near(plain)).sum() / ours.sum()))
-        worst = np.min(shares, axis=0)
-        print(f"{n:4d} {worst[0]:16.2%} {worst[1]:16.2%}")
+            first, second = (
+                chain(system.maps, np.cumsum(system.probabilities), POINTS + 100)[100:] for _ in range(2)
+            )
+            region = (*first.min(axis=0), *first.max(axis=0))
+            plain, again = covered(first, region), covered(second, region)
+            ours_plain.append(shared(render(system, SIZE, POINTS, region=region) > 0, plain))
+            plain_plain.append(shared(again, plain))
+        columns = [f"{min(x):12.2%} {np.median(x):11.2%}" for x in (ours_plain, plain_plain)]
+        print(f"{n:4d} {columns[0]} {columns[1]}")
 
 
 if __name__ == "__main__":
