@@ -216,7 +216,12 @@ def _read(source) -> tuple[dict, str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2 scalars: 4:10 is no number in base 60, 1e-4 is a number, ``no`` is a word."""
+    """YAML 1.2 scalars: 4:10 is no number in base 60, 1e-4 is a number, ``no`` is a word. No aliases."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):  # a few of them, nested, stand for gigabytes
+            raise yaml.YAMLError("aliases are not allowed in recipes")
+        return super().compose_node(parent, index)
 
 
 _Loader.yaml_implicit_resolvers = {}

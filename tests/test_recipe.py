@@ -120,6 +120,15 @@ def test_python_tags_are_not_read(tmp_path):
         load_recipe(path)
 
 
+def test_aliases_are_not_read(tmp_path):
+    path = tmp_path / "a.yaml"
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]" for k in range(1, 12)]
+    path.write_text("\n".join(lines))
+    with pytest.raises(UsageError, match="aliases are not allowed"):
+        load_recipe(path)
+
+
 def test_names_and_storage_do_not_touch_the_data_fingerprint():
     one = Recipe.from_dict(BASE)
     other = Recipe.from_dict({**BASE, "name": "x", "storage": {"format": "webdataset", "shard_size": 2}})
