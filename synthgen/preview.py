@@ -12,6 +12,7 @@ from synthgen.shards.dataset import open_dataset
 from synthgen.shards.manifest import DATASET
 
 _GAP, _TEXT = 4, 16
+_MOST_PIXELS = 10**8
 _OVERLAY_SHARE = 0.55
 
 
@@ -46,6 +47,8 @@ def contact_sheet(
     rows = np.unique(np.linspace(0, len(names) - 1, min(classes, len(names))).astype(int)).tolist()
     columns = min(per_class, total)
     width, height = columns * (cell + _GAP) + _GAP, len(rows) * (cell + _GAP + _TEXT) + _GAP
+    if width * height > _MOST_PIXELS:
+        raise UsageError(f"a sheet must have at most {_MOST_PIXELS:,} pixels, got {width} x {height}: show less")
     sheet = Image.new("RGB", (width, height), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for r, label in enumerate(rows):

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import json
 import re
 import reprlib
 from importlib import resources
@@ -112,7 +113,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         version = values.pop("synthgen", VERSION)
         if version != VERSION:
             raise UsageError(
-                f"{_at(place, 'synthgen')} must be {VERSION} for this version of synthgen, got {version!r}"
+                f"{_at(place, 'synthgen')} must be {VERSION} for this version of synthgen, "
+                f"got {reprlib.repr(version)}"
             )
         if not isinstance(values.get("family"), str):
             raise UsageError(f"{_at(place, 'family')} must be one of {', '.join(families.FAMILIES)}")
@@ -183,7 +185,9 @@ def load_recipe(source, overrides: dict | None = None) -> Recipe:
             raise UsageError(f"--set {key}: section must be storage, got {section}")
         target = values
         if section:
-            target = values["storage"] = dict(values.get("storage") or {})
+            if not isinstance(values.get("storage", {}), dict):
+                raise UsageError(f"{_at(place, 'storage')} must be a mapping of names")
+            target = values["storage"] = dict(values.get("storage", {}))
         target[name] = value
     return Recipe.from_dict(values, place)
 
@@ -203,16 +207,22 @@ def _read(source) -> tuple[dict, str]:
         raise UsageError(f"recipe must be a file, a data set or an installed recipe, got {str(source)!r}{hint}")
     try:
         raw = path.read_bytes()
-        if len(raw) > _MAX_BYTES:
-            raise UsageError(f"{path}: must be smaller than {_MAX_BYTES} bytes, got {len(raw)}")
-        values = yaml.load(raw, Loader=_Loader)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UsageError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    if len(raw) > _MAX_BYTES:
+        raise UsageError(f"{path}: must be smaller than {_MAX_BYTES} bytes, got {len(raw)}")
+    try:
+        values = yaml.load(raw, Loader=_Loader)
+        json.dumps(values, ensure_ascii=False, default=str).encode()  # half a surrogate pair is no text
+    except _NOT_YAML as error:
+        raise UsageError(f"{path}: is not YAML: {' '.join(ascii(str(error))[1:-1].split())[:300]}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UsageError(f"{path}: must be a mapping of names to values, got {type(values).__name__}")
     return {"name": re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")[:100], **values}, str(path)
+
+
+# What PyYAML raises for texts and tags that it cannot make values of.
+_NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, KeyError, AttributeError, TypeError)
 
 
 class _Loader(yaml.SafeLoader):
@@ -240,7 +250,7 @@ def parse_scalar(text: str):
     """Return the value of a ``--set`` text, by the rules of recipe files."""
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError:
+    except _NOT_YAML:
         return text
 
 
@@ -248,9 +258,9 @@ def _size(value, place: str):
     """Return (height, width) of ``N``, ``"WxH"`` or a pair."""
     if isinstance(value, list | tuple) and len(value) == 2:
         return list(value)
-    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", str(value))
+    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", str(value)) if isinstance(value, int | str) else None
     if match is None:
-        raise UsageError(f"{_at(place, 'size')} must be N or WIDTHxHEIGHT in pixels, got {value!r}")
+        raise UsageError(f"{_at(place, 'size')} must be N or WIDTHxHEIGHT in pixels, got {reprlib.repr(value)}")
     return [int(match[2] or match[1]), int(match[1])]
 
 

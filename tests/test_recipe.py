@@ -120,6 +120,17 @@ def test_python_tags_are_not_read(tmp_path):
         load_recipe(path)
 
 
+@pytest.mark.parametrize("text", ["!!bool maybe", "!!timestamp x", '"\\ud800"', "[" * 5000, "1" * 5000])
+def test_odd_values_are_one_line(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(f"family: fractals\npoints: {text}")
+    with pytest.raises(UsageError) as error:
+        load_recipe(path)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
+    parse_scalar(text)
+
+
 def test_aliases_are_not_read(tmp_path):
     path = tmp_path / "a.yaml"
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]

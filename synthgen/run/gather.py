@@ -4,10 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
-from synthgen.errors import UsageError
+from synthgen.errors import FormatError, UsageError
 from synthgen.run.job import check_folder
 from synthgen.run.lock import part_lock
-from synthgen.shards.files import replacing, storage_error, write_atomically
+from synthgen.shards.files import replacing, sha256_of, storage_error, write_atomically
 from synthgen.shards.manifest import (
     CLASSES,
     RUN,
@@ -99,6 +99,8 @@ def _collect(folders: list[Path], out: Path, run, shard: int, link: bool) -> boo
             source, target = (f / SHARDS / run.shard_name(shard) for f in (folder, out))
             with replacing(target) as temporary:
                 _copy(source, temporary, link)
+                if sha256_of(temporary) != sidecar.sha256:
+                    raise FormatError(f"{source}: is damaged: its SHA-256 is not that of its sidecar")
             write_atomically(sidecar_path(out, run, shard), encode_json(sidecar))
             return True
     return False

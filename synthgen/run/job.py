@@ -136,8 +136,8 @@ def _generate(plan: Plan, folder: Path, workers, part, progress, overwrite: bool
     except OSError as error:
         raise storage_error(error, folder) from None
     with part_lock(folder, (k, n)):
+        check_unlocked(folder, (k, n), same_split=not overwrite)
         if overwrite:
-            check_unlocked(folder, (k, n))
             _remove(folder)
         begun = _write_records(folder, plan, overwrite)
         check_folder(folder, plan.run, overwrite=False)  # another part may have begun other data meanwhile

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import socket
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,12 +35,16 @@ def part_lock(folder: Path, part: tuple[int, int]):
         os.close(descriptor)
 
 
-def check_unlocked(folder: Path, part: tuple[int, int]) -> None:
-    """Raise `LockedError` if a process draws any other part of the folder."""
+def check_unlocked(folder: Path, part: tuple[int, int], same_split: bool) -> None:
+    """Raise `LockedError` if a process draws another part of the folder.
+
+    With `same_split` only parts of the same N may be drawn meanwhile: those of another N share shards with ours.
+    """
     for path in folder.glob(".part-*-of-*.lock"):
-        k, n = path.name[len(".part-") : -len(".lock")].split("-of-")
-        if (k, n) != tuple(map(str, part)):
-            with part_lock(folder, (int(k), int(n))):
+        match = re.fullmatch(r"\.part-(\d+)-of-(\d+)\.lock", path.name, re.ASCII)
+        other = (int(match[1]), int(match[2])) if match else part
+        if other != part and not (same_split and other[1] == part[1]):
+            with part_lock(folder, other):
                 pass
 
 

@@ -12,7 +12,7 @@ from synthgen import families
 from synthgen.errors import UsageError
 from synthgen.recipe import Recipe, storage_fingerprint
 from synthgen.shards.codecs import codec_of
-from synthgen.shards.manifest import VERSION, FieldEntry, Fingerprints, RunRecord
+from synthgen.shards.manifest import MAX_COUNT, MAX_SHARDS, VERSION, FieldEntry, Fingerprints, RunRecord
 from synthgen.shards.order import Permutation
 
 # Shards of about this size stream well from disks and object stores and cost little when a worker dies.
@@ -61,6 +61,12 @@ def make_plan(recipe: Recipe) -> Plan:
         recipe.count, family.bytes_per_sample(recipe.options, recipe.size)
     )
     size = min(size, recipe.count)
+    shards = ceil(recipe.count / size)
+    if recipe.count > MAX_COUNT or shards > MAX_SHARDS:
+        raise UsageError(
+            f"a data set must have at most {MAX_COUNT:,} images in {MAX_SHARDS:,} shards, "
+            f"got {recipe.count:,} in {shards:,}"
+        )
     versions = library_versions(recipe)
     run = RunRecord(
         format=VERSION,
@@ -72,7 +78,7 @@ def make_plan(recipe: Recipe) -> Plan:
         seed=recipe.seed,
         storage=recipe.storage.format,
         shard_size=size,
-        shards=ceil(recipe.count / size),
+        shards=shards,
         fields=fields,
         versions=versions,
         tolerance=family.TOLERANCE,

@@ -7,6 +7,7 @@ all others. Sizes are checked before memory is taken.
 
 import io
 import struct
+import tokenize
 import zlib
 from functools import lru_cache
 
@@ -171,8 +172,12 @@ def decode_png(data, shape: tuple[int, ...]) -> tuple[np.ndarray | None, np.ndar
             colors = np.frombuffer(body[: len(body) // 3 * 3], dtype=np.uint8).reshape(-1, 3)
         elif kind == b"IDAT":
             packed.append(body)
-    if color_type is None or (color_type == _PALETTE) != (colors is not None):
-        raise FormatError("PNG must have a header, and a palette exactly if it says so")
+    if color_type is None or (color_type == _PALETTE and colors is None):
+        raise FormatError("PNG must have a header, and a palette if it says so")
+    if color_type != _PALETTE:
+        colors = None  # a suggestion for poor displays
+    elif len(colors) > 256:
+        raise FormatError(f"PNG must have at most 256 colours, got {len(colors)}")
     height, width = shape[:2]
     stride = width * (3 if color_type == _RGB else 1)
     rows = _inflate(packed, height * (stride + 1)).reshape(height, stride + 1)
@@ -261,11 +266,11 @@ def _decode_npy(data, spec: FieldSpec) -> np.ndarray:
     try:
         version = np.lib.format.read_magic(stream)
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=1024)
-    except (ValueError, EOFError) as error:
-        raise FormatError(f"array is damaged: {error}") from None
+    except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
+        raise FormatError(f"array is damaged: {' '.join(str(error).split())}") from None
     if version != (1, 0) or fortran or shape != tuple(spec.shape) or dtype != np.dtype(spec.dtype):
         raise FormatError(f"array must be {spec.dtype} {tuple(spec.shape)}, got {dtype} {shape}")
-    values = np.frombuffer(data, dtype=dtype, offset=stream.tell())
-    if values.size != np.prod(shape):
-        raise FormatError(f"array must have {np.prod(shape)} values, got {values.size}")
-    return values.reshape(shape)
+    size = len(data) - stream.tell()
+    if size != np.prod(shape) * dtype.itemsize:
+        raise FormatError(f"array must have {np.prod(shape)} values, got {size} bytes")
+    return np.frombuffer(data, dtype=dtype, offset=stream.tell()).reshape(shape)

@@ -79,8 +79,10 @@ class Dataset:
             raise FormatError(f"{self.path}: label of {key} must be {label}, got {shard.label(row)}")
         try:
             params = msgspec.json.decode(shard.read(row, "params"))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise FormatError(f"{self.path}: params of {key} are damaged: {error}") from None
+        if not isinstance(params, dict) or (params.get("class"), params.get("index")) != (label, index):
+            raise FormatError(f"{self.path}: params of {key} must have its class and index")
         fields = {name: self._decode(shard, row, name) for name in self._specs}
         image = fields.pop("image")
         return Sample(format_key(label, index), image, label, fields, params)
@@ -106,9 +108,11 @@ class Dataset:
             table = [msgspec.json.decode(line, type=dict) for line in lines]
         except OSError as error:
             raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise FormatError(f"{path}: is damaged: {error}") from None
-        if len(table) != self.manifest.classes or any(row.get("id") != k for k, row in enumerate(table)):
+        if len(table) != self.manifest.classes or any(
+            row.get("id") != k or not isinstance(row.get("name"), str) for k, row in enumerate(table)
+        ):
             raise FormatError(
                 f"{path}: must have the classes 0..{self.manifest.classes - 1} in order, got {len(table)}"
             )

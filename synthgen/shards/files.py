@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import os
+import secrets
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,9 +23,12 @@ def replacing(path: Path, replace: bool = True):
     StorageError
         If the disk is full or the folder may not be written.
     """
-    if not path.name:
-        raise UsageError(f"{path}: must be the name of a file")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if path.is_symlink():
+        path = path.resolve()
+    if not path.name or (path.exists() and not path.is_file()):
+        raise UsageError(f"{path}: must be the name of a plain file")
+    # The token keeps processes of equal number in two containers apart.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         try:
             yield temporary
@@ -88,10 +93,14 @@ class RawFile:
     def __init__(self, path: Path):
         self.path = path
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            # not blocking: a pipe in place of a file would be waited for, for ever
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise FormatError(f"{path}: cannot be read: {os.strerror(error.errno)}") from None
-        self.size = os.fstat(self._descriptor).st_size
+        status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise FormatError(f"{path}: must be a plain file")
+        self.size = status.st_size
 
     def read(self, offset: int, size: int) -> bytes:
         """Return exactly `size` bytes; raise `FormatError` if the file does not have them."""

@@ -11,14 +11,17 @@ import msgspec
 from synthgen.errors import FormatError, UsageError
 from synthgen.sample import FieldSpec
 from synthgen.shards import hdf5, webdataset
-from synthgen.shards.files import write_atomically
+from synthgen.shards.files import sha256_of, write_atomically
 
 VERSION = 1
 FORMATS = {"hdf5": hdf5, "webdataset": webdataset}
 RUN, DATASET, CLASSES, SHARDS = "run.json", "dataset.json", "classes.jsonl", "shards"
 _MAX_JSON = 64 * 2**20
+# So that a manifest, 250 bytes a shard, stays within it.
+MAX_SHARDS = 200_000
+MAX_COUNT = 10**12
 
-Count = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
 ShardName = Annotated[str, msgspec.Meta(pattern=r"^train-[0-9]{6,9}\.(h5|tar)\Z")]
@@ -31,6 +34,19 @@ class FieldEntry(msgspec.Struct, frozen=True):
     shape: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=16384)]], msgspec.Meta(min_length=2, max_length=3)]
     kind: Literal["image", "mask", "ids", "depth", "normal", "array"]
     codec: Literal["png", "png-stored", "jpeg", "npy"]
+
+    def __post_init__(self):
+        image = self.kind == "image"
+        dims = {"image": (len(self.shape),), "normal": (3,)}.get(self.kind, (2,))
+        dtype = {"depth": "float32", "normal": "float32"}.get(self.kind, "uint8")
+        if self.kind == "array":
+            if self.codec != "npy":
+                raise ValueError(f"codec of an array must be npy, got {self.codec}")
+            return
+        if self.dtype != dtype or len(self.shape) not in dims or (len(self.shape) == 3 and self.shape[2] != 3):
+            raise ValueError(f"{self.kind} must be {dtype} (H, W) or (H, W, 3), got {self.dtype} {self.shape}")
+        if self.codec == "npy" or (self.codec != "png" and not image):
+            raise ValueError(f"codec of {self.kind} must be png, got {self.codec}")
 
     def spec(self) -> FieldSpec:
         """Return the field without its storage."""
@@ -61,7 +77,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     storage: Literal["hdf5", "webdataset"]
     shard_size: Count
-    shards: Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+    shards: Annotated[int, msgspec.Meta(ge=1, le=MAX_SHARDS)]
     fields: dict[Name, FieldEntry]
     versions: dict[str, str]
     device: str = "any CPU"
@@ -72,8 +88,10 @@ class RunRecord(msgspec.Struct, frozen=True):
             raise ValueError(f"count must be classes * per_class, got {self.count}")
         if self.shards != -(-self.count // self.shard_size):
             raise ValueError(f"shards must be count / shard_size rounded up, got {self.shards}")
-        if "image" not in self.fields:
+        if "image" not in self.fields or self.fields["image"].kind != "image":
             raise ValueError("fields must have an image")
+        if not all(isinstance(self.recipe.get(key), str) for key in ("name", "family")):
+            raise ValueError("recipe must have a name and a family")
 
     def shard_name(self, shard: int) -> str:
         """Return the file name of a shard."""
@@ -110,6 +128,7 @@ class ShardEntry(msgspec.Struct, frozen=True):
 class Manifest(RunRecord, frozen=True, kw_only=True):
     """``dataset.json``: the run record, the splits and all shards. Written last: its presence says whole."""
 
+    classes_sha256: Sha256
     splits: dict[str, list[ShardName]]
     shard_list: list[ShardEntry]
 
@@ -120,6 +139,8 @@ class Manifest(RunRecord, frozen=True, kw_only=True):
         for k, entry in enumerate(self.shard_list):
             if entry.name != self.shard_name(k) or entry.count != self.shard_count(k):
                 raise ValueError(f"shard_list[{k}] must be {self.shard_name(k)} with {self.shard_count(k)} samples")
+        if not {name for names in self.splits.values() for name in names} <= {e.name for e in self.shard_list}:
+            raise ValueError("splits must name shards of shard_list")
 
 
 def encode_json(value, indent=2) -> bytes:
@@ -130,6 +151,8 @@ def encode_json(value, indent=2) -> bytes:
 def read_json(path: Path, kind: type):
     """Read one of the structures above; raise `FormatError` with place, rule and value."""
     try:
+        if not path.is_file():
+            raise FormatError(f"{path}: must be a plain file")
         if path.stat().st_size > _MAX_JSON:
             raise FormatError(f"{path}: must be smaller than {_MAX_JSON} bytes, got {path.stat().st_size}")
         raw = path.read_bytes()
@@ -210,6 +233,7 @@ def write_manifest(folder: Path, run: RunRecord) -> Manifest | None:
     entries = [ShardEntry(s.name, s.count, s.bytes, s.sha256, s.device) for s in sidecars]
     manifest = Manifest(
         **{name: getattr(run, name) for name in run.__struct_fields__},
+        classes_sha256=sha256_of(folder / CLASSES),
         splits={"train": [e.name for e in entries]},
         shard_list=entries,
     )

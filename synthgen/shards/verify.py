@@ -11,7 +11,7 @@ from synthgen.errors import FormatError
 from synthgen.sample import format_key
 from synthgen.shards.dataset import Dataset, open_dataset
 from synthgen.shards.files import sha256_of
-from synthgen.shards.manifest import CLASSES, SHARDS, encode_json
+from synthgen.shards.manifest import CLASSES, RUN, SHARDS, encode_json, read_run
 from synthgen.shards.order import Permutation
 
 
@@ -64,10 +64,11 @@ def verify(path, pixels: bool = False, progress: Callable[[int], None] = lambda 
     dataset = open_dataset(path)
     problems = []
     digest = hashlib.sha256()
-    try:
-        _ = dataset.classes
-    except FormatError as error:
-        problems.append((CLASSES, str(error)))
+    for name, check in ((CLASSES, _check_classes), (RUN, _check_run)):
+        try:
+            check(dataset)
+        except FormatError as error:
+            problems.append((name, str(error)))
     for k, entry in enumerate(dataset.manifest.shard_list):
         try:
             _check_bytes(dataset.path / SHARDS / entry.name, entry)
@@ -79,6 +80,22 @@ def verify(path, pixels: bool = False, progress: Callable[[int], None] = lambda 
         progress(entry.count)
     whole = pixels and not problems
     return Verification(dataset.manifest.shards, len(dataset), problems, digest.hexdigest() if whole else None)
+
+
+def _check_classes(dataset: Dataset) -> None:
+    _ = dataset.classes
+    found = sha256_of(dataset.path / CLASSES)
+    if found != dataset.manifest.classes_sha256:
+        raise FormatError(f"SHA-256 must be {dataset.manifest.classes_sha256[:16]}..., got {found[:16]}...")
+
+
+def _check_run(dataset: Dataset) -> None:
+    run = read_run(dataset.path)
+    if run is None:
+        raise FormatError("is missing")
+    for name in run.__struct_fields__:
+        if getattr(run, name) != getattr(dataset.manifest, name):
+            raise FormatError(f"{name} must be as in dataset.json")
 
 
 def _check_bytes(path: Path, entry) -> None:

@@ -107,7 +107,8 @@ class Reader:
             size, checksum = int(head[124:136].rstrip(b"\0 "), 8), int(head[148:156].rstrip(b"\0 "), 8)
         except ValueError:
             raise FormatError(f"{self._file.path}: header at byte {at} is damaged") from None
-        if checksum != sum(head) - sum(head[148:156]) + 8 * 32 or head[156:157] != b"0" or size < 0:
+        plain = head[257:263] == b"ustar\0" and not any(head[157:257]) and not any(head[345:500])
+        if not plain or checksum != sum(head) - sum(head[148:156]) + 8 * 32 or head[156:157] != b"0" or size < 0:
             raise FormatError(f"{self._file.path}: header at byte {at} is damaged or not that of a plain file")
         return os.fsdecode(head[:100].rstrip(b"\0")), size
 

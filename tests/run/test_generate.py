@@ -127,6 +127,31 @@ def test_a_second_writer_is_told_who_holds_the_part(make_recipe, tmp_path):
     assert not list(tmp_path.glob(".part*"))
 
 
+def test_parts_of_another_split_are_not_drawn_meanwhile(make_recipe, tmp_path):
+    draw(make_recipe(), tmp_path, part="1/2")
+    with part_lock(tmp_path, (2, 2)), pytest.raises(LockedError, match="part-2-of-2 is being written"):
+        draw(make_recipe(), tmp_path)
+    assert draw(make_recipe(), tmp_path).finished
+
+
+def test_a_damaged_part_is_not_merged(make_recipe, tmp_path):
+    from synthgen.errors import FormatError
+
+    draw(make_recipe(), tmp_path / "p", part="1/1")
+    shard = tmp_path / "p" / "shards" / "train-000001.h5"
+    raw = bytearray(shard.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    shard.write_bytes(raw)
+    with pytest.raises(FormatError, match=r"train-000001\.h5: is damaged"):
+        merge([tmp_path / "p"], tmp_path / "all")
+
+
+def test_more_shards_than_a_manifest_holds_are_refused(make_recipe, tmp_path):
+    with pytest.raises(UsageError, match=r"at most .* in 200,000 shards, got 1,000,000 in 1,000,000"):
+        draw(make_recipe(classes=1000, per_class=1000, storage={"shard_size": 1}), tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
 def test_a_truncated_shard_is_drawn_again(make_recipe, tmp_path):
     draw(make_recipe(), tmp_path)
     before = files_of(tmp_path)

@@ -74,6 +74,7 @@ def test_a_manifest_that_promises_more_samples_takes_no_memory(folder):
     values = json.loads(path.read_text())
     values.update(count=10**12, classes=10**6, per_class=10**6, shard_size=10**12, shards=1)
     values["shard_list"] = [{**values["shard_list"][0], "count": 10**12}]
+    values["splits"] = {"train": [values["shard_list"][0]["name"]]}
     path.write_text(json.dumps(values))
     with pytest.raises(FormatError, match="bytes or more"):
         synthgen.open(folder)[0]

@@ -81,6 +81,22 @@ def test_a_broken_class_table_is_named(data_set, copy_of):
     assert [name for name, _ in synthgen.verify(copy).problems] == ["classes.jsonl"]
 
 
+CHANGES = {
+    "classes.jsonl": ('"name":"fractals-000001"', '"name":"fractals-00000x"'),
+    "run.json": ('"seed": 0', '"seed": 1'),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changed_metadata_is_named(data_set, copy_of, name):
+    copy = copy_of(data_set)
+    text = (copy / name).read_text()
+    before, after = CHANGES[name]
+    assert before in text
+    (copy / name).write_text(text.replace(before, after, 1))
+    assert [problem for problem, _ in synthgen.verify(copy).problems] == [name]
+
+
 @given(st.data())
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_readers_survive_any_damage(data_set, tmp_path_factory, data):
