@@ -11,6 +11,7 @@ import msgspec
 
 from synthgen import families
 from synthgen.errors import SynthgenError, UsageError
+from synthgen.mandelbulb.devices import ENVIRONMENT_VARIABLE
 from synthgen.recipe import load_recipe
 from synthgen.run.estimate import Estimate, check_disk, effective_workers, human_bytes, probe
 from synthgen.run.lock import check_unlocked, part_lock
@@ -31,8 +32,6 @@ from synthgen.shards.manifest import (
     sidecar_path,
     write_manifest,
 )
-
-_DEVICE_VARIABLE = "SYNTHGEN_DEVICE"
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -221,16 +220,16 @@ def _check_folder(folder: Path, run: RunRecord, overwrite: bool) -> None:
 @contextmanager
 def chosen_device(device):
     """Make a device the one that families draw on, here and in workers that are started meanwhile."""
-    before = os.environ.get(_DEVICE_VARIABLE)
+    before = os.environ.get(ENVIRONMENT_VARIABLE)
     if device is not None:
-        os.environ[_DEVICE_VARIABLE] = str(device)
+        os.environ[ENVIRONMENT_VARIABLE] = str(device)
     try:
         yield
     finally:
         if before is None:
-            os.environ.pop(_DEVICE_VARIABLE, None)
+            os.environ.pop(ENVIRONMENT_VARIABLE, None)
         else:
-            os.environ[_DEVICE_VARIABLE] = before
+            os.environ[ENVIRONMENT_VARIABLE] = before
 
 
 def _check_device(folder: Path, begun: RunRecord, run: RunRecord, any_device: bool) -> None:
