@@ -16,7 +16,7 @@ import yaml
 from synthgen import families
 from synthgen.errors import UsageError
 from synthgen.seeding import MAX_SEED
-from synthgen.shards.codecs import CODECS
+from synthgen.shards.codecs import CODECS, LOSSY
 
 VERSION = 1
 _MAX_BYTES = 2**20
@@ -129,11 +129,18 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         common = {**family.defaults(options), **common, "options": options}
         common["size"] = _size(common["size"], place)
         common["storage"] = _convert(common.get("storage", {}), Storage, place, "storage.")
+        if getattr(family, "LOSSLESS", False) and common["storage"].codec in LOSSY:
+            raise UsageError(
+                f"{_at(place, 'storage.codec')} must be lossless for {family.NAME}, or pixels outside the masks "
+                f"would change, got {common['storage'].codec}"
+            )
         common.setdefault("name", f"{family.NAME}-{common['classes']}x{common['per_class']}")
         recipe = _convert(common, cls, place, "", known)
         most = family.most_classes(options)
         if recipe.classes > most:
             raise UsageError(f"{_at(place, 'classes')} must be <= {most:,}, got {recipe.classes:,}")
+        if hasattr(family, "resolve"):
+            recipe = msgspec.structs.replace(recipe, options=family.resolve(options, recipe.classes))
         return recipe
 
     @property
@@ -141,7 +148,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         """SHA-256 of all that the samples depend on."""
         values = self.to_dict()
         del values["storage"], values["name"], values["synthgen"]
-        return _fingerprint({**values, "family_version": families.load(self.family).VERSION})
+        family = families.load(self.family)
+        inputs = family.inputs(self.options) if hasattr(family, "inputs") else {}
+        return _fingerprint({**values, **inputs, "family_version": family.VERSION})
 
 
 def _fingerprint(value) -> str:

@@ -5,8 +5,6 @@ A family's module has
 ``NAME``, ``VERSION``
     What it is called, and the version of its sampler: a change of what is drawn raises it, and with it the data
     fingerprint.
-``TOLERANCE``
-    Gray levels by which other devices may differ, on average over an image; 0 where all give the same.
 ``HELP``
     Help of its command, with examples.
 ``Options``
@@ -20,15 +18,28 @@ A family's module has
 ``sample(options, seed, label, index)``
     Draws the parameters of one sample: all chance is here.
 ``draw(params, size)``
-    Turns parameters into (pixels, fields): no chance is here.
+    Turns parameters into (pixels, fields, params): no chance is here. The last are the parameters again, with what
+    was measured while drawing, such as boxes and areas; drawing from them gives the same once more.
 ``describe_class(options, seed, label)``
     What the class table says of a class.
 ``bytes_per_sample(options, size)``
     Rough encoded size, from which the size of a shard is derived; a constant of the options.
-``device()``
+``device(options)``
     The `Drawer` of this machine. Where it is exclusive, one process draws, and encodes beside it.
+``tolerance(options)``
+    Gray levels by which other devices may differ, on average over an image; 0 where all give the same.
 ``LIBRARIES``
     Packages, beside those of the core, whose versions the pixels depend on.
+
+and where it needs them
+
+``LOSSLESS``
+    True where a lossy codec would make the masks wrong, and is refused.
+``resolve(options, classes)``
+    Returns the options with what follows from other values written out: what the data set is recorded with.
+``inputs(options)``
+    Digests of the files that samples are made of: name -> SHA-256. A name that is an option replaces its value in
+    the data fingerprint, so that files may move but not change.
 """
 
 from importlib import import_module
@@ -57,6 +68,9 @@ class Drawer(NamedTuple):
 
     name: str
     exclusive: bool
+
+
+ANY_CPU = Drawer("any CPU", exclusive=False)
 
 
 def load(name: str) -> ModuleType:

@@ -5,13 +5,12 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from synthgen.families import Drawer
+from synthgen.families import ANY_CPU, Drawer
 from synthgen.sample import FieldSpec, PaletteImage
 from synthgen.seeding import generator
 
 NAME = "fractals"
 VERSION = 1
-TOLERANCE = 0.0
 LIBRARIES = ("numba",)
 HELP = """
 Draw fractals: attractors of random iterated function systems. A class is a group of systems.
@@ -173,6 +172,8 @@ def draw(params: dict, size: tuple[int, int]):
     pixels : PaletteImage, or ndarray of uint8, (H, W) or (H, W, 3)
     fields : dict
         ``mask``, uint8 (H, W): 255 at every pixel that the fractal changed.
+    params : dict
+        As given.
     """
     from synthgen import compose, ifs
 
@@ -197,7 +198,7 @@ def draw(params: dict, size: tuple[int, int]):
         if "background" in params:
             behind = compose.diamond_square(params["background"], size)
         pixels, touched = compose.lay_over(behind, image, touched, params.get("blur", 0.0))
-    return pixels, {"mask": touched.view(np.uint8) * np.uint8(255)}
+    return pixels, {"mask": touched.view(np.uint8) * np.uint8(255)}, params
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:
@@ -207,6 +208,11 @@ def describe_class(options: Options, seed: int, label: int) -> dict:
     return {"name": f"fractals-{label:06d}", "systems": options.systems}
 
 
-def device() -> Drawer:
+def device(options: Options) -> Drawer:
     """Return that any CPU gives the same, and that each process draws for itself."""
-    return Drawer("any CPU", exclusive=False)
+    return ANY_CPU
+
+
+def tolerance(options: Options) -> float:
+    """Return that there is none."""
+    return 0.0

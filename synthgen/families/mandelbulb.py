@@ -20,8 +20,6 @@ synthgen mandelbulb
 synthgen mandelbulb --hybrid --classes 1000 --per-class 10 --fields depth,normal
 synthgen mandelbulb --power 9:9 --rules 40,222 --size 512
 """
-# Gray levels by which other devices may differ, on average over an image.
-TOLERANCE = 2.0
 LIBRARIES = ("numba", "pillow")
 
 Power = Annotated[int, msgspec.Meta(ge=2, le=20)]
@@ -176,6 +174,8 @@ def draw(params: dict, size: tuple[int, int]):
     fields : dict
         ``mask``, uint8 (H, W): 255 at every pixel that the object changed; where asked for ``depth``, float32
         (H, W), and ``normal``, float32 (H, W, 3), rounded as the file format stores them.
+    params : dict
+        As given.
     """
     from synthgen import mandelbulb
     from synthgen.shards.codecs import as_stored
@@ -188,7 +188,7 @@ def draw(params: dict, size: tuple[int, int]):
         background=params["background"],
     )
     further = {name: as_stored(getattr(drawn, name), name) for name in params["fields"]}
-    return drawn.image, {"mask": drawn.mask, **further}
+    return drawn.image, {"mask": drawn.mask, **further}, params
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:
@@ -198,8 +198,13 @@ def describe_class(options: Options, seed: int, label: int) -> dict:
     return {"name": formula.name, "variants": variants}
 
 
-def device() -> Drawer:
+def device(options: Options) -> Drawer:
     """Return the chosen device; one process uses all of it, Numba too."""
     from synthgen.mandelbulb.renderer import renderer_for
 
     return Drawer(renderer_for().device.label, exclusive=True)
+
+
+def tolerance(options: Options) -> float:
+    """Return the gray levels by which other devices may differ, on average over an image."""
+    return 2.0

@@ -38,5 +38,5 @@ def draw_sample(recipe: Recipe, label: int, index: int) -> Sample:
     """Draw a sample of a checked recipe; label and index are in range."""
     family = families.load(recipe.family)
     params = family.sample(recipe.options, recipe.seed, label, index)
-    pixels, fields = family.draw(params, recipe.size)
+    pixels, fields, params = family.draw(params, recipe.size)
     return Sample(format_key(label, index), pixels, label, fields, params)

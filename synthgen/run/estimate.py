@@ -100,7 +100,8 @@ def effective_workers(plan: Plan, workers: int | None) -> int:
     Where one process uses the whole device, there is only one.
     """
     workers = available_cpus() if workers is None else workers
-    return min(workers, 1) if families.load(plan.recipe.family).device().exclusive else workers
+    drawer = families.load(plan.recipe.family).device(plan.recipe.options)
+    return min(workers, 1) if drawer.exclusive else workers
 
 
 def available_cpus() -> int:

@@ -127,7 +127,7 @@ def _generate(plan: Plan, folder: Path, workers, part, progress, overwrite: bool
     start = time.monotonic()
     k, n = part
     check_folder(folder, plan.run, overwrite)
-    device = families.load(plan.recipe.family).device()
+    device = families.load(plan.recipe.family).device(plan.recipe.options)
     plan = msgspec.structs.replace(plan, run=msgspec.structs.replace(plan.run, device=device.name))
     mine = range(k - 1, plan.run.shards, n)
     try:

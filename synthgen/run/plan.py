@@ -81,7 +81,7 @@ def make_plan(recipe: Recipe) -> Plan:
         shards=shards,
         fields=fields,
         versions=versions,
-        tolerance=family.TOLERANCE,
+        tolerance=family.tolerance(recipe.options),
     )
     return Plan(recipe, run)
 

@@ -42,7 +42,7 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
     """
     run = plan.run
     path = folder / SHARDS / run.shard_name(shard)
-    device = families.load(plan.recipe.family).device()
+    device = families.load(plan.recipe.family).device(plan.recipe.options)
     with replacing(path) as temporary:
         writer = FORMATS[run.storage].Writer(temporary, run.fields, run.format)
         try:

@@ -9,7 +9,7 @@ SIZE = (40, 56)
 
 
 def draw(seed=0, label=2, index=1, **options):
-    return fractals.draw(fractals.sample(Options(points=4000, **options), seed, label, index), SIZE)
+    return fractals.draw(fractals.sample(Options(points=4000, **options), seed, label, index), SIZE)[:2]
 
 
 def rgb(pixels):
@@ -31,7 +31,7 @@ def test_outside_the_mask_lies_the_background(blur):
 
     for index in range(8):
         params = fractals.sample(Options(points=4000, background="diamond-square", blur=blur), 0, 1, index)
-        pixels, fields = fractals.draw(params, SIZE)
+        pixels, fields, _ = fractals.draw(params, SIZE)
         outside = fields["mask"] == 0
         assert outside.any()
         assert np.array_equal(pixels[outside], diamond_square(params["background"], SIZE)[outside])
@@ -41,8 +41,8 @@ def test_a_blur_grows_the_mask_with_it():
     blurred = [fractals.sample(Options(points=4000, blur=True), 0, 0, i) for i in range(20)]
     assert 3 < sum("blur" in p for p in blurred) < 17
     params = next(p for p in blurred if "blur" in p)
-    pixels, fields = fractals.draw(params, SIZE)
-    _, sharp = fractals.draw({k: v for k, v in params.items() if k != "blur"}, SIZE)
+    pixels, fields, _ = fractals.draw(params, SIZE)
+    _, sharp, _ = fractals.draw({k: v for k, v in params.items() if k != "blur"}, SIZE)
     assert fields["mask"].sum() > sharp["mask"].sum()
     assert not pixels[fields["mask"] == 0].any()
 
@@ -99,5 +99,5 @@ def test_images_can_be_drawn_at_another_size():
 
 @pytest.mark.parametrize("size", [16, 4096])
 def test_the_smallest_and_the_largest_size_work(size):
-    pixels, fields = fractals.draw(fractals.sample(Options(points=1000), 0, 0, 0), (size, size))
+    pixels, fields, _ = fractals.draw(fractals.sample(Options(points=1000), 0, 0, 0), (size, size))
     assert pixels.indices.shape == fields["mask"].shape == (size, size)
