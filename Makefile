@@ -20,7 +20,7 @@ lint: .venv/test
 
 # About half an hour; each script can be run alone.
 benchmarks: .venv/test
-	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run; do ../$(BIN)/python $$script.py || exit 1; done
+	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula; do ../$(BIN)/python $$script.py || exit 1; done
 
 readme-pictures: .venv/core
 	$(BIN)/python docs/pictures.py

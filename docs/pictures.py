@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import synthgen
-from synthgen.preview import picture_of
+from synthgen.preview import picture_of, tinted
 from synthgen.recipe import Recipe
 
 HERE = Path(__file__).parent
@@ -65,6 +65,21 @@ def mandelbulbs() -> Image.Image:
     )
 
 
+def multiformula() -> Image.Image:
+    """Return multi-formula images of fractals and Mandelbulbs with their instance masks."""
+    samples = []
+    for source, labels in (("fractals", (0, 3, 5)), ("hybrid", (0, 1, 2))):
+        recipe = Recipe.from_dict({"family": "multiformula", "source": source, "size": 320})
+        samples += [synthgen.render(recipe, label, 0) for label in labels]
+    return sheet(
+        [
+            ("multi-formula images: fractals, Mandelbulb hybrids", [s.image for s in samples]),
+            ("their instance masks", [tinted(np.zeros_like(s.image), s.fields["instances"]) for s in samples]),
+        ]
+    )
+
+
 if __name__ == "__main__":
+    multiformula().save(HERE / "multiformula.png", optimize=True)
     fractals().save(HERE / "fractals.png", optimize=True)
     mandelbulbs().save(HERE / "mandelbulbs.png", optimize=True)

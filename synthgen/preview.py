@@ -83,7 +83,7 @@ def _pixels(sample, overlay: str | None, field: str | None) -> np.ndarray:
     values = _field(sample, overlay, "--overlay")
     if values.dtype != np.uint8:
         raise UsageError(f"--overlay must be a mask or ids, got {overlay!r}")
-    return np.where(values[..., None] > 0, _tinted(image, values), image)
+    return tinted(image, values)
 
 
 def _field(sample, name: str, option: str) -> np.ndarray:
@@ -106,8 +106,8 @@ def picture_of(values: np.ndarray) -> np.ndarray:
     return np.where(hit, shade, 0).astype(np.uint8)
 
 
-def _tinted(image: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """Mix the image with a colour for each value of the field; 255, a mask, is red."""
+def tinted(image: np.ndarray, field: np.ndarray) -> np.ndarray:
+    """Mix an image, uint8 (H, W, 3), with a colour for each value of a field, uint8 (H, W); 255, a mask, is red."""
     hues = (np.arange(256) * 97) % 256
     table = np.array(
         Image.fromarray(
@@ -115,4 +115,5 @@ def _tinted(image: np.ndarray, field: np.ndarray) -> np.ndarray:
         ).convert("RGB")
     )[0]
     table[255] = (255, 40, 40)
-    return (image * (1 - _OVERLAY_SHARE) + table[field] * _OVERLAY_SHARE).astype(np.uint8)
+    mixed = (image * (1 - _OVERLAY_SHARE) + table[field] * _OVERLAY_SHARE).astype(np.uint8)
+    return np.where(field[..., None] > 0, mixed, image)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthgen.errors import FormatError
+from synthgen.errors import FormatError, UsageError
 
 KEY_PATTERN = re.compile(r"c(\d{6,9})-i(\d{8,12})", re.ASCII)
 
@@ -74,6 +74,39 @@ class PaletteImage:
     def to_rgb(self) -> np.ndarray:
         """Return the image as uint8 (H, W, 3)."""
         return np.take(self.colors, self.indices, axis=0)  # 4 times faster than colors[indices]
+
+
+def semantic_map(instances: np.ndarray, objects: list[dict]) -> np.ndarray:
+    """Return the source class of each pixel of a multi-formula image.
+
+    Parameters
+    ----------
+    instances : ndarray of uint8, (H, W)
+        ``fields["instances"]``: ids from 1, 0 for the background.
+    objects : list of dict
+        ``params["objects"]``, each with ``id`` and ``source_class``.
+
+    Returns
+    -------
+    ndarray of int32, (H, W)
+        -1 for the background.
+
+    Raises
+    ------
+    UsageError
+        If the objects have no source classes, which those of other families do not.
+
+    Examples
+    --------
+    >>> semantic_map(np.array([[0, 2]], np.uint8), [{"id": 1, "source_class": 7}, {"id": 2, "source_class": 5}])
+    array([[-1,  5]], dtype=int32)
+    """
+    table = np.full(256, -1, np.int32)
+    for thing in objects:
+        if "source_class" not in thing:
+            raise UsageError(f"a semantic map needs objects with a source_class, got {', '.join(thing)}")
+        table[thing["id"]] = thing["source_class"]
+    return table[instances]
 
 
 class Sample:

@@ -10,11 +10,13 @@ from synthgen.cli.options import json_option, print_json, progress_option
 
 
 @click.group(invoke_without_command=True)
-@click.option("--time", "with_time", is_flag=True, help="Probe each: time on this machine, and disk.")
+@click.option("--time/--no-time", "with_time", default=True, help="Tell the time on this machine, and disk.")
 @json_option
 @click.pass_context
 def recipes(context, with_time, as_json):
     """List the recipes that come with the package, or show one.
+
+    The first time, a short probe of each recipe takes about a second; what it found is remembered.
 
     \b
     synthgen recipes
@@ -25,28 +27,34 @@ def recipes(context, with_time, as_json):
 
 
 def _list_recipes(with_time: bool, as_json: bool) -> None:
+    from synthgen.errors import UsageError
     from synthgen.recipe import installed, load_recipe
-    from synthgen.run import make_plan, probe
-    from synthgen.run.estimate import effective_workers, human_bytes
+    from synthgen.run import make_plan
+    from synthgen.run.estimate import effective_workers, human_bytes, human_time, remembered_probe
 
     rows = []
+    if not as_json:
+        click.echo(
+            f"{'recipe':26s} {'classes':>8s} {'images':>12s}" + with_time * f" {'time here':>14s} {'disk':>9s}"
+        )
     for name in installed():
         recipe = load_recipe(name)
-        rows.append({"name": name, "family": recipe.family, "classes": recipe.classes, "images": recipe.count})
+        row = {"name": name, "family": recipe.family, "classes": recipe.classes, "images": recipe.count}
+        line = f"{name:26s} {recipe.classes:8,d} {recipe.count:12,d}"
         if with_time:
-            plan = make_plan(recipe)
-            estimate = probe(plan)
-            rows[-1].update(seconds=estimate.seconds(effective_workers(plan, None)), bytes=estimate.bytes)
+            try:
+                plan = make_plan(recipe)
+                estimate = remembered_probe(plan)
+                row.update(seconds=estimate.seconds(effective_workers(plan, None)), bytes=estimate.bytes)
+                line += f" {human_time(row['seconds']):>14s} {human_bytes(row['bytes']):>9s}"
+            except UsageError as error:  # it needs something of the user's
+                row["needs"] = str(error)
+                line += f" {error}"
+        rows.append(row)
+        if not as_json:
+            click.echo(line)
     if as_json:
         print_json(rows)
-        return
-    click.echo(f"{'recipe':24s} {'classes':>8s} {'images':>12s}" + with_time * f" {'time here':>10s} {'disk':>9s}")
-    for row in rows:
-        line = f"{row['name']:24s} {row['classes']:8,d} {row['images']:12,d}"
-        if with_time:
-            minutes = round(row["seconds"] / 60)
-            line += f" {minutes // 60:7d}:{minutes % 60:02d} {human_bytes(row['bytes']):>9s}"
-        click.echo(line)
 
 
 @recipes.command()

@@ -32,12 +32,51 @@ def lay_over(background: np.ndarray, image: np.ndarray, mask: np.ndarray, blur: 
     if blur == 0:
         return np.where(_shaped(mask, image), image, background), mask
     coverage = mask.astype(np.float32)
-    weighted = _smooth(image * _shaped(coverage, image), blur)
-    coverage = _smooth(coverage, blur)
-    touched = coverage > 0
-    mixed = np.rint(background * (1 - _shaped(coverage, image)) + weighted)
+    weighted, coverage = soften(image * _shaped(coverage, image), coverage, blur)
+    return mix(background, weighted, coverage), coverage > 0
+
+
+def soften(weighted: np.ndarray, coverage: np.ndarray, blur: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return an object blurred: its pixels times their coverage, and the coverage.
+
+    Parameters
+    ----------
+    weighted : ndarray of float32, (H, W, 3) or (H, W)
+        Pixels times their coverage.
+    coverage : ndarray of float32, (H, W)
+        In [0, 1].
+    blur : float
+        As for `lay_over`; what reaches over the border of the arrays is lost.
+    """
+    return _smooth(weighted, blur), _smooth(coverage, blur)
+
+
+def gaussian_weight(sigma: float) -> float:
+    """Return the weight of a neighbour in a 3-tap Gaussian of width `sigma` (pixels), rounded.
+
+    Examples
+    --------
+    >>> gaussian_weight(1.0)
+    0.274069
+    """
+    neighbour = float(np.exp(-0.5 / sigma**2))
+    return round(neighbour / (1 + 2 * neighbour), 6)
+
+
+def mix(background: np.ndarray, weighted: np.ndarray, coverage: np.ndarray) -> np.ndarray:
+    """Return `background` with an object over it that covers pixels in part.
+
+    Parameters
+    ----------
+    background : ndarray of uint8, (H, W, 3) or (H, W)
+    weighted : ndarray of float32, shape of `background`
+        Pixels of the object times their coverage.
+    coverage : ndarray of float32, (H, W)
+        In [0, 1]; where it is 0 the background stays to the last bit.
+    """
+    mixed = np.rint(background * (1 - _shaped(coverage, weighted)) + weighted)
     mixed = np.clip(mixed, 0, 255).astype(np.uint8)
-    return np.where(_shaped(touched, image), mixed, background), touched
+    return np.where(_shaped(coverage > 0, weighted), mixed, background)
 
 
 def _shaped(mask, image):

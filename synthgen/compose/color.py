@@ -38,3 +38,8 @@ def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
     colors = np.rint(255 * value - (255 * value * saturation) * _TAKEN[hue : hue + 256]).astype(np.uint8)
     colors[0] = 0
     return colors
+
+
+def to_grey(rgb: np.ndarray) -> np.ndarray:
+    """Return the luma of RGB pixels (ITU-R BT.601), uint8 (H, W) of uint8 (H, W, 3); whole numbers throughout."""
+    return ((rgb @ np.array([299, 587, 114], np.int32) + 500) // 1000).astype(np.uint8)

@@ -52,6 +52,7 @@ from synthgen.errors import UsageError
 FAMILIES = {
     "fractals": "Draw fractals: attractors of random iterated function systems.",
     "mandelbulb": "Draw Mandelbulb variants, or hybrids of two, with depth and normals.",
+    "multiformula": "Paste objects of several formulas into one image, with instance masks.",
 }
 
 

@@ -112,7 +112,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         bits; ``hue`` (256 is a full turn), ``saturation`` and ``value``; where asked for ``blur``, ``window``
         and ``background``.
     """
-    from synthgen import ifs
+    from synthgen import compose, ifs
 
     grouped = options.scheme == "grouped"
     member = index % options.systems if grouped else 0
@@ -143,18 +143,10 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         shift_x, shift_y = (round(0.4 * x - 0.2, 6) for x in u[7:9])
         params["window"] = [scale_x, scale_y, shift_x, shift_y]
     if options.blur and u[9] < 0.5:
-        params["blur"] = _gaussian_weight(0.5 + u[9])
+        params["blur"] = compose.gaussian_weight(0.5 + u[9])
     if options.background == "diamond-square":
-        from synthgen.compose import sample_diamond_square
-
-        params["background"] = sample_diamond_square(rng)
+        params["background"] = compose.sample_diamond_square(rng)
     return params
-
-
-def _gaussian_weight(sigma: float) -> float:
-    """Return the weight of a neighbour in a 3-tap Gaussian of width `sigma` (pixels), rounded."""
-    neighbour = float(np.exp(-0.5 / sigma**2))
-    return round(neighbour / (1 + 2 * neighbour), 6)
 
 
 def draw(params: dict, size: tuple[int, int]):

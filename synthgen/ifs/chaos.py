@@ -136,10 +136,9 @@ def _workspace(points: int):
     Given back to the system and faulted in again each time it would cost 0.3 ms an image.
     """
     rows = (points + LANES - 1) // LANES + 1
-    if getattr(_kept, "rows", 0) != rows:
-        _kept.rows = rows
-        _kept.space = np.empty((rows, LANES), np.float32), np.empty((rows, LANES), np.float32)
-    return _kept.space
+    if len(getattr(_kept, "space", "")) < 2 * rows:
+        _kept.space = np.empty((2 * rows, LANES), np.float32)
+    return _kept.space[:rows], _kept.space[rows : 2 * rows]
 
 
 @numba.njit(cache=True)

@@ -1,5 +1,6 @@
 """A short probe before a run: time and disk that it will take."""
 
+import hashlib
 import os
 import shutil
 import statistics
@@ -12,7 +13,8 @@ from synthgen import families
 from synthgen.errors import StorageError
 from synthgen.run.draw import draw_sample
 from synthgen.run.plan import Plan
-from synthgen.run.shard import encode_sample
+from synthgen.run.shard import cpu_name, encode_sample
+from synthgen.shards.files import write_atomically
 
 _SECONDS = 0.3
 _MOST, _LEAST = 64, 5
@@ -68,6 +70,25 @@ def probe(plan: Plan, samples: int | None = None) -> Estimate:
     return Estimate(seconds, statistics.mean(sizes), run.count if samples is None else samples)
 
 
+def remembered_probe(plan: Plan) -> Estimate:
+    """Return what `probe` does, from the user's cache where the same was probed on this machine before."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthgen" / "probes"
+    drawer = families.load(plan.recipe.family).device(plan.recipe.options)
+    prints = plan.run.fingerprints
+    key = "\n".join([prints.data, prints.storage, drawer.name, cpu_name()])
+    path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Estimate)
+    except (OSError, msgspec.DecodeError):
+        estimate = probe(plan)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, msgspec.json.encode(estimate))
+    except OSError:
+        pass  # it is only a cache
+    return estimate
+
+
 def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
     """Refuse a run that the disk cannot hold; say how many images a class would fit."""
     free = shutil.disk_usage(next(p for p in (out, *out.absolute().parents) if p.is_dir())).free
@@ -92,6 +113,20 @@ def human_bytes(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def human_time(seconds: float) -> str:
+    """Return a time for people.
+
+    Examples
+    --------
+    >>> human_time(71), human_time(8000)
+    ('1 min 11 s', '2 h 13 min')
+    """
+    seconds = round(seconds)
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+    return f"{seconds // 3600:,} h {seconds % 3600 // 60} min"
 
 
 def effective_workers(plan: Plan, workers: int | None) -> int:

@@ -13,7 +13,7 @@ from synthgen import families
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.mandelbulb.devices import ENVIRONMENT_VARIABLE
 from synthgen.recipe import load_recipe
-from synthgen.run.estimate import Estimate, check_disk, effective_workers, human_bytes, probe
+from synthgen.run.estimate import Estimate, check_disk, effective_workers, human_bytes, human_time, probe
 from synthgen.run.lock import check_unlocked, part_lock
 from synthgen.run.plan import Plan, make_plan, parse_part
 from synthgen.run.pool import run_pool
@@ -169,12 +169,11 @@ def _generate(plan: Plan, folder: Path, workers, part, progress, overwrite: bool
 def describe(plan: Plan, estimate: Estimate, workers: int) -> str:
     """Return the plan of a run as one line for people."""
     run = plan.run
-    minutes, seconds = divmod(round(estimate.seconds(workers)), 60)
     return (
         f"{plan.recipe.name}: {run.classes:,} classes x {run.per_class:,} images of "
         f"{plan.recipe.size[1]}x{plan.recipe.size[0]}, {run.shards:,} {run.storage} shards; to draw: "
-        f"{estimate.samples:,} images, about {human_bytes(estimate.bytes)}, {minutes} min {seconds} s "
-        f"on {max(1, workers)} core{'s' if workers > 1 else ''}"
+        f"{estimate.samples:,} images, about {human_bytes(estimate.bytes)}, "
+        f"{human_time(estimate.seconds(workers))} on {max(1, workers)} core{'s' if workers > 1 else ''}"
     )
 
 

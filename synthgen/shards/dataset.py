@@ -77,12 +77,7 @@ class Dataset:
         label, index = parse_key(key)
         if shard.label(row) != label:
             raise FormatError(f"{self.path}: label of {key} must be {label}, got {shard.label(row)}")
-        try:
-            params = msgspec.json.decode(shard.read(row, "params"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise FormatError(f"{self.path}: params of {key} are damaged: {error}") from None
-        if not isinstance(params, dict) or (params.get("class"), params.get("index")) != (label, index):
-            raise FormatError(f"{self.path}: params of {key} must have its class and index")
+        params = self._params(shard, row)
         fields = {name: self._decode(shard, row, name) for name in self._specs}
         image = fields.pop("image")
         return Sample(format_key(label, index), image, label, fields, params)
@@ -134,6 +129,20 @@ class Dataset:
         """Return the stored bytes of one field of sample `i`; what fast readers build on."""
         shard, row = self.locate(i)
         return shard.read(row, name)
+
+    def params(self, i: int) -> dict:
+        """Return the parameters of sample `i`."""
+        return self._params(*self.locate(i))
+
+    def _params(self, shard, row: int) -> dict:
+        key = shard.key(row)
+        try:
+            params = msgspec.json.decode(shard.read(row, "params"))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise FormatError(f"{self.path}: params of {key} are damaged: {error}") from None
+        if not isinstance(params, dict) or (params.get("class"), params.get("index")) != parse_key(key):
+            raise FormatError(f"{self.path}: params of {key} must have its class and index")
+        return params
 
     def field(self, i: int, name: str) -> np.ndarray:
         """Return one field of sample `i`, decoded."""

@@ -14,9 +14,13 @@ from synthgen.errors import UsageError
 from synthgen.recipe import load_recipe
 from synthgen.run.draw import draw_sample
 from synthgen.run.plan import make_plan
+from synthgen.sample import semantic_map
 from synthgen.seeding import generator
 from synthgen.shards.dataset import open_dataset
 from synthgen.torch.planes import channels_first, planes_of
+
+# Not stored: made of instances and params.
+SEMANTIC = "semantic"
 
 
 class ShardDataset(data.Dataset):
@@ -29,7 +33,8 @@ class ShardDataset(data.Dataset):
     transform : callable, optional
         Applied to the image tensor, uint8 (C, H, W).
     fields : sequence of str
-        Names of fields to return after the label, for example ``("mask",)``: tensors of the stored shape.
+        Names of fields to return after the label, for example ``("mask",)``: tensors of the stored shape. For
+        multi-formula data sets ``semantic`` is the source class of each pixel, int32, -1 for the background.
 
     Raises
     ------
@@ -50,8 +55,13 @@ class ShardDataset(data.Dataset):
     def __getitem__(self, i: int):
         entry = self.dataset.manifest.fields["image"]
         image = torch.from_numpy(planes_of(self.dataset.encoded(i, "image"), entry.spec(), entry.codec))
-        others = [torch.from_numpy(self.dataset.field(i, name).copy()) for name in self._fields]
+        others = [torch.from_numpy(self._field(i, name)) for name in self._fields]
         return _item(image, self.dataset.label(i), others, self._transform)
+
+    def _field(self, i: int, name: str) -> np.ndarray:
+        if name == SEMANTIC:
+            return semantic_map(self.dataset.field(i, "instances"), self.dataset.params(i)["objects"])
+        return self.dataset.field(i, name).copy()
 
 
 class LiveDataset(data.Dataset):
@@ -82,6 +92,8 @@ class LiveDataset(data.Dataset):
             raise IndexError(f"sample {i} of {count}")
         label, index = divmod(int(self._order.forward(i % count)), self.plan.run.per_class)
         sample = draw_sample(self.plan.recipe, label, index)
+        if SEMANTIC in self._fields:
+            sample.fields[SEMANTIC] = semantic_map(sample.fields["instances"], sample.params["objects"])
         others = [torch.from_numpy(np.ascontiguousarray(sample.fields[name])) for name in self._fields]
         return _item(torch.from_numpy(channels_first(sample.pixels)), label, others, self._transform)
 
@@ -265,6 +277,7 @@ def _worker() -> tuple[int, int]:
 
 def _checked(fields: Sequence[str], known: dict) -> tuple[str, ...]:
     fields = (fields,) if isinstance(fields, str) else tuple(fields)
+    known = [*known, SEMANTIC] if "instances" in known else known
     for name in fields:
         if name not in known or name == "image":
             others = ", ".join(n for n in known if n != "image")

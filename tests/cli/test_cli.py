@@ -115,7 +115,7 @@ def test_recipes_are_listed_shown_planned_and_run(tmp_path):
     )
     assert done.returncode == 0
     assert len(synthgen.open(tmp_path / "x")) == 20
-    assert "tiny-fractals" in run("recipes").stdout
+    assert "tiny-fractals" in run("recipes", "--no-time").stdout
 
 
 def test_dry_runs_write_nothing(tmp_path):

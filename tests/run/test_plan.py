@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthgen.errors import UsageError
-from synthgen.recipe import Recipe
+from synthgen.recipe import Recipe, installed, load_recipe
+from synthgen.run.estimate import remembered_probe
 from synthgen.run.plan import make_plan, parse_part
 
 
@@ -71,3 +72,25 @@ def test_parts_are_taken_from_slurm(monkeypatch):
     monkeypatch.delenv("SLURM_ARRAY_TASK_COUNT")
     with pytest.raises(UsageError, match="Slurm"):
         parse_part("auto")
+
+
+@pytest.mark.parametrize("name", [name for name in installed() if "cutpaste" not in name])
+def test_every_recipe_has_a_plan(name):
+    recipe = load_recipe(name)
+    plan = make_plan(recipe)
+    assert plan.run.count == recipe.classes * recipe.per_class
+    assert Recipe.from_dict(plan.run.recipe) == recipe
+    assert Recipe.from_dict(plan.run.recipe).data_fingerprint == plan.run.fingerprints.data
+
+
+def test_a_probe_is_remembered(make_recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    plan = make_plan(make_recipe())
+    first = remembered_probe(plan)
+    (cached,) = (tmp_path / "synthgen" / "probes").iterdir()
+    assert remembered_probe(plan) == first
+    assert remembered_probe(make_plan(make_recipe(points=600))).samples == first.samples
+    assert len(list(cached.parent.iterdir())) == 2
+    cached.write_text("{")
+    assert remembered_probe(plan).samples == first.samples
+    assert cached.read_text() != "{"

@@ -1,0 +1,208 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import synthgen
+from synthgen.compose import diamond_square
+from synthgen.errors import UsageError
+from synthgen.families import multiformula
+from synthgen.recipe import Recipe, load_recipe
+
+
+def recipe(**changes) -> Recipe:
+    values = {"family": "multiformula", "classes": 4, "per_class": 5, "size": "72x64", "points": 500}
+    return Recipe.from_dict({**values, "source_classes": 22, **changes})
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(0, 2**40),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["black", "diamond-square"]),
+)
+def test_masks_ids_and_facts_agree(seed, blur, transforms, gray, background):
+    made = recipe(seed=seed, blur=blur, transforms=transforms, gray=gray, background=background)
+    sample = synthgen.render(made, 1, 2)
+    ids, objects = sample.fields["instances"], sample.params["objects"]
+    assert np.array_equal(sample.fields["mask"] == 255, ids > 0)
+    assert [thing["id"] for thing in objects] == list(range(1, len(objects) + 1))
+    assert 4 <= len(objects) <= 10
+    for thing in objects:
+        assert thing["visible_area"] == (ids == thing["id"]).sum() <= thing["area"]
+        top, left, bottom, right = thing["box"]
+        assert 0 <= top <= bottom <= 64
+        assert 0 <= left <= right <= 72
+        assert (bottom - top) * (right - left) >= thing["area"]
+        rows, columns = np.nonzero(ids == thing["id"])
+        assert ((rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)).all()
+
+
+@pytest.mark.parametrize("blur", [False, True])
+def test_outside_the_objects_lies_the_background(blur):
+    for index in range(5):
+        sample = synthgen.render(recipe(background="diamond-square", blur=blur), 0, index)
+        outside = sample.fields["mask"] == 0
+        assert outside.any()
+        behind = diamond_square(sample.params["background"], (64, 72))
+        assert np.array_equal(sample.image[outside], behind[outside])
+
+
+@pytest.mark.parametrize("grouping", ["random", "similar", "distinct"])
+def test_objects_come_from_the_group_of_their_class(grouping):
+    made = recipe(grouping=grouping, groups=4)
+    groups = [multiformula.describe_class(made.options, 0, label)["source_classes"] for label in range(4)]
+    assert sorted(number for group in groups for number in group) == list(range(22))
+    assert sorted(map(len, groups)) == [5, 5, 6, 6]
+    for label, group in enumerate(groups):
+        seen = {t["source_class"] for i in range(5) for t in synthgen.render(made, label, i).params["objects"]}
+        assert seen <= set(group)
+        assert len(seen) > 1
+
+
+def test_fewer_classes_are_the_first_of_the_same_groups():
+    few, many = recipe(classes=2, per_class=1), recipe(classes=4, per_class=9)
+    assert few.options.groups == many.options.groups == 4
+    assert synthgen.render(few, 1, 0).params == synthgen.render(many, 1, 0).params
+
+
+def test_an_option_does_not_shift_the_chance_of_another():
+    plain, rich = (
+        synthgen.render(made, 0, 0).params["objects"] for made in (recipe(), recipe(blur=True, gray=True))
+    )
+    for a, b in zip(plain, rich, strict=True):
+        assert (a["source_class"], a["scale"], a["center"]) == (b["source_class"], b["scale"], b["center"])
+        assert a["params"]["maps"] == b["params"]["maps"]
+
+
+def test_points_grow_with_the_area():
+    things = [t for i in range(5) for t in synthgen.render(recipe(points=1000), 0, i).params["objects"]]
+    assert all(abs(t["params"]["points"] - 1000 * (2 * t["scale"]) ** 2) <= 0.5 for t in things)
+    assert {t["scale"] for t in things} != {0.5}
+
+
+def test_an_object_is_drawn_at_the_size_in_which_it_is_pasted():
+    made = recipe(objects="1:1", scale="0.5", flips=False)
+    sample = synthgen.render(made, 0, 0)
+    (thing,) = sample.params["objects"]
+    pixels, fields, _ = synthgen.families.fractals.draw(thing["params"], (32, 32))
+    top, left = (round(c * n - 16) for c, n in zip(thing["center"], (64, 72), strict=True))
+    inside = fields["mask"][max(0, -top) : 64 - top, max(0, -left) : 72 - left] > 0
+    assert thing["area"] == inside.sum()
+    shown = sample.image[max(0, top) : top + 32, max(0, left) : left + 32]
+    own = pixels.to_rgb()[max(0, -top) : 64 - top, max(0, -left) : 72 - left]
+    assert np.array_equal(shown[inside], own[inside])
+
+
+@pytest.mark.parametrize("source", ["mandelbulb", "hybrid"])
+def test_mandelbulbs_are_objects_too(source):
+    made = recipe(source=source, objects="2:3", per_class=2, classes=2, size=48)
+    names = multiformula.describe_class(made.options, 0, 0)["source_names"]
+    sample = synthgen.render(made, 0, 0)
+    assert {thing["params"]["formula"] for thing in sample.params["objects"]} <= set(names)
+    assert sample.fields["mask"].any()
+
+
+@pytest.mark.parametrize("gray", [False, True])
+def test_objects_of_a_stored_data_set_are_cut_out_by_their_masks(data_set, gray):
+    made = recipe(
+        source=str(data_set), source_classes=5, objects="1:1", scale="1.0", flips=False, gray=gray, size=32
+    )
+    stored = synthgen.open(data_set)
+    for index in range(5):
+        sample = synthgen.render(made, 0, index)
+        (thing,) = sample.params["objects"]
+        own = stored[stored.find(thing["source_class"], thing["params"]["index"])]
+        top, left = (round(c * 32 - 16) for c in thing["center"])
+        under = slice(max(0, top), 32 + top), slice(max(0, left), 32 + left)
+        inner = slice(max(0, -top), 32 - top), slice(max(0, -left), 32 - left)
+        assert np.array_equal(sample.fields["mask"][under], own.fields["mask"][inner])
+        if not gray:
+            assert np.array_equal(sample.image[under], own.image[inner])
+
+
+def test_a_source_may_move_but_not_change(data_set, copy_of, tmp_path, make_recipe):
+    moved, other = copy_of(data_set), tmp_path / "other"
+    synthgen.generate(make_recipe(seed=3), other, workers=0, progress=False)
+    here, there, changed = (recipe(source=str(path), source_classes=5) for path in (data_set, moved, other))
+    assert here.data_fingerprint == there.data_fingerprint != changed.data_fingerprint
+
+
+@pytest.mark.parametrize("storage", ["hdf5", "webdataset"])
+def test_ids_go_through_files_and_readers(storage, tmp_path):
+    made = recipe(storage={"format": storage})
+    synthgen.generate(made, tmp_path / "out", workers=0, progress=False)
+    stored = synthgen.open(tmp_path / "out")
+    assert synthgen.shards.verify(tmp_path / "out", pixels=True).ok
+    for sample in stored:
+        drawn = synthgen.render(made, sample.label, sample.params["index"])
+        assert np.array_equal(sample.fields["instances"], drawn.fields["instances"])
+        assert sample.params == json.loads(json.dumps(drawn.params))
+    assert [row["source_classes"] for row in stored.classes] == multiformula.members(made.options, 0)[:4]
+
+
+def test_readers_make_a_semantic_map_on_request(tmp_path):
+    torch_data = pytest.importorskip("synthgen.torch")
+    made = recipe()
+    synthgen.generate(made, tmp_path / "out", workers=0, progress=False)
+    wanted = ("instances", "semantic")
+    shards, live = (
+        torch_data.ShardDataset(tmp_path / "out", fields=wanted),
+        torch_data.LiveDataset(made, fields=wanted),
+    )
+    for i in range(len(shards)):
+        _, label, ids, semantic = shards[i]
+        assert (semantic == live[i][3]).all()
+        assert ((semantic == -1) == (ids == 0)).all()
+        assert set(semantic.unique().tolist()) - {-1} <= set(multiformula.members(made.options, 0)[label])
+
+
+def test_the_recipe_of_a_finished_data_set_draws_it_again(data_set, tmp_path):
+    made = recipe(source=str(data_set), source_classes=5)
+    synthgen.generate(made, tmp_path / "out", workers=0, progress=False)
+    again = load_recipe(tmp_path / "out")
+    assert (
+        again.data_fingerprint
+        == made.data_fingerprint
+        == synthgen.open(tmp_path / "out").manifest.fingerprints.data
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": 23, "source_classes": 22}, r"classes must be <= 22, got 23"),
+        ({"classes": 7, "groups": 6}, r"classes must be <= 6, got 7"),
+        ({"groups": 23}, r"groups must be <= 22, the source's classes, got 23"),
+        ({"source_classes": 1001}, r"source_classes must be <= 1,000, the source's classes, got 1,001"),
+        ({"objects": "5:4"}, r"objects must be LOW:HIGH with LOW <= HIGH, got 5:4"),
+        ({"objects": "0:4"}, r"objects must be int >= 1"),
+        ({"objects": "4:256"}, r"objects must be int <= 255"),
+        ({"scale": "0.2:1.4"}, r"scale must be float <= 1"),
+        ({"scale": "0:0.5"}, r"scale must be float > 0"),
+        ({"background": "snow"}, r"background must be one of black, diamond-square, got 'snow'"),
+        ({"source": "nowhere"}, r"source must be fractals, mandelbulb, hybrid or the folder of a data set"),
+        ({"grouping": "best"}, r"grouping must be one of random, similar, distinct"),
+    ],
+)
+def test_bad_options_are_one_line(changes, message):
+    with pytest.raises(UsageError, match=rf"^recipe: {message}") as error:
+        recipe(**changes)
+    assert "\n" not in str(error.value)
+
+
+def test_a_source_without_masks_or_unfinished_is_refused(tmp_path, data_set, copy_of):
+    folder = copy_of(data_set)
+    manifest = json.loads((folder / "dataset.json").read_text())
+    del manifest["fields"]["mask"]
+    (folder / "dataset.json").write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match="source must be a data set with masks"):
+        recipe(source=str(folder), source_classes=5)
+    with pytest.raises(UsageError, match=r"source must be .* or the folder of a data set"):
+        recipe(source=str(tmp_path))
+    with pytest.raises(UsageError, match="source_classes must be <= 5"):
+        recipe(source=str(data_set), source_classes=6)
