@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from synthgen.sample import PaletteImage
+
 
 def sample_transform(rng: np.random.Generator) -> list[float]:
     """Draw a rotation by any angle, a shear in [-0.3, 0.3] and an aspect in [0.75, 1.33].
@@ -20,21 +22,25 @@ def sample_transform(rng: np.random.Generator) -> list[float]:
     return [round(value, 6) for row in rows for value in row]
 
 
-def transform(pixels: np.ndarray, cover: np.ndarray, matrix: list[float]) -> tuple[np.ndarray, np.ndarray]:
+def transform(pixels, cover: np.ndarray, matrix: list[float]) -> tuple:
     """Return an object and its cover, transformed about their centre; each pixel is the nearest one of the source.
 
     Parameters
     ----------
-    pixels : ndarray, (h, w, 3) or (h, w)
+    pixels : PaletteImage, or ndarray, (h, w, 3) or (h, w)
     cover : ndarray of bool or float32, (h, w)
     matrix : list of float
         a, b, c, d: from a place in the result, relative to its centre, to the place in the source.
 
     Returns
     -------
-    pixels, cover : ndarray
+    pixels : PaletteImage or ndarray
+    cover : ndarray
         As large as the transformed object.
     """
+    if isinstance(pixels, PaletteImage):
+        indices, cover = transform(pixels.indices, cover, matrix)
+        return PaletteImage(indices, pixels.colors), cover
     height, width = cover.shape
     a, b, c, d = matrix
     # the inverse matrix takes the corners of the object to those of the result
@@ -49,14 +55,16 @@ def transform(pixels: np.ndarray, cover: np.ndarray, matrix: list[float]) -> tup
     return pixels[rows, columns], np.where(inside, cover[rows, columns], cover.dtype.type(0))
 
 
-def orient(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Return a view of an array with its first two axes turned.
+def orient(array, orientation: int):
+    """Return a view of an image with its first two axes turned.
 
     Parameters
     ----------
-    array : ndarray, (H, W) or (H, W, 3)
+    array : PaletteImage, or ndarray, (H, W) or (H, W, 3)
     orientation : int
         Bit 0 swaps the axes, bit 1 flips the rows, bit 2 flips the columns of the result.
     """
+    if isinstance(array, PaletteImage):
+        return PaletteImage(orient(array.indices, orientation), array.colors)
     array = array.swapaxes(0, 1) if orientation & 1 else array
     return array[:: -1 if orientation & 2 else 1, :: -1 if orientation & 4 else 1]

@@ -6,7 +6,6 @@ import numpy as np
 
 from synthgen.errors import FormatError, UsageError
 from synthgen.families import ANY_CPU, Drawer, fractals, mandelbulb
-from synthgen.sample import PaletteImage
 
 DRAWN = ("fractals", "mandelbulb", "hybrid")
 # A descriptor is the mean over this many systems of a class, or stored images at this size.
@@ -169,12 +168,12 @@ class Stored:
         return pixels, cover / np.float32(255)
 
 
-def draw_object(source: str, params: dict, side: int, gray: bool) -> tuple[np.ndarray, np.ndarray]:
+def draw_object(source: str, params: dict, side: int, gray: bool) -> tuple:
     """Draw an object `side` pixels large.
 
     Returns
     -------
-    pixels : ndarray, (h, w, 3) or (h, w)
+    pixels : PaletteImage, or ndarray, (h, w, 3) or (h, w)
         uint8; of a data set float32, the pixels times their coverage.
     cover : ndarray, (h, w)
         bool; of a data set float32, the coverage in [0, 1].
@@ -185,7 +184,6 @@ def draw_object(source: str, params: dict, side: int, gray: bool) -> tuple[np.nd
         return _stored(source).cut_out(params["class"], params["index"], side, gray)
     family = fractals if source == "fractals" else mandelbulb
     pixels, fields, _ = family.draw(params, (side, side))
-    pixels = pixels.to_rgb() if isinstance(pixels, PaletteImage) else pixels
-    if gray and pixels.ndim == 3:
+    if gray and source != "fractals":
         pixels = compose.to_grey(pixels)
     return pixels, fields["mask"] != 0

@@ -256,11 +256,11 @@ def draw(params: dict, size: tuple[int, int]):
         scene.paste(pixels, cover, top, left, thing.get("blur", 0.0))
     facts = zip(params["objects"], scene.boxes, scene.areas, scene.visible_areas(), strict=True)
     objects = [{**thing, "box": box, "area": area, "visible_area": visible} for thing, box, area, visible in facts]
-    mask = np.where(scene.instances > 0, np.uint8(255), np.uint8(0))
+    mask = (scene.instances != 0).view(np.uint8) * np.uint8(255)
     return scene.image, {"mask": mask, "instances": scene.instances}, {**params, "objects": objects}
 
 
-def _object(thing: dict, source: str, gray: bool, size) -> tuple[np.ndarray, np.ndarray]:
+def _object(thing: dict, source: str, gray: bool, size) -> tuple:
     """Return pixels and cover of an object as it is pasted."""
     from synthgen import compose
 
