@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint benchmarks readme-pictures clean
+.PHONY: demo test lint benchmarks readme-pictures system-deps clean
 
 # Draws a data set, checks it, and makes a picture of it.
 demo: .venv/core
@@ -22,6 +22,11 @@ lint: .venv/test
 benchmarks: .venv/test
 	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula; do ../$(BIN)/python $$script.py || exit 1; done
 
+# Parts with a shape are drawn through EGL; without these packages their tests are skipped by name.
+system-deps:
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends libegl1 libgl1-mesa-dri
+
 readme-pictures: .venv/core
 	$(BIN)/python docs/pictures.py
 
@@ -34,7 +39,7 @@ readme-pictures: .venv/core
 	touch $@
 
 .venv/test: .venv/core
-	$(BIN)/python -m pip install --quiet -e ".[torch,opencl-cpu,test]"
+	$(BIN)/python -m pip install --quiet -e ".[torch,opencl-cpu,scene,test]"
 	touch $@
 
 clean:

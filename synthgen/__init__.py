@@ -26,6 +26,7 @@ _LAZY = {
     "mandelbulb": ("synthgen.mandelbulb", None),
     "open": ("synthgen.shards", "open_dataset"),
     "render": ("synthgen.run", "render"),
+    "surface": ("synthgen.surface", None),
     "torch": ("synthgen.torch", None),
     "verify": ("synthgen.shards", "verify"),
 }

@@ -1,12 +1,40 @@
-"""The torch companion: data sets for training loops. Optional; nothing else of synthgen imports it."""
+"""The torch companion: data sets, pre-training, anomaly models, metrics. Optional; nothing else of synthgen imports it."""
 
-try:
-    import torch  # noqa: F401
-except ImportError as error:
-    from synthgen.errors import MissingExtraError
+from importlib import import_module
 
-    raise MissingExtraError("Install synthgen[torch] to read data sets in PyTorch") from error
+from synthgen.errors import MissingExtraError
 
-from synthgen.torch.datasets import LiveDataset, ShardDataset, StreamDataset
+# Loaded on first use: the metrics need no torch.
+_LAZY = {
+    "CutPaste": "synthgen.torch.cutpaste",
+    "LiveDataset": "synthgen.torch.datasets",
+    "PaDiM": "synthgen.torch.models",
+    "PatchCore": "synthgen.torch.models",
+    "SequentialPatchCore": "synthgen.torch.models",
+    "ShardDataset": "synthgen.torch.datasets",
+    "StreamDataset": "synthgen.torch.datasets",
+    "load_backbone": "synthgen.torch.backbones",
+    "load_model": "synthgen.torch.models",
+}
+_MODULES = ("metrics", "models", "pretrain")
 
-__all__ = ["LiveDataset", "ShardDataset", "StreamDataset"]
+__all__ = sorted([*_LAZY, *_MODULES])
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        return import_module(f"synthgen.torch.{name}")
+    if name not in _LAZY:
+        raise AttributeError(f"module 'synthgen.torch' has no attribute {name!r}")
+    try:
+        value = getattr(import_module(_LAZY[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name.partition(".")[0] not in ("torch", "torchvision", "timm", "safetensors", "scipy"):
+            raise
+        raise MissingExtraError(f"Install synthgen[torch] to use {name}: pip install 'synthgen[torch]'") from error
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)
