@@ -52,7 +52,9 @@ from synthgen.errors import UsageError
 FAMILIES = {
     "fractals": "Draw fractals: attractors of random iterated function systems.",
     "mandelbulb": "Draw Mandelbulb variants, or hybrids of two, with depth and normals.",
+    "stains": "Draw inspected metal plates with water stains, other impurities and defects.",
     "multiformula": "Paste objects of several formulas into one image, with instance masks.",
+    "cutpaste": "Paste defects into your own images of normal parts, with exact masks.",
 }
 
 

@@ -29,13 +29,20 @@ def test_a_family_is_complete(name):
 
 
 @pytest.mark.parametrize("name", families.FAMILIES)
-def test_samples_keep_the_promises_of_the_family(name):
+def test_samples_keep_the_promises_of_the_family(name, tmp_path):
     import json
 
     import numpy as np
+    from PIL import Image
 
     module = families.load(name)
-    recipe = Recipe.from_dict({"family": name, "size": "48x32"})
+    needed = {}
+    if name == "cutpaste":
+        for i in range(2):
+            pixels = np.random.default_rng(i).integers(0, 256, (32, 48, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+        needed["normal"] = str(tmp_path)
+    recipe = Recipe.from_dict({"family": name, "size": "48x32", **needed})
     params = module.sample(recipe.options, 5, 1, 0)
     assert (params["class"], params["index"]) == (1, 0)
     assert json.loads(json.dumps(params)) == params

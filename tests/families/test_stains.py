@@ -1,0 +1,301 @@
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+
+import synthgen
+from synthgen.errors import DeviceError, UsageError
+from synthgen.families import stains
+from synthgen.families.stains import Options
+from synthgen.recipe import Recipe, load_recipe
+from synthgen.surface.camera import grown
+
+ALL = {"layout": "test", "impurities": "fingerprint,sticker", "clean": True, "classes": 4, "cell_size": 8}
+
+
+def small(**changes):
+    return Recipe.from_dict({"family": "stains", "size": "160x128", "per_class": 4, "cell_size": 8, **changes})
+
+
+@cache
+def drawn(label=0, index=0, **changes):
+    """Draw a plate; what it returns is shared by the tests."""
+    recipe = small(**changes)
+    params = stains.sample(recipe.options, recipe.seed, label, index)
+    pixels, fields, more = stains.draw(params, recipe.size)
+    return pixels, fields, more
+
+
+CAMERAS = {
+    "plain": {},
+    "blurred": {"blur": 1.5},
+    "noisy": {"noise": 6},
+    "blurred, noisy and bright": {"blur": 2, "noise": 4, "exposure": "1.5:2"},
+}
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+@pytest.mark.parametrize("label", range(4))
+def test_pixels_outside_the_mask_equal_the_clean_twin(camera, label):
+    pixels, fields, _ = drawn(label, **ALL, **CAMERAS[camera])
+    outside = fields["mask"] == 0
+    assert 0.1 < outside.mean() < 0.95
+    assert np.array_equal(pixels[outside], fields["clean"][outside])
+    assert (pixels != fields["clean"])[~outside].mean() > 0.3
+
+
+def test_nothing_lies_beside_the_plate():
+    pixels, fields, _ = drawn(2, **ALL, field_of_view=240, blur=0.5)
+    assert len(np.unique(pixels[:20])) == 1
+    assert not fields["mask"][:20].any()
+    outside = fields["mask"] == 0
+    assert np.array_equal(pixels[outside], fields["clean"][outside])
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+@pytest.mark.parametrize("label", range(4))
+def test_masks_of_the_kinds_and_instances_together_are_the_mask(camera, label):
+    fields = drawn(label, **ALL, **CAMERAS[camera])[1]
+    kinds = stains.kinds(small(**ALL).options)
+    assert kinds == ("stain", "fingerprint", "sticker", "scratch", "dent", "bump")
+    union = np.max([fields[kind] for kind in kinds], axis=0)
+    assert np.array_equal(union, fields["mask"])
+    assert np.array_equal(fields["instances"] > 0, fields["mask"] == 255)
+    assert {kind for kind in kinds[3:] if fields[kind].any()} == ({kinds[2 + label]} if label else set())
+
+
+def test_each_kind_alone_changes_only_its_own_mask():
+    recipe = small(**ALL)
+    params = stains.sample(recipe.options, 0, 1, 0)
+    whole, fields, _ = stains.draw(params, recipe.size)
+    for kind, without in (
+        ("stain", {"stains": None}),
+        ("scratch", {"defects": []}),
+        ("sticker", {"impurities": [p for p in params["impurities"] if p["kind"] != "sticker"]}),
+    ):
+        pixels = stains.draw({**params, **without}, recipe.size)[0]
+        changed = pixels != whole
+        assert changed.any()
+        assert (fields[kind][changed] == 255).all()
+
+
+@pytest.mark.parametrize("camera", ["plain", "blurred"])
+@pytest.mark.parametrize("label", range(4))
+def test_objects_describe_the_instances(camera, label):
+    _, fields, params = drawn(label, **ALL, **CAMERAS[camera])
+    ids = fields["instances"]
+    objects = params["objects"]
+    assert [o["id"] for o in objects] == list(range(1, len(objects) + 1))
+    assert {int(k) for k in np.unique(ids)} - {0} <= {o["id"] for o in objects}
+    for entry in objects:
+        seen = ids == entry["id"]
+        assert seen.sum() == entry["visible_area"] <= entry["area"]
+        assert (fields[entry["kind"]][seen] == 255).all()
+        top, left, bottom, right = entry["box"]
+        rows, columns = np.nonzero(seen)
+        if len(rows):
+            assert top <= rows.min() <= rows.max() < bottom
+            assert left <= columns.min() <= columns.max() < right
+            if entry["visible_area"] == entry["area"]:
+                assert [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] == entry["box"]
+    wanted = params["impurities"] + params["defects"]
+    assert [o["kind"] for o in objects if o["kind"] != "stain"] == [p["kind"] for p in wanted]
+    assert [o["parameters"] for o in objects if o["kind"] != "stain"] == wanted
+
+
+def test_a_defect_lies_over_stains_and_stickers_in_the_instances():
+    for index in range(2):
+        _, fields, params = drawn(2, index, **ALL)
+        assert (fields["dent"] > 0).sum() == sum(
+            o["visible_area"] for o in params["objects"] if o["kind"] == "dent"
+        )
+
+
+def test_more_objects_than_ids_share_the_last():
+    _, fields, params = drawn(size="400x320", cell_size=2, clean=True)
+    objects = params["objects"]
+    assert [o["id"] for o in objects] == list(range(1, 256))
+    assert objects[-1]["count"] > 100
+    assert all("count" not in o for o in objects[:-1])
+    assert [o["area"] for o in objects[:-1]] == sorted((o["area"] for o in objects[:-1]), reverse=True)
+    assert sum(o["area"] for o in objects) == (fields["mask"] > 0).sum()
+    assert np.array_equal(fields["instances"] > 0, fields["mask"] > 0)
+
+
+def test_the_same_seed_gives_the_same_plate_with_and_without_stains():
+    for index in range(3):
+        stained, fields, with_stains = drawn(0, index)
+        clean, nothing, without = drawn(0, index, stains=False)
+        assert not nothing["mask"].any()
+        assert without["objects"] == []
+        outside = fields["mask"] == 0
+        assert np.array_equal(stained[outside], clean[outside])
+        assert (stained != clean).any()
+        assert all(with_stains[name] == without[name] for name in ("texture", "light", "camera"))
+
+
+def test_no_option_moves_the_chance_of_another_part():
+    base = stains.sample(small(**ALL).options, 0, 1, 0)
+    for change, parts in (
+        ({"stains": False}, {"stains"}),
+        ({"light": "random"}, {"light"}),
+        ({"impurities": "sticker"}, {"impurities"}),
+        ({"defects": "scratch"}, set()),
+        ({"noise": 5, "exposure": "0.5:2"}, {"camera"}),
+        ({"cell_size": 4}, {"stains"}),
+    ):
+        other = stains.sample(small(**{**ALL, "classes": 2, **change}).options, 0, 1, 0)
+        assert {name for name in base if base[name] != other[name]} - {"kinds"} == parts
+    stickers = [p for p in base["impurities"] if p["kind"] == "sticker"]
+    assert stickers == stains.sample(small(**{**ALL, "impurities": "sticker"}).options, 0, 1, 0)["impurities"]
+
+
+def test_noise_and_exposure_come_from_the_camera_alone():
+    noisy = drawn(noise=8, stains=False)[0]
+    plain = drawn(stains=False)[0]
+    difference = noisy.astype(int) - plain
+    assert 1 < difference.std() < 9
+    bright = drawn(exposure="1.5", stains=False)[0]
+    assert (bright >= plain).all()
+    drawn_exposures = {
+        stains.sample(small(exposure="0.5:2").options, 0, 0, k)["camera"]["exposure"] for k in range(9)
+    }
+    assert len(drawn_exposures) == 9
+    assert all(0.5 <= x <= 2 for x in drawn_exposures)
+
+
+def test_blur_grows_every_mask_by_its_reach():
+    sharp, blurred = drawn(1, **ALL)[1], drawn(1, **ALL, blur=1.5)[1]
+    for kind in ("stain", "scratch", "sticker", "mask"):
+        assert np.array_equal(blurred[kind], grown(sharp[kind], 1.5))
+
+
+def test_plates_can_be_drawn_again_from_their_parameters_alone():
+    pixels, fields, params = drawn(3, 1, **ALL, noise=3)
+    again = stains.draw(json.loads(json.dumps(params)), (128, 160))
+    assert np.array_equal(again[0], pixels)
+    assert all(np.array_equal(again[1][name], fields[name]) for name in fields)
+    assert again[2] == params
+
+
+def test_a_larger_picture_shows_the_same_objects():
+    params = stains.sample(small(**ALL).options, 0, 1, 0)
+    little, large = (stains.draw(params, size)[1] for size in ((128, 160), (256, 320)))
+    for kind in ("stain", "sticker"):
+        shrunk = large[kind].reshape(128, 2, 160, 2).mean(axis=(1, 3)) > 127
+        assert ((little[kind] > 0) != shrunk).mean() < 0.05
+
+
+def test_layouts_have_their_classes():
+    assert stains.defaults(Options()) == {"classes": 1, "per_class": 80, "size": [2050, 2448]}
+    test = Options(layout="test")
+    assert stains.defaults(test) == {"classes": 4, "per_class": 20, "size": [2050, 2448]}
+    names = [stains.describe_class(test, 0, k)["name"] for k in range(4)]
+    assert names == ["good", "scratch", "dent", "bump"]
+    two = Options(layout="test", defects=("bump", "dent"))
+    assert [stains.describe_class(two, 0, k)["name"] for k in range(3)] == ["good", "bump", "dent"]
+    for label, kind in enumerate(["good", "bump", "dent"]):
+        for index in range(4):
+            params = stains.sample(two, 0, label, index)
+            assert {d["kind"] for d in params["defects"]} == ({kind} - {"good"})
+            assert 1 <= len(params["defects"]) <= 3 or label == 0
+
+
+def test_every_defective_plate_shows_its_defect():
+    for label, kind in enumerate(["scratch", "dent", "bump"], 1):
+        for index in range(3):
+            pixels, fields, _ = drawn(label, index, layout="test", classes=4, clean=True, stains=False, count="1")
+            assert (pixels != fields["clean"]).any()
+            assert np.array_equal(fields["mask"], fields[kind])
+
+
+def test_good_plates_have_impurities_but_no_defects():
+    _, fields, params = drawn(0, **ALL)
+    assert params["defects"] == []
+    assert fields["sticker"].any()
+    assert fields["stain"].any()
+    assert not any(fields[kind].any() for kind in ("scratch", "dent", "bump"))
+
+
+@pytest.mark.parametrize("fmt", ["hdf5", "webdataset"])
+def test_all_fields_come_back_from_shards(tmp_path, fmt):
+    recipe = small(**{**ALL, "per_class": 1, "impurities": "sticker"}, storage={"format": fmt})
+    assert synthgen.generate(recipe, tmp_path / "d", workers=0, progress=False).finished
+    assert synthgen.verify(tmp_path / "d", pixels=True).ok
+    for sample in synthgen.open(tmp_path / "d"):
+        again = synthgen.render(recipe, sample.label, sample.params["index"])
+        assert np.array_equal(sample.image, again.image)
+        assert sample.params == json.loads(json.dumps(again.params))
+        for name, value in again.fields.items():
+            assert np.array_equal(sample.fields[name], value)
+
+
+def test_recipes_hold_the_same_plates_with_and_without_stains():
+    clean, stained = load_recipe("plates"), load_recipe("plates-stained")
+    assert clean.count == stained.count == 80
+    assert clean.size == stained.size == (2050, 2448)
+    for index in (0, 79):
+        a, b = (stains.sample(r.options, r.seed, 0, index) for r in (clean, stained))
+        assert all(a[name] == b[name] for name in ("texture", "light", "camera"))
+    assert load_recipe("plates-dr").options.light == "random"
+    assert load_recipe("plates-test").options.impurities == ("fingerprint", "sticker")
+
+
+MISTAKES = [
+    ({"cell_size": 0}, r"cell_size must be float > 0\.0, got 0"),
+    ({"radius": "2:9"}, r"radius must be <= 8, the cell size \(the search for stains sees no further\), got 2:9"),
+    ({"radius": "3:2"}, "radius must be LOW:HIGH with LOW <= HIGH, got 3:2"),
+    ({"defects": "dent"}, "defects must be left out for --layout train, got dent"),
+    ({"layout": "test", "defects": "dent,dent"}, "defects must not repeat, got dent,dent"),
+    ({"impurities": "rust"}, "impurities must be one of fingerprint, sticker"),
+    ({"light": "sun"}, "light must be one of ring, ring-rotated, ring-large, random"),
+    ({"classes": 2}, "classes must be <= 1, got 2"),
+    ({"count": "0:3"}, "count must be int >= 1"),
+    ({"exposure": "2:1"}, "exposure must be LOW:HIGH with LOW <= HIGH, got 2:1"),
+    ({"field_of_view": 0}, "field_of_view must be float >= 1"),
+    ({"storage": {"codec": "jpeg"}}, "codec must be lossless"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), MISTAKES)
+def test_wrong_options_are_named(change, message):
+    with pytest.raises(UsageError, match=message):
+        small(**change)
+
+
+@pytest.mark.parametrize("mesh", ["plate", "bolt"])
+def test_parts_with_a_shape_keep_the_promises_of_plates(mesh):
+    pytest.importorskip("pyrender", reason="pyrender is not installed")
+    recipe = Recipe.from_dict({"family": "stains", "mesh": mesh, "layout": "test", "clean": True, "size": "96x80"})
+    try:
+        sample = synthgen.render(recipe, 2, 0)
+    except DeviceError as error:
+        pytest.skip(f"OpenGL does not work here: {error}")
+    mask = sample.fields["mask"] > 0
+    assert mask.any()
+    assert np.array_equal(sample.image[~mask], sample.fields["clean"][~mask])
+    assert np.array_equal(sample.fields["instances"] > 0, mask)
+    assert {thing["kind"] for thing in sample.params["objects"]} <= {"stain", "dent"}
+
+
+def test_a_mesh_file_may_move_but_not_change(tmp_path):
+    trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed")
+    prints = []
+    for name, side in (("a.stl", 40), ("b.stl", 40), ("c.stl", 41)):
+        trimesh.creation.box((side, 30, 20)).export(tmp_path / name)
+        recipe = Recipe.from_dict({"family": "stains", "mesh": str(tmp_path / name), "size": 64})
+        assert recipe.options.mesh == str(tmp_path / name)
+        prints.append(recipe.data_fingerprint)
+    assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"solid nothing"])
+def test_a_mesh_that_does_not_load_is_one_line(tmp_path, content):
+    pytest.importorskip("trimesh", reason="trimesh is not installed")
+    path = tmp_path / "broken.stl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"^recipe: mesh must be plate, ring, bolt or a mesh file") as error:
+        Recipe.from_dict({"family": "stains", "mesh": str(path)})
+    assert "\n" not in str(error.value)
