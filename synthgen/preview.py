@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synthgen.errors import UsageError
-from synthgen.recipe import load_recipe
+from synthgen.recipe import Recipe, load_recipe
 from synthgen.run.draw import draw_sample
 from synthgen.shards.dataset import open_dataset
 from synthgen.shards.manifest import DATASET
@@ -23,7 +23,7 @@ def contact_sheet(
 
     Parameters
     ----------
-    source : str or Path
+    source : str, Path or Recipe
         Folder of a finished data set, or a recipe, whose samples are then drawn here.
     classes, per_class : int
         At most this many rows and columns.
@@ -63,7 +63,7 @@ def contact_sheet(
 
 def _samples(source):
     """Return (label, index) -> Sample, the names of the classes, and the images in each."""
-    if (Path(source) / DATASET).is_file():
+    if not isinstance(source, Recipe) and (Path(source) / DATASET).is_file():
         dataset = open_dataset(source)
         names = [row["name"] for row in dataset.classes]
         return lambda label, index: dataset[dataset.find(label, index)], names, dataset.manifest.per_class

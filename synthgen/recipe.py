@@ -125,17 +125,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         common = {k: v for k, v in values.items() if k not in own}
         known = [*cls.__struct_fields__, *family.Options.__struct_fields__]
         known.remove("options")
-        options = _convert(own, family.Options, place, "", known)
+        options = convert(own, family.Options, place, "", known)
         common = {**family.defaults(options), **common, "options": options}
-        common["size"] = _size(common["size"], place)
-        common["storage"] = _convert(common.get("storage", {}), Storage, place, "storage.")
+        common["size"] = parse_size(common["size"], place)
+        common["storage"] = convert(common.get("storage", {}), Storage, place, "storage.")
         if getattr(family, "LOSSLESS", False) and common["storage"].codec in LOSSY:
             raise UsageError(
                 f"{_at(place, 'storage.codec')} must be lossless for {family.NAME}, or pixels outside the masks "
                 f"would change, got {common['storage'].codec}"
             )
         common.setdefault("name", f"{family.NAME}-{common['classes']}x{common['per_class']}")
-        recipe = _convert(common, cls, place, "", known)
+        recipe = convert(common, cls, place, "", known)
         most = family.most_classes(options)
         if recipe.classes > most:
             raise UsageError(f"{_at(place, 'classes')} must be <= {most:,}, got {recipe.classes:,}")
@@ -263,7 +263,7 @@ def parse_scalar(text: str):
         return text
 
 
-def _size(value, place: str):
+def parse_size(value, place: str):
     """Return (height, width) of ``N``, ``"WxH"`` or a pair."""
     if isinstance(value, list | tuple) and len(value) == 2:
         return list(value)
@@ -273,8 +273,22 @@ def _size(value, place: str):
     return [int(match[2] or match[1]), int(match[1])]
 
 
-def _convert(values, kind, place: str, prefix: str, known=()):
-    """Convert plain values into a struct; errors carry place, rule and value."""
+def convert(values, kind, place: str, prefix: str = "", known=()):
+    """Convert plain values into a struct; errors carry place, rule and value.
+
+    Parameters
+    ----------
+    values : dict
+        Numbers may be text, and ranges ``LOW:HIGH``.
+    kind : type
+        A ``msgspec.Struct``.
+    place : str
+        As for `Recipe.from_dict`.
+    prefix : str
+        Section of the keys, for example ``storage.``.
+    known : sequence of str
+        Keys that there are, for hints at misspelt ones.
+    """
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UsageError(f"{_at(place, prefix.rstrip('.'))} must be a mapping of names, got {reprlib.repr(values)}")
     hints = {f.name: f.type for f in msgspec.structs.fields(kind)}

@@ -38,7 +38,11 @@ class _Worker:
         self.shard: int | None = None
         self.counted = 0
         self._rest = b""
-        self._send({"recipe": plan.recipe.to_dict(), "folder": str(folder.absolute())})
+        self._send({
+            "recipe": plan.recipe.to_dict(),
+            "folder": str(folder.absolute()),
+            "fingerprint": plan.run.fingerprints.data,
+        })  # fmt: skip
 
     def start(self, shard: int) -> None:
         self.shard, self.counted = shard, 0

@@ -24,13 +24,19 @@ def main() -> None:
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     send = _sender(reports)
 
-    from synthgen.errors import SynthgenError
+    from synthgen.errors import SynthgenError, UsageError
     from synthgen.recipe import Recipe
     from synthgen.run.plan import make_plan
     from synthgen.run.shard import write_shard
 
     first = orders.get()
-    plan, folder = make_plan(Recipe.from_dict(first["recipe"])), Path(first["folder"])
+    try:
+        plan, folder = make_plan(Recipe.from_dict(first["recipe"])), Path(first["folder"])
+        if plan.run.fingerprints.data != first["fingerprint"]:
+            raise UsageError("the files that samples are made of must stay as they are during a run; some changed")
+    except SynthgenError as error:
+        send({"error": str(error), "kind": type(error).__name__})
+        return
     while True:
         shard = orders.get()["shard"]
         counter = _Counter(send)

@@ -1,0 +1,304 @@
+"""Cut-paste: defects with exact masks in the user's own images of normal parts (paper 001 section IV-A)."""
+
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+
+from synthgen.errors import UsageError
+from synthgen.families import ANY_CPU, Drawer
+from synthgen.sample import FieldSpec
+from synthgen.seeding import generator
+
+NAME = "cutpaste"
+VERSION = 1
+LOSSLESS = True
+LIBRARIES = ("numba", "pillow")
+HELP = """
+Paste defects into your own images of normal parts, with exact masks. A class is a shape with what fills it.
+
+\b
+synthgen cutpaste --normal parts/good --per-class 50
+synthgen cutpaste --normal parts/good --masks scratches,scars --anomalies piece --severity 0.2:0.6 --soft
+synthgen cutpaste --normal capsules --masks rectangles --anomalies structural --good --fields clean
+synthgen cutpaste --normal parts/good --mask-dir my/masks --source-dir textures --region outline.png
+"""
+
+Shape = Literal["blobs", "scratches", "scars", "islands", "rectangles", "files"]
+Source = Literal["color", "image", "piece", "structural"]
+Share = Annotated[float, msgspec.Meta(ge=1e-5, le=0.5)]
+Number = Annotated[int, msgspec.Meta(ge=1, le=64)]
+Opacity = Annotated[float, msgspec.Meta(ge=0.01, le=1)]
+PROCEDURAL = ("blobs", "scratches", "scars", "islands", "rectangles")
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Options of the family; see the annotations."""
+
+    normal: Annotated[
+        str | None,
+        msgspec.Meta(description="Folder of normal images; they are stretched to --size. Needed."),
+    ] = None
+    masks: Annotated[
+        tuple[Shape, ...] | None,
+        msgspec.Meta(
+            description="Shapes of defects: blobs, scratches, scars (thin rectangles at any angle), islands (of "
+            "Perlin noise), rectangles, files (of --mask-dir).  [default: files where --mask-dir is given, or "
+            "else all others]"
+        ),
+    ] = None
+    anomalies: Annotated[
+        tuple[Source, ...],
+        msgspec.Meta(
+            description="What fills them: color; image (another one: of --source-dir, or normal); piece (of the "
+            "same image, moved, turned, with other colours); structural (what another normal image has at the "
+            "mirrored place)."
+        ),
+    ] = ("color", "image", "piece")
+    mask_dir: Annotated[
+        str | None, msgspec.Meta(description="Folder of masks of your own; each is resized and turned at random.")
+    ] = None
+    source_dir: Annotated[str | None, msgspec.Meta(description="Folder of images that pieces are taken from.")] = (
+        None
+    )
+    region: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Mask image of where defects may lie, for all images; stretched to --size like these."
+        ),
+    ] = None
+    area: Annotated[
+        tuple[Share, Share], msgspec.Meta(description="Share of the image that a defect takes, LOW:HIGH.")
+    ] = (0.002, 0.04)
+    count: Annotated[tuple[Number, Number], msgspec.Meta(description="Defects in an image, LOW:HIGH.")] = (1, 3)
+    severity: Annotated[
+        tuple[Opacity, Opacity],
+        msgspec.Meta(description="Opacity of a defect, LOW:HIGH; 1 pastes, less lets the image shine through."),
+    ] = (0.4, 1.0)
+    contrast: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=127,
+            description="Grey levels by which each pixel of a defect differs at least, in one channel; those "
+            "nearer are moved away. With soft edges where a pixel is covered by half or more.",
+        ),
+    ] = 12
+    soft: Annotated[bool, msgspec.Meta(description="Soft edges; the mask is then every pixel that changed.")] = (
+        False
+    )
+    good: Annotated[bool, msgspec.Meta(description="Class 0 is good: the normal images as they are.")] = False
+    channels: Annotated[
+        Literal["auto", "gray", "color"],
+        msgspec.Meta(description="Channels of the images; auto is gray where all files of --normal are."),
+    ] = "auto"
+    fields: Annotated[
+        tuple[Literal["clean"], ...],
+        msgspec.Meta(description="Further fields of each sample: clean, the normal image under the defects."),
+    ] = ()
+
+    def __post_init__(self):
+        for name in ("area", "count", "severity"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
+        for name in ("masks", "anomalies", "fields"):
+            values = getattr(self, name)
+            if values is not None and len(set(values)) != len(values):
+                raise ValueError(f"{name} must not repeat, got {','.join(values)}")
+            if values == () and name != "fields":
+                raise ValueError(f"{name} must name at least one, got none")
+        if (self.mask_dir is not None) != ("files" in _shapes(self)):
+            raise ValueError("masks must have files if and only if there is a mask_dir")
+
+
+def _shapes(options: Options) -> tuple[str, ...]:
+    if options.masks is not None:
+        return options.masks
+    return PROCEDURAL if options.mask_dir is None else ("files",)
+
+
+@lru_cache(maxsize=32)
+def kinds(options: Options) -> tuple[tuple[str, str] | None, ...]:
+    """Return what each class is: (shape, source), or None for good images."""
+    pairs = tuple((shape, source) for shape in _shapes(options) for source in options.anomalies)
+    return (None, *pairs) if options.good else pairs
+
+
+def defaults(options: Options) -> dict:
+    """Return ``classes``, ``per_class`` and ``size`` where a recipe does not say: every kind of defect."""
+    return {"classes": len(kinds(options)), "per_class": 100, "size": 256}
+
+
+def most_classes(options: Options) -> int:
+    """Return how many classes there are."""
+    return len(kinds(options))
+
+
+@lru_cache(maxsize=32)
+def _files(options: Options) -> dict[str, tuple]:
+    """Return the files that samples are made of, by the option that names them."""
+    from synthgen.compose import pictures
+
+    if options.normal is None:
+        raise UsageError("normal must name a folder of images of normal parts (--normal DIR)")
+    files = {"normal": pictures.list_pictures(options.normal)}
+    if options.source_dir is not None:
+        files["source_dir"] = pictures.list_pictures(options.source_dir, "source_dir")
+    if options.mask_dir is not None:
+        files["mask_dir"] = pictures.list_pictures(options.mask_dir, "mask_dir", 1)
+        for mask in files["mask_dir"]:
+            pictures.read_mask(mask.sha256)  # an empty one is found before anything is drawn
+    if options.region is not None:
+        files["region"] = (pictures.one_picture(options.region, "region"),)
+        pictures.read_mask(files["region"][0].sha256)
+    others = {"structural"} if options.source_dir else {"structural", "image"}
+    needy = sorted(others.intersection(options.anomalies))
+    if needy and len(files["normal"]) < 2:
+        raise UsageError(f"normal must hold at least 2 images for anomalies {', '.join(needy)}, got 1")
+    return files
+
+
+def inputs(options: Options) -> dict[str, str]:
+    """Return the SHA-256 over names and contents of the files of each option, as they are now."""
+    from synthgen.compose.pictures import digest_of
+
+    _look_again()
+    return {name: digest_of(files) for name, files in _files(options).items()}
+
+
+def _look_again() -> None:
+    """Forget what was listed: a plan is made of the files that are there then, and holds until the next."""
+    _files.cache_clear()
+    _grey.cache_clear()
+
+
+@lru_cache(maxsize=32)
+def _grey(options: Options) -> bool:
+    from synthgen.compose.pictures import are_grey
+
+    return are_grey(_files(options)["normal"]) if options.channels == "auto" else options.channels == "gray"
+
+
+def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
+    """Return what every sample holds."""
+    _look_again()
+    image = FieldSpec("uint8", size if _grey(options) else (*size, 3))
+    clean = {"clean": image} if options.fields else {}
+    masks = {"mask": FieldSpec("uint8", size, kind="mask"), "instances": FieldSpec("uint8", size, kind="ids")}
+    return {"image": image, **masks, **clean}
+
+
+def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
+    """Return the rough size of an encoded sample."""
+    channels = (1 if _grey(options) else 3) * (1 + len(options.fields))
+    return int(size[0] * size[1] * 0.7 * channels) + 3000
+
+
+def sample(options: Options, seed: int, label: int, index: int) -> dict:
+    """Draw the parameters of one image.
+
+    Returns
+    -------
+    dict
+        ``class``, ``index``; ``image``, name and digest of the normal image; ``gray``, ``contrast``, ``clean``;
+        ``region``, a digest, where there is one; ``objects``, the defects: ``id``, ``kind``, and what
+        `synthgen.compose.anomalies.sample_defect` draws. Folders are not named: files are found by their digests.
+    """
+    from synthgen.compose.anomalies import sample_defect
+
+    files, kind = _files(options), kinds(options)[label]
+    rng = generator(seed, label, index, "cutpaste.image")
+    u = rng.random(2).tolist()
+    normal = int(u[0] * len(files["normal"]))
+    params = {
+        "class": label,
+        "index": index,
+        "image": files["normal"][normal]._asdict(),
+        "gray": _grey(options),
+        "contrast": options.contrast,
+        "clean": bool(options.fields),
+        "objects": [],
+    }
+    if "region" in files:
+        params["region"] = files["region"][0].sha256
+    if kind is None:
+        return params
+    low, high = options.count
+    for number in range(1, low + int(u[1] * (high - low + 1)) + 1):
+        # A stream for each, so that more defects leave the first ones as they were.
+        rng = generator(seed, label, index, f"cutpaste.defect{number}")
+        pick = rng.random(2).tolist()
+        drawn = sample_defect(rng, *kind, options.area, options.severity, options.soft)
+        if kind[0] == "files":
+            drawn["mask"].update(_picked(files["mask_dir"], pick[0]))
+        if kind[1] == "image" and "source_dir" in files:
+            drawn["anomaly"].update(_picked(files["source_dir"], pick[1]))
+        elif kind[1] in ("image", "structural"):
+            others = files["normal"][:normal] + files["normal"][normal + 1 :]
+            drawn["anomaly"].update(_picked(others, pick[1]))
+        params["objects"].append({"id": number, "kind": "-".join(kind), **drawn})
+    return params
+
+
+def _picked(files, share: float) -> dict:
+    return files[int(share * len(files))]._asdict()
+
+
+def draw(params: dict, size: tuple[int, int]):
+    """Draw one image.
+
+    Parameters
+    ----------
+    params : dict
+        As returned by `sample`, for files that this process has listed (`inputs` does).
+    size : (int, int)
+        Height and width in pixels.
+
+    Returns
+    -------
+    pixels : ndarray of uint8, (H, W) or (H, W, 3)
+    fields : dict
+        ``mask``, 255 exactly where the image differs from the normal one; ``instances``, ids of the defects;
+        ``clean``, the normal image, where asked for.
+    params : dict
+        With ``box``, ``area`` and ``visible_area`` of each defect.
+
+    Raises
+    ------
+    UsageError
+        If a file changed or vanished since it was listed.
+    """
+    from synthgen.compose.anomalies import paste_defects
+    from synthgen.compose.pictures import read_mask, read_picture
+
+    def find(digest):
+        return read_picture(digest, size, params["gray"])
+
+    clean = find(params["image"]["sha256"])
+    region = read_mask(params["region"], size) if "region" in params else None
+    pixels, instances, measured = paste_defects(
+        clean, params["objects"], params["contrast"], region, find, read_mask
+    )
+    masks = {"mask": (instances != 0).view(np.uint8) * np.uint8(255), "instances": instances}
+    if params["gray"]:
+        pixels, clean = pixels[..., 0], clean[..., 0]
+    objects = [{**drawn, **facts} for drawn, facts in zip(params["objects"], measured, strict=True)]
+    return pixels, {**masks, **({"clean": clean} if params["clean"] else {})}, {**params, "objects": objects}
+
+
+def describe_class(options: Options, seed: int, label: int) -> dict:
+    """Return the line of the class table: a name, and the shape and the source of its defects."""
+    kind = kinds(options)[label]
+    return {"name": "good"} if kind is None else {"name": "-".join(kind), "mask": kind[0], "anomaly": kind[1]}
+
+
+def device(options: Options) -> Drawer:
+    """Return that any CPU gives the same, and that each process draws for itself."""
+    return ANY_CPU
+
+
+def tolerance(options: Options) -> float:
+    """Return 0: all devices give the same."""
+    return 0.0

@@ -1,0 +1,284 @@
+"""Cut-paste: the mask is what changed, the difference is what was asked for, and nothing else moves."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthgen.compose import anomalies, bounded, outlines, shapes, sources
+
+SIZE = (48, 64)
+SHAPES = (*shapes.SHAPES, "files")
+
+
+def noise(seed: int, size=SIZE, channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (*size, channels)).astype(np.uint8)
+
+
+def defects(seed: int, shape: str, source: str, count=1, soft=False, area=(0.002, 0.1), severity=(0.05, 1.0)):
+    rng = np.random.default_rng(seed)
+    drawn = [anomalies.sample_defect(rng, shape, source, area, severity, soft) for _ in range(count)]
+    for defect in drawn:
+        if shape == "files":
+            defect["mask"]["sha256"] = "mask"
+        if source in ("image", "structural"):
+            defect["anomaly"]["sha256"] = "other"
+    return drawn
+
+
+def paste(clean, drawn, contrast=1, region=None, other=None):
+    other = noise(99, clean.shape[:2], clean.shape[2]) if other is None else other
+    mask = np.zeros((20, 30), bool)
+    mask[3:12, 5:9] = mask[8:17, 4:25] = True
+    return anomalies.paste_defects(clean, drawn, contrast, region, lambda _: other, lambda _: mask)
+
+
+def difference(a, b):
+    return np.abs(a.astype(int) - b.astype(int)).max(axis=2)
+
+
+everything = st.tuples(
+    st.integers(0, 2**32),
+    st.sampled_from(SHAPES),
+    st.sampled_from(sources.SOURCES),
+    st.integers(1, 4),
+    st.booleans(),
+)
+
+
+@given(
+    everything, st.sampled_from([1, 12, 127]), st.sampled_from([1, 3]), st.sampled_from(["noise", "dark", "white"])
+)
+@settings(max_examples=120)
+def test_a_pixel_has_an_id_exactly_where_it_changed(kind, contrast, channels, look):
+    clean = noise(kind[0], SIZE, channels) if look == "noise" else np.full((*SIZE, channels), 255, np.uint8)
+    clean = clean // 200 if look == "dark" else clean
+    kept = clean.copy()
+    pixels, instances, measured = paste(clean, defects(*kind), contrast)
+    changed = difference(pixels, clean)
+    assert np.array_equal(changed > 0, instances > 0)
+    assert np.array_equal(clean, kept)
+    assert (instances == 1).any()
+    visible = np.bincount(instances.ravel(), minlength=kind[3] + 1)[1:].tolist()
+    assert [m["visible_area"] for m in measured] == visible
+    if not kind[4]:
+        assert changed[instances > 0].min() >= contrast
+
+
+@given(everything, st.integers(0, 2**32), st.floats(0.0005, 0.5))
+@settings(max_examples=60)
+def test_nothing_changes_outside_the_region_of_interest(kind, seed, share):
+    region = np.random.default_rng(seed).random(SIZE) < share
+    region[seed % SIZE[0], seed % SIZE[1]] = True
+    clean = noise(kind[0])
+    pixels, instances, _ = paste(clean, defects(*kind), 5, region)
+    assert np.array_equal(pixels[~region], clean[~region])
+    assert (instances == 1).any()
+
+
+@given(everything)
+@settings(max_examples=40)
+def test_the_same_parameters_give_the_same_pixels(kind):
+    first, again = (paste(noise(1), defects(*kind)) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first[:2], again[:2], strict=True))
+    assert first[2] == again[2]
+
+
+def test_boxes_and_areas_are_those_of_a_defect_by_itself():
+    for seed in range(12):
+        drawn = defects(seed, "blobs", "color", 3, area=(0.05, 0.2))
+        _, _, measured = paste(noise(1), drawn)
+        for defect, facts in zip(drawn, measured, strict=True):
+            _, alone, _ = paste(noise(1), [defect])
+            rows, columns = np.nonzero(alone)
+            assert facts["area"] == len(rows) >= facts["visible_area"]
+            assert facts["box"] == [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
+
+
+def test_defects_go_under_those_before_them():
+    clean = noise(4)
+    drawn = defects(3, "rectangles", "color", 8, area=(0.2, 0.3), severity=(1, 1))
+    pixels, instances, _ = paste(clean, drawn)
+    first, alone, _ = paste(clean, drawn[:1])
+    assert np.array_equal(instances == 1, alone == 1)
+    assert np.array_equal(pixels[alone == 1], first[alone == 1])
+    assert len(np.unique(instances)) > 3
+
+
+def plain_blend(clean, cover, anomaly, severity, contrast):
+    """Equation 16 of the paper with its bound, pixel by pixel; anomaly and cover lie over all of the image."""
+    solid = cover >= 128
+    mean = (anomaly.astype(float) - clean)[solid].sum(axis=0) if solid.any() else np.zeros(clean.shape[2])
+    toward = mean / np.abs(mean).max() if mean.any() else np.ones(clean.shape[2])
+    out = clean.copy()
+    for place in np.argwhere(cover > 0):
+        old = clean[tuple(place)].astype(float)
+        alpha = cover[tuple(place)] / 255 * severity
+        new = np.floor(old + alpha * (anomaly[tuple(place)] - old) + 0.5)
+        bound = contrast * min(2 * int(cover[tuple(place)]), 255) // 255
+        if np.abs(new - old).max() < bound:
+            step = toward * bound
+            lead = np.argmax(np.abs(toward))
+            step = step if 0 <= old[lead] + step[lead] <= 255 else -step
+            new = np.clip(np.floor(old + step + 0.5), 0, 255)
+        out[tuple(place)] = new
+    return out
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0.1, 0.6, 1.0]), st.sampled_from([1, 40, 127]), st.booleans())
+@settings(max_examples=40)
+def test_the_blend_is_equation_16_and_keeps_its_bound(seed, severity, contrast, near):
+    rng = np.random.default_rng(seed)
+    clean, cover = noise(seed, (9, 11)), rng.integers(0, 256, (9, 11)).astype(np.uint8)
+    anomaly = np.clip(clean + rng.integers(-3, 4, clean.shape), 0, 255) if near else noise(seed + 1, (9, 11))
+    anomaly = anomaly.astype(np.uint8)
+    pixels, instances = clean.copy(), np.zeros((9, 11), np.uint8)
+    region = np.ones((1, 1), bool)
+    bounded.blend(
+        pixels, sources.read_only(clean), instances, region, False, cover, anomaly, 0, 0, severity, contrast, 7
+    )
+    assert np.array_equal(pixels, plain_blend(clean, cover, anomaly, severity, contrast))
+    changed = difference(pixels, clean)
+    assert (changed[cover >= 128] >= contrast).all()
+    assert np.array_equal(instances == 7, changed > 0)
+
+
+def test_a_pixel_of_the_same_colour_is_moved_by_the_bound_and_no_more():
+    clean = np.full((*SIZE, 3), 100, np.uint8)
+    defect = defects(0, "rectangles", "piece")[0]
+    defect["anomaly"]["gain"] = [1.0, 1.0, 1.0]
+    pixels, instances, _ = paste(clean, [defect], 20)
+    assert set(difference(pixels, clean)[instances > 0].tolist()) == {20}
+
+
+def test_what_is_more_severe_differs_more():
+    clean, drawn = noise(2), defects(5, "blobs", "image", area=(0.1, 0.1))
+    means = []
+    for severity in (0.1, 0.4, 1.0):
+        pixels, instances, _ = paste(clean, [{**drawn[0], "severity": severity}])
+        means.append(difference(pixels, clean)[instances > 0].mean())
+    assert means[0] < 0.5 * means[1] < 0.5 * means[2]
+
+
+def test_a_piece_that_is_not_turned_is_a_part_of_the_picture():
+    picture, cover = noise(3), np.full((11, 14), 255, np.uint8)
+    wide = np.pad(picture, [(20, 20), (20, 20), (0, 0)], mode="reflect")
+    for row, column in ((24, 30), (0, 0), (47, 63), (3, 60)):
+        piece = sources._piece(sources.read_only(picture), cover, row, column, 1.0, 0.0, np.ones(3))
+        top, left = row + 20 - 5, column + 20 - 7
+        assert np.array_equal(piece, wide[top : top + 11, left : left + 14])
+
+
+def test_a_piece_turned_by_a_quarter_is_the_part_turned():
+    picture, cover = noise(3), np.full((11, 11), 255, np.uint8)
+    piece = sources._piece(sources.read_only(picture), cover, 20, 30, 0.0, 1.0, np.ones(3))
+    assert np.array_equal(np.rot90(piece), picture[15:26, 25:36])
+
+
+def test_gains_multiply_the_channels():
+    picture = np.full((20, 20, 3), 100, np.uint8)
+    cover, gain = np.full((3, 3), 255, np.uint8), np.array([0.5, 1.1, 3])
+    piece = sources._piece(sources.read_only(picture), cover, 9, 9, 0.6, 0.8, gain)
+    assert (piece == (50, 110, 255)).all()
+
+
+def test_a_structural_anomaly_comes_from_the_mirrored_place_of_another_image():
+    clean, other = noise(1), noise(2)
+    for seed in range(30):
+        drawn = defects(seed, "rectangles", "structural", area=(0.01, 0.1), severity=(1, 1))
+        pixels, _, measured = paste(clean, drawn, other=other)
+        top, left, bottom, right = measured[0]["box"]
+        assert right <= 32 or left >= 32
+        mirrored = other[top:bottom, 64 - right : 64 - left]
+        # all but those that were equal by chance and had to be moved
+        assert (pixels[top:bottom, left:right] == mirrored).all(axis=2).mean() > 0.9
+
+
+@pytest.mark.parametrize("shape", ["blobs", "scars", "islands", "rectangles", "files"])
+@pytest.mark.parametrize("size", [(200, 200), (100, 400)])
+def test_shapes_take_the_share_of_the_image_that_was_drawn(shape, size):
+    mask = np.zeros((50, 40), bool)
+    mask[10:30, 5:35] = True
+    for seed in range(10):
+        params = shapes.sample_shape(np.random.default_rng(seed), shape, (0.01, 0.1))
+        assert 0.01 <= params["area"] <= 0.1
+        share = shapes.draw_shape(params, size, mask).sum() / 40_000
+        assert share == pytest.approx(params["area"], rel=0.12)
+
+
+def test_scratches_are_long_and_thin_and_take_about_their_share():
+    shares = []
+    for seed in range(40):
+        params = shapes.sample_shape(np.random.default_rng(seed), "scratches", (0.01, 0.01))
+        covered = shapes.draw_shape(params, (300, 300))
+        shares.append(covered.mean() * covered.size / 90_000 / 0.01)
+        assert np.hypot(*covered.shape) > 12 * 2 * outlines.thickness(covered)
+    assert 0.7 < np.mean(shares) < 1.3
+
+
+def test_a_scratch_is_in_one_piece_however_thin():
+    for seed in range(30):
+        params = shapes.sample_shape(np.random.default_rng(seed), "scratches", (0.0005, 0.002))
+        covered = shapes.draw_shape({**params, "lines": params["lines"][:1]}, (64, 64))
+        reached = np.zeros_like(covered)
+        reached.flat[np.flatnonzero(covered)[0]] = True
+        for _ in range(200):
+            grown = np.pad(reached, 1)
+            windows = np.lib.stride_tricks.sliding_window_view(grown, (3, 3))
+            near = windows.any(axis=(2, 3))
+            reached = near & covered
+        assert np.array_equal(reached, covered)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [(16, 16), (16, 300)])
+def test_the_smallest_shape_has_a_pixel(shape, size):
+    for seed in range(20):
+        params = shapes.sample_shape(np.random.default_rng(seed), shape, (1e-5, 1e-5))
+        assert shapes.draw_shape(params, size, np.eye(9, dtype=bool)).any()
+
+
+def test_a_blob_is_the_inside_of_its_curve():
+    params = shapes.sample_shape(np.random.default_rng(5), "blobs", (0.05, 0.05))
+    waves, (cosine, sine) = np.array(params["waves"]), params["turn"]
+    root = math.sqrt(params["stretch"])
+    radius = math.sqrt(0.05 / (math.pi * (1 + (waves**2).sum() / 2))) * 120
+    covered = outlines.waved(radius, waves, root, cosine, sine)
+    reach = len(covered) // 2
+    for r, c in np.random.default_rng(0).integers(-reach, reach + 1, (300, 2)):
+        x, y = (cosine * c + sine * r) / root, (cosine * r - sine * c) * root
+        angles = math.atan2(y, x) * np.arange(1, len(waves) + 1)
+        limit = 1 + (waves[:, 0] * np.cos(angles) + waves[:, 1] * np.sin(angles)).sum()
+        if abs(math.hypot(x, y) - radius * max(limit, 0.2)) > 1e-6:
+            assert covered[r + reach, c + reach] == (math.hypot(x, y) < radius * max(limit, 0.2))
+
+
+@pytest.mark.parametrize("radius", [1, 2, 5])
+def test_soft_edges_are_two_boxes(radius):
+    covered = np.random.default_rng(radius).random((9, 4)) < 0.5
+    sums = np.pad(covered, 2 * radius).astype(int)
+    for _ in range(2):
+        wide = np.pad(sums, radius)
+        windows = np.lib.stride_tricks.sliding_window_view(wide, (2 * radius + 1, 2 * radius + 1))
+        sums = windows.sum(axis=(2, 3))
+    assert np.array_equal(outlines.tent_sums(covered, radius), sums)
+
+
+def test_soft_edges_grow_the_mask_and_fade():
+    clean = np.full((*SIZE, 3), 40, np.uint8)
+    soft = defects(1, "rectangles", "color", area=(0.1, 0.1), soft=True, severity=(1, 1))[0]
+    soft["anomaly"]["color"] = [240, 240, 240]
+    _, hard_ids, _ = paste(clean, [{**soft, "blur": 0.0}])
+    pixels, ids, _ = paste(clean, [soft])
+    assert ((ids > 0) & (hard_ids == 0)).any()
+    assert len(np.unique(pixels)) > 5
+    assert pixels.max() == 240
+
+
+def test_options_do_not_shift_each_others_chance():
+    a = defects(7, "blobs", "piece", soft=False, severity=(1, 1))[0]
+    b = defects(7, "blobs", "piece", soft=True, severity=(0.1, 0.3))[0]
+    for key in ("mask", "anomaly", "at"):
+        assert a[key] == b[key]
