@@ -20,7 +20,8 @@ lint: .venv/test
 
 # About half an hour; each script can be run alone.
 benchmarks: .venv/test
-	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula; do ../$(BIN)/python $$script.py || exit 1; done
+	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates cutpaste \
+		metrics patchcore; do ../$(BIN)/python $$script.py || exit 1; done
 
 # Parts with a shape are drawn through EGL; without these packages their tests are skipped by name.
 system-deps:

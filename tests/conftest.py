@@ -6,8 +6,9 @@ from hypothesis import settings
 import synthgen
 from synthgen.recipe import Recipe
 
-# Tests check behaviour, never time: the first call of a compiled function may take seconds. The same examples on each
-# run, so that a failure is due to the change at hand; `pytest --hypothesis-profile=explore` looks for new ones.
+# Tests check behaviour, never time: the first call of a compiled function may take seconds. The same examples on
+# each run, so that a failure is due to the change at hand; `pytest --hypothesis-profile=explore` looks for new
+# ones.
 settings.register_profile("synthgen", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("synthgen")

@@ -24,6 +24,10 @@ _COMMANDS = {
     "merge": ("data", "Bring parts that were drawn into several folders together."),
     "preview": ("look", "Make a labelled contact sheet."),
     "render": ("look", "Draw one sample, without the files of its data set."),
+    "pretrain": ("pretrain", "Train a backbone on a data set, as in paper 000."),
+    "fit": ("fit", "Fit an anomaly model to normal images."),
+    "detect": ("anomaly", "Score images with a model, and lay heat maps over them."),
+    "evaluate": ("anomaly", "Measure a model on a test set: table, thresholds, plots."),
     "doctor": ("system", "Say what is installed, what runs, how fast, and how to get the rest."),
     "completion": ("system", "Print the completion script of a shell."),
 }

@@ -14,7 +14,7 @@ def command(name: str) -> click.Command:
     module = families.load(name)
 
     @click.command(name, help=inspect.cleandoc(module.HELP))
-    @recipe_options(module.Options)
+    @recipe_options(module)
     @run_options
     def draw(**given):
         recipe = recipe_of(name, given)

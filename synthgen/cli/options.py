@@ -37,16 +37,19 @@ def run_options(command):
     return command
 
 
-def recipe_options(options: type):
+def recipe_options(family):
     """Return a decorator that adds an option for each key of a recipe, the family's own from its ``Options``."""
+    options = family.Options
+    usual = family.defaults(options())
+    size = "{1}x{0}".format(*usual["size"]) if isinstance(usual["size"], list) else usual["size"]
     common = [
-        click.option("--classes", metavar="N", help="Number of classes."),
-        click.option("--per-class", metavar="N", help="Images in each."),
-        click.option("--size", metavar="N|WxH", help="Size in pixels, 16 to 4096.  [default: 256]"),
+        click.option("--classes", metavar="N", help=f"Number of classes.  [default: {usual['classes']:,}]"),
+        click.option("--per-class", metavar="N", help=f"Images in each.  [default: {usual['per_class']:,}]"),
+        click.option("--size", metavar="N|WxH", help=f"Size in pixels, 16 to 4096.  [default: {size}]"),
         click.option("--seed", metavar="N", help="Seed of all chance.  [default: 0]"),
     ]
-    own = [_option(field) for field in msgspec.structs.fields(options)]
-    storage = [_option(field) for field in msgspec.structs.fields(Storage)]
+    own = [option_of(field) for field in msgspec.structs.fields(options)]
+    storage = [option_of(field) for field in msgspec.structs.fields(Storage)]
 
     def decorate(command):
         for option in reversed(common + own + storage):
@@ -56,7 +59,7 @@ def recipe_options(options: type):
     return decorate
 
 
-def _option(field):
+def option_of(field):
     """Return the command-line option of a field of a struct."""
     flag = field.name.replace("_", "-")
     hint, meta = get_args(field.type) if get_origin(field.type) is Annotated else (field.type, None)
@@ -67,6 +70,8 @@ def _option(field):
     if get_origin(hint) is Literal:
         return click.option(f"--{flag}", type=click.Choice(get_args(hint)), help=text)
     kind = sequence_in(field.type)
+    if kind is None and str in (hint, *get_args(hint)):
+        return click.option(f"--{flag}", metavar="TEXT", help=text)
     metavar = "N" if kind is None else "A,B,.." if get_args(kind)[-1] is Ellipsis else "LOW:HIGH"
     return click.option(f"--{flag}", metavar=metavar, help=text)
 

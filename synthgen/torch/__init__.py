@@ -1,4 +1,4 @@
-"""The torch companion: data sets, pre-training, anomaly models, metrics. Optional; nothing else of synthgen imports it."""
+"""The torch companion: data sets, pre-training, anomaly models, metrics. Optional; only its commands import it."""
 
 from importlib import import_module
 

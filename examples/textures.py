@@ -1,0 +1,232 @@
+"""Does pre-training on formulas help to find defects in real textures? An honest small study, offline.
+
+Photographs of scikit-image (brick, grass, gravel), defects by cut-paste, PatchCore on one architecture with
+different weights: random; pre-trained here on MultiFractals and on MultiMandelbulbs; all of these with batch-norm
+statistics of the training images too; ImageNet as the upper reference; and a floor without a network. Everything is
+kept in the folder, so that an interrupted study goes on where it was.
+
+    python examples/textures.py --out study            # three seeds, about two hours on two cores
+    python examples/textures.py --out quick --quick    # one seed, a short pre-training
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from imagenet_lite0 import ARCH, imagenet_lite0
+from intervals import counts, resampled
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage import data
+
+import synthgen
+from synthgen.recipe import Recipe
+from synthgen.torch.backbones import calibrate_batch_norm, load_backbone
+from synthgen.torch.features import normalised
+from synthgen.torch.metrics import aupro, image_auroc, pixel_auroc, proportion_localised
+from synthgen.torch.models import PatchCore
+from synthgen.torch.pretrain import pretrain
+
+TEXTURES = ("brick", "grass", "gravel")
+SIZE, CROP = 256, 160
+# Columns of a photograph that training images are cut from; test images are cut from the others.
+TRAINING_COLUMNS = 320
+TRAIN, GOOD, PER_KIND = 40, 120, 8
+SETS = ("MultiFractals", "MultiMandelbulbs")
+METRICS = ("image AUROC", "pixel AUROC", "AUPRO", "PL")
+RESAMPLES = 1000
+
+
+def crops(photograph: np.ndarray, count: int, columns: tuple[int, int], rng) -> list[np.ndarray]:
+    """Return square pieces of a photograph, enlarged to SIZE."""
+    pieces = []
+    for _ in range(count):
+        top = rng.integers(0, photograph.shape[0] - CROP + 1)
+        left = rng.integers(columns[0], columns[1] - CROP + 1)
+        piece = Image.fromarray(photograph[top : top + CROP, left : left + CROP])
+        pieces.append(np.asarray(piece.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
+    return pieces
+
+
+def make_texture(name: str, folder: Path) -> dict:
+    """Return training images, test images and masks of a texture, uint8 (N, H, W)."""
+    rng = np.random.default_rng(list(name.encode()))
+    photograph = getattr(data, name)()
+    test_columns = (TRAINING_COLUMNS, photograph.shape[1])
+    train = crops(photograph, TRAIN, (0, TRAINING_COLUMNS), rng)
+    good = crops(photograph, GOOD, test_columns, rng)
+    normal = folder / name
+    normal.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(crops(photograph, GOOD, test_columns, rng)):
+        Image.fromarray(image).save(normal / f"{i:03d}.png")
+    recipe = Recipe.from_dict({
+        "family": "cutpaste", "name": name, "normal": str(normal), "per_class": PER_KIND, "size": SIZE,
+        "count": "1:2",
+    })  # fmt: skip
+    synthgen.generate(recipe, folder / f"{name}-defects", progress=False)
+    defects = list(synthgen.open(folder / f"{name}-defects"))
+    masks = [np.zeros((SIZE, SIZE), bool)] * GOOD + [sample.fields["mask"] > 0 for sample in defects]
+    return {
+        "train": np.stack(train),
+        "test": np.stack(good + [sample.image for sample in defects]),
+        "masks": np.stack(masks),
+    }
+
+
+def make_pretraining_sets(folder: Path, quick: bool) -> dict[str, Path]:
+    """Draw the two small multi-formula data sets; Mandelbulbs are drawn once and then pasted from their shards."""
+    classes, per_class = (20, 40) if quick else (60, 100)
+    variants = Recipe.from_dict({
+        "family": "mandelbulb", "classes": 5 * classes, "per_class": 2 if quick else 6, "size": 64,
+        "background": "black",
+    })  # fmt: skip
+    synthgen.generate(variants, folder / "variants")
+    paths = {}
+    for name, source in zip(SETS, ("fractals", str(folder / "variants")), strict=True):
+        recipe = Recipe.from_dict({
+            "family": "multiformula", "source": source, "source_classes": 5 * classes, "groups": classes,
+            "classes": classes, "per_class": per_class, "size": 96,
+        })  # fmt: skip
+        paths[name] = folder / name
+        synthgen.generate(recipe, paths[name])
+    return paths
+
+
+def pretrained(name: str, path: Path, seed: int, folder: Path, epochs: int, threads: int | None) -> Path:
+    """Return the weights of a short pre-training; a finished one is not repeated."""
+    out = folder / f"{name}-{seed}"
+    changes = {
+        "epochs": epochs, "batch_size": 32, "optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05,
+        "schedule": "cosine", "warmup": 1, "flip": True, "jitter": 0.2, "mean": (0.2,), "std": (0.5,), "seed": seed,
+        "val_images": 600,
+    }  # fmt: skip
+    pretrain(path, out, ARCH, threads=threads, **changes)
+    return out / "last.safetensors"
+
+
+def calibrated(model: torch.nn.Module, train: np.ndarray) -> torch.nn.Module:
+    """Return a model whose batch-norm statistics are those of the training images."""
+    images = torch.from_numpy(train)[:, None].expand(-1, 3, -1, -1)
+    cfg = model.pretrained_cfg
+    batches = [normalised(images[i : i + 8], cfg["mean"], cfg["std"]) for i in range(0, len(images), 8)]
+    return calibrate_batch_norm(model, batches)
+
+
+def network_maps(model: torch.nn.Module, texture: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores (N,) and maps (N, H, W) of PatchCore."""
+    detector = PatchCore(model, layers=(2, 3), coreset=0.1)
+    detector.fit([torch.from_numpy(texture["train"])[:, None]], progress="none")
+    found = [detector.predict(torch.from_numpy(batch)[:, None]) for batch in np.array_split(texture["test"], 15)]
+    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+
+def floor_maps(texture: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores and maps without a network: distance of the blurred grey value from the training mean."""
+    mean = texture["train"].mean()
+    maps = np.stack([np.abs(gaussian_filter(image.astype(np.float32), 4) - mean) for image in texture["test"]])
+    return maps.max(axis=(1, 2)), maps
+
+
+def measure(scores: np.ndarray, maps: np.ndarray, masks: np.ndarray) -> dict[str, float]:
+    """Return the four metrics."""
+    labels = masks.any(axis=(1, 2))
+    values = image_auroc(labels, scores), pixel_auroc(masks, maps), aupro(masks, maps)
+    return dict(zip(METRICS, (*values, proportion_localised(masks, maps)), strict=True))
+
+
+def main(out: Path, quick: bool, epochs: int, threads: int | None) -> None:
+    """Run the study, or the rest of it, and print its table."""
+    seeds = (0,) if quick else (0, 1, 2)
+    textures = {name: make_texture(name, out / "textures") for name in TEXTURES}
+    sets = make_pretraining_sets(out / "sets", quick)
+    for name, texture in textures.items():
+        study(out, "no network: blurred grey value", name, lambda t=texture: floor_maps(t), texture)
+        model = imagenet_lite0()
+        study(out, "ImageNet", name, lambda t=texture, m=model: network_maps(m, t), texture)
+    for seed in seeds:
+        random = load_backbone(f"random:{ARCH}", seed=seed)
+        random.pretrained_cfg = {**random.pretrained_cfg, "mean": (0.5,) * 3, "std": (0.5,) * 3}
+        run_both(out, "random", seed, random, textures)
+    for seed in seeds:
+        for kind, path in sets.items():
+            weights = pretrained(kind, path, seed, out / "pretrained", epochs, threads)
+            run_both(out, kind, seed, load_backbone(weights), textures)
+    print(table(out, {name: texture["masks"] for name, texture in textures.items()}))
+
+
+def run_both(out: Path, kind: str, seed: int, model, textures: dict) -> None:
+    """Measure a model as it is, and with the batch-norm statistics of each texture's training images."""
+    for name, texture in textures.items():
+        study(out, f"{kind} / {seed}", name, lambda m=model, t=texture: network_maps(m, t), texture)
+        study(
+            out,
+            f"{kind}, calibrated / {seed}",
+            name,
+            lambda m=model, t=texture: network_maps(calibrated(m, t["train"]), t),
+            texture,
+        )
+
+
+def study(out: Path, method: str, name: str, predict, texture: dict) -> None:
+    """Predict, measure and keep the result with what the bootstrap needs, unless it is there already."""
+    path = out / "results" / f"{method.replace(' ', '_').replace('/', '-')}-{name}.npz"
+    if path.exists():
+        return
+    scores, maps = predict()
+    values = measure(scores, maps, texture["masks"])
+    print(f"{method:34s} {name:8s} " + "  ".join(f"{key} {value:.3f}" for key, value in values.items()), flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.npz")
+    facts = {"method": method, "texture": name, "values": values}
+    np.savez(temporary, scores=scores, facts=json.dumps(facts), **counts(maps, texture["masks"]))
+    temporary.rename(path)
+
+
+def table(out: Path, masks: dict[str, np.ndarray]) -> str:
+    """Return the table of all methods: means over textures and seeds, and 95 % intervals of the gain.
+
+    The gain is over random weights with calibrated batch norm; all methods see the same resamples of the images.
+    """
+    rng = np.random.default_rng(0)
+    weights = {
+        name: np.stack([np.bincount(rng.integers(0, len(m), len(m)), minlength=len(m)) for _ in range(RESAMPLES)])
+        for name, m in masks.items()
+    }
+    values, samples = {}, {}
+    for path in sorted((out / "results").glob("*.npz")):
+        with np.load(path) as file:
+            result = {key: file[key] for key in file.files}
+        facts = json.loads(str(result["facts"]))
+        method, name = facts["method"].split(" / ")[0], facts["texture"]
+        values.setdefault(method, []).append([facts["values"][key] for key in METRICS])
+        samples.setdefault(method, []).append(resampled(result, masks[name], weights[name].astype(np.float32)))
+    base, top = "random, calibrated", "ImageNet"
+    reference = np.mean(samples[base], axis=0)
+    far = np.mean(values[top], axis=0) - np.mean(values[base], axis=0)
+    lines = ["| weights | " + " | ".join(METRICS) + " | gain over calibrated random (95 %) | share of the way |"]
+    lines.append("|---" * (len(METRICS) + 3) + "|")
+    for method in sorted(values, key=lambda m: np.mean(values[m], axis=0)[2]):
+        mean = np.mean(values[method], axis=0)
+        gain = np.mean(samples[method], axis=0) - reference
+        low, high = np.quantile(gain, (0.025, 0.975), axis=0)
+        spans = ", ".join(f"{a:+.3f}..{b:+.3f}" for a, b in zip(low, high, strict=True))
+        way = (mean - np.mean(values[base], axis=0))[:3] / far[:3]
+        lines.append(
+            f"| {method} | " + " | ".join(f"{v:.3f}" for v in mean) + f" | {spans} | "
+            + ", ".join(f"{w:.0%}" for w in way) + " |"
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("textures-study"))
+    parser.add_argument("--quick", action="store_true", help="one seed, smaller data sets, fewer epochs")
+    parser.add_argument("--epochs", type=int, help="of each pre-training [default: 6; quick: 2]")
+    parser.add_argument("--threads", type=int, help="of torch [default: all cores]")
+    given = parser.parse_args()
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    main(given.out, given.quick, given.epochs or (2 if given.quick else 6), given.threads)

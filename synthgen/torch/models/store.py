@@ -1,0 +1,160 @@
+"""One file for a fitted model: safetensors, with a JSON header under the metadata key ``synthgen-model``.
+
+The header has `format` (1), `version` of synthgen, `kind`, `options`, `image_size`, `notes` and `backbone`: its
+`arch` and `form` in timm, `mean` and `std`, `fingerprint`. Tensors are the model's own, by name, and the
+backbone's, as ``backbone.KEY``.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+
+from synthgen.errors import FormatError, UsageError
+from synthgen.shards.files import replacing
+from synthgen.version import __version__
+
+FORMAT = 1
+_KEY = "synthgen-model"
+_BACKBONE = "backbone."
+
+
+def fingerprint(net: torch.nn.Module) -> str:
+    """Return the sha256 of the names, types, shapes and bytes of a module's weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save_model(model, path) -> None:
+    """Write a fitted model to `path`.
+
+    Raises
+    ------
+    UsageError
+        If the notes are no JSON values, or `path` is no plain file's name.
+    StorageError
+        If it cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    net, config = model.features.net, model.features.config
+    header = {
+        "format": FORMAT,
+        "version": __version__,
+        "kind": model.kind,
+        "options": model.options(),
+        "image_size": list(model.image_size),
+        "notes": model.notes,
+        "backbone": {
+            "arch": config.get("architecture"),
+            "form": "features" if hasattr(net.feature_info, "out_indices") else "classifier",
+            "levels": list(getattr(net.feature_info, "out_indices", ())),
+            "classes": getattr(net, "num_classes", None),
+            "mean": list(config["mean"]),
+            "std": list(config["std"]),
+            "fingerprint": fingerprint(net),
+        },
+    }
+    try:
+        text = json.dumps(header, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"notes: must be JSON values: {error}") from error
+    # safetensors refuses tensors that share their memory
+    tensors = {name: getattr(model, name).cpu().contiguous().clone() for name in model.state}
+    tensors |= {_BACKBONE + name: value.cpu().contiguous().clone() for name, value in net.state_dict().items()}
+    with replacing(Path(path)) as temporary:
+        save_file(tensors, temporary, {_KEY: text})
+
+
+def load_model(path, backbone: torch.nn.Module | None = None, memory: int | None = None, device=None):
+    """Read a model that was saved; it predicts as it did, on machines of a kind to the last bit.
+
+    Parameters
+    ----------
+    path : str or Path
+    backbone : torch.nn.Module, optional
+        For a model whose backbone timm cannot build by its name: the module, with the same weights.
+    memory, device
+        As for the model's constructor.
+
+    Returns
+    -------
+    PatchCore, SequentialPatchCore or PaDiM
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, not ours, or of an unknown version.
+    UsageError
+        If there is no such file, or the backbone is another one.
+    """
+    path = Path(path)
+    header, tensors = _read(path)
+    try:
+        made = header["backbone"]
+        weights = {k.removeprefix(_BACKBONE): v for k, v in tensors.items() if k.startswith(_BACKBONE)}
+        if backbone is None:
+            backbone = _built(path, header, weights)
+        if fingerprint(backbone) != made["fingerprint"]:
+            raise UsageError(
+                f"{path}: backbone must have the weights of {made['arch']} that the model was fitted with"
+            )
+        model = _classes()[header["kind"]].from_options(backbone, header["options"], memory=memory, device=device)
+        for name in model.state:
+            setattr(model, name, tensors[name].to(model.device))
+        model.image_size, model.notes = tuple(header["image_size"]), header["notes"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FormatError(f"{path}: is a damaged model, {type(error).__name__} {error}") from error
+    return model
+
+
+def _classes() -> dict:
+    from synthgen.torch.models.padim import PaDiM
+    from synthgen.torch.models.patchcore import PatchCore
+    from synthgen.torch.models.sequential import SequentialPatchCore
+
+    return {model.kind: model for model in (PatchCore, SequentialPatchCore, PaDiM)}
+
+
+def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+    """Return header and tensors of a file of a known version."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(_KEY, "null"))
+            if not isinstance(header, dict):
+                raise FormatError(f"{path}: must be a model that synthgen saved, has no {_KEY} in its header")
+            if header.get("format") != FORMAT:
+                raise FormatError(
+                    f"{path}: format must be {FORMAT}, got {header.get('format')}; a newer synthgen reads it"
+                )
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise FormatError(f"{path}: is no whole safetensors file: {str(error).splitlines()[0]}") from error
+
+
+def _built(path: Path, header: dict, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """Build the backbone by timm and give it its weights."""
+    from synthgen.torch.backbones import check_weights, import_timm, size_options
+
+    made, arch = header["backbone"], header["backbone"]["arch"]
+    options = size_options(arch, header["image_size"])
+    if made["form"] == "features":
+        options |= {"features_only": True, "out_indices": tuple(made["levels"])}
+    else:
+        options |= {"num_classes": made["classes"]}
+    try:
+        net = import_timm().create_model(arch, pretrained=False, **options)
+    except RuntimeError as error:
+        raise FormatError(f"{path}: timm cannot build {arch}: {str(error).splitlines()[0]}") from error
+    check_weights(str(path), arch, weights, net.state_dict())
+    net.load_state_dict(weights)
+    net.pretrained_cfg = {**net.pretrained_cfg, "mean": tuple(made["mean"]), "std": tuple(made["std"])}
+    return net

@@ -1,0 +1,84 @@
+"""Augmentation of uint8 images.
+
+What is done to an image depends on the seed, the epoch and its place in the data set: never on a worker, a rank, or
+what was read before.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from synthgen.seeding import generator
+from synthgen.torch.pretrain.options import Options
+
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def augment(image: torch.Tensor, options: Options, epoch: int, position: int) -> torch.Tensor:
+    """Return the image as it is trained on.
+
+    Parameters
+    ----------
+    image : uint8 tensor (C, H, W)
+        C is 1 or 3.
+    options : Options
+    epoch, position : int
+        Of the training; of the image in the stored order. They choose all chance, with the seed of the options.
+
+    Returns
+    -------
+    uint8 tensor (3, S, S)
+        S is the crop; without one, the image has its own size.
+    """
+    rng = generator(options.seed, epoch, position, "pretrain.augment")
+    image = _three_channels(image, options.gray)
+    if options.resize:
+        image = resize(image, (options.resize, options.resize))
+    if options.crop:
+        image = random_crop(image, options.crop, options.scale, rng)
+    if options.flip:
+        dims = [dim for dim in (1, 2) if rng.random() < 0.5]
+        image = image.flip(dims) if dims else image
+    if options.jitter:
+        image = change_light(image, *rng.uniform(1 - options.jitter, 1 + options.jitter, 2))
+    return image.contiguous()
+
+
+def validation_view(image: torch.Tensor, options: Options, size: tuple[int, int]) -> torch.Tensor:
+    """Return the image as it is validated on: resized as a whole, nothing cut off (paper 000, section 7.3)."""
+    return resize(_three_channels(image, options.gray), size).contiguous()
+
+
+def resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Return a uint8 image (C, H, W) at another size (height, width), bilinear and antialiased."""
+    if tuple(image.shape[1:]) == tuple(size):
+        return image
+    return functional.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+
+
+def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng) -> torch.Tensor:
+    """Return a square of the image, `side` pixels wide.
+
+    With a `scale` other than (1, 1) a square of that share of the largest square's area is cut out and resized.
+    """
+    height, width = image.shape[1:]
+    taken = side
+    if tuple(scale) != (1.0, 1.0):
+        taken = max(1, round(min(height, width) * rng.uniform(*scale) ** 0.5))
+    top, left = rng.integers(height - taken + 1), rng.integers(width - taken + 1)
+    return resize(image[:, top : top + taken, left : left + taken], (side, side))
+
+
+def change_light(image: torch.Tensor, brightness: float, contrast: float) -> torch.Tensor:
+    """Return the image with all values multiplied by `brightness`, then stretched by `contrast` about mid-gray."""
+    values = (np.arange(256) * brightness - 127.5) * contrast + 127.5
+    table = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return torch.from_numpy(table[image.numpy()])
+
+
+def _three_channels(image: torch.Tensor, gray: bool) -> torch.Tensor:
+    """Return (3, H, W): the backbone's users show it colour images."""
+    if gray and len(image) == 3:
+        luma = torch.tensor(_LUMA)[:, None, None]
+        image = (image * luma).sum(0, keepdim=True).round().to(torch.uint8)
+    return image.expand(3, -1, -1)

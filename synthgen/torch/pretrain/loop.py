@@ -1,0 +1,156 @@
+"""The training loop: steps, validation, and when to save. It knows no files but through `save`."""
+
+import math
+import signal
+import threading
+import time
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch.nn import functional
+
+from synthgen.errors import SynthgenError
+from synthgen.seeding import generator
+from synthgen.torch.pretrain.options import Options, learning_rate
+from synthgen.torch.pretrain.ranks import Ranks
+
+
+def make_optimizer(model: torch.nn.Module, options: Options) -> torch.optim.Optimizer:
+    """Return the optimiser of all weights (paper 000, section 4: SGD with momentum)."""
+    if options.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), options.lr, weight_decay=options.weight_decay)
+    return torch.optim.SGD(
+        model.parameters(), options.lr, momentum=options.momentum, weight_decay=options.weight_decay
+    )
+
+
+def normalised(images: torch.Tensor, options: Options, device: torch.device) -> torch.Tensor:
+    """Return uint8 images (N, 3, H, W) as floats of the options' mean and deviation, channels last in memory."""
+    mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (options.mean, options.std))
+    images = images.to(device, memory_format=torch.channels_last, non_blocking=True)
+    return images.float().div_(255).sub_(mean).div_(std)
+
+
+class Trainer:
+    """A model in training.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        On its device, as it is saved.
+    options : Options
+        With a precision that has been chosen.
+    ranks : Ranks
+    """
+
+    def __init__(self, model: torch.nn.Module, options: Options, ranks: Ranks):
+        self.model, self.options, self.ranks = model, options, ranks
+        self.optimizer = make_optimizer(model, options)
+        self.parallel = model
+        if ranks.world > 1:
+            devices = [ranks.device] if ranks.device.type == "cuda" else None
+            self.parallel = torch.nn.parallel.DistributedDataParallel(model, device_ids=devices)
+
+    def train_epoch(self, batches, epoch: int, first: int, steps: int, sums: torch.Tensor, after_step) -> None:
+        """Take the steps of an epoch from number `first` on.
+
+        `sums` (loss, hits, images), float64, is added to; ``after_step(done, images)`` is called after each step,
+        where `done` is the number of steps of this epoch.
+        """
+        self.model.train()
+        for step, (images, labels) in enumerate(batches, first):
+            # All chance of a step, such as dropout, is of its own: a resumed run needs no state of torch's.
+            rng = generator(self.options.seed, epoch, step << 16 | self.ranks.rank, "pretrain.step")
+            torch.manual_seed(int(rng.integers(2**63)))
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(self.options, epoch, (step + 0.5) / steps)
+            smoothing = self.options.label_smoothing
+            loss, hits = self._forward(self.parallel, images, labels, smoothing)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            _add(sums, loss.detach() * len(labels), hits, len(labels))
+            after_step(step + 1, len(labels) * self.ranks.world)
+
+    @torch.inference_mode()
+    def validate(self, batches, advance) -> tuple[float, float]:
+        """Return loss and accuracy over the validation images of all ranks."""
+        self.ranks.share_buffers(self.model)
+        self.model.eval()
+        sums = new_sums(self.ranks.device)
+        for images, labels in batches:
+            loss, hits = self._forward(self.model, images, labels, 0.0)
+            _add(sums, loss * len(labels), hits, len(labels))
+            advance(len(labels) * self.ranks.world)
+        return means(self.ranks.total(sums))
+
+    def _forward(self, model, images, labels, smoothing: float):
+        device = self.ranks.device
+        labels = labels.to(device, non_blocking=True)
+        half = self.options.precision == "bf16"
+        with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
+            scores = model(normalised(images, self.options, device))
+        scores = scores.float()
+        return functional.cross_entropy(scores, labels, label_smoothing=smoothing), (
+            scores.argmax(1) == labels
+        ).sum()
+
+
+def new_sums(device: torch.device) -> torch.Tensor:
+    """Return zero loss, hits and images."""
+    return torch.zeros(3, dtype=torch.float64, device=device)
+
+
+def _add(sums: torch.Tensor, loss, hits, count: int) -> None:
+    sums += torch.stack([loss.double(), hits.double(), torch.full_like(hits, count, dtype=torch.float64)])
+
+
+def means(sums: torch.Tensor) -> tuple[float, float]:
+    """Return mean loss and accuracy."""
+    loss, hits, count = sums.tolist()
+    return loss / count, hits / count
+
+
+def check_finite(sums: torch.Tensor, place: str) -> None:
+    """Raise `SynthgenError` once the loss is no number any more."""
+    if not math.isfinite(float(sums[0])):
+        raise SynthgenError(f"{place}: the loss is no number any more; begin anew with a lower --lr or a --warmup")
+
+
+class Clock:
+    """Says when to save: at an interval, and when the user or the batch system asks the run to end."""
+
+    def __init__(self, seconds: float):
+        self._seconds, self._last, self.interrupted = seconds, time.monotonic(), False
+
+    def due(self) -> bool:
+        """Return whether to save now; if so, the interval begins anew."""
+        if not self.interrupted and time.monotonic() - self._last < self._seconds:
+            return False
+        self._last = time.monotonic()
+        return True
+
+    @contextmanager
+    def holding_signals(self, note, alone: bool = True):
+        """Turn the first SIGINT or SIGTERM into a wish: the step is finished and saved. A second one ends at once.
+
+        Ranks that are not `alone` end at once: they would wait for each other for ever.
+        """
+        if not alone or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def wish(number, frame):
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+            note("saving after this step; once more to stop at once")
+
+        for number in before:
+            signal.signal(number, wish)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,203 @@
+"""Images for training: from shards, as a stream, or drawn on the fly, from any batch of an epoch on."""
+
+from pathlib import Path
+
+import msgspec
+import torch
+from torch.utils import data
+
+from synthgen.errors import UsageError
+from synthgen.run.estimate import available_cpus, effective_workers
+from synthgen.seeding import generator
+from synthgen.torch.datasets import LiveDataset, ShardDataset, StreamDataset
+from synthgen.torch.pretrain.augment import augment, validation_view
+from synthgen.torch.pretrain.options import Options
+
+READS = ("map", "stream", "live")
+# Positions that the stream's shuffling holds; it costs no memory, but reading jumps this far within a shard.
+_BUFFER = 4096
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where images come from.
+
+    Attributes
+    ----------
+    path : str
+        Folder of a data set, or a recipe.
+    read : {'map', 'stream', 'live'}
+    dataset : ShardDataset or LiveDataset
+        Any image by its position.
+    record : RunRecord
+        What the data is: recipe, fingerprints, counts.
+    """
+
+    path: str
+    read: str
+    dataset: ShardDataset | LiveDataset
+    record: object
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return tuple(self.record.fields["image"].shape[:2])
+
+
+def open_source(source, read: str | None = None) -> Source:
+    """Return the images of a finished data set, or of a recipe.
+
+    Raises
+    ------
+    UsageError
+        If there is no such recipe, or it is to be read as shards; if there is one class only.
+    FormatError
+        If the folder is not a finished data set.
+    """
+    is_folder = isinstance(source, str | Path) and Path(source).is_dir()
+    read = read or ("map" if is_folder else "live")
+    if read not in READS:
+        raise UsageError(f"--read must be one of {', '.join(READS)}, got {read!r}")
+    if read == "live":
+        dataset = LiveDataset(source)
+        record = dataset.plan.run
+    elif is_folder:
+        dataset = ShardDataset(source)
+        record = dataset.dataset.manifest
+    else:
+        raise UsageError(f"{source}: --read {read} needs the folder of a data set; a recipe is read live")
+    if record.classes < 2:
+        raise UsageError(f"{source}: must have at least 2 classes to tell apart, got {record.classes}")
+    return Source(str(source), read, dataset, record)
+
+
+class Shares(msgspec.Struct, frozen=True):
+    """How many images are for what.
+
+    Attributes
+    ----------
+    training, validation : range
+        Positions.
+    steps : int
+        Whole batches in an epoch; the images that are left over differ from epoch to epoch.
+    batch : int
+        Images that one rank has in a step.
+    """
+
+    training: range
+    validation: range
+    steps: int
+    batch: int
+
+
+def share_out(count: int, read: str, options: Options, world: int, workers: int) -> Shares:
+    """Return how `count` images are used; the stored order mixes the classes, so the last ones may be held out."""
+    if options.val_share and read == "stream":
+        raise UsageError("--val-share needs --read map or live: a stream gives every image")
+    if options.batch_size % world:
+        raise UsageError(f"--batch-size must be a multiple of the {world} ranks, got {options.batch_size}")
+    held = round(count * options.val_share)
+    training, validation = range(count - held), range(count - held, count) if held else range(count)
+    if options.val_images:
+        validation = validation[: options.val_images]
+    readers = world * (max(1, workers) if read == "stream" else 1)
+    batch, least = options.batch_size // world, len(training) // readers
+    steps = least // batch * (readers // world)
+    if not steps:
+        whose = "the training images" if readers == 1 else f"the training images of each of {readers} readers"
+        raise UsageError(f"--batch-size must be <= {least * world}, {whose}, got {options.batch_size}")
+    if batch < 2 or not validation:
+        raise UsageError(
+            f"--batch-size must be >= 2 on each rank and --val-share hold an image, got {batch}, {held}"
+        )
+    return Shares(training, validation, steps, batch)
+
+
+class View(data.Dataset):
+    """Images as they are trained on or, with `size`, validated on: (uint8 (3, S, S), label)."""
+
+    def __init__(self, images, options: Options, size: tuple[int, int] | None = None):
+        self.images, self.options, self.size, self.epoch = images, options, size, 0
+
+    @property
+    def dataset(self):
+        """The `Dataset` that is read."""
+        return self.images.dataset
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, position: int):
+        image, label = self.images[position]
+        if self.size is not None:
+            return validation_view(image, self.options, self.size), label
+        return augment(image, self.options, self.epoch, position), label
+
+
+class AugmentedStream(StreamDataset):
+    """A stream whose images are augmented by their positions, like those of `View`."""
+
+    def __init__(self, path, options: Options):
+        super().__init__(path, shuffle_buffer=_BUFFER, seed=options.seed)
+        self._reader = View(self._reader, options)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, which shuffling and augmentation depend on."""
+        super().set_epoch(epoch)
+        self._reader.epoch = epoch
+
+
+def training_batches(source: Source, options: Options, shares: Shares, ranks, workers: int, epoch: int, first: int):
+    """Yield the batches of an epoch from number `first` on: (uint8 (N, 3, S, S), labels (N,))."""
+    if source.read == "stream":
+        yield from _streamed(source, options, shares, workers, epoch, first)
+        return
+    view = View(source.dataset, options)
+    view.epoch = epoch
+    order = generator(options.seed, epoch, 0, "pretrain.order").permutation(len(shares.training))
+    mine = order[ranks.rank :: ranks.world][: shares.steps * shares.batch].reshape(shares.steps, shares.batch)
+    yield from data.DataLoader(view, batch_sampler=mine[first:].tolist(), **_loader_options(workers, ranks))
+
+
+def _streamed(source: Source, options: Options, shares: Shares, workers: int, epoch: int, first: int):
+    stream = AugmentedStream(source.path, options)
+    stream.set_epoch(epoch)
+    # A loader begins with its first worker: go back to a batch of that one.
+    begin = first - first % max(1, workers)
+    stream.load_state_dict(stream.state_after(begin, shares.batch, workers))
+    loader = data.DataLoader(stream, batch_size=shares.batch, num_workers=workers, worker_init_fn=_leave_signals)
+    for number, batch in enumerate(loader, begin):
+        if number == shares.steps:
+            return
+        if number >= first:
+            yield batch
+
+
+def validation_batches(source: Source, options: Options, shares: Shares, ranks, workers: int, size):
+    """Return an iterable of this rank's share of the validation images."""
+    view = View(source.dataset, options, size)
+    mine = list(shares.validation)[ranks.rank :: ranks.world]
+    return data.DataLoader(view, batch_size=shares.batch, sampler=mine, **_loader_options(workers, ranks))
+
+
+def choose_workers(source: Source, workers: int | None, on_gpu: bool) -> int:
+    """Return how many processes read: by default one for each CPU beside a GPU, none where the CPU trains."""
+    if workers is not None and not 0 <= workers <= 4096:
+        raise UsageError(f"--workers must lie in 0..4096, got {workers}")
+    if source.read == "live" and effective_workers(source.dataset.plan, 2) < 2:
+        return 0  # the device that draws is not shared
+    if workers is None:
+        return available_cpus() if on_gpu else 0
+    return workers
+
+
+def _loader_options(workers: int, ranks) -> dict:
+    return {"num_workers": workers, "worker_init_fn": _leave_signals, "pin_memory": ranks.device.type == "cuda"}
+
+
+def _leave_signals(worker: int) -> None:
+    """Ctrl-C is for the process that trains: it ends its workers when it has saved."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)

@@ -1,0 +1,205 @@
+"""fit, detect and evaluate as a user types them, with a tiny backbone."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("timm")
+
+import numpy as np
+from click.testing import CliRunner
+from PIL import Image
+
+from synthgen.cli import cli
+from synthgen.errors import FormatError, UsageError
+
+BACKBONE = ["--backbone", "random:test_resnet", "--size", "32", "--progress", "none"]
+
+
+def put(path, seed, defect=None):
+    """Write an image of stripes with noise; a defect is a bright square."""
+    pixels = np.random.Generator(np.random.Philox(seed)).integers(80, 110, (64, 64, 3)).astype(np.uint8)
+    pixels[:, ::8] += 60
+    mask = np.zeros((64, 64), np.uint8)
+    if defect is not None:
+        mask[defect : defect + 16, 20:36] = 255
+        pixels[mask > 0] = (250, 240, 40)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return mask
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A category in MVTec AD's layout with a fitted model beside it."""
+    home = tmp_path_factory.mktemp("anomaly")
+    brick = home / "brick"
+    for i in range(6):
+        put(brick / "train" / "good" / f"{i}.png", i)
+        put(brick / "test" / "good" / f"{i}.png", 10 + i)
+    for i in range(3):
+        mask = put(brick / "test" / "hole" / f"{i}.png", 20 + i, defect=12 * i)
+        (brick / "ground_truth" / "hole").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(brick / "ground_truth" / "hole" / f"{i}_mask.png")
+    run("fit", "patchcore", "--normal", brick, "--out", home / "pc.safetensors", *BACKBONE)
+    return home
+
+
+def run(*arguments):
+    """Return what a command that succeeds prints; the errors of others are raised."""
+    result = CliRunner().invoke(cli, [*map(str, arguments)], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def refused(*arguments):
+    """Return the one line with which a command refuses."""
+    with pytest.raises((UsageError, FormatError)) as caught:
+        run(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("patchcore", ["--coreset", "40", "--layers", "1,2", "--seed", "3"]),
+        ("sequential-patchcore", ["--points", "32", "--epochs", "2", "--augment"]),
+        ("padim", ["--channels", "8", "--pool", "1", "--sigma", "2", "--memory", "500"]),
+    ],
+)
+def test_every_model_is_fitted_and_measured(home, tmp_path, kind, options):
+    model = tmp_path / "m.safetensors"
+    done = run("fit", kind, "--normal", home / "brick", "--out", model, *BACKBONE, *options)
+    assert f"{kind} for images of 32x32" in done.stdout
+    assert "6 normal images (MVTec AD)" in done.stderr
+    assert "the bank takes" in done.stderr
+    rows = json.loads(run("evaluate", model, home / "brick", "--json", "--progress", "none").stdout)
+    assert [(row["category"], row["kind"]) for row in rows] == [("brick", "all"), ("brick", "hole")]
+    assert rows[0]["pixel_auroc"] > 0.8  # the squares are glaring
+
+
+def test_thresholds_found_by_evaluate_are_used_by_detect(home, tmp_path):
+    model = tmp_path / "pc.safetensors"
+    model.write_bytes((home / "pc.safetensors").read_bytes())
+    plain = json.loads(run("detect", model, home / "brick" / "test", "--out", tmp_path / "a", "--json").stdout)
+    assert all("anomalous" not in row for row in plain)
+    done = run("evaluate", model, home / "brick", "--keep-thresholds", "--out", tmp_path / "report")
+    assert done.stdout.splitlines()[1].split()[:4] == ["brick", "all", "6", "3"]
+    table = json.loads((tmp_path / "report" / "table.json").read_text())
+    for name in ("roc.png", "overlap.png"):
+        with Image.open(tmp_path / "report" / name) as picture:
+            assert picture.width > 500
+    rows = json.loads(run("detect", model, home / "brick" / "test", "--out", tmp_path / "b", "--json").stdout)
+    threshold = table[0]["threshold"]
+    assert [row["anomalous"] for row in rows] == [row["score"] >= threshold for row in rows]
+    assert [row["score"] for row in rows] == [row["score"] for row in plain]
+
+
+def test_detect_writes_scores_and_pictures(home, tmp_path):
+    images = [home / "brick" / "test" / "hole", home / "brick" / "test" / "good" / "1.png"]
+    options = ["--threshold", "-1", "--pixel-threshold", "0", "--out", tmp_path / "found", "--progress", "none"]
+    done = run("detect", home / "pc.safetensors", *images, *options)
+    assert done.stdout.count("ANOMALOUS") == 4
+    with open(tmp_path / "found" / "scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["anomalous"] for row in rows] == ["True"] * 4
+    for row in rows:
+        with Image.open(row["heatmap"]) as picture:
+            assert (picture.format, picture.size) == ("PNG", (64, 64))
+    assert max(float(row["score"]) for row in rows) == max(float(row["score"]) for row in rows[:3])
+
+
+def test_a_sequential_model_goes_on_and_is_melded(home, tmp_path):
+    first, second, both = (tmp_path / f"{name}.safetensors" for name in "abc")
+    sequential = ["fit", "sequential-patchcore"]
+    run(*sequential, "--normal", home / "brick", "--out", first, *BACKBONE, "--points", "16", "--epochs", "1")
+    done = run(*sequential, "--update", first, "--normal", home / "brick" / "test" / "good", "--out", second)
+    assert "6 normal images (plain folder)" in done.stderr
+    run(*sequential, "--meld", first, "--meld", second, "--points", "24", "--out", both)
+    images = home / "brick" / "test" / "hole"
+    scores = [
+        [row["score"] for row in json.loads(run("detect", m, images, "--out", tmp_path / "o", "--json").stdout)]
+        for m in (first, second, both)
+    ]
+    assert scores[0] != scores[1]
+    assert np.isfinite(scores).all()
+
+
+def test_normal_images_are_added_to_a_set_without_any(home, tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "hole").symlink_to(home / "brick" / "test" / "hole")
+    assert "got 0 normal and 3 anomalous" in refused("evaluate", home / "pc.safetensors", tmp_path / "set")
+    normal = home / "brick" / "test" / "good"
+    rows = json.loads(
+        run("evaluate", home / "pc.safetensors", tmp_path / "set", "--normal", normal, "--json").stdout
+    )
+    assert (rows[0]["normal"], rows[0]["anomalous"], rows[0]["pixel_auroc"]) == (6, 3, None)
+
+
+def test_options_that_do_not_fit_are_refused(home, tmp_path):
+    out, normal, model = tmp_path / "m.safetensors", home / "brick", home / "pc.safetensors"
+    fit = ["fit", "patchcore", "--out", out]
+    assert refused(*fit) == "--normal: must be a folder of normal images, got none"
+    assert (
+        refused(*fit, "--normal", normal) == "--backbone: must be a name of timm's or a file of weights, got none"
+    )
+    fit += ["--normal", normal]
+    assert (
+        refused(*fit, *BACKBONE, "--epochs", "3")
+        == "--epochs: must be left out for patchcore, which has no such option"
+    )
+    assert "--coreset: must be a share" in refused(*fit, *BACKBONE, "--coreset", "many")
+    assert "--layers: must be numbers" in refused(*fit, *BACKBONE, "--layers", "2,x")
+    assert "size" in refused(*fit, "--backbone", "random:test_resnet", "--size", "big")
+    assert refused(*fit, "--update", model) == "--update: must be for sequential-patchcore, got patchcore"
+    sequential = ["fit", "sequential-patchcore", "--out", out, "--normal", normal]
+    assert refused(*sequential, "--update", model).endswith("of kind sequential-patchcore, got patchcore")
+    assert "--seed: must be left out with --update" in refused(*sequential, "--update", model, "--seed", "1")
+    assert "--normal: must be left out with --meld" in refused(*sequential, "--meld", model)
+    assert "--out: must be a file" in refused(*fit[:-4], "--out", tmp_path / "no" / "m", "--normal", normal)
+    assert not out.exists()
+
+
+def test_places_that_are_wrong_are_refused(home, tmp_path):
+    (tmp_path / "empty").mkdir()
+    model, out = home / "pc.safetensors", tmp_path / "out"
+    fit = ["fit", "patchcore", *BACKBONE, "--out", tmp_path / "m.safetensors", "--normal"]
+    assert "must hold images, got an empty folder" in refused(*fit, tmp_path / "empty")
+    assert "got nothing there" in refused("detect", model, tmp_path / "none.png", "--out", out)
+    picture = home / "brick" / "test" / "good" / "0.png"
+    assert str(picture) in refused("detect", picture, picture, "--out", out)
+    assert "must hold images, got an empty folder" in refused("evaluate", model, tmp_path / "empty")
+    good = home / "brick" / "train"
+    assert "got 6 normal and 0 anomalous ones" in refused("evaluate", model, good)
+
+
+def test_thresholds_of_several_categories_are_not_kept(home, tmp_path):
+    for name in "ab":
+        (tmp_path / name).symlink_to(home / "brick")
+    line = refused("evaluate", home / "pc.safetensors", tmp_path, "--keep-thresholds")
+    assert line == "--keep-thresholds: must be for one category, got a, b"
+
+
+def test_a_mistake_is_one_line_and_ends_with_2(tmp_path):
+    command = [sys.executable, "-m", "synthgen", "fit", "padim", "--out", tmp_path / "m.safetensors"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "synthgen: --normal: must be a folder of normal images, got none\n"
+
+
+@pytest.mark.parametrize(
+    "command", ["fit padim --normal . --backbone x --out m", "detect m a --out o", "evaluate m t"]
+)
+def test_without_torch_a_line_says_what_to_install(tmp_path, command):
+    code = "import sys; sys.modules['torch'] = None; from synthgen.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command.split()], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1
+    assert "synthgen[torch]" in done.stderr
+    assert done.stderr.count("\n") == 1
