@@ -28,7 +28,7 @@ system-deps:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends libegl1 libgl1-mesa-dri
 
-readme-pictures: .venv/core
+readme-pictures: .venv/test
 	$(BIN)/python docs/pictures.py
 
 .venv/bin/python:

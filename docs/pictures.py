@@ -1,11 +1,13 @@
 """Makes the pictures of the README: ``make readme-pictures``."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import synthgen
+from synthgen import families
 from synthgen.preview import picture_of, tinted
 from synthgen.recipe import Recipe
 
@@ -79,7 +81,80 @@ def multiformula() -> Image.Image:
     )
 
 
+def rendered(label: int, index: int, **options):
+    """Return one sample of plates or parts."""
+    return synthgen.render(Recipe.from_dict({"family": "stains", "size": "1224x1025", **options}), label, index)
+
+
+def square(pixels: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
+    """Return a square piece."""
+    return pixels[top : top + side, left : left + side]
+
+
+def overlaid(sample) -> np.ndarray:
+    """Return the picture of a sample with its instances in colours."""
+    return tinted(np.repeat(sample.image[..., None], 3, axis=2), sample.fields["instances"])
+
+
+def around(sample, kind: str, side: int) -> tuple[int, int, int]:
+    """Return a square around the first object of a kind."""
+    top, left, bottom, right = next(t["box"] for t in sample.params["objects"] if t["kind"] == kind)
+    height, width = sample.image.shape
+    corner = (top + bottom - side) // 2, (left + right - side) // 2
+    return min(max(corner[0], 0), height - side), min(max(corner[1], 0), width - side), side
+
+
+def plates() -> Image.Image:
+    """Return plates under three lights, defects and impurities close up with their masks, and parts."""
+    lights = [rendered(0, 3, light=light, stains=stains) for light, stains in (
+        ("ring", False), ("ring", True), ("ring-rotated", True), ("ring-large", True),
+    )]  # fmt: skip
+    whole = [square(s.image, 0, 100, 1025) for s in lights]
+    close = []
+    for label, kind in ((1, "scratch"), (2, "dent"), (3, "bump"), (0, "fingerprint"), (0, "sticker")):
+        options = {"layout": "test", "count": "3:3", "seed": 5}
+        if label == 0:
+            options |= {"impurities": kind, "stains": False}
+        sample = rendered(label, 1, **options)
+        close.append((sample, around(sample, kind, 420 if label == 0 else 260)))
+    parts = [
+        rendered(2, index, layout="test", mesh=mesh) for mesh, index in (("plate", 0), ("ring", 1), ("bolt", 2))
+    ]
+    return sheet(
+        [
+            ("the same plate: clean, stained, light turned by 90 degrees, light twice as large", whole),
+            ("scratch, dent, bump, fingerprint, sticker", [square(s.image, *box) for s, box in close]),
+            ("their instances", [square(overlaid(s), *box) for s, box in close]),
+            ("--mesh plate, ring, bolt", [square(s.image, 0, 100, 1025) for s in parts]),
+        ]
+    )
+
+
+def cutpaste() -> Image.Image:
+    """Return defects pasted into a photograph of bricks, with their masks."""
+    from skimage import data
+
+    with TemporaryDirectory() as folder:
+        for i in range(4):
+            Image.fromarray(data.brick()[i * 64 :][:320, i * 40 :][:, :320]).save(Path(folder) / f"{i}.png")
+        recipe = Recipe.from_dict({"family": "cutpaste", "normal": folder, "size": 320, "severity": "0.8:1"})
+        samples = [synthgen.render(recipe, label, 2) for label in (0, 2, 4, 5, 8, 11)]
+    return sheet(
+        [
+            ("cut-paste: " + ", ".join(describe(recipe, s.label) for s in samples), [s.image for s in samples]),
+            ("their masks", [s.fields["mask"] for s in samples]),
+        ]
+    )
+
+
+def describe(recipe: Recipe, label: int) -> str:
+    """Return the name of a class."""
+    return families.load(recipe.family).describe_class(recipe.options, recipe.seed, label)["name"]
+
+
 if __name__ == "__main__":
+    plates().save(HERE / "plates.png", optimize=True)
+    cutpaste().save(HERE / "cutpaste.png", optimize=True)
     multiformula().save(HERE / "multiformula.png", optimize=True)
     fractals().save(HERE / "fractals.png", optimize=True)
     mandelbulbs().save(HERE / "mandelbulbs.png", optimize=True)

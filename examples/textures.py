@@ -77,9 +77,9 @@ def make_texture(name: str, folder: Path) -> dict:
 
 def make_pretraining_sets(folder: Path, quick: bool) -> dict[str, Path]:
     """Draw the two small multi-formula data sets; Mandelbulbs are drawn once and then pasted from their shards."""
-    classes, per_class = (20, 40) if quick else (60, 100)
+    classes, per_class = (10, 80) if quick else (20, 300)
     variants = Recipe.from_dict({
-        "family": "mandelbulb", "classes": 5 * classes, "per_class": 2 if quick else 6, "size": 64,
+        "family": "mandelbulb", "classes": 5 * classes, "per_class": 4 if quick else 12, "size": 64,
         "background": "black",
     })  # fmt: skip
     synthgen.generate(variants, folder / "variants")
@@ -87,7 +87,7 @@ def make_pretraining_sets(folder: Path, quick: bool) -> dict[str, Path]:
     for name, source in zip(SETS, ("fractals", str(folder / "variants")), strict=True):
         recipe = Recipe.from_dict({
             "family": "multiformula", "source": source, "source_classes": 5 * classes, "groups": classes,
-            "classes": classes, "per_class": per_class, "size": 96,
+            "classes": classes, "per_class": per_class, "size": 64, "systems": 1, "scale": "0.25:0.8",
         })  # fmt: skip
         paths[name] = folder / name
         synthgen.generate(recipe, paths[name])
@@ -98,7 +98,7 @@ def pretrained(name: str, path: Path, seed: int, folder: Path, epochs: int, thre
     """Return the weights of a short pre-training; a finished one is not repeated."""
     out = folder / f"{name}-{seed}"
     changes = {
-        "epochs": epochs, "batch_size": 32, "optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05,
+        "epochs": epochs, "batch_size": 32, "optimizer": "adamw", "lr": 1.5e-3, "weight_decay": 0.05,
         "schedule": "cosine", "warmup": 1, "flip": True, "jitter": 0.2, "mean": (0.2,), "std": (0.5,), "seed": seed,
         "val_images": 600,
     }  # fmt: skip
@@ -224,9 +224,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("textures-study"))
     parser.add_argument("--quick", action="store_true", help="one seed, smaller data sets, fewer epochs")
-    parser.add_argument("--epochs", type=int, help="of each pre-training [default: 6; quick: 2]")
+    parser.add_argument("--epochs", type=int, help="of each pre-training [default: 7; quick: 2]")
     parser.add_argument("--threads", type=int, help="of torch [default: all cores]")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    main(given.out, given.quick, given.epochs or (2 if given.quick else 6), given.threads)
+    main(given.out, given.quick, given.epochs or (2 if given.quick else 7), given.threads)

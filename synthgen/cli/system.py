@@ -13,7 +13,11 @@ import click
 from synthgen.cli.options import json_option, print_json
 
 _CORE = ("numpy", "numba", "h5py", "pillow", "isal", "msgspec", "click", "tqdm", "pyyaml", "pyopencl")
-_EXTRAS = {"torch": ("torch", "torchvision"), "opencl-cpu": ("intel-opencl-rt",)}
+_EXTRAS = {
+    "torch": ("torch", "torchvision", "timm", "safetensors", "scipy", "matplotlib"),
+    "scene": ("pyrender", "trimesh"),
+    "opencl-cpu": ("intel-opencl-rt",),
+}
 
 
 @click.command()

@@ -7,6 +7,7 @@ import numba
 import numpy as np
 
 from synthgen.surface.perlin import BOUND, perlin3
+from synthgen.surface.power import power
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64
 
@@ -76,9 +77,9 @@ def depth_of(x, y, z, radius):
 
 
 @numba.njit(cache=True)
-def change(field, intensity, depth, grain):
-    """Return what a stain adds to the reflectance at squared depth (d / r')**2 and grain noise."""
-    change = intensity * depth**field.half_decay
+def change(field, intensity, depth, faded, grain):
+    """Return what a stain adds to the reflectance at squared depth (d / r')**2, its power and grain noise."""
+    change = intensity * faded
     if field.ring != 0.0:
         inward = (1.0 - math.sqrt(depth)) / _RIM
         if inward < 1.0:
@@ -158,7 +159,8 @@ def evaluate(field, points, reflectance, mask):
             if field.heterogeneity != 0.0:
                 f = GRAIN * field.frequency
                 grain = perlin3(f * x + GRAIN_SHIFT, f * y + GRAIN_SHIFT, f * z + GRAIN_SHIFT)
-            reflectance[p] += change(field, near[chosen, 5], depth, grain)
+            faded = power(depth, field.half_decay)
+            reflectance[p] += change(field, near[chosen, 5], depth, faded, grain)
             mask[p] = True
     return True
 
