@@ -77,17 +77,18 @@ def make_texture(name: str, folder: Path) -> dict:
 
 def make_pretraining_sets(folder: Path, quick: bool) -> dict[str, Path]:
     """Draw the two small multi-formula data sets; Mandelbulbs are drawn once and then pasted from their shards."""
-    classes, per_class = (10, 80) if quick else (20, 300)
+    classes, per_class = (20, 40) if quick else (40, 150)
     variants = Recipe.from_dict({
-        "family": "mandelbulb", "classes": 5 * classes, "per_class": 4 if quick else 12, "size": 64,
+        "family": "mandelbulb", "classes": classes, "per_class": 8 if quick else 24, "size": 64,
         "background": "black",
     })  # fmt: skip
     synthgen.generate(variants, folder / "variants")
     paths = {}
     for name, source in zip(SETS, ("fractals", str(folder / "variants")), strict=True):
         recipe = Recipe.from_dict({
-            "family": "multiformula", "source": source, "source_classes": 5 * classes, "groups": classes,
-            "classes": classes, "per_class": per_class, "size": 64, "systems": 1, "scale": "0.25:0.8",
+            "family": "multiformula", "source": source, "source_classes": classes, "groups": classes,
+            "classes": classes, "per_class": per_class, "size": 64, "systems": 1, "objects": "3:6",
+            "scale": "0.3:0.9",
         })  # fmt: skip
         paths[name] = folder / name
         synthgen.generate(recipe, paths[name])
@@ -224,9 +225,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("textures-study"))
     parser.add_argument("--quick", action="store_true", help="one seed, smaller data sets, fewer epochs")
-    parser.add_argument("--epochs", type=int, help="of each pre-training [default: 7; quick: 2]")
+    parser.add_argument("--epochs", type=int, help="of each pre-training [default: 6; quick: 2]")
     parser.add_argument("--threads", type=int, help="of torch [default: all cores]")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    main(given.out, given.quick, given.epochs or (2 if given.quick else 7), given.threads)
+    main(given.out, given.quick, given.epochs or (2 if given.quick else 6), given.threads)

@@ -13,6 +13,7 @@ import numpy as np
 
 from synthgen.errors import UsageError
 from synthgen.ifs.system import System
+from synthgen.splitmix import mix
 
 LANES = 256
 # Chains start at a fixed point, which lies on the attractor; these steps spread them over it.
@@ -70,7 +71,7 @@ def render(system: System, size=256, points=100_000, seed=0, patch=False, region
 
 def _patch_of(seed: int) -> int:
     """Return nine random bits, at least one of them set."""
-    return 1 + int(_mix(u64(seed))) % FULL_PATCH
+    return 1 + int(mix(u64(seed))) % FULL_PATCH
 
 
 def density(
@@ -204,15 +205,6 @@ def _strides(pitch, height, width, orientation):
     return (base, column, row) if orientation & 1 else (base, row, column)
 
 
-@numba.njit(cache=True)
-def _mix(z):
-    """Scramble 64 bits (splitmix64)."""
-    z = u64(z + u64(0x9E3779B97F4A7C15))
-    z = u64((z ^ (z >> u64(30))) * u64(0xBF58476D1CE4E5B9))
-    z = u64((z ^ (z >> u64(27))) * u64(0x94D049BB133111EB))
-    return u64(z ^ (z >> u64(31)))
-
-
 def _as_tuples(system: System):
     """Return rows (float32), thresholds and start of a system for `_play`, as tuples."""
     rows = tuple(map(tuple, system.maps.astype(np.float32).reshape(-1, 6)))
@@ -232,7 +224,7 @@ def _play(rows, thresholds, start, seed, xs, ys):
     # of registers, 1 ns a point. Looking the chosen map up in a table takes 3.3 ns: gathers do not vectorise.
     state = np.empty(LANES, np.uint32)
     for lane in range(LANES):
-        state[lane] = u32(_mix(seed + u64(lane)) >> u64(32)) | u32(1)
+        state[lane] = u32(mix(seed + u64(lane)) >> u64(32)) | u32(1)
         xs[0, lane], ys[0, lane] = start
     for t in range(-BURN_IN, len(xs) - 1):
         # During the burn-in rows 0 and 1 take turns; it is even, so that row 0 is the last one written.

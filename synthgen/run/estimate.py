@@ -17,7 +17,7 @@ from synthgen.run.shard import cpu_name, encode_sample
 from synthgen.shards.files import write_atomically
 
 _SECONDS = 0.3
-_MOST, _LEAST = 64, 5
+_MOST = 64
 # A shard's offsets, keys, labels or tar headers, per sample.
 _OVERHEAD = {"hdf5": 60, "webdataset": 512 * 5}
 
@@ -49,8 +49,10 @@ class Estimate(msgspec.Struct, frozen=True):
         return self.samples * self.seconds_per_sample / max(1, workers)
 
 
-def probe(plan: Plan, samples: int | None = None) -> Estimate:
+def probe(plan: Plan, samples: int | None = None, least: int = 5) -> Estimate:
     """Draw a few samples spread over the data set, and return what `samples` of them (default: all) will take.
+
+    At least `least` are drawn, however long they take.
 
     The first use of a family on a machine also compiles its code here, once, before any worker starts.
     """
@@ -60,7 +62,7 @@ def probe(plan: Plan, samples: int | None = None) -> Estimate:
     chosen = list(zip(labels.tolist(), indices.tolist(), strict=True))
     encode_sample(draw_sample(recipe, *chosen[0]), run.fields)
     sizes, times = [], []
-    while len(sizes) < len(chosen) and (sum(times) < _SECONDS or len(sizes) < _LEAST):
+    while len(sizes) < len(chosen) and (sum(times) < _SECONDS or len(sizes) < least):
         start = time.perf_counter()
         columns, params = encode_sample(draw_sample(recipe, *chosen[len(sizes)]), run.fields)
         times.append(time.perf_counter() - start)
@@ -80,7 +82,7 @@ def remembered_probe(plan: Plan) -> Estimate:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Estimate)
     except (OSError, msgspec.DecodeError):
-        estimate = probe(plan)
+        estimate = probe(plan, least=2)
     try:
         cache.mkdir(parents=True, exist_ok=True)
         write_atomically(path, msgspec.json.encode(estimate))

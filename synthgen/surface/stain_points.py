@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from synthgen.splitmix import mix
 from synthgen.surface.perlin import BOUND, perlin3
 from synthgen.surface.power import power
 
@@ -35,15 +36,6 @@ class Field(NamedTuple):
 
 
 @numba.njit(cache=True)
-def _mix(z):
-    """Scramble 64 bits (splitmix64)."""
-    z = u64(z + u64(0x9E3779B97F4A7C15))
-    z = u64((z ^ (z >> u64(30))) * u64(0xBF58476D1CE4E5B9))
-    z = u64((z ^ (z >> u64(27))) * u64(0x94D049BB133111EB))
-    return u64(z ^ (z >> u64(31)))
-
-
-@numba.njit(cache=True)
 def _share(bits):
     """Return a number in the open interval (0, 1) from 32 bits."""
     return (np.float64(u32(bits)) + 0.5) * 2.0**-32
@@ -52,8 +44,8 @@ def _share(bits):
 @numba.njit(cache=True)
 def stain_of(field, i, j, k):
     """Return x, y, z of the centre, radius and intensity of the stain of a cell."""
-    root = _mix(_mix(_mix(_mix(field.seed) + u64(i)) + u64(j)) + u64(k))
-    first, second, third = _mix(root), _mix(root + u64(1)), _mix(root + u64(2))
+    root = mix(mix(mix(mix(field.seed) + u64(i)) + u64(j)) + u64(k))
+    first, second, third = mix(root), mix(root + u64(1)), mix(root + u64(2))
     return (
         (i + _share(first)) * field.cell,
         (j + _share(first >> u64(32))) * field.cell,
@@ -69,22 +61,22 @@ def reach(field, radius):
     return (radius + abs(field.amplitude) * BOUND) * (1 + 1e-9)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def depth_of(x, y, z, radius):
     """Return (d / r')**2 for a point relative to the centre; infinite where noise leaves no radius."""
     share = (x * x + y * y + z * z) / (radius * radius)
     return share if radius > 0.0 else np.inf
 
 
-@numba.njit(cache=True)
-def change(field, intensity, depth, faded, grain):
-    """Return what a stain adds to the reflectance at squared depth (d / r')**2, its power and grain noise."""
-    change = intensity * faded
+@numba.njit(cache=True, error_model="numpy")
+def change(field, intensity, depth, grain):
+    """Return what a stain adds to the reflectance at squared depth (d / r')**2 and grain noise."""
+    change = intensity * power(depth, field.half_decay)
     if field.ring != 0.0:
-        inward = (1.0 - math.sqrt(depth)) / _RIM
-        if inward < 1.0:
-            hump = 4.0 * inward * (1.0 - inward)
-            change += field.ring * hump * hump
+        inward = (1.0 - math.sqrt(depth)) * (1.0 / _RIM)
+        inward = inward if inward < 1.0 else 1.0
+        hump = 4.0 * inward * (1.0 - inward)
+        change += field.ring * (hump * hump)
     return change * (1.0 + field.heterogeneity * grain)
 
 
@@ -159,8 +151,7 @@ def evaluate(field, points, reflectance, mask):
             if field.heterogeneity != 0.0:
                 f = GRAIN * field.frequency
                 grain = perlin3(f * x + GRAIN_SHIFT, f * y + GRAIN_SHIFT, f * z + GRAIN_SHIFT)
-            faded = power(depth, field.half_decay)
-            reflectance[p] += change(field, near[chosen, 5], depth, faded, grain)
+            reflectance[p] += change(field, near[chosen, 5], depth, grain)
             mask[p] = True
     return True
 
