@@ -21,6 +21,7 @@ from synthgen.recipe import Recipe
 from synthgen.torch.metrics import best_f1_threshold, defect_wise_recall, pixel_scores
 from synthgen.torch.models import SequentialPatchCore, load_model, meld
 
+SIZE = "512x428"
 DEFECTS, IMPURITIES = ("scratch", "dent", "bump"), ("stain", "fingerprint")
 SYNTHETIC = {"light": "ring"}
 TARGET = {
@@ -31,7 +32,7 @@ TARGET = {
 
 def plates(folder: Path, name: str, per_class: int, **options):
     """Return a data set of plates, drawn unless it is there."""
-    recipe = Recipe.from_dict({"family": "stains", "per_class": per_class, "size": "512x428", **options})
+    recipe = Recipe.from_dict({"family": "stains", "per_class": per_class, "size": SIZE, **options})
     synthgen.generate(recipe, folder / name, progress=False)
     return synthgen.open(folder / name)
 

@@ -141,6 +141,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"{_at(place, 'classes')} must be <= {most:,}, got {recipe.classes:,}")
         if hasattr(family, "resolve"):
             recipe = msgspec.structs.replace(recipe, options=family.resolve(options, recipe.classes))
+        _check_text({"name": recipe.name, **msgspec.structs.asdict(recipe.options)}, place)
         return recipe
 
     @property
@@ -297,6 +298,16 @@ def convert(values, kind, place: str, prefix: str = "", known=()):
         return msgspec.convert(ready, kind, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(_explain(str(error), ready, kind, place, prefix, known)) from None
+
+
+def _check_text(values: dict, place: str) -> None:
+    """Raise `UsageError` for text that JSON cannot hold, such as a path of other bytes than UTF-8."""
+    for name, value in values.items():
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise UsageError(f"{_at(place, name)} must be UTF-8, got {value!r}") from None
 
 
 def _as_sequence(hint, value):

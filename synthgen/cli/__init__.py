@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 from importlib import import_module
 
 import click
@@ -11,6 +12,7 @@ from synthgen.errors import SynthgenError, UsageError
 from synthgen.families import FAMILIES
 from synthgen.version import __version__
 
+_told: set[str] = set()
 EXIT_FAILED, EXIT_USAGE, EXIT_DAMAGED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 # name -> module of this package, what it does. Families come first; their commands are made by `family.command`.
@@ -69,6 +71,7 @@ def cli():
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one line, never in a traceback."""
+    warnings.showwarning = _tell_once
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems end a job so: it can be resumed
     try:
         code = cli.main(prog_name="synthgen", standalone_mode=False)
@@ -89,6 +92,13 @@ def main() -> None:
     except OSError as error:
         code = _fail(error, EXIT_FAILED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell_once(message, *rest) -> None:
+    """Print a warning in one line, and only the first of those that say the same."""
+    if str(message) not in _told:
+        _told.add(str(message))
+        print(f"synthgen: warning: {message}", file=sys.stderr)
 
 
 def _fail(message, code: int) -> int:

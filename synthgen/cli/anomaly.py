@@ -41,8 +41,7 @@ def detect(model_file, images, out, threshold, pixel_threshold, batch, device, a
     from synthgen.torch.layouts import open_images
 
     images = open_images(images)
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _made(out)
     kept = model.notes.get(THRESHOLDS, {})
     threshold = kept.get("image") if threshold is None else threshold
     pixel_threshold = kept.get("pixel") if pixel_threshold is None else pixel_threshold
@@ -95,7 +94,7 @@ def evaluate(model_file, test_set, normal, out, keep_thresholds, batch, device, 
     if keep_thresholds and len(categories) > 1:
         raise UsageError(f"--keep-thresholds: must be for one category, got {', '.join(categories)}")
     if out is not None:
-        Path(out).mkdir(parents=True, exist_ok=True)
+        _made(out)
     predictions = _predict(model, images, batch, progress)
     if predictions.lost:
         click.echo(f"{predictions.lost} defects are too small for this size: no pixel of them is left", err=True)
@@ -121,6 +120,17 @@ def load(path, kind: str | None = None, memory: int | None = None, device: str |
     if kind not in (None, model.kind):
         raise UsageError(f"{path}: must be a model of kind {kind}, got {model.kind}")
     return model
+
+
+def _made(out) -> Path:
+    """Return the folder of the results, which is there now."""
+    from synthgen.shards.files import storage_error
+
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, out) from None
+    return Path(out)
 
 
 def _predict(model, images, batch: int, progress: str):

@@ -17,7 +17,7 @@ def _points(context, option, value):
     if value is None:
         return None
     try:
-        return int(value) if value.isdigit() else float(value)
+        return int(value) if value.isdecimal() else float(value)
     except ValueError:
         raise UsageError(f"--coreset: must be a share such as 0.1 or a number of points, got {value!r}") from None
 
@@ -27,7 +27,7 @@ def _layers(context, option, value):
     if value is None:
         return None
     parts = value.split(",")
-    if not all(part.isdigit() for part in parts):
+    if not all(part.isdecimal() for part in parts):
         raise UsageError(f"--layers: must be numbers 1 to 4 with commas between, got {value!r}")
     return tuple(map(int, parts))
 

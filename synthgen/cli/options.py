@@ -63,23 +63,24 @@ def option_of(field):
     """Return the command-line option of a field of a struct."""
     flag = field.name.replace("_", "-")
     hint, meta = get_args(field.type) if get_origin(field.type) is Annotated else (field.type, None)
-    shown = "" if field.default in (None, ()) else f"  [default: {_show(field.default)}]"
+    kind = sequence_in(field.type)
+    several = kind is not None and get_args(kind)[-1] is Ellipsis
+    shown = "" if field.default in (None, ()) else f"  [default: {_show(field.default, ',' if several else ':')}]"
     text = f"{meta.description if meta else ''}{shown}"
     if hint is bool:
         return click.option(f"--{flag}/--no-{flag}", default=None, help=text)
     if get_origin(hint) is Literal:
         return click.option(f"--{flag}", type=click.Choice(get_args(hint)), help=text)
-    kind = sequence_in(field.type)
     if kind is None and str in (hint, *get_args(hint)):
         return click.option(f"--{flag}", metavar="TEXT", help=text)
-    metavar = "N" if kind is None else "A,B,.." if get_args(kind)[-1] is Ellipsis else "LOW:HIGH"
+    metavar = "N" if kind is None else "A,B,.." if several else "LOW:HIGH"
     return click.option(f"--{flag}", metavar=metavar, help=text)
 
 
-def _show(value) -> str:
+def _show(value, between: str) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return ":".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return between.join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def recipe_of(family: str, given: dict) -> Recipe:

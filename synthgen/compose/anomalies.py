@@ -10,9 +10,7 @@ import numpy as np
 from synthgen.compose import outlines
 from synthgen.compose.bounded import blend
 from synthgen.compose.shapes import draw_shape, sample_shape
-from synthgen.compose.sources import draw_source, read_only, sample_source
-
-MOST_DEFECTS = 255
+from synthgen.compose.sources import BRIGHTNESS, draw_source, read_only, sample_source
 
 
 def sample_defect(
@@ -22,6 +20,7 @@ def sample_defect(
     area: tuple[float, float],
     severity: tuple[float, float] = (1.0, 1.0),
     soft: bool = False,
+    brightness: tuple[float, float] = BRIGHTNESS,
 ) -> dict:
     """Draw the parameters of a defect, but for the files it is made of.
 
@@ -36,6 +35,8 @@ def sample_defect(
         Range of the opacity, in (0, 1].
     soft : bool
         Whether its edges are blurred.
+    brightness : (float, float)
+        As for `sample_source`.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def sample_defect(
     mask = sample_shape(rng, shape, area)
     return {
         "mask": mask,
-        "anomaly": sample_source(rng, source, turned=shape != "rectangles"),
+        "anomaly": sample_source(rng, source, turned=shape != "rectangles", brightness=brightness),
         "at": [round(u[0], 9), round(u[1], 9)],
         "severity": round(severity[0] + u[2] * (severity[1] - severity[0]), 4),
         "blur": round(0.2 + 0.6 * u[3], 4) if soft else 0.0,

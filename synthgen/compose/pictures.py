@@ -242,13 +242,18 @@ def _decode_mask(digest: str, size) -> np.ndarray:
     values = _decode(digest, None, grey=True)[..., 0]
     mask = 2 * values.astype(np.int32) > values.max()
     if size is not None:
-        rows, columns = ((2 * np.arange(n) + 1) * own // (2 * n) for n, own in zip(size, mask.shape, strict=True))
-        mask = mask[np.ix_(rows, columns)]
+        mask = nearest(mask, size)
     if not mask.any():
         at = "" if size is None else f" at {size[1]} x {size[0]}"
         raise UsageError(f"{_place(digest)}: must have pixels that are not black{at}, got none")
     mask.setflags(write=False)
     return mask
+
+
+def nearest(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a mask at another size: each pixel is the one that lies at its centre."""
+    rows, columns = ((2 * np.arange(n) + 1) * own // (2 * n) for n, own in zip(size, mask.shape, strict=True))
+    return mask[np.ix_(rows, columns)]
 
 
 def _decode(digest: str, size, grey: bool) -> np.ndarray:

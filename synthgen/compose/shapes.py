@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from synthgen.compose import outlines
+from synthgen.compose.pictures import nearest
 
 SHAPES = ("blobs", "scratches", "scars", "islands", "rectangles")
 _HARMONICS = 12
@@ -174,9 +175,7 @@ def _file_at(params, mask, unit):
     top, left, bottom, right = outlines.bounds(np.ascontiguousarray(mask))
     mask = mask[top:bottom, left:right]
     scale = math.sqrt(params["area"] / mask.sum()) * unit
-    sides = [max(1, round(side * scale)) for side in mask.shape]
-    rows, columns = ((2 * np.arange(n) + 1) * own // (2 * n) for n, own in zip(sides, mask.shape, strict=True))
-    small = mask[np.ix_(rows, columns)]
+    small = nearest(mask, [max(1, round(side * scale)) for side in mask.shape])
     return small if small.any() else np.ones((1, 1), dtype=np.bool_)
 
 

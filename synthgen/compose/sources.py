@@ -10,9 +10,17 @@ import numpy as np
 from synthgen.compose.shapes import sample_turn
 
 SOURCES = ("color", "image", "piece", "structural")
+# By how much pieces are brighter or darker than they were: a piece of gravel on gravel is not seen without it.
+BRIGHTNESS = (0.2, 0.5)
 
 
-def sample_source(rng: np.random.Generator, kind: str, turned: bool = True, jitter: float = 0.25) -> dict:
+def sample_source(
+    rng: np.random.Generator,
+    kind: str,
+    turned: bool = True,
+    brightness: tuple[float, float] = BRIGHTNESS,
+    jitter: float = 0.1,
+) -> dict:
     """Draw the parameters of an anomaly source.
 
     Parameters
@@ -23,8 +31,10 @@ def sample_source(rng: np.random.Generator, kind: str, turned: bool = True, jitt
         another image has at the mirrored place, left for right.
     turned : bool
         Whether pieces are turned by any angle.
+    brightness : (float, float)
+        Range of the share by which a piece is made brighter or darker, as likely the one as the other.
     jitter : float
-        Channels of a piece are multiplied by up to 1 +- jitter.
+        Each channel of a piece is moreover made brighter or darker by up to this share.
 
     Returns
     -------
@@ -35,8 +45,8 @@ def sample_source(rng: np.random.Generator, kind: str, turned: bool = True, jitt
     if kind == "color":
         return {"source": kind, "color": rng.integers(0, 256, 3).tolist()}
     centre, turn = np.round(rng.random(2), 6).tolist(), sample_turn(rng)
-    common = rng.uniform(-jitter, jitter)
-    gain = np.round(1 + 0.6 * common + 0.4 * rng.uniform(-jitter, jitter, 3), 4).tolist()
+    change = rng.uniform(*brightness) * (1 if rng.random() < 0.5 else -1)
+    gain = np.round(1 + change + rng.uniform(-jitter, jitter, 3), 4).clip(0).tolist()
     if kind == "structural":
         return {"source": kind}
     return {"source": kind, "centre": centre, "turn": turn if turned else [1.0, 0.0], "gain": gain}

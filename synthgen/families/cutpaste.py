@@ -1,6 +1,7 @@
 """Cut-paste: defects with exact masks in the user's own images of normal parts (paper 001 section IV-A)."""
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -30,6 +31,8 @@ Source = Literal["color", "image", "piece", "structural"]
 Share = Annotated[float, msgspec.Meta(ge=1e-5, le=0.5)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=64)]
 Opacity = Annotated[float, msgspec.Meta(ge=0.01, le=1)]
+Change = Annotated[float, msgspec.Meta(ge=0, le=0.9)]
+_PATHS = ("normal", "mask_dir", "source_dir", "region")
 PROCEDURAL = ("blobs", "scratches", "scars", "islands", "rectangles")
 
 
@@ -76,6 +79,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[Opacity, Opacity],
         msgspec.Meta(description="Opacity of a defect, LOW:HIGH; 1 pastes, less lets the image shine through."),
     ] = (0.4, 1.0)
+    brightness: Annotated[
+        tuple[Change, Change],
+        msgspec.Meta(
+            description="Share by which an image or piece is made brighter or darker before it is pasted, LOW:HIGH."
+        ),
+    ] = (0.2, 0.5)
     contrast: Annotated[
         int,
         msgspec.Meta(
@@ -99,7 +108,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
     def __post_init__(self):
-        for name in ("area", "count", "severity"):
+        for name in ("area", "count", "severity", "brightness"):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name} must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
@@ -109,6 +118,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"{name} must not repeat, got {','.join(values)}")
             if values == () and name != "fields":
                 raise ValueError(f"{name} must name at least one, got none")
+        for name in _PATHS:
+            if getattr(self, name) == "":
+                raise ValueError(f"{name} must be a path, got ''")
         if (self.mask_dir is not None) != ("files" in _shapes(self)):
             raise ValueError("masks must have files if and only if there is a mask_dir")
 
@@ -166,6 +178,13 @@ def inputs(options: Options) -> dict[str, str]:
 
     _look_again()
     return {name: digest_of(files) for name, files in _files(options).items()}
+
+
+def resolve(options: Options, classes: int) -> Options:
+    """Return the options with absolute paths: a data set may be drawn again, or resumed, from any folder."""
+    given = {name: getattr(options, name) for name in _PATHS}
+    paths = {name: str(Path(value).absolute()) for name, value in given.items() if value is not None}
+    return msgspec.structs.replace(options, **paths)
 
 
 def _look_again() -> None:
@@ -230,7 +249,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         # A stream for each, so that more defects leave the first ones as they were.
         rng = generator(seed, label, index, f"cutpaste.defect{number}")
         pick = rng.random(2).tolist()
-        drawn = sample_defect(rng, *kind, options.area, options.severity, options.soft)
+        drawn = sample_defect(rng, *kind, options.area, options.severity, options.soft, options.brightness)
         if kind[0] == "files":
             drawn["mask"].update(_picked(files["mask_dir"], pick[0]))
         if kind[1] == "image" and "source_dir" in files:

@@ -111,6 +111,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"radius must be <= {self.cell_size:g}, the cell size (the search for stains sees no further), "
                 f"got {self.radius[0]:g}:{self.radius[1]:g}"
             )
+        if self.radius is not None and self.stains:
+            from synthgen.surface.stains import warn_of_crowding
+
+            warn_of_crowding(self.radius, self.cell_size)
         if self.mesh is not None:
             if self.impurities:
                 raise ValueError(f"impurities must be left out with a mesh, got {','.join(self.impurities)}")

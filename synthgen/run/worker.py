@@ -10,6 +10,7 @@ import queue
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 _REPORT_SECONDS = 0.2
@@ -20,6 +21,7 @@ def main() -> None:
     # What a library prints must not mix with the reports.
     reports = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    warnings.simplefilter("ignore")  # the process that started this one has told them
     orders = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     send = _sender(reports)

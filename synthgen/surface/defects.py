@@ -61,7 +61,7 @@ def sample_defect(rng: np.random.Generator, kind: Defect) -> dict:
             "rim": round(-0.35 * u[5] * height, 6),
         }
     radius = 2.0 + 4.5 * u[0]
-    slope = 0.015 + 0.035 * u[1]
+    slope = 0.03 + 0.05 * u[1]
     radii = [round(radius, 4), round(radius * (0.65 + 0.35 * u[2]), 4)]
     # the steepest slope of (1 - s^2)^2 is 1.54 heights a radius
     return {"kind": kind, "radii": radii, "height": round(slope * radii[1] / 1.54, 5), "bend": _bend(u)}

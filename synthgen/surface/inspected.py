@@ -12,12 +12,12 @@ from synthgen.surface.layers import MOST_IDS, Layers
 from synthgen.surface.plate import View, bend, prepare, radiance, view_of
 from synthgen.surface.stains import StainField
 
-# What a stain leaves of the plate's reflectance at the least.
-_LEAST = 0.05
+f32 = np.float32
+
+# Share of the reflectance that any stain leaves.
+LEAST = f32(0.05)
 # Brightness of a white surface that scatters evenly.
 _DIFFUSE = 0.72
-
-f32 = np.float32
 
 
 class Inspected(NamedTuple):
@@ -114,7 +114,7 @@ def _stain(stains: dict, reflectance: float, view: View, picture, layers: Layers
         (0.0, view.pitch, 0.0),
         (view.pitch, 0.0, 0.0),
     )
-    _dim(picture[window], under, painted.ids, f32(1 / reflectance), f32(_LEAST))
+    _dim(picture[window], under, painted.ids, f32(1 / reflectance), LEAST)
     centres = field.centers(painted.cells) - offset
     layers.add_field("stain", window, painted.ids, centres, most)
 

@@ -6,13 +6,12 @@ the surface and d the distance of the camera. What is seen is the light's bright
 the facets within a pixel: far across the brushing, little along it, Ward's anisotropic lobe for small angles.
 """
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numba
 import numpy as np
 
 Light = Literal["ring", "ring-rotated", "ring-large", "random"]
-LIGHTS = get_args(Light)
 # Distance of the camera and height of the light above the plate, mm.
 CAMERA_DISTANCE, LIGHT_HEIGHT = 300.0, 300.0
 # Half the width across flats of opening and outline of the ring, mm; its mirror image is half as large.

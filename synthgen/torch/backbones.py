@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torch
 
-from synthgen.errors import FormatError, MissingExtraError, SynthgenError, UsageError
+from synthgen.errors import FormatError, SynthgenError, UsageError
+from synthgen.torch.extra import needed_for
 
 BEST = "best.safetensors"
 RANDOM = "random:"
@@ -70,7 +71,7 @@ def load_backbone(
     name, path = str(name_or_path), _weights_path(name_or_path)
     if path is not None:
         card = read_card(path)
-        arch, weights = _architecture(path, card, arch), _read_weights(path)
+        weights, arch = _read_weights(path), _architecture(path, card, arch)
         found = {key: tuple(card[key]) for key in ("mean", "std") if key in card}
         options = size_options(arch, card.get("size"))
     else:
@@ -144,10 +145,8 @@ def calibrate_batch_norm(model: torch.nn.Module, loader: Iterable) -> torch.nn.M
 
 def import_timm():
     """Return timm, or say how to install it."""
-    try:
+    with needed_for("backbones"):
         import timm
-    except ImportError as error:
-        raise MissingExtraError("Backbones need timm: pip install 'synthgen[torch]'") from error
     return timm
 
 
@@ -222,7 +221,10 @@ def _weights_path(name_or_path) -> Path | None:
 def _architecture(path: Path, card: dict, arch: str | None) -> str:
     name = card.get("arch", arch)
     if name is None:
-        raise UsageError(f"{path}: has no card {path.with_suffix('.json').name} beside it; say arch=NAME")
+        raise UsageError(
+            f'{path}: must have a card {path.with_suffix(".json").name} beside it, such as {{"arch": "resnet18"}}, '
+            "or arch=NAME be said"
+        )
     if arch is not None and arch != name:
         raise UsageError(f"{path}: must be weights of {arch}, its card says {name}")
     check_architecture(name)
@@ -230,11 +232,9 @@ def _architecture(path: Path, card: dict, arch: str | None) -> str:
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    try:
+    with needed_for(str(path)):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
-    except ImportError as error:
-        raise MissingExtraError("Weights need safetensors: pip install 'synthgen[torch]'") from error
     try:
         return load_file(path)
     except (SafetensorError, OSError, KeyError) as error:
@@ -243,9 +243,9 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def _classes_of(timm, arch: str, weights: dict) -> int:
     """Return the classes of the classifier that the weights have, 0 without one."""
-    heads = timm.models.get_pretrained_cfg(arch, allow_unregistered=True).classifier
+    heads, empty = timm.models.get_pretrained_cfg(arch, allow_unregistered=True).classifier, torch.tensor(0)
     for head in [heads] if isinstance(heads, str) else heads or ():
-        if f"{head}.weight" in weights:
+        if weights.get(f"{head}.weight", empty).ndim:
             return len(weights[f"{head}.weight"])
     return 0
 

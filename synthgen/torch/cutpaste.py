@@ -141,7 +141,9 @@ class CutPaste:
 
     def _pasted(self, rng: np.random.Generator, pixels: np.ndarray, kind: str) -> torch.Tensor:
         u = rng.random(5).tolist()
-        anomaly = sample_source(rng, "piece", turned=False, jitter=self.jitter)
+        # most of the jitter is common to the channels, so that colours stay what they are
+        shares = {"brightness": (0.0, 0.6 * self.jitter), "jitter": 0.4 * self.jitter}
+        anomaly = sample_source(rng, "piece", turned=False, **shares)
         if kind == "scar":
             anomaly["turn"] = sample_turn(rng, _SCAR_ANGLE)
         defect = {

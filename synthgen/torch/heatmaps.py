@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from synthgen.shards.files import replacing
+from synthgen.torch.extra import needed_for
 
 # Anchors of the colours from cold to hot; their luminance rises, so that a grey print keeps the order.
 _COLORS = np.array([(20, 11, 53), (93, 18, 110), (170, 44, 94), (227, 89, 51), (249, 160, 21), (252, 255, 164)])
@@ -56,7 +57,8 @@ def overlay(
 
 def outline(mask: np.ndarray, width: int = 1) -> np.ndarray:
     """Return the inner edge of a mask, bool (H, W): pixels within `width` of what lies outside it."""
-    from scipy.ndimage import binary_erosion
+    with needed_for("outlines"):
+        from scipy.ndimage import binary_erosion
 
     return mask & ~binary_erosion(mask, np.ones((3, 3)), iterations=width, border_value=1)
 

@@ -10,12 +10,14 @@ import pytest
 pytest.importorskip("timm")
 
 import numpy as np
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
 from synthgen.cli import cli
-from synthgen.errors import FormatError, UsageError
+from synthgen.errors import FormatError, MissingExtraError, StorageError, UsageError
 
+torch.set_num_threads(1)  # see tests/torch/conftest.py
 BACKBONE = ["--backbone", "random:test_resnet", "--size", "32", "--progress", "none"]
 
 
@@ -58,7 +60,7 @@ def run(*arguments):
 
 def refused(*arguments):
     """Return the one line with which a command refuses."""
-    with pytest.raises((UsageError, FormatError)) as caught:
+    with pytest.raises((UsageError, FormatError, StorageError)) as caught:
         run(*arguments)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -155,7 +157,9 @@ def test_options_that_do_not_fit_are_refused(home, tmp_path):
     )
     assert "--coreset: must be a share" in refused(*fit, *BACKBONE, "--coreset", "many")
     assert "--layers: must be numbers" in refused(*fit, *BACKBONE, "--layers", "2,x")
+    assert "--layers: must be numbers" in refused(*fit, *BACKBONE, "--layers", "²")
     assert "size" in refused(*fit, "--backbone", "random:test_resnet", "--size", "big")
+    assert "size: must be 1..16384" in refused(*fit, "--backbone", "random:test_resnet", "--size", "0")
     assert refused(*fit, "--update", model) == "--update: must be for sequential-patchcore, got patchcore"
     sequential = ["fit", "sequential-patchcore", "--out", out, "--normal", normal]
     assert refused(*sequential, "--update", model).endswith("of kind sequential-patchcore, got patchcore")
@@ -176,6 +180,8 @@ def test_places_that_are_wrong_are_refused(home, tmp_path):
     assert "must hold images, got an empty folder" in refused("evaluate", model, tmp_path / "empty")
     good = home / "brick" / "train"
     assert "got 6 normal and 0 anomalous ones" in refused("evaluate", model, good)
+    for command in (("detect", model, picture), ("evaluate", model, home / "brick")):
+        assert refused(*command, "--out", picture) == f"{picture}: cannot be written: File exists"
 
 
 def test_thresholds_of_several_categories_are_not_kept(home, tmp_path):
@@ -192,14 +198,33 @@ def test_a_mistake_is_one_line_and_ends_with_2(tmp_path):
     assert done.stderr == "synthgen: --normal: must be a folder of normal images, got none\n"
 
 
-@pytest.mark.parametrize(
-    "command", ["fit padim --normal . --backbone x --out m", "detect m a --out o", "evaluate m t"]
-)
-def test_without_torch_a_line_says_what_to_install(tmp_path, command):
-    code = "import sys; sys.modules['torch'] = None; from synthgen.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *command.split()], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
-    assert done.returncode == 1
-    assert "synthgen[torch]" in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_without_torch_a_line_says_what_to_install(tmp_path):
+    commands = (
+        "fit padim --normal . --backbone x --out m", "detect m a --out o", "evaluate m t",
+        "pretrain tiny-fractals --arch resnet18 --out o", "pretrain --help",
+    )  # fmt: skip
+    code = f"""
+import sys
+from synthgen.cli import main
+sys.modules["torch"] = None
+for command in {commands}:
+    sys.argv[1:] = command.split()
+    try:
+        main()
+    except SystemExit as end:
+        print(end.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stdout.split() == ["1"] * len(commands), done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(commands)
+    assert all(line.endswith("needs torch, pip install 'synthgen[torch]'") for line in lines)
+
+
+@pytest.mark.parametrize("package", ["timm", "safetensors", "scipy", "matplotlib"])
+def test_without_a_package_of_the_extra_a_line_says_so(home, tmp_path, monkeypatch, package):
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"needs {package}, pip install 'synthgen\[torch\]'$"):
+        run("evaluate", home / "pc.safetensors", home / "brick", "--out", tmp_path)

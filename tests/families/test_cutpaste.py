@@ -154,8 +154,20 @@ def test_pieces_of_other_images_come_from_the_source_folder(normal, tmp_path):
     white.mkdir()
     Image.new("RGB", (50, 50), "white").save(white / "a.png")
     options = {"masks": "rectangles", "anomalies": "image", "source_dir": str(white), "severity": 1}
+    options["brightness"] = "0:0"
     sample = synthgen.render(small(normal, **options), 0, 0)
     assert (sample.image[changed(sample)] > 180).all()
+
+
+@pytest.mark.parametrize("shape", ["blobs", "rectangles"])
+def test_pieces_are_brighter_or_darker_by_the_share_that_was_asked_for(normal, shape):
+    recipe = small(normal, masks=shape, anomalies="piece", brightness="0.3:0.4", count="8:8")
+    drawn = synthgen.render(recipe, 0, 0).params["objects"]
+    gains = np.array([entry["anomaly"]["gain"] for entry in drawn])
+    away = np.abs(gains - 1)
+    assert away.min() > 0.2 - 1e-6
+    assert away.max() < 0.5 + 1e-6
+    assert {True, False} == set((gains.mean(axis=1) > 1).tolist())
 
 
 def test_gray_folders_give_gray_images_unless_told(tmp_path):
@@ -223,6 +235,17 @@ def test_an_image_that_changes_between_planning_and_drawing_is_refused(tmp_path)
         cutpaste.draw(params, SIZE)
 
 
+def test_a_relative_folder_is_found_again_from_anywhere(normal, tmp_path, monkeypatch):
+    save(tmp_path / "parts", 4)
+    monkeypatch.chdir(tmp_path)
+    synthgen.generate(small("parts", per_class=1), "out", workers=0, progress=False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = synthgen.load_recipe("../out")
+    assert again.data_fingerprint == small("../parts", per_class=1).data_fingerprint
+    assert synthgen.generate(again, "../out", workers=0, progress=False).drawn == 0
+
+
 def test_a_recipe_without_images_can_be_loaded_but_not_drawn():
     recipe = synthgen.load_recipe("tiny-cutpaste")
     with pytest.raises(UsageError, match=r"normal must name a folder of images"):
@@ -249,6 +272,9 @@ MISTAKES = [
     ({"masks": ""}, "masks must name at least one, got none"),
     ({"masks": "files"}, "masks must have files if and only if there is a mask_dir"),
     ({"anomalies": "colour"}, "anomalies must be one of color, image, piece, structural"),
+    ({"brightness": "0.5:0.2"}, "brightness must be LOW:HIGH with LOW <= HIGH, got 0.5:0.2"),
+    ({"normal": ""}, "normal must be a path, got ''"),
+    ({"normal": "no\udcff"}, r"normal must be UTF-8, got '.*no\\udcff'"),
     ({"classes": 16}, "classes must be <= 15, got 16"),
     ({"fields": "dirty"}, "fields must be one of clean"),
     ({"storage": {"codec": "jpeg"}}, "codec must be lossless for cutpaste"),
@@ -258,7 +284,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("change", "message"), MISTAKES)
 def test_wrong_options_are_named(normal, change, message):
     with pytest.raises(UsageError, match=message):
-        small(normal, **change)
+        small(**{"normal": normal, **change})
 
 
 def test_wrong_files_are_named(normal, tmp_path):

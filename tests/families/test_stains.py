@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from functools import cache
 
 import numpy as np
@@ -262,6 +264,19 @@ MISTAKES = [
 def test_wrong_options_are_named(change, message):
     with pytest.raises(UsageError, match=message):
         small(**change)
+
+
+def test_stains_that_leave_no_metal_are_warned_of_once_and_in_one_line(tmp_path):
+    with pytest.warns(UserWarning, match=r"^radius 4\.9:5 at cell_size 5 makes nearly all of the surface stain"):
+        small(cell_size=5, radius="4.9:5")
+    small(cell_size=5, radius="4.9:5", stains=False)
+    given = ["--cell-size", "5", "--radius", "4.9:5", "--size", "32", "--per-class", "4", "--shard-size", "2"]
+    command = [sys.executable, "-m", "synthgen", "stains", *given, "--workers", "2", "--progress", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=True)
+    assert done.stderr.splitlines() == [
+        "synthgen: warning: radius 4.9:5 at cell_size 5 makes nearly all of the surface stain; take larger cells "
+        "or smaller stains"
+    ]
 
 
 @pytest.mark.parametrize("mesh", ["plate", "bolt"])

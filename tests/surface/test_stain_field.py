@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from synthgen.errors import UsageError
 from synthgen.surface import StainField
 from synthgen.surface.perlin import pnoise3
+from synthgen.surface.stain_points import depth_of
 
 FIELD = {
     "cell_size": 5,
@@ -301,9 +302,15 @@ def test_the_largest_radius_that_is_named_is_taken_and_right():
 
 
 def test_a_field_that_is_all_stain_warns():
-    with pytest.warns(UserWarning, match="nearly all of the surface stain; take larger cells"):
+    with pytest.warns(
+        UserWarning, match="radius .* at cell_size .* makes nearly all of the surface stain; take larger cells"
+    ):
         field = make(radius=4.2)
     assert field.evaluate(random_points(20_000), 0.5)[1].mean() > 0.95
+
+
+def test_a_stain_that_noise_leaves_no_radius_covers_nothing():
+    assert depth_of(0.1, 0.0, 0.0, 0.0) == depth_of(0.0, 0.0, 0.0, 0.0) == depth_of(0.1, 0.0, 0.0, -0.2) == np.inf
 
 
 def test_planes_and_points_that_cannot_be_are_refused():

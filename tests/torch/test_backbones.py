@@ -49,7 +49,7 @@ def test_a_folder_of_a_pre_training_gives_its_best_weights(tmp_path, weights):
 
 def test_a_file_without_a_card_needs_its_architecture(tmp_path, weights):
     path = written(tmp_path, weights, card=None)
-    with pytest.raises(UsageError, match=r"has no card w\.json beside it; say arch=NAME"):
+    with pytest.raises(UsageError, match=r'must have a card w\.json beside it, such as {"arch": "resnet18"}'):
         load_backbone(path)
     assert load_backbone(path, arch=ARCH).pretrained_cfg["mean"] == (0.5, 0.5, 0.5)  # timm's own
 
@@ -129,6 +129,12 @@ def test_a_damaged_card_is_one_line(tmp_path, weights, card, told):
         load_backbone(written(tmp_path, weights, card))
     assert str(tmp_path / "w.json") in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_classifier_without_a_shape_is_one_line(tmp_path, weights):
+    path = written(tmp_path, {**weights, "fc.weight": torch.zeros(())})
+    with pytest.raises(UsageError, match="must be weights of test_resnet, got 2 unexpected"):
+        load_backbone(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\xff" * 200, None])

@@ -115,3 +115,14 @@ def test_the_block_is_what_the_table_takes(monkeypatch):
     nearest(torch.randn(100, 3), torch.randn(10, 3), block_bytes=400)
     assert max(sizes) == 400
     assert len(sizes) == 10
+
+
+def test_choosing_leaves_the_threads_of_torch_as_they_were():
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            k_centre(torch.rand(50, 4), 9)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

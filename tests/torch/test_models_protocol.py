@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from scipy.ndimage import gaussian_filter
 from torch.utils.data import DataLoader, TensorDataset
 
-from synthgen.errors import FormatError, UsageError
+from synthgen.errors import DeviceError, FormatError, UsageError
 from synthgen.torch.backbones import load_backbone
 from synthgen.torch.features import as_vectors
 from synthgen.torch.models import PaDiM, PatchCore, SequentialPatchCore, load_model
@@ -137,9 +137,13 @@ def test_mistakes_are_one_line(make, images):
             use()
     with pytest.raises(UsageError, match=r"memory: .* need .* may be used; .* would fit"):
         make(memory=1000).fit([images])
-    for wrong in ({"memory": 0}, {"sigma": -1}, {"pool": 0}, {"layers": (7,)}):
-        with pytest.raises(UsageError, match=next(iter(wrong))):
-            make(**wrong)
+    wrong = [("memory", 0), ("sigma", -1), ("sigma", np.nan), ("sigma", np.inf), ("seed", -1), ("pool", 0)]
+    for name, value in [*wrong, ("layers", (7,))]:
+        with pytest.raises(UsageError, match=f"^{name}: must "):
+            make(**{name: value})
+    for device in ("abacus", "meta", "cuda:99"):
+        with pytest.raises(DeviceError, match=f"device: torch cannot use {device}: "):
+            make(device=device)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +186,12 @@ def test_files_that_are_no_models_are_refused(backbone, images, tmp_path):
     refused(tensors, changed(format=2), "format must be 1, got 2")
     refused(tensors, changed(kind="other"), "is a damaged model")
     refused(tensors, changed(options={}, image_size=None), "is a damaged model")
+    refused(tensors, changed(image_size=[0, 64]), r"is a damaged model: .*image_size")
+    refused(tensors, changed(notes=[]), r"is a damaged model: .*notes")
+    refused(tensors, {"synthgen-model": "[" * 100_000}, "is a damaged model")
+    refused(tensors, changed(backbone={**header["backbone"], "arch": "hf-hub:a/b"}), "got 'hf-hub:a/b'", UsageError)
+    features = {"form": "features", "levels": [9]}
+    refused(tensors, changed(backbone={**header["backbone"], **features}), "timm cannot build test_resnet")
     refused({k: v for k, v in tensors.items() if k != "bank"}, changed(), "is a damaged model")
     key = "backbone.conv1.0.weight"
     refused({k: v for k, v in tensors.items() if k != key}, changed(), "1 missing", UsageError)

@@ -150,6 +150,19 @@ def test_a_bank_that_does_not_fit_is_refused_with_one_that_does(backbone, images
     assert model.needed_bytes(1, (64, 64)) == model.needed_bytes(1000, (64, 64)) > 20_000**2 * 4
 
 
+def test_updating_and_melding_keep_to_the_memory(backbone, images):
+    model, lines = SequentialPatchCore(backbone, points=40, epochs=1).fit([images]), []
+    model.memory = model.needed_bytes(1, (64, 64))
+    model.update([images], log=lines.append)
+    assert lines[0].startswith("sequential-patchcore: the bank takes ")
+    assert meld([model, model], 40).fitted
+    with pytest.raises(UsageError, match=r"memory: a bank of 80 points .*; \d+ points would fit"):
+        meld([model, model], 80)
+    model.memory -= 1
+    with pytest.raises(UsageError, match=r"memory: a bank of 40 points .*; 39 points would fit"):
+        model.update([images])
+
+
 def test_too_few_patches_and_iterators_are_refused(backbone, images):
     with pytest.raises(UsageError, match="points: must be at most the 512 patches of the images, got 2,048"):
         SequentialPatchCore(backbone).fit([images])

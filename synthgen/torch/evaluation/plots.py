@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synthgen.errors import MissingExtraError
 from synthgen.shards.files import replacing
 from synthgen.torch.evaluation.predictions import ALL, Predictions
 from synthgen.torch.evaluation.table import Row
+from synthgen.torch.extra import needed_for
 from synthgen.torch.metrics.curves import rank
 from synthgen.torch.metrics.inputs import Reader, read_labels, read_twice
 from synthgen.torch.metrics.regions import by_region
@@ -110,10 +110,8 @@ def plot_curves(predictions: Predictions, rows: list[Row], folder: Path) -> list
 
 
 def _save(panels: list[tuple], path: Path) -> None:
-    try:
+    with needed_for("plots"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("Plots need matplotlib: pip install 'synthgen[report]'") from error
     figure = Figure(figsize=(5.2 * len(panels), 4.8), dpi=120, layout="constrained")
     frames = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, height, limit, lines) in zip(frames, panels, strict=True):

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from synthgen.errors import UsageError
+from synthgen.torch.extra import needed_for
 
 # Folder and class names that mean: nothing is wrong with these.
 NORMAL = ("good", "normal", "ok")
+MAX_SIDE = 16384  # of images as a model sees them
 _CONNECTED = np.ones((3, 3))  # regions are 8-connected, as in MVTec's script and anomalib
 
 
@@ -105,6 +107,8 @@ class ImageSet(Sequence):
     """
 
     def __init__(self, place: str, layout: str, entries: list[Entry], size: tuple[int, int] | None = None):
+        if size is not None and not all(1 <= side <= MAX_SIDE for side in size):
+            raise UsageError(f"size: must be 1..{MAX_SIDE} pixels high and wide, got {size[0]} x {size[1]}")
         self.place, self.layout, self.entries, self.size = place, layout, entries, size
 
     def __len__(self) -> int:
@@ -144,7 +148,8 @@ class ImageSet(Sequence):
 
 def instances_of(mask: np.ndarray) -> np.ndarray:
     """Return the mask with its 8-connected regions numbered from 1: int32 (H, W)."""
-    from scipy.ndimage import label
+    with needed_for("masks"):
+        from scipy.ndimage import label
 
     return label(mask, structure=_CONNECTED, output=np.int32)[0]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from synthgen.errors import UsageError
+from synthgen.torch.extra import needed_for
 from synthgen.torch.metrics.boxes import Box, covered, overlap, smallest_box
 from synthgen.torch.metrics.inputs import Reader, read_twice, share
 from synthgen.torch.metrics.regions import by_region
@@ -91,8 +92,9 @@ def _box(points: np.ndarray, shape: tuple[int, int]) -> Box:
 
 def _groups(boxes: list[Box]) -> list[list[int]]:
     """Return the numbers of boxes that hang together by overlaps, directly or through others."""
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial.distance import cdist
+    with needed_for("proportion_localised"):
+        from scipy.sparse.csgraph import connected_components
+        from scipy.spatial.distance import cdist
 
     centers = np.array([box.center for box in boxes])
     reach = np.array([np.hypot(*box.size) / 2 for box in boxes])

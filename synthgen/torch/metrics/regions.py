@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 
 from synthgen.errors import UsageError
+from synthgen.torch.extra import needed_for
 from synthgen.torch.metrics.curves import area_under, rank
 from synthgen.torch.metrics.inputs import Reader, pairs, read_images, read_twice, refuse_iterator, share
 
@@ -137,7 +138,8 @@ def _overlap_area(regions: Iterable[tuple[np.ndarray, float]], read: Reader, max
 
 def by_region(mask: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
     """Return the `values` (P, ...) of the P pixels of a bool mask (H, W), split into its 8-connected regions."""
-    from scipy import ndimage
+    with needed_for("regions"):
+        from scipy import ndimage
 
     labels = ndimage.label(mask, EIGHT)[0][mask]
     if len(labels) == 0:

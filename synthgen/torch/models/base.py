@@ -1,14 +1,16 @@
 """What all anomaly models share: options, images in, scores and maps out, memory, files."""
 
 import abc
+import math
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
 import torch
 
-from synthgen.errors import UsageError
+from synthgen.errors import DeviceError, UsageError
 from synthgen.run.progress import Progress
+from synthgen.seeding import MAX_SEED
 from synthgen.torch.features import FeatureExtractor
 from synthgen.torch.models.batches import as_images, images_in
 from synthgen.torch.models.memory import available_bytes, megabytes
@@ -45,12 +47,13 @@ class AnomalyModel(abc.ABC):
     def __init__(
         self, backbone, layers: Sequence[int], pool: int, sigma: float, seed: int, memory: int | None, device
     ):
-        if sigma < 0:
-            raise UsageError(f"sigma: must be >= 0, got {sigma}")
+        if not 0 <= sigma < math.inf:
+            raise UsageError(f"sigma: must be >= 0 and finite, got {sigma}")
+        if not 0 <= seed <= MAX_SEED:
+            raise UsageError(f"seed: must lie in 0..{MAX_SEED}, got {seed}")
         if memory is not None and memory <= 0:
             raise UsageError(f"memory: must be a positive number of bytes, got {memory}")
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.features = FeatureExtractor(backbone, layers, pool, device)
+        self.features = FeatureExtractor(backbone, layers, pool, choose_device(device))
         self.sigma, self.seed, self.memory = sigma, seed, memory
         self.image_size: tuple[int, int] | None = None
         self.notes: dict = {}
@@ -154,6 +157,16 @@ class AnomalyModel(abc.ABC):
         if log is not None:
             bank, needed = self.predicted_bytes(images, size), self.needed_bytes(images, size)
             log(f"{self.kind}: the bank takes {megabytes(bank)}, fitting {megabytes(needed)}")
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """Return a device, by default a GPU where there is one; raise `DeviceError` if torch cannot use it."""
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:  # the latter from a torch that was built without GPUs
+        raise DeviceError(f"device: torch cannot use {device}: {str(error).splitlines()[0]}") from None
+    return torch.device(device)
 
 
 def image_progress(mode, loader, epochs: int = 1) -> Progress:

@@ -4,6 +4,10 @@ Most points need not be measured against a new centre: a point at distance d of 
 to any centre that lies 2 d or more from that one. On patch features two thirds of the work, and of the memory
 read, are saved so: 40,960 points x 152 channels to 4,096 take 8.1 s of one core, against 24.5 s by one product
 of matrix and vector a step.
+
+On one thread: Numba's threads and torch's are of one OpenMP library, so that a parallel loop here would undo
+``torch.set_num_threads``. They also would meet twice a step, which beside other work on two cores made the whole
+200 times slower.
 """
 
 import numba
@@ -26,7 +30,7 @@ def chosen_rows(points: np.ndarray, count: int, first: int, advance) -> np.ndarr
     return chosen
 
 
-# Fastmath and threads: each gap is one sum over channels, which only rounding can change, and is of one thread.
+# Fastmath: each gap is one sum over channels, which only rounding can change.
 _REORDER = {"reassoc", "contract"}
 
 
@@ -39,13 +43,13 @@ def _squared_distance(a, b):
     return total
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_REORDER)
+@numba.njit(cache=True, fastmath=_REORDER)
 def _take(points, chosen, step, reach, gaps, owners):
     """Take the row chosen at `step` as a centre: update each row's nearest centre, and its squared distance."""
     centre = points[chosen[step]]
-    for i in numba.prange(step):
+    for i in range(step):
         reach[i] = np.float32(0.25) * _squared_distance(points[chosen[i]], centre)
-    for i in numba.prange(len(points)):
+    for i in range(len(points)):
         if reach[owners[i]] < gaps[i]:
             distance = _squared_distance(points[i], centre)
             if distance < gaps[i]:

@@ -107,6 +107,7 @@ class SequentialPatchCore(BankModel):
         Parameters and errors are those of `fit`; the images must have the size of the earlier ones.
         """
         self._need_fit()
+        self._refuse_or_tell(self.image_size, log)
         return self._learn(loader, SequentialCoreset.of(self.bank, self.block), progress, log)
 
     def _learn(self, loader, coreset: SequentialCoreset | None, progress, log) -> "SequentialPatchCore":
@@ -138,6 +139,11 @@ class SequentialPatchCore(BankModel):
         return self
 
     def _empty(self, size: tuple[int, int], log) -> SequentialCoreset:
+        shape = self._refuse_or_tell(size, log)
+        return SequentialCoreset(self.points, shape[0], self.device, self.block)
+
+    def _refuse_or_tell(self, size: tuple[int, int], log) -> tuple[int, int, int]:
+        """Return the shape of the features, if the memory is enough."""
         shape, limit = self.features.shape(size), self._limit()
         fitting = largest_fitting(lambda n: self._needed(n, shape), self.points, limit)
         refuse_if_larger(
@@ -147,7 +153,7 @@ class SequentialPatchCore(BankModel):
             f"{fitting:,} points would fit",
         )
         self._tell(log, 1, size)
-        return SequentialCoreset(self.points, shape[0], self.device, self.block)
+        return shape
 
 
 def meld(
@@ -172,7 +178,8 @@ def meld(
     Raises
     ------
     UsageError
-        If there is no model, one is not fitted or of another kind, or `size` is out of range.
+        If there is no model, one is not fitted or of another kind, `size` is out of range, or the new matrix of
+        distances is more than the memory of the first.
     """
     from synthgen.torch.models.store import fingerprint
 
@@ -191,7 +198,7 @@ def meld(
     if not 1 <= options["points"] <= len(points):
         raise UsageError(f"meld: size must be 1 to {len(points):,} points, got {options['points']:,}")
     melded = SequentialPatchCore.from_options(first.features.net, options, first.memory, first.device)
-    coreset = SequentialCoreset(melded.points, points.shape[1], first.device, first.block)
+    coreset = melded._empty(first.image_size, None)
     for _ in range(epochs or first.epochs):
         melded.changes.append(coreset.take(points))
         if not melded.changes[-1]:

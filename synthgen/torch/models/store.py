@@ -8,16 +8,42 @@ backbone's, as ``backbone.KEY``.
 import hashlib
 import json
 from pathlib import Path
+from typing import Annotated, Literal
 
+import msgspec
 import torch
 
 from synthgen.errors import FormatError, UsageError
 from synthgen.shards.files import replacing
+from synthgen.torch.extra import needed_for
 from synthgen.version import __version__
 
 FORMAT = 1
 _KEY = "synthgen-model"
 _BACKBONE = "backbone."
+_Side = Annotated[int, msgspec.Meta(ge=1, le=16384)]
+
+
+class _Backbone(msgspec.Struct):
+    """What a header says of the backbone."""
+
+    arch: str | None
+    form: Literal["features", "classifier"]
+    levels: tuple[int, ...]
+    classes: int | None
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, msgspec.Meta(gt=0)], ...]
+    fingerprint: str
+
+
+class _Header(msgspec.Struct):
+    """The header of a file, beside `format` and `version`."""
+
+    kind: str
+    options: dict
+    image_size: tuple[_Side, _Side]
+    notes: dict
+    backbone: _Backbone
 
 
 def fingerprint(net: torch.nn.Module) -> str:
@@ -39,7 +65,8 @@ def save_model(model, path) -> None:
     StorageError
         If it cannot be written.
     """
-    from safetensors.torch import save_file
+    with needed_for("saving a model"):
+        from safetensors.torch import save_file
 
     net, config = model.features.net, model.features.config
     header = {
@@ -95,18 +122,18 @@ def load_model(path, backbone: torch.nn.Module | None = None, memory: int | None
     path = Path(path)
     header, tensors = _read(path)
     try:
-        made = header["backbone"]
+        made = header.backbone
         weights = {k.removeprefix(_BACKBONE): v for k, v in tensors.items() if k.startswith(_BACKBONE)}
         if backbone is None:
             backbone = _built(path, header, weights)
-        if fingerprint(backbone) != made["fingerprint"]:
+        if fingerprint(backbone) != made.fingerprint:
             raise UsageError(
-                f"{path}: backbone must have the weights of {made['arch']} that the model was fitted with"
+                f"{path}: backbone must have the weights of {made.arch} that the model was fitted with"
             )
-        model = _classes()[header["kind"]].from_options(backbone, header["options"], memory=memory, device=device)
+        model = _classes()[header.kind].from_options(backbone, header.options, memory=memory, device=device)
         for name in model.state:
             setattr(model, name, tensors[name].to(model.device))
-        model.image_size, model.notes = tuple(header["image_size"]), header["notes"]
+        model.image_size, model.notes = header.image_size, header.notes
     except (KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"{path}: is a damaged model, {type(error).__name__} {error}") from error
     return model
@@ -120,9 +147,10 @@ def _classes() -> dict:
     return {model.kind: model for model in (PatchCore, SequentialPatchCore, PaDiM)}
 
 
-def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+def _read(path: Path) -> tuple[_Header, dict[str, torch.Tensor]]:
     """Return header and tensors of a file of a known version."""
-    from safetensors import SafetensorError, safe_open
+    with needed_for(str(path)):
+        from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
@@ -135,26 +163,32 @@ def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
                 raise FormatError(
                     f"{path}: format must be {FORMAT}, got {header.get('format')}; a newer synthgen reads it"
                 )
+            header = msgspec.convert(header, _Header)
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError) as error:
         raise FormatError(f"{path}: is no whole safetensors file: {str(error).splitlines()[0]}") from error
+    except (json.JSONDecodeError, RecursionError, msgspec.ValidationError) as error:
+        raise FormatError(f"{path}: is a damaged model: {error}") from error
 
 
-def _built(path: Path, header: dict, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
+def _built(path: Path, header: _Header, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
     """Build the backbone by timm and give it its weights."""
-    from synthgen.torch.backbones import check_weights, import_timm, size_options
+    from synthgen.torch.backbones import check_architecture, check_weights, import_timm, size_options
 
-    made, arch = header["backbone"], header["backbone"]["arch"]
-    options = size_options(arch, header["image_size"])
-    if made["form"] == "features":
-        options |= {"features_only": True, "out_indices": tuple(made["levels"])}
+    made, arch = header.backbone, header.backbone.arch
+    if arch is None:
+        raise UsageError(f"{path}: backbone must be given, timm has no name for it")
+    check_architecture(arch)  # timm would look up others on the network
+    options = size_options(arch, header.image_size)
+    if made.form == "features":
+        options |= {"features_only": True, "out_indices": made.levels}
     else:
-        options |= {"num_classes": made["classes"]}
+        options |= {"num_classes": made.classes}
     try:
         net = import_timm().create_model(arch, pretrained=False, **options)
-    except RuntimeError as error:
+    except (RuntimeError, IndexError) as error:
         raise FormatError(f"{path}: timm cannot build {arch}: {str(error).splitlines()[0]}") from error
     check_weights(str(path), arch, weights, net.state_dict())
     net.load_state_dict(weights)
-    net.pretrained_cfg = {**net.pretrained_cfg, "mean": tuple(made["mean"]), "std": tuple(made["std"])}
+    net.pretrained_cfg = {**net.pretrained_cfg, "mean": made.mean, "std": made.std}
     return net

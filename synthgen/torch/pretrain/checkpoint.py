@@ -7,6 +7,7 @@ import torch
 
 from synthgen.errors import FormatError
 from synthgen.shards.files import write_atomically
+from synthgen.torch.extra import needed_for
 
 CHECKPOINT = "checkpoint.safetensors"
 VERSION = 1
@@ -14,7 +15,8 @@ VERSION = 1
 
 def write_weights(path: Path, tensors: dict, metadata: dict[str, str] | None = None) -> None:
     """Write named tensors as safetensors: a whole file or none."""
-    from safetensors.torch import save
+    with needed_for("weights"):
+        from safetensors.torch import save
 
     # Each on its own memory: layouts other than the plain one and tensors that share memory cannot be stored.
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
@@ -39,7 +41,8 @@ def load_checkpoint(folder: Path, model, optimizer) -> dict | None:
     FormatError
         If the file is damaged, or of another version.
     """
-    from safetensors import SafetensorError, safe_open
+    with needed_for("checkpoints"):
+        from safetensors import SafetensorError, safe_open
 
     path = folder / CHECKPOINT
     if not path.exists():
