@@ -8,8 +8,8 @@ from hypothesis import settings
 import synthgen
 from synthgen.recipe import Recipe
 
-# Before torch is loaded, here and in the processes that tests start: small work gains nothing from threads, and on a
-# busy machine they wait for each other.
+# Before torch is loaded, here and in the processes that tests start: small work gains nothing from threads, and on
+# a busy machine they wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Tests check behaviour, never time: the first call of a compiled function may take seconds. The same examples on
