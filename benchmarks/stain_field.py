@@ -3,7 +3,7 @@
 The baseline is Algorithm 1 of paper 002 over all pixels in NumPy, row by row so that memory stays small: nearest of
 the 27 centres, Perlin noise at every pixel (ours, compiled: NumPy alone would be slower still), the decay inside.
 Centres come ready-made. It takes every 25th row, and its time is given for all of them. Published tools
-do less: `defect-synthesis` draws one stain in 137 ms at this size (FACTS).
+do less: `defect-synthesis` was seen to take 137 ms for one stain at this size.
 
     python benchmarks/stain_field.py
 """
