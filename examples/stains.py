@@ -5,7 +5,7 @@ do: stained, with fingerprints, another light, exposure, lens blur and sensor no
 normal plates: the target's, clean synthetic ones (Synth), or stained synthetic ones (Synth WS); both are then
 fine-tuned on the target's, or melded with the model of the target's. All are tested on defective target plates.
 
-    python examples/stains.py --out stains-study            # some twenty minutes on two cores
+    python examples/stains.py --out stains-study            # some ten minutes on two cores
     python examples/stains.py --out quick --quick
 """
 
