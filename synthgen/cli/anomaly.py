@@ -124,12 +124,9 @@ def load(path, kind: str | None = None, memory: int | None = None, device: str |
 
 def _made(out) -> Path:
     """Return the folder of the results, which is there now."""
-    from synthgen.shards.files import storage_error
+    from synthgen.shards.files import make_folder
 
-    try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(error, out) from None
+    make_folder(Path(out), out)
     return Path(out)
 
 

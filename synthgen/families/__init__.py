@@ -76,6 +76,20 @@ class Drawer(NamedTuple):
 ANY_CPU = Drawer("any CPU", exclusive=False)
 
 
+def check_ranges(options, *names: str) -> None:
+    """Refuse ranges of an options struct that are the wrong way round; None stands for no range.
+
+    Raises
+    ------
+    ValueError
+        With the name first, as a struct's own checks give it.
+    """
+    for name in names:
+        low, high = getattr(options, name) or (0, 0)
+        if low > high:
+            raise ValueError(f"{name} must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
+
+
 def load(name: str) -> ModuleType:
     """Return the module of a family; raise `UsageError` for an unknown one."""
     if name not in FAMILIES:

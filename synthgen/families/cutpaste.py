@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.families import ANY_CPU, Drawer
+from synthgen.families import ANY_CPU, Drawer, check_ranges
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 
@@ -108,10 +108,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
     def __post_init__(self):
-        for name in ("area", "count", "severity", "brightness"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name} must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
+        check_ranges(self, "area", "count", "severity", "brightness")
         for name in ("masks", "anomalies", "fields"):
             values = getattr(self, name)
             if values is not None and len(set(values)) != len(values):

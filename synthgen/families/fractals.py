@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from synthgen.families import ANY_CPU, Drawer
+from synthgen.families import ANY_CPU, Drawer, check_ranges
 from synthgen.sample import FieldSpec, PaletteImage
 from synthgen.seeding import generator
 
@@ -64,8 +64,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "black"
 
     def __post_init__(self):
-        if self.maps[0] > self.maps[1]:
-            raise ValueError(f"maps must be LOW:HIGH with LOW <= HIGH, got {self.maps[0]}:{self.maps[1]}")
+        check_ranges(self, "maps")
         if self.gray and self.background != "black":
             raise ValueError(f"background must be black for gray images, got {self.background}")
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from synthgen.families import Drawer
+from synthgen.families import Drawer, check_ranges
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 from synthgen.shards.order import Permutation
@@ -62,10 +62,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
     def __post_init__(self):
-        for name in ("power", "latitude", "longitude"):
-            low, high = getattr(self, name) or (0, 0)
-            if low > high:
-                raise ValueError(f"{name} must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
+        check_ranges(self, "power", "latitude", "longitude")
         for name in ("rules", "fields"):
             values = getattr(self, name)
             if values is not None and len(set(values)) != len(values):

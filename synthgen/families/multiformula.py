@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from synthgen.families import Drawer
+from synthgen.families import Drawer, check_ranges
 from synthgen.families._objects import DRAWN, draw_object, source_of
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
@@ -88,10 +88,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = (2, 4)
 
     def __post_init__(self):
-        for name in ("objects", "scale", "maps"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name} must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
+        check_ranges(self, "objects", "scale", "maps")
         if self.source not in DRAWN and not Path(self.source).is_dir():
             raise ValueError(f"source must be {', '.join(DRAWN)} or the folder of a data set, got {self.source!r}")
         known = source_of(self).classes

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from synthgen.errors import UsageError
-from synthgen.families import ANY_CPU, Drawer
+from synthgen.families import ANY_CPU, Drawer, check_ranges
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
@@ -98,10 +98,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
     def __post_init__(self):
-        for name in ("radius", "count", "exposure"):
-            low, high = getattr(self, name) or (0, 0)
-            if low > high:
-                raise ValueError(f"{name} must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
+        check_ranges(self, "radius", "count", "exposure")
         for name in ("impurities", "defects"):
             values = getattr(self, name) or ()
             if len(set(values)) != len(values):

@@ -7,7 +7,7 @@ from pathlib import Path
 from synthgen.errors import FormatError, UsageError
 from synthgen.run.job import check_folder
 from synthgen.run.lock import part_lock
-from synthgen.shards.files import replacing, sha256_of, storage_error, write_atomically
+from synthgen.shards.files import make_folder, replacing, sha256_of, write_atomically
 from synthgen.shards.manifest import (
     CLASSES,
     RUN,
@@ -59,10 +59,7 @@ def merge(parts, out, link: bool = False, any_device: bool = False) -> Manifest:
             )
     check_folder(out, run, overwrite=False)
     _check_devices(folders, run, any_device)
-    try:
-        (out / SHARDS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(error, out) from None
+    make_folder(out / SHARDS, out)
     with part_lock(out, (1, 1)):
         for name in (RUN, CLASSES):
             if not (out / name).exists():

@@ -19,7 +19,7 @@ from synthgen.run.plan import Plan, make_plan, parse_part
 from synthgen.run.pool import run_pool
 from synthgen.run.progress import Progress
 from synthgen.run.shard import write_shard
-from synthgen.shards.files import remove_temporaries, storage_error, write_atomically
+from synthgen.shards.files import make_folder, remove_temporaries, storage_error, write_atomically
 from synthgen.shards.manifest import (
     CLASSES,
     DATASET,
@@ -130,10 +130,7 @@ def _generate(plan: Plan, folder: Path, workers, part, progress, overwrite: bool
     device = families.load(plan.recipe.family).device(plan.recipe.options)
     plan = msgspec.structs.replace(plan, run=msgspec.structs.replace(plan.run, device=device.name))
     mine = range(k - 1, plan.run.shards, n)
-    try:
-        (folder / SHARDS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(error, folder) from None
+    make_folder(folder / SHARDS, folder)
     with part_lock(folder, (k, n)):
         check_unlocked(folder, (k, n), same_split=not overwrite)
         if overwrite:

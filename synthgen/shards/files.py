@@ -65,6 +65,14 @@ def storage_error(error: OSError, path) -> StorageError:
     return StorageError(f"{path}: cannot be written: {reason}")
 
 
+def make_folder(path: Path, place=None) -> None:
+    """Make a folder and those above it, where they are not there; errors name `place`, by default the folder."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, path if place is None else place) from None
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synthgen.errors import FormatError, UsageError
 from synthgen.run.lock import part_lock
-from synthgen.shards.files import remove_temporaries, storage_error, write_atomically
+from synthgen.shards.files import make_folder, remove_temporaries, write_atomically
 from synthgen.shards.manifest import encode_json
 from synthgen.torch.backbones import SUFFIX, read_card
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT
@@ -45,10 +45,7 @@ def owned_folder(folder: Path, identity: dict, overwrite: bool, ranks):
     replaces = overwrite and (folder / RUN).is_file()
     if not replaces:
         check_folder(folder, identity)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(error, folder) from None
+    make_folder(folder)
     with part_lock(folder, (1, 1)):
         if replaces:
             remove_training(folder)
