@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from synthgen.errors import SynthgenError
 from synthgen.seeding import generator
+from synthgen.torch.pretrain.depthwise import FastDepthwise
 from synthgen.torch.pretrain.options import Options, learning_rate
 from synthgen.torch.pretrain.ranks import Ranks
 
@@ -65,7 +66,8 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.options, epoch, (step + 0.5) / steps)
             smoothing = self.options.label_smoothing
-            loss, hits = self._forward(self.parallel, images, labels, smoothing)
+            with FastDepthwise() if self.ranks.device.type == "cpu" else nullcontext():
+                loss, hits = self._forward(self.parallel, images, labels, smoothing)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
