@@ -71,6 +71,14 @@ def _resized(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
+def without_border(maps: torch.Tensor, border: int) -> torch.Tensor:
+    """Leave out `border` places at each edge of maps (N, D, h, w)."""
+    height, width = maps.shape[-2:]
+    if min(height, width) <= 2 * border:
+        raise UsageError(f"border: must be less than half of the {height} x {width} places, got {border}")
+    return maps[..., border : height - border, border : width - border]
+
+
 def as_vectors(maps: torch.Tensor) -> torch.Tensor:
     """Return feature maps (N, D, h, w) as rows (N * h * w, D), contiguous, image by image and row by row."""
     return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1]).contiguous()
@@ -89,6 +97,8 @@ class FeatureExtractor:
     pool : int
         Side of the local average, 1 for none.
     device : str or torch.device
+    border : int
+        Places left out at each edge of the largest map, where what a backbone sees is its own padding.
 
     Raises
     ------
@@ -96,12 +106,15 @@ class FeatureExtractor:
         If the backbone has no such layers.
     """
 
-    def __init__(self, backbone, layers: Sequence[int] = (2, 3), pool: int = 3, device="cpu"):
+    def __init__(self, backbone, layers: Sequence[int] = (2, 3), pool: int = 3, device="cpu", border: int = 0):
         layers = tuple(layers)
         if not layers or list(layers) != sorted(set(layers) & set(LAYERS)):
             raise UsageError(f"layers: must be some of {LAYERS}, ascending, got {layers}")
         if pool < 1:
             raise UsageError(f"pool: must be >= 1, got {pool}")
+        if border < 0:
+            raise UsageError(f"border: must be >= 0, got {border}")
+        self.border = border
         self.layers, self.pool, self.device = layers, pool, torch.device(device)
         if not isinstance(backbone, torch.nn.Module):
             from synthgen.torch.backbones import load_backbone
@@ -150,7 +163,7 @@ class FeatureExtractor:
             size = " x ".join(map(str, images.shape[-2:]))
             raise UsageError(f"backbone: cannot take images of {size}: {str(error).splitlines()[0]}") from error
         with torch.no_grad():
-            features = aligned([local_average(m, self.pool) for m in maps])
+            features = without_border(aligned([local_average(m, self.pool) for m in maps]), self.border)
             bad = ~torch.isfinite(features).flatten(1).all(1)
         if bad.any():
             first = int(bad.nonzero()[0])

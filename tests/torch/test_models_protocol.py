@@ -193,6 +193,9 @@ def test_files_that_are_no_models_are_refused(backbone, images, tmp_path):
     features = {"form": "features", "levels": [9]}
     refused(tensors, changed(backbone={**header["backbone"], **features}), "timm cannot build test_resnet")
     refused({k: v for k, v in tensors.items() if k != "bank"}, changed(), "is a damaged model")
+    refused({**tensors, "bank": tensors["bank"][:, 1:].contiguous()}, changed(), "bank must be torch.float32")
+    refused({**tensors, "bank": tensors["bank"][:0]}, changed(), "bank must be torch.float32")
+    refused({**tensors, "bank": tensors["bank"].double()}, changed(), "got torch.float64")
     key = "backbone.conv1.0.weight"
     refused({k: v for k, v in tensors.items() if k != key}, changed(), "1 missing", UsageError)
     refused({**tensors, key: tensors[key] + 1}, changed(), "backbone must have the weights", UsageError)
@@ -204,6 +207,42 @@ def test_files_that_are_no_models_are_refused(backbone, images, tmp_path):
     assert load_model(path, backbone=load_backbone("random:test_resnet")).fitted
     with pytest.raises(UsageError, match="backbone must have the weights"):
         load_model(path, backbone=load_backbone("random:test_resnet", seed=1))
+
+
+def test_forged_gaussians_are_refused(backbone, images, tmp_path):
+    path, wrong = tmp_path / "m", tmp_path / "wrong"
+    PaDiM(backbone, channels=20).fit([images]).save(path)
+    tensors = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    forged = {
+        "mean": tensors["mean"][1:].contiguous(),
+        "whitening": tensors["whitening"][:, :, 1:].contiguous(),
+        "subset": tensors["subset"] + 10_000,
+    }
+    for name, value in forged.items():
+        save_file({**tensors, name: value}, wrong, metadata)
+        with pytest.raises(FormatError, match=f"is a damaged model: {name} must"):
+            load_model(wrong)
+
+
+def test_a_border_is_neither_learned_nor_scored(make, images, tmp_path):
+    plain, model = make(sigma=0.0).fit([images[:6]]), make(sigma=0.0, border=1).fit([images[:6]])
+    places = plain.features(images).shape[2]
+    assert model.features(images).shape[2] == places - 2
+    defect = images[6:].clone()
+    defect[:, :, :, :3] = 255  # within the border, but for the reach of the network
+    assert (model.predict(defect)[0] / plain.predict(defect)[0] < 0.9).all()
+    _, maps = model.predict(defect)
+    assert maps.shape == (2, 64, 64)
+    edge = slice(0, 64 // places * 3 // 2)  # all is what is nearest, up to the centre of the first place inside
+    corner = maps[:, edge, edge]
+    np.testing.assert_allclose(corner, np.broadcast_to(maps[:, :1, :1], corner.shape), rtol=1e-5)
+    model.save(tmp_path / "m")
+    np.testing.assert_array_equal(load_model(tmp_path / "m").predict(defect)[1], maps)
+    half = places // 2
+    with pytest.raises(UsageError, match=f"border: must be less than half of the {places} x {places} places"):
+        make(border=half).fit([images])
 
 
 def test_notes_that_are_no_json_are_refused(backbone, images, tmp_path):

@@ -14,7 +14,7 @@ from synthgen.seeding import MAX_SEED
 from synthgen.torch.features import FeatureExtractor
 from synthgen.torch.models.batches import as_images, images_in
 from synthgen.torch.models.memory import available_bytes, megabytes
-from synthgen.torch.models.scoring import pixel_maps
+from synthgen.torch.models.scoring import pixel_maps, with_border
 
 FLOAT_BYTES = 4
 
@@ -38,6 +38,9 @@ class AnomalyModel(abc.ABC):
         Bytes that may be used; by default what the device has left.
     device : str or torch.device, optional
         By default a GPU where there is one.
+    border : int
+        Places of the features left out at each edge, where a backbone sees its own padding instead of the image;
+        maps repeat there what is nearest. 4 places are 32 pixels for layers 2 and 3 of common backbones.
     """
 
     kind: ClassVar[str]
@@ -45,7 +48,15 @@ class AnomalyModel(abc.ABC):
     state: ClassVar[tuple[str, ...]]
 
     def __init__(
-        self, backbone, layers: Sequence[int], pool: int, sigma: float, seed: int, memory: int | None, device
+        self,
+        backbone,
+        layers: Sequence[int],
+        pool: int,
+        sigma: float,
+        seed: int,
+        memory: int | None,
+        device,
+        border: int,
     ):
         if not 0 <= sigma < math.inf:
             raise UsageError(f"sigma: must be >= 0 and finite, got {sigma}")
@@ -53,7 +64,7 @@ class AnomalyModel(abc.ABC):
             raise UsageError(f"seed: must lie in 0..{MAX_SEED}, got {seed}")
         if memory is not None and memory <= 0:
             raise UsageError(f"memory: must be a positive number of bytes, got {memory}")
-        self.features = FeatureExtractor(backbone, layers, pool, choose_device(device))
+        self.features = FeatureExtractor(backbone, layers, pool, choose_device(device), border)
         self.sigma, self.seed, self.memory = sigma, seed, memory
         self.image_size: tuple[int, int] | None = None
         self.notes: dict = {}
@@ -73,6 +84,7 @@ class AnomalyModel(abc.ABC):
         return {
             "layers": list(self.features.layers),
             "pool": self.features.pool,
+            "border": self.features.border,
             "sigma": self.sigma,
             "seed": self.seed,
         }
@@ -110,6 +122,10 @@ class AnomalyModel(abc.ABC):
         """Return the memory that fitting takes beside the backbone's own, in bytes."""
 
     @abc.abstractmethod
+    def state_forms(self, shape: tuple[int, int, int]) -> dict[str, tuple[tuple, torch.dtype]]:
+        """Return shape and type of each tensor of `state`, of features of `shape` (D, h, w); None: any length."""
+
+    @abc.abstractmethod
     def _scores(self, features: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
         """Return the scores of images (N,), or None for the largest of the map, and of patches (N, h, w)."""
 
@@ -135,7 +151,7 @@ class AnomalyModel(abc.ABC):
         images = as_images(images)
         size = tuple(images.shape[-2:])
         scores, patch_scores = self._scores(self.features(images))
-        maps = pixel_maps(patch_scores, size, self.sigma)
+        maps = pixel_maps(with_border(patch_scores, self.features.border), size, self.sigma)
         scores = maps.amax((1, 2)) if scores is None else scores
         return scores.cpu().numpy(), maps.cpu().numpy()
 

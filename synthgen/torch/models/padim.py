@@ -19,7 +19,7 @@ class PaDiM(AnomalyModel):
 
     Parameters
     ----------
-    backbone, layers, pool, sigma, seed, memory, device
+    backbone, layers, pool, sigma, seed, memory, device, border
         As for `AnomalyModel`; the paper has no pooling, and normal images must be aligned.
     channels : int
         So many channels of the features, drawn at random, are used (all, where there are fewer).
@@ -46,8 +46,9 @@ class PaDiM(AnomalyModel):
         seed: int = 0,
         memory: int | None = None,
         device=None,
+        border: int = 0,
     ):
-        super().__init__(backbone, layers, pool, sigma, seed, memory, device)
+        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border)
         if channels < 1:
             raise UsageError(f"channels: must be >= 1, got {channels}")
         if not regularisation > 0:
@@ -60,6 +61,15 @@ class PaDiM(AnomalyModel):
     def options(self) -> dict:
         """Return the arguments of the constructor, without backbone, memory and device: JSON-able."""
         return {**super().options(), "channels": self.channels, "regularisation": self.regularisation}
+
+    def state_forms(self, shape):
+        """Return the forms of means, covariances and the chosen channels; see `AnomalyModel.state_forms`."""
+        used, places = min(self.channels, shape[0]), shape[1] * shape[2]
+        return {
+            "subset": ((used,), torch.int64),
+            "mean": ((places, used), torch.float32),
+            "whitening": ((places, used, used), torch.float32),
+        }
 
     def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the size of means and covariances, in bytes, for any number of images."""

@@ -19,10 +19,8 @@ class BankModel(AnomalyModel):
 
     state = ("bank",)
 
-    def __init__(
-        self, backbone, layers, pool, sigma, seed, memory, device, neighbours: int = 1, block: int = BLOCK_BYTES
-    ):
-        super().__init__(backbone, layers, pool, sigma, seed, memory, device)
+    def __init__(self, backbone, layers, pool, sigma, seed, memory, device, border, neighbours: int, block: int):
+        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border)
         if neighbours < 1:
             raise UsageError(f"neighbours: must be >= 1, got {neighbours}")
         if block < 1:
@@ -33,6 +31,10 @@ class BankModel(AnomalyModel):
     def options(self) -> dict:
         """Return the arguments of the constructor, without backbone, memory and device: JSON-able."""
         return {**super().options(), "neighbours": self.neighbours, "block": self.block}
+
+    def state_forms(self, shape):
+        """Return the form of the bank; see `AnomalyModel.state_forms`."""
+        return {"bank": ((None, shape[0]), torch.float32)}
 
     def _scores(self, features):
         count, channels, *grid = features.shape
@@ -47,7 +49,7 @@ class PatchCore(BankModel):
 
     Parameters
     ----------
-    backbone, layers, pool, sigma, seed, memory, device
+    backbone, layers, pool, sigma, seed, memory, device, border
         As for `AnomalyModel`.
     coreset : float or int
         Points to keep: a share of all patches in (0, 1], or their number.
@@ -80,8 +82,9 @@ class PatchCore(BankModel):
         memory: int | None = None,
         block: int = BLOCK_BYTES,
         device=None,
+        border: int = 0,
     ):
-        super().__init__(backbone, layers, pool, sigma, seed, memory, device, neighbours, block)
+        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border, neighbours, block)
         if not (0 < coreset <= 1 if isinstance(coreset, float) else coreset >= 1):
             raise UsageError(f"coreset: must be a share in (0, 1] or a number of points >= 1, got {coreset}")
         if projection is not None and projection < 1:

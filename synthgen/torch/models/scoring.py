@@ -41,6 +41,11 @@ def image_scores(
     return scores * (1 - torch.softmax(offsets, dim=1)[:, 0])
 
 
+def with_border(patch_scores: torch.Tensor, border: int) -> torch.Tensor:
+    """Give maps (N, h, w) back the `border` places that were left out at each edge: what is nearest, repeated."""
+    return functional.pad(patch_scores[:, None], (border,) * 4, mode="replicate")[:, 0]
+
+
 def pixel_maps(patch_scores: torch.Tensor, size: tuple[int, int], sigma: float) -> torch.Tensor:
     """Enlarge maps (N, h, w) bilinearly to `size` = (H, W) and smooth them by `sigma` pixels: (N, H, W)."""
     maps = functional.interpolate(patch_scores[:, None], size=size, mode="bilinear", align_corners=False)

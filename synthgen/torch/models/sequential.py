@@ -24,7 +24,7 @@ class SequentialPatchCore(BankModel):
 
     Parameters
     ----------
-    backbone, layers, pool, sigma, seed, memory, device
+    backbone, layers, pool, sigma, seed, memory, device, border
         As for `AnomalyModel`. The paper pools over 2 x 2 and smooths by 2 pixels, and uses layers 3 and 4 of a
         MobileNetV3.
     points : int
@@ -58,8 +58,9 @@ class SequentialPatchCore(BankModel):
         memory: int | None = None,
         block: int = BLOCK_BYTES,
         device=None,
+        border: int = 0,
     ):
-        super().__init__(backbone, layers, pool, sigma, seed, memory, device, neighbours, block)
+        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border, neighbours, block)
         if points < 1:
             raise UsageError(f"points: must be >= 1, got {points}")
         if epochs < 1:

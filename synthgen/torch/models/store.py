@@ -131,12 +131,28 @@ def load_model(path, backbone: torch.nn.Module | None = None, memory: int | None
                 f"{path}: backbone must have the weights of {made.arch} that the model was fitted with"
             )
         model = _classes()[header.kind].from_options(backbone, header.options, memory=memory, device=device)
-        for name in model.state:
-            setattr(model, name, tensors[name].to(model.device))
         model.image_size, model.notes = header.image_size, header.notes
+        features = model.features.shape(model.image_size)
+        for name, (shape, dtype) in model.state_forms(features).items():
+            _check_form(path, name, tensors[name], shape, dtype, features[0])
+            setattr(model, name, tensors[name].to(model.device))
     except (KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"{path}: is a damaged model, {type(error).__name__} {error}") from error
     return model
+
+
+def _check_form(path: Path, name: str, tensor: torch.Tensor, shape: tuple, dtype, channels: int) -> None:
+    """Refuse a tensor of another shape or type; None in `shape` is any length but 0. Integers number channels."""
+    fits = tensor.ndim == len(shape) and all(
+        n == m or (m is None and n) for n, m in zip(tensor.shape, shape, strict=True)
+    )
+    if not fits or tensor.dtype != dtype:
+        wanted = ["any" if n is None else n for n in shape]
+        raise FormatError(
+            f"{path}: is a damaged model: {name} must be {dtype} {wanted}, got {tensor.dtype} {list(tensor.shape)}"
+        )
+    if dtype == torch.int64 and not ((tensor >= 0) & (tensor < channels)).all():
+        raise FormatError(f"{path}: is a damaged model: {name} must number channels below {channels}")
 
 
 def _classes() -> dict:
