@@ -81,20 +81,30 @@ def test_intervals_give_the_metrics_of_the_whole_set(study):
 
 def test_textures_measures_keeps_and_tabulates(study, tmp_path, monkeypatch):
     module = study("textures.py")
-    for name, value in {"TEXTURES": ("brick",), "TRAIN": 3, "GOOD": 12, "PER_KIND": 1, "SIZE": 64}.items():
+    smaller = {
+        "TEXTURES": ("brick", "grass"),
+        "TRAIN": 3,
+        "GOOD": 12,
+        "PER_KIND": 1,
+        "SIZE": 64,
+        "EDGE": 8,
+        "BORDER": 1,
+    }
+    for name, value in smaller.items():
         monkeypatch.setattr(module, name, value)
     texture = module.make_texture("brick", tmp_path / "textures")
     assert texture["test"].shape == texture["masks"].shape == (12 + 15, 64, 64)
     assert not texture["masks"][:12].any()
-    assert texture["masks"][12:].any(axis=(1, 2)).all()
-    for method in ("ImageNet", "random / 0", "random, calibrated / 0"):
-        model = tiny_backbone()
-        if "calibrated" in method:
-            model = module.calibrated(model, texture["train"])
-        module.study(tmp_path, method, "brick", lambda m=model: module.network_maps(m, texture), texture)
-    module.study(tmp_path, "ImageNet", "brick", lambda: pytest.fail("a result is not kept"), texture)
-    lines = module.table(tmp_path, {"brick": texture["masks"]}).splitlines()
-    assert len(lines) == 2 + 3
+    field = module.inspected(texture["masks"])
+    assert field[12:].any(axis=(1, 2)).all()
+    assert field.sum() == texture["masks"].sum()
+    for kind in ("ImageNet", "random"):
+        module.run_both(tmp_path, kind, 0, tiny_backbone(), {"brick": texture})
+    module.study(tmp_path, "ImageNet / 0", "brick", lambda: pytest.fail("a result is not kept"), texture)
+    lines = module.table(tmp_path, {"brick": field}).splitlines()
+    assert len(lines) == 2 + 4
+    assert [module.share(value, 0.5, 0.9) for value in (0.4, 0.7, 0.9)] == ["-25%", "50%", "100%"]
+    assert module.share(0.7, 0.9, 0.85) == "-"
     assert any(line.startswith("| random, calibrated |") and "+0.000..+0.000" in line for line in lines)
 
 
