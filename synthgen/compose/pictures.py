@@ -92,7 +92,9 @@ def digest_of(pictures) -> str:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in FORMATS and not path.name.startswith(".") and path.is_file()
+    if path.suffix.lower() not in FORMATS or path.name.startswith("."):
+        return False
+    return path.is_file() or (path.is_symlink() and not path.exists())  # a link to nothing is told when it is read
 
 
 def _register(path: Path, least: int) -> Picture:

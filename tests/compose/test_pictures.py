@@ -181,6 +181,12 @@ def test_what_moved_is_found_again_once_it_is_listed(tmp_path):
     assert np.array_equal(read_picture(before[0].sha256, (20, 30), False), RGB // 3)
 
 
+def test_a_link_to_nothing_is_told_not_passed_over(tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(UsageError, match=r"a\.png: cannot be read: No such file"):
+        list_pictures(str(tmp_path), "--normal")
+
+
 def test_wrong_folders_are_named(tmp_path):
     with pytest.raises(UsageError, match=r"normal must hold images \(.*\), got none in '"):
         list_pictures(str(tmp_path))
