@@ -230,18 +230,19 @@ def table(out: Path, masks: dict[str, np.ndarray]) -> str:
         values.setdefault(method, []).append([facts["values"][key] for key in METRICS])
         samples.setdefault(method, []).append(resampled(result, masks[name], weights[name].astype(np.float32)))
     base = "random, calibrated"
-    reference, start = np.mean(samples[base], axis=0), np.mean(values[base], axis=0)[:3]
-    tops = [np.mean(values[top], axis=0)[:3] for top in ("ImageNet", "ImageNet, calibrated")]
-    lines = ["| weights | " + " | ".join(METRICS) + " | gain over calibrated random (95 %) | share of the way to"]
-    lines[0] += " ImageNet | to calibrated ImageNet |"
-    lines.append("|---" * (len(METRICS) + 4) + "|")
+    reference = np.mean(samples[base], axis=0)
+    start, top = (np.mean(values[method], axis=0)[:3] for method in (base, "ImageNet"))
+    lines = [
+        "| weights | " + " | ".join(METRICS) + " | gain over calibrated random (95 %) | of the way to ImageNet |"
+    ]
+    lines.append("|---" * (len(METRICS) + 3) + "|")
     for method in sorted(values, key=lambda m: np.mean(values[m], axis=0)[2]):
         mean = np.mean(values[method], axis=0)
         gain = np.mean(samples[method], axis=0) - reference
         low, high = np.quantile(gain, (0.025, 0.975), axis=0)
         spans = ", ".join(f"{a:+.3f}..{b:+.3f}" for a, b in zip(low, high, strict=True))
-        ways = [", ".join(map(share, mean, start, top)) for top in tops]
-        lines.append(f"| {method} | " + " | ".join([*(f"{v:.3f}" for v in mean), spans, *ways]) + " |")
+        way = ", ".join(map(share, mean, start, top))
+        lines.append(f"| {method} | " + " | ".join([*(f"{v:.3f}" for v in mean), spans, way]) + " |")
     return "\n".join(lines)
 
 
