@@ -1,6 +1,6 @@
 """PatchCore's fit beside anomalib's, and what SequentialPatchCore takes. All on one core.
 
-python benchmarks/patchcore.py [--anomalib PYTHON] [--backbone NAME] [--only coreset|scores|sequence]
+python benchmarks/patchcore.py [--anomalib PYTHON] [--backbone NAME] [--only coreset|agreement|scores|sequence]
 
 anomalib's own `KCenterGreedy` runs in this process where it can be imported, else in the interpreter that
 --anomalib names; without either, its loop is written out here, and the output says so. Both choose from the same
@@ -22,7 +22,7 @@ from synthgen.torch.backbones import load_backbone
 from synthgen.torch.features import as_vectors
 from synthgen.torch.metrics import image_auroc, pixel_auroc
 from synthgen.torch.models import PatchCore, SequentialPatchCore
-from synthgen.torch.models.coreset import k_centre
+from synthgen.torch.models.coreset import k_centre, projected
 
 LITE0 = "tf_efficientnet_lite0"
 TEXTURES = ("brick", "grass", "gravel")
@@ -30,6 +30,7 @@ SHARE = 0.1
 ANOMALIB = """
 import sys, time, torch
 torch.set_num_threads(1)
+torch.manual_seed(int(sys.argv[4]))
 from anomalib.models.components.sampling.k_center_greedy import KCenterGreedy
 features = torch.load(sys.argv[1])
 start = time.perf_counter()
@@ -85,13 +86,14 @@ def measured(model, texture: str, count: int = 60) -> tuple[np.ndarray, float, f
     return scores, float(image_auroc(labels, scores)), float(pixel_auroc(masks, np.concatenate(maps)))
 
 
-def plain_rows(features: torch.Tensor, share: float) -> torch.Tensor:
+def plain_rows(features: torch.Tensor, share: float, seed: int) -> torch.Tensor:
     """Choose as anomalib 2.7 does: sparse random projection, and all differences to the last centre a step."""
     from sklearn.random_projection import SparseRandomProjection
 
-    reduced = SparseRandomProjection(eps=0.9, random_state=0).fit_transform(features.numpy())
+    reduced = SparseRandomProjection(eps=0.9, random_state=seed).fit_transform(features.numpy())
     reduced = torch.from_numpy(np.ascontiguousarray(reduced)).float()
-    row, rows, gaps = 0, [0], torch.full((len(reduced), 1), torch.inf)
+    row = int(np.random.default_rng(seed).integers(len(reduced)))
+    rows, gaps = [row], torch.full((len(reduced), 1), torch.inf)
     for _ in range(int(share * len(reduced)) - 1):
         found = torch.linalg.norm(reduced - reduced[row], ord=2, dim=1, keepdim=True)
         gaps = torch.minimum(gaps, found)
@@ -100,7 +102,7 @@ def plain_rows(features: torch.Tensor, share: float) -> torch.Tensor:
     return torch.tensor(rows)
 
 
-def baseline(features: torch.Tensor, python: str | None) -> tuple[str, torch.Tensor, float]:
+def baseline(features: torch.Tensor, python: str | None, seed: int = 0) -> tuple[str, torch.Tensor, float]:
     """Return who chose, the rows, and the seconds."""
     try:
         import anomalib
@@ -108,13 +110,15 @@ def baseline(features: torch.Tensor, python: str | None) -> tuple[str, torch.Ten
     except ImportError:
         rows = []
         if python is None:
-            seconds = seconds_of(lambda: rows.append(plain_rows(features, SHARE)))
+            seconds = seconds_of(lambda: rows.append(plain_rows(features, SHARE, seed)))
             return "anomalib's loop, written out here", rows[0], seconds
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / "features", Path(folder) / "rows"
             torch.save(features, source)
-            subprocess.run([python, "-c", ANOMALIB, source, str(SHARE), target], check=True, capture_output=True)
+            command = [python, "-c", ANOMALIB, source, str(SHARE), target, str(seed)]
+            subprocess.run(command, check=True, capture_output=True)
             return f"anomalib of {python}", *torch.load(target)
+    torch.manual_seed(seed)
     rows = []
     seconds = seconds_of(lambda: rows.append(KCenterGreedy(features, SHARE).select_coreset_idxs()))
     return f"anomalib {anomalib.__version__}", torch.tensor(rows[0]), seconds
@@ -141,6 +145,30 @@ def coreset(net, python: str | None) -> None:
         results.append(measured(model, "brick"))
     for what, (scores, image, pixel) in zip(("theirs", "ours"), results, strict=True):
         print(f"  {what}: image AUROC {image:.4f}, pixel AUROC {pixel:.4f}, mean score {scores.mean():.3f}")
+
+
+def agreement(net, python: str | None, seeds: int = 3) -> None:
+    """Print image and pixel AUROC of banks that anomalib and we choose from the same features, for some seeds.
+
+    Without the edge: there scores are mostly noise, and a seed alone moves image AUROC by more than a point.
+    """
+    print(f"the same features, 24 images of 256 x 256, border 4, {seeds} seeds: image AUROC, pixel AUROC")
+    for texture in TEXTURES:
+        model = PatchCore(net, coreset=SHARE, border=4)
+        model.image_size = (256, 256)
+        features = torch.cat(
+            [as_vectors(model.features(part)) for part in crops(texture, 24, 256, seed=0).split(8)]
+        )
+        results = []
+        for seed in range(seeds):
+            name, rows, _ = baseline(features, python, seed)
+            for chosen in (rows, k_centre(projected(features, model.projection, seed), len(rows), seed)):
+                model.bank = features[chosen]
+                results.append(measured(model, texture)[1:])
+        means, spreads = (f(np.reshape(results, (seeds, 2, 2)), axis=0) for f in (np.mean, np.std))
+        for who, mean, spread in zip((name, "ours"), means, spreads, strict=True):
+            numbers = "  ".join(f"{m:.4f} (sd {s:.4f})" for m, s in zip(mean, spread, strict=True))
+            print(f"  {texture:8s}{who:44s} {numbers}", flush=True)
 
 
 def scores(net) -> None:
@@ -174,7 +202,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--anomalib")
     parser.add_argument("--backbone")
-    parser.add_argument("--only", choices=["coreset", "scores", "sequence"])
+    parser.add_argument("--only", choices=["coreset", "agreement", "scores", "sequence"])
     parser.add_argument("--count", type=int)
     options = parser.parse_args()
     on_one_core()
@@ -185,6 +213,8 @@ if __name__ == "__main__":
     else:
         if options.only in (None, "coreset"):
             coreset(network, options.anomalib)
+        if options.only in (None, "agreement"):
+            agreement(network, options.anomalib)
         if options.only in (None, "scores"):
             scores(network)
         if options.only in (None, "sequence"):
