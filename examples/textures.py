@@ -7,7 +7,7 @@ Defects lie in the inspected field, which ends 32 pixels from the image's edge: 
 own padding, which on a texture is stranger to it than most defects. Everything is kept in the folder: an
 interrupted study goes on where it was.
 
-    python examples/textures.py --out study                          # three seeds, two hours on two cores
+    python examples/textures.py --out study                          # three seeds, an hour on two cores
     python examples/textures.py --out study --only MultiFractals-1   # one pre-training, beside another process
     python examples/textures.py --out quick --quick                  # one seed, a short pre-training
 """
