@@ -167,9 +167,7 @@ def main(out: Path, quick: bool, epochs: int, threads: int | None, only: str | N
         study(out, "no network: blurred grey value", name, lambda t=texture: floor_maps(t), texture)
     run_both(out, "ImageNet", 0, imagenet_lite0(), textures)
     for seed in seeds:
-        random = load_backbone(f"random:{ARCH}", seed=seed)
-        random.pretrained_cfg = {**random.pretrained_cfg, "mean": (0.5,) * 3, "std": (0.5,) * 3}
-        run_both(out, "random", seed, random, textures)
+        run_both(out, "random", seed, load_backbone(f"random:{ARCH}", seed=seed), textures)
     for seed in seeds:
         for kind, path in sets.items():
             weights = pretrained(kind, path, seed, out / "pretrained", epochs, threads)

@@ -90,6 +90,20 @@ def check_ranges(options, *names: str) -> None:
             raise ValueError(f"{name} must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
 
 
+def check_unique(options, *names: str) -> None:
+    """Refuse lists of an options struct that name a thing twice; None stands for no list.
+
+    Raises
+    ------
+    ValueError
+        With the name first, as a struct's own checks give it.
+    """
+    for name in names:
+        values = getattr(options, name) or ()
+        if len(set(values)) != len(values):
+            raise ValueError(f"{name} must not repeat, got {','.join(map(str, values))}")
+
+
 def load(name: str) -> ModuleType:
     """Return the module of a family; raise `UsageError` for an unknown one."""
     if name not in FAMILIES:

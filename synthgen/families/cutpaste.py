@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.families import ANY_CPU, Drawer, check_ranges
+from synthgen.families import ANY_CPU, Drawer, check_ranges, check_unique
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 
@@ -109,11 +109,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self):
         check_ranges(self, "area", "count", "severity", "brightness")
-        for name in ("masks", "anomalies", "fields"):
-            values = getattr(self, name)
-            if values is not None and len(set(values)) != len(values):
-                raise ValueError(f"{name} must not repeat, got {','.join(values)}")
-            if values == () and name != "fields":
+        check_unique(self, "masks", "anomalies", "fields")
+        for name in ("masks", "anomalies"):
+            if getattr(self, name) == ():
                 raise ValueError(f"{name} must name at least one, got none")
         for name in _PATHS:
             if getattr(self, name) == "":

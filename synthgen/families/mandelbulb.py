@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from synthgen.families import Drawer, check_ranges
+from synthgen.families import Drawer, check_ranges, check_unique
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 from synthgen.shards.order import Permutation
@@ -63,10 +63,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self):
         check_ranges(self, "power", "latitude", "longitude")
-        for name in ("rules", "fields"):
-            values = getattr(self, name)
-            if values is not None and len(set(values)) != len(values):
-                raise ValueError(f"{name} must not repeat, got {','.join(map(str, values))}")
+        check_unique(self, "rules", "fields")
         if not formulas(self):
             raise ValueError("rules must leave at least one formula of the catalogue, got none")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from synthgen.errors import UsageError
-from synthgen.families import ANY_CPU, Drawer, check_ranges
+from synthgen.families import ANY_CPU, Drawer, check_ranges, check_unique
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
@@ -99,10 +99,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self):
         check_ranges(self, "radius", "count", "exposure")
-        for name in ("impurities", "defects"):
-            values = getattr(self, name) or ()
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name} must not repeat, got {','.join(values)}")
+        check_unique(self, "impurities", "defects")
         if self.radius is not None and self.radius[1] > self.cell_size:
             raise ValueError(
                 f"radius must be <= {self.cell_size:g}, the cell size (the search for stains sees no further), "

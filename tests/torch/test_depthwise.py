@@ -35,6 +35,15 @@ def test_gradients_are_those_of_torch(height, width, kernel, stride, padding, bi
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
+def test_plain_numbers_are_left_to_torch():
+    image, weight = torch.randn(2, 6, 3, 3), torch.randn(6, 1, 5, 5, requires_grad=True)
+    with FastDepthwise():
+        out = torch.conv2d(image, weight, None, 1, 2, 1, 6)
+    out.sum().backward()
+    assert out.shape == (2, 6, 3, 3)
+    assert weight.grad.shape == weight.shape
+
+
 def test_only_slow_convolutions_are_replaced():
     image, weight = torch.zeros(1, 8, 4, 4), torch.zeros(8, 1, 5, 5)
     assert is_slow(image, weight, (2, 2), (1, 1), 8)

@@ -27,7 +27,7 @@ from synthgen.torch.backbones import load_backbone  # noqa: E402
 from synthgen.torch.pretrain import learning_rate, make_options, pretrain  # noqa: E402
 from synthgen.torch.pretrain.augment import augment, change_light, random_crop, validation_view  # noqa: E402
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint  # noqa: E402
-from synthgen.torch.pretrain.job import best_row, input_size  # noqa: E402
+from synthgen.torch.pretrain.job import best_row, build_model, input_size  # noqa: E402
 from synthgen.torch.pretrain.loop import Trainer  # noqa: E402
 from synthgen.torch.pretrain.reading import share_out  # noqa: E402
 from synthgen.torch.pretrain.report import filters_picture  # noqa: E402
@@ -441,6 +441,19 @@ def test_sizes_follow_resize_and_crop():
     assert input_size((64, 80), make_options()) == (64, 80)
     assert input_size((64, 80), make_options(changes={"resize": 32})) == (32, 32)
     assert input_size((64, 80), make_options("var1")) == (224, 224)
+
+
+@pytest.mark.parametrize("arch", ["test_resnet", "deit_tiny_distilled_patch16_224", "levit_128s", "repvit_m0_9"])
+def test_training_begins_from_no_opinion_and_can_leave_it(arch):
+    model = build_model(arch, 5, 0, (224, 224)).train()
+    scores = model(torch.randn(4, 3, 224, 224))
+    scores = scores if isinstance(scores, torch.Tensor) else sum(scores)
+    torch.nn.functional.cross_entropy(scores, torch.tensor([0, 1, 2, 3])).backward()
+    heads = model.get_classifier()
+    heads = heads if isinstance(heads, tuple) else (heads,)
+    last = [[m for m in head.modules() if isinstance(m, torch.nn.Linear)][-1] for head in heads]
+    assert not any(layer.weight.any() for layer in last)
+    assert all(layer.weight.grad.any() for layer in last)
 
 
 def test_the_first_of_equal_epochs_is_the_best():

@@ -17,7 +17,7 @@ class FastDepthwise(TorchFunctionMode):
         """Take the place of `conv2d` where it is slow."""
         if function is torch.conv2d and not kwargs:
             image, weight, bias, stride, padding, dilation, groups = (*args, *_DEFAULTS[len(args) - 2 :])
-            if is_slow(image, weight, padding, dilation, groups):
+            if isinstance(stride, tuple) and is_slow(image, weight, padding, dilation, groups):
                 return _Depthwise.apply(image, weight, bias, stride, padding)
         return function(*args, **(kwargs or {}))
 
@@ -34,7 +34,7 @@ def is_slow(image: torch.Tensor, weight: torch.Tensor, padding, dilation, groups
         and image.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and isinstance(padding, tuple)
-        and tuple(dilation) == (1, 1)
+        and dilation == (1, 1)
         and min(image.shape[2:]) < max(weight.shape[2:])
     )
 
