@@ -18,7 +18,7 @@ from synthgen.recipe import Recipe
 from synthgen.run.draw import draw_sample
 from synthgen.sample import FieldSpec
 from synthgen.shards.codecs import decode, encode
-from synthgen.torch.planes import planes_of
+from synthgen.torch.data.planes import planes_of
 
 IMAGES, ROUNDS = 200, 5
 SPEC = FieldSpec("uint8", (256, 256, 3))

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 from timing import compare, on_one_core, seconds_of
 
-from synthgen.torch.metrics import aupro, pixel_auroc, proportion_localised
+from synthgen.metrics import aupro, pixel_auroc, proportion_localised
 
 IMAGES, SIZE, THRESHOLDS = 40, 256, 200
 

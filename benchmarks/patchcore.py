@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from timing import on_one_core, seconds_of
 
+from synthgen.metrics import image_auroc, pixel_auroc
 from synthgen.torch.backbones import load_backbone
+from synthgen.torch.coreset.greedy import k_centre, projected
 from synthgen.torch.features import as_vectors
-from synthgen.torch.metrics import image_auroc, pixel_auroc
 from synthgen.torch.models import PatchCore, SequentialPatchCore
-from synthgen.torch.models.coreset import k_centre, projected
 
 LITE0 = "tf_efficientnet_lite0"
 TEXTURES = ("brick", "grass", "gravel")

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import synthgen
 from synthgen import families
-from synthgen.preview import picture_of, tinted
+from synthgen.look.sheet import picture_of, tinted
 from synthgen.recipe import Recipe
 
 HERE = Path(__file__).parent

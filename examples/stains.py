@@ -17,8 +17,8 @@ import torch
 from imagenet_lite0 import imagenet_lite0
 
 import synthgen
+from synthgen.metrics import best_f1_threshold, defect_wise_recall, pixel_scores
 from synthgen.recipe import Recipe
-from synthgen.torch.metrics import best_f1_threshold, defect_wise_recall, pixel_scores
 from synthgen.torch.models import SequentialPatchCore, load_model, meld
 
 SIZE = "512x428"

@@ -25,10 +25,10 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 import synthgen
+from synthgen.metrics import aupro, image_auroc, pixel_auroc, proportion_localised
 from synthgen.recipe import Recipe
 from synthgen.torch.backbones import calibrate_batch_norm, load_backbone
 from synthgen.torch.features import normalised
-from synthgen.torch.metrics import aupro, image_auroc, pixel_auroc, proportion_localised
 from synthgen.torch.models import PatchCore
 from synthgen.torch.pretrain import pretrain
 

@@ -7,14 +7,14 @@ import re
 import reprlib
 from importlib import resources
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
 
 from synthgen import families
 from synthgen.errors import UsageError
+from synthgen.options import NOT_YAML, YamlLoader, check_text, convert, named, parse_size
 from synthgen.seeding import MAX_SEED
 from synthgen.shards.codecs import CODECS, LOSSY
 
@@ -113,14 +113,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         version = values.pop("synthgen", VERSION)
         if version != VERSION:
             raise UsageError(
-                f"{_at(place, 'synthgen')} must be {VERSION} for this version of synthgen, "
+                f"{named(place, 'synthgen')} must be {VERSION} for this version of synthgen, "
                 f"got {reprlib.repr(version)}"
             )
         if not isinstance(values.get("family"), str):
-            raise UsageError(f"{_at(place, 'family')} must be one of {', '.join(families.FAMILIES)}")
+            raise UsageError(f"{named(place, 'family')} must be one of {', '.join(families.FAMILIES)}")
         family = families.load(values["family"])
         if "options" in values:
-            raise UsageError(f"{_at(place, 'options')} is not a key: the family's options stand beside the others")
+            raise UsageError(
+                f"{named(place, 'options')} is not a key: the family's options stand beside the others"
+            )
         own = {k: v for k, v in values.items() if k not in cls.__struct_fields__}
         common = {k: v for k, v in values.items() if k not in own}
         known = [*cls.__struct_fields__, *family.Options.__struct_fields__]
@@ -131,17 +133,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         common["storage"] = convert(common.get("storage", {}), Storage, place, "storage.")
         if getattr(family, "LOSSLESS", False) and common["storage"].codec in LOSSY:
             raise UsageError(
-                f"{_at(place, 'storage.codec')} must be lossless for {family.NAME}, or pixels outside the masks "
+                f"{named(place, 'storage.codec')} must be lossless for {family.NAME}, or pixels outside the masks "
                 f"would change, got {common['storage'].codec}"
             )
         common.setdefault("name", f"{family.NAME}-{common['classes']}x{common['per_class']}")
         recipe = convert(common, cls, place, "", known)
         most = family.most_classes(options)
         if recipe.classes > most:
-            raise UsageError(f"{_at(place, 'classes')} must be <= {most:,}, got {recipe.classes:,}")
+            raise UsageError(f"{named(place, 'classes')} must be <= {most:,}, got {recipe.classes:,}")
         if hasattr(family, "resolve"):
             recipe = msgspec.structs.replace(recipe, options=family.resolve(options, recipe.classes))
-        _check_text({"name": recipe.name, **msgspec.structs.asdict(recipe.options)}, place)
+        check_text({"name": recipe.name, **msgspec.structs.asdict(recipe.options)}, place)
         return recipe
 
     @property
@@ -196,7 +198,7 @@ def load_recipe(source, overrides: dict | None = None) -> Recipe:
         target = values
         if section:
             if not isinstance(values.get("storage", {}), dict):
-                raise UsageError(f"{_at(place, 'storage')} must be a mapping of names")
+                raise UsageError(f"{named(place, 'storage')} must be a mapping of names")
             target = values["storage"] = dict(values.get("storage", {}))
         target[name] = value
     return Recipe.from_dict(values, place)
@@ -222,143 +224,10 @@ def _read(source) -> tuple[dict, str]:
     if len(raw) > _MAX_BYTES:
         raise UsageError(f"{path}: must be smaller than {_MAX_BYTES} bytes, got {len(raw)}")
     try:
-        values = yaml.load(raw, Loader=_Loader)
+        values = yaml.load(raw, Loader=YamlLoader)
         json.dumps(values, ensure_ascii=False, default=str).encode()  # half a surrogate pair is no text
-    except _NOT_YAML as error:
+    except NOT_YAML as error:
         raise UsageError(f"{path}: is not YAML: {' '.join(ascii(str(error))[1:-1].split())[:300]}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UsageError(f"{path}: must be a mapping of names to values, got {type(values).__name__}")
     return {"name": re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")[:100], **values}, str(path)
-
-
-# What PyYAML raises for texts and tags that it cannot make values of.
-_NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, KeyError, AttributeError, TypeError)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 scalars: 4:10 is no number in base 60, 1e-4 is a number, ``no`` is a word. No aliases."""
-
-    def compose_node(self, parent, index):
-        if self.check_event(yaml.AliasEvent):  # a few of them, nested, stand for gigabytes
-            raise yaml.YAMLError("aliases are not allowed in recipes")
-        return super().compose_node(parent, index)
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("null", r"^(~|null|)$", ["~", "n", ""]),
-    ("bool", r"^(true|false)$", list("tf")),
-    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
-    ("float", r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$", list("-+.0123456789")),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(loader.construct_scalar(node)))
-
-
-def parse_scalar(text: str):
-    """Return the value of a ``--set`` text, by the rules of recipe files."""
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except _NOT_YAML:
-        return text
-
-
-def parse_size(value, place: str):
-    """Return (height, width) of ``N``, ``"WxH"`` or a pair."""
-    if isinstance(value, list | tuple) and len(value) == 2:
-        return list(value)
-    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", str(value)) if isinstance(value, int | str) else None
-    if match is None:
-        raise UsageError(f"{_at(place, 'size')} must be N or WIDTHxHEIGHT in pixels, got {reprlib.repr(value)}")
-    return [int(match[2] or match[1]), int(match[1])]
-
-
-def convert(values, kind, place: str, prefix: str = "", known=()):
-    """Convert plain values into a struct; errors carry place, rule and value.
-
-    Parameters
-    ----------
-    values : dict
-        Numbers may be text, and ranges ``LOW:HIGH``.
-    kind : type
-        A ``msgspec.Struct``.
-    place : str
-        As for `Recipe.from_dict`.
-    prefix : str
-        Section of the keys, for example ``storage.``.
-    known : sequence of str
-        Keys that there are, for hints at misspelt ones.
-    """
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise UsageError(f"{_at(place, prefix.rstrip('.'))} must be a mapping of names, got {reprlib.repr(values)}")
-    hints = {f.name: f.type for f in msgspec.structs.fields(kind)}
-    ready = {name: _as_sequence(hints.get(name), value) for name, value in values.items()}
-    try:
-        return msgspec.convert(ready, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise UsageError(_explain(str(error), ready, kind, place, prefix, known)) from None
-
-
-def _check_text(values: dict, place: str) -> None:
-    """Raise `UsageError` for text that JSON cannot hold, such as a path of other bytes than UTF-8."""
-    for name, value in values.items():
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise UsageError(f"{_at(place, name)} must be UTF-8, got {value!r}") from None
-
-
-def _as_sequence(hint, value):
-    """Return text as a sequence where one is wanted: LOW:HIGH, or one number for both; or A,B,C."""
-    kind = sequence_in(hint)
-    if kind is None:
-        return value
-    if get_args(kind)[-1] is Ellipsis:
-        return [parse_scalar(part) for part in value.split(",") if part] if isinstance(value, str) else value
-    if isinstance(value, str) and value.count(":") <= 1:
-        value = [parse_scalar(part) for part in value.split(":")]
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        value = [value]
-    return list(value) * 2 if isinstance(value, list) and len(value) == 1 else value
-
-
-def sequence_in(hint):
-    """Return the tuple type of a field, also where it is annotated or optional, or None."""
-    if get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    return next((kind for kind in kinds if get_origin(kind) is tuple), None)
-
-
-def _at(place: str, key: str) -> str:
-    """Return how a key is called where it came from."""
-    return "--" + key.split(".")[-1].replace("_", "-") if place == "command line" else f"{place}: {key}"
-
-
-def _explain(message: str, values: dict, kind, place: str, prefix: str, known) -> str:
-    """Turn a message of msgspec into place, rule and value."""
-    rule, _, path = message.partition(" - at `$.")
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", rule)
-    if unknown:
-        names = list(known) or list(kind.__struct_fields__)
-        close = difflib.get_close_matches(unknown[1], names, 1)
-        hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(names)}"
-        return f"{_at(place, prefix + unknown[1])} is not a known key{hint}"
-    if not path:  # raised by a struct's own check, which begins with the key
-        key, _, rest = rule.partition(" ")
-        return f"{_at(place, prefix + key)} {rest}"
-    name = re.split(r"[.\[`]", path)[0]
-    if rule.startswith("Invalid enum value"):
-        rule = "must be one of " + ", ".join(_choices(kind, name))
-    else:
-        rule = "must be " + rule.removeprefix("Expected ").replace("`", "").split(", got ")[0]
-    return f"{_at(place, prefix + name)} {rule}, got {reprlib.repr(values.get(name))}"
-
-
-def _choices(kind, name: str) -> tuple[str, ...]:
-    """Return the words that a field of a struct allows, or the elements of its sequence."""
-    hint = next(field.type for field in msgspec.structs.fields(kind) if field.name == name)
-    hint = get_args(sequence_in(hint) or hint)[0]
-    return get_args(hint)

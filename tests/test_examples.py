@@ -60,7 +60,7 @@ def test_imagenet_lite0_knows_a_cat(tmp_path):
 
 
 def test_intervals_give_the_metrics_of_the_whole_set(study):
-    from synthgen.torch.metrics import aupro, image_auroc, pixel_auroc
+    from synthgen.metrics import aupro, image_auroc, pixel_auroc
 
     module = study("intervals.py")
     rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ HOME = Path(synthgen.__file__).parent
 # A module imports only from rows above its own (DESIGN section 3); modules of one row may import each other.
 ROWS = [
     {"errors", "version"},
-    {"seeding", "splitmix"},
+    {"options", "machine", "extras", "seeding", "splitmix"},
     {"sample"},
     {"shards"},
     {"ifs", "mandelbulb", "surface"},
@@ -20,7 +20,8 @@ ROWS = [
     {"recipe"},
     {"run"},
     {"__init__"},
-    {"preview", "export"},
+    {"layouts", "metrics"},
+    {"look"},
     {"cli", "__main__"},
     {"torch"},
 ]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from synthgen import families
 from synthgen.errors import UsageError
-from synthgen.recipe import Recipe, installed, load_recipe, parse_scalar
+from synthgen.options import parse_scalar
+from synthgen.recipe import Recipe, installed, load_recipe
 
 BASE = {"family": "fractals", "classes": 3, "per_class": 4}
 

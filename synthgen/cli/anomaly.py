@@ -36,9 +36,9 @@ def detect(model_file, images, out, threshold, pixel_threshold, batch, device, a
     """
     model = load(model_file, device=device)
 
+    from synthgen.layouts import open_images
+    from synthgen.look.heatmaps import write_heatmaps
     from synthgen.run.progress import Progress
-    from synthgen.torch.heatmaps import write_heatmaps
-    from synthgen.torch.layouts import open_images
 
     images = open_images(images)
     folder = _made(out)
@@ -85,9 +85,9 @@ def evaluate(model_file, test_set, normal, out, keep_thresholds, batch, device, 
     """
     model = load(model_file, device=device)
 
+    from synthgen.layouts import open_test_set
     from synthgen.run.progress import Progress
     from synthgen.torch.evaluation import format_table, measure
-    from synthgen.torch.layouts import open_test_set
 
     images = open_test_set(test_set, normal=normal)
     categories = sorted({entry.category for entry in images.entries})

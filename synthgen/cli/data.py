@@ -28,9 +28,10 @@ def recipes(context, with_time, as_json):
 
 def _list_recipes(with_time: bool, as_json: bool) -> None:
     from synthgen.errors import UsageError
+    from synthgen.machine import human_bytes, human_time
     from synthgen.recipe import installed, load_recipe
     from synthgen.run import make_plan
-    from synthgen.run.estimate import effective_workers, human_bytes, human_time, remembered_probe
+    from synthgen.run.estimate import effective_workers, remembered_probe
 
     rows = []
     if not as_json:
@@ -76,7 +77,7 @@ def info(folder, as_json):
     synthgen info fractals-1000x1000
     synthgen info fractals-1000x1000 --json | jq .recipe
     """
-    from synthgen.run.estimate import human_bytes
+    from synthgen.machine import human_bytes
     from synthgen.shards import open_dataset
 
     manifest = open_dataset(folder).manifest

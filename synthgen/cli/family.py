@@ -6,7 +6,8 @@ import click
 
 from synthgen import families
 from synthgen.cli.options import json_option, print_json, recipe_of, recipe_options, run_options
-from synthgen.recipe import Recipe, load_recipe, parse_scalar
+from synthgen.options import parse_scalar
+from synthgen.recipe import Recipe, load_recipe
 
 
 def command(name: str) -> click.Command:
@@ -15,12 +16,11 @@ def command(name: str) -> click.Command:
 
     @click.command(name, help=inspect.cleandoc(module.HELP))
     @recipe_options(module)
-    @run_options
     def draw(**given):
         recipe = recipe_of(name, given)
         start(recipe, **given)
 
-    return draw
+    return run_options(draw, devices=hasattr(module, "device"))
 
 
 @click.command()
@@ -64,12 +64,12 @@ def _changes(texts) -> dict:
 
 def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:
     """Draw a checked recipe, or print its plan; `options` are those of `generate`."""
+    from synthgen.families import chosen_device
+    from synthgen.machine import human_bytes
     from synthgen.run import generate
-    from synthgen.run.estimate import human_bytes
-    from synthgen.run.job import chosen_device
 
     if dry_run:
-        with chosen_device(options["device"]):
+        with chosen_device(options.get("device")):
             look_ahead(recipe, options["workers"], as_json)
         return
     report = generate(recipe, **options)

@@ -113,8 +113,8 @@ def _fitted(kind: str, normal, backbone: str, size, batch: int, progress: str, o
     """Return a new model, fitted to normal images."""
     import inspect
 
-    from synthgen import recipe
     from synthgen import torch as companion
+    from synthgen.options import parse_size
 
     classes = (companion.PatchCore, companion.SequentialPatchCore, companion.PaDiM)
     made = next(model for model in classes if model.kind == kind)
@@ -122,10 +122,10 @@ def _fitted(kind: str, normal, backbone: str, size, batch: int, progress: str, o
     for name in options:
         if name not in known:
             raise UsageError(f"--{name}: must be left out for {kind}, which has no such option")
+    from synthgen.layouts import open_normal
     from synthgen.torch.evaluation import Batches
-    from synthgen.torch.layouts import open_normal
 
-    images = open_normal(normal, tuple(recipe.parse_size(size, COMMAND_LINE)))
+    images = open_normal(normal, tuple(parse_size(size, COMMAND_LINE)))
     click.echo(f"{normal}: {len(images)} normal images ({images.layout})", err=True)
     model = made(backbone, **options)
     model.notes = {"normal": str(normal), "images": len(images), "backbone": backbone}
@@ -136,8 +136,8 @@ def _updated(path, normal, batch: int, progress: str, options: dict):
     """Return the model of a file after it has learned more images."""
     model = load(path, SEQUENTIAL, **options)
 
+    from synthgen.layouts import open_normal
     from synthgen.torch.evaluation import Batches
-    from synthgen.torch.layouts import open_normal
 
     images = open_normal(normal, tuple(model.image_size))
     click.echo(f"{normal}: {len(images)} normal images ({images.layout})", err=True)

@@ -24,7 +24,7 @@ def preview(source, output, classes, per_class, overlay, cell, field):
     synthgen preview fractals-1000x1000 -o sheet.png
     synthgen preview tiny-fractals -o sheet.png --overlay mask
     """
-    from synthgen.preview import contact_sheet
+    from synthgen.look.sheet import contact_sheet
 
     sheet = contact_sheet(source, classes, per_class, overlay, cell, field)
     _save(sheet, Path(output))
@@ -48,7 +48,7 @@ def render(recipe, label, index, size, output, with_fields, params):
     """
     from PIL import Image
 
-    from synthgen.preview import picture_of
+    from synthgen.look.sheet import picture_of
     from synthgen.recipe import load_recipe
     from synthgen.run import render as draw
 

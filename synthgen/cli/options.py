@@ -7,7 +7,8 @@ import click
 import msgspec
 
 from synthgen import families
-from synthgen.recipe import Recipe, Storage, sequence_in
+from synthgen.options import sequence_in
+from synthgen.recipe import Recipe, Storage
 
 COMMAND_LINE = "command line"
 
@@ -20,16 +21,19 @@ progress_option = click.option(
 )
 
 
-def run_options(command):
-    """Add the options of commands that draw a data set."""
+def run_options(command, devices: bool = True):
+    """Add the options of commands that draw a data set; `devices`: also those that choose a compute device."""
+    chosen = (
+        click.option("--device", help="OpenCL device, by name or number; see `synthgen doctor`."),
+        click.option("--any-device", is_flag=True, help="Resume what was begun on another device."),
+    )
     for option in reversed((
         click.option("--out", type=click.Path(), help="Folder of the data set.  [default: the recipe's name]"),
         click.option("--workers", type=int, help="Processes; 0 draws in this one.  [default: one for each CPU]"),
         click.option("--part", help="Draw part K/N only, 1-based; auto takes it from a Slurm job array."),
         click.option("--dry-run", is_flag=True, help="Print the plan, with time and disk, and stop."),
         click.option("--overwrite", is_flag=True, help="Replace a data set that lies in the folder."),
-        click.option("--device", help="OpenCL device, by name or number; see `synthgen doctor`."),
-        click.option("--any-device", is_flag=True, help="Resume what was begun on another device."),
+        *(chosen if devices else ()),
         json_option,
         progress_option,
     )):  # fmt: skip

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from synthgen.cli.options import COMMAND_LINE, json_option, option_of, print_json, progress_option
-from synthgen.torch.extra import needed_for
+from synthgen.extras import needed_for
 
 with needed_for("pretrain"):
     from synthgen.torch.pretrain import PRESETS, Options

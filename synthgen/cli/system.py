@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from synthgen.cli.options import json_option, print_json
+from synthgen.extras import install_hint
 
 _CORE = ("numpy", "numba", "h5py", "pillow", "isal", "msgspec", "click", "tqdm", "pyyaml", "pyopencl")
 _EXTRAS = {
@@ -42,7 +43,7 @@ def doctor(as_json):
     for name, found in facts["packages"].items():
         click.echo(f"  {name:12s} {found or 'missing: pip install ' + name}")
     for extra, there in facts["extras"].items():
-        click.echo(f"  extra {extra:10s} {'installed' if there else f'missing: pip install synthgen[{extra}]'}")
+        click.echo(f"  extra {extra:10s} {'installed' if there else 'missing: ' + install_hint(extra)}")
     click.echo(f"compiled code is cached in {facts['numba_cache']}")
     click.echo(f"fractals: {facts['fractals_per_second']:,.0f} images/s on one core (256x256, 100,000 points)")
     click.echo("devices for Mandelbulbs, best first; --device or SYNTHGEN_DEVICE chooses by number or name:")
@@ -61,8 +62,7 @@ def _installed(name: str) -> str | None:
 
 
 def _machine() -> dict:
-    from synthgen.run.estimate import available_cpus, human_bytes
-    from synthgen.run.shard import cpu_name
+    from synthgen.machine import available_cpus, cpu_name, human_bytes
 
     return {
         "cpu": cpu_name(),

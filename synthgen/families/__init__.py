@@ -24,15 +24,15 @@ A family's module has
     What the class table says of a class.
 ``bytes_per_sample(options, size)``
     Rough encoded size, from which the size of a shard is derived; a constant of the options.
-``device(options)``
-    The `Drawer` of this machine. Where it is exclusive, one process draws, and encodes beside it.
-``tolerance(options)``
-    Gray levels by which other devices may differ, on average over an image; 0 where all give the same.
 ``LIBRARIES``
     Packages, beside those of the core, whose versions the pixels depend on.
 
 and where it needs them
 
+``device(options)``
+    The `Drawer` of this machine. Where it is exclusive, one process draws, and encodes beside it. Default: any CPU.
+``tolerance(options)``
+    Gray levels by which other devices may differ, on average over an image. Default: 0, all give the same.
 ``LOSSLESS``
     True where a lossy codec would make the masks wrong, and is refused.
 ``resolve(options, classes)``
@@ -42,11 +42,14 @@ and where it needs them
     the data fingerprint, so that files may move but not change.
 """
 
+import os
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
 
 from synthgen.errors import UsageError
+from synthgen.machine import DEVICE_VARIABLE
 
 # name -> what its command does
 FAMILIES = {
@@ -76,32 +79,14 @@ class Drawer(NamedTuple):
 ANY_CPU = Drawer("any CPU", exclusive=False)
 
 
-def check_ranges(options, *names: str) -> None:
-    """Refuse ranges of an options struct that are the wrong way round; None stands for no range.
-
-    Raises
-    ------
-    ValueError
-        With the name first, as a struct's own checks give it.
-    """
-    for name in names:
-        low, high = getattr(options, name) or (0, 0)
-        if low > high:
-            raise ValueError(f"{name} must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
+def device_of(family: ModuleType, options) -> Drawer:
+    """Return what draws a family on this machine."""
+    return family.device(options) if hasattr(family, "device") else ANY_CPU
 
 
-def check_unique(options, *names: str) -> None:
-    """Refuse lists of an options struct that name a thing twice; None stands for no list.
-
-    Raises
-    ------
-    ValueError
-        With the name first, as a struct's own checks give it.
-    """
-    for name in names:
-        values = getattr(options, name) or ()
-        if len(set(values)) != len(values):
-            raise ValueError(f"{name} must not repeat, got {','.join(map(str, values))}")
+def tolerance_of(family: ModuleType, options) -> float:
+    """Return the gray levels by which other devices may differ, on average over an image."""
+    return family.tolerance(options) if hasattr(family, "tolerance") else 0.0
 
 
 def load(name: str) -> ModuleType:
@@ -109,3 +94,18 @@ def load(name: str) -> ModuleType:
     if name not in FAMILIES:
         raise UsageError(f"family must be one of {', '.join(FAMILIES)}, got {name!r}")
     return import_module(f"synthgen.families.{name}")
+
+
+@contextmanager
+def chosen_device(device):
+    """Make a device the one that families draw on, here and in workers that are started meanwhile."""
+    before = os.environ.get(DEVICE_VARIABLE)
+    if device is not None:
+        os.environ[DEVICE_VARIABLE] = str(device)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(DEVICE_VARIABLE, None)
+        else:
+            os.environ[DEVICE_VARIABLE] = before

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from synthgen.errors import FormatError, UsageError
-from synthgen.families import ANY_CPU, Drawer, fractals, mandelbulb
+from synthgen.families import ANY_CPU, Drawer, device_of, fractals, mandelbulb, tolerance_of
 
 DRAWN = ("fractals", "mandelbulb", "hybrid")
 # A descriptor is the mean over this many systems of a class, or stored images at this size.
@@ -45,11 +45,11 @@ class _Drawn:
 
     def device(self) -> Drawer:
         """Return what draws the objects."""
-        return self.family.device(self.options)
+        return device_of(self.family, self.options)
 
     def tolerance(self) -> float:
         """Return the gray levels by which other devices may differ."""
-        return self.family.tolerance(self.options)
+        return tolerance_of(self.family, self.options)
 
     def sample(self, seed: int, label: int, member: int, share: float) -> dict:
         """Draw the parameters of an object; `share` is its side over half of the image's."""

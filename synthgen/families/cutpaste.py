@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.families import ANY_CPU, Drawer, check_ranges, check_unique
+from synthgen.options import check_ranges, check_unique
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 
@@ -306,13 +306,3 @@ def describe_class(options: Options, seed: int, label: int) -> dict:
     """Return the line of the class table: a name, and the shape and the source of its defects."""
     kind = kinds(options)[label]
     return {"name": "good"} if kind is None else {"name": "-".join(kind), "mask": kind[0], "anomaly": kind[1]}
-
-
-def device(options: Options) -> Drawer:
-    """Return that any CPU gives the same, and that each process draws for itself."""
-    return ANY_CPU
-
-
-def tolerance(options: Options) -> float:
-    """Return 0: all devices give the same."""
-    return 0.0

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from synthgen.families import ANY_CPU, Drawer, check_ranges
+from synthgen.options import check_ranges
 from synthgen.sample import FieldSpec, PaletteImage
 from synthgen.seeding import generator
 
@@ -197,13 +197,3 @@ def describe_class(options: Options, seed: int, label: int) -> dict:
     if options.scheme == "fractaldb":
         return {"name": f"system-{label:06d}", "maps": sample_system(options, seed, label, 0).maps.tolist()}
     return {"name": f"fractals-{label:06d}", "systems": options.systems}
-
-
-def device(options: Options) -> Drawer:
-    """Return that any CPU gives the same, and that each process draws for itself."""
-    return ANY_CPU
-
-
-def tolerance(options: Options) -> float:
-    """Return that there is none."""
-    return 0.0

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from synthgen.families import Drawer, check_ranges, check_unique
+from synthgen.families import Drawer
+from synthgen.options import check_ranges, check_unique
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 from synthgen.shards.order import Permutation

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from synthgen.families import Drawer, check_ranges
+from synthgen.families import Drawer
 from synthgen.families._objects import DRAWN, draw_object, source_of
+from synthgen.options import check_ranges
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 

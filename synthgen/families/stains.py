@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from synthgen.errors import UsageError
-from synthgen.families import ANY_CPU, Drawer, check_ranges, check_unique
+from synthgen.families import ANY_CPU, Drawer
+from synthgen.options import check_ranges, check_unique
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
@@ -106,7 +107,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"got {self.radius[0]:g}:{self.radius[1]:g}"
             )
         if self.radius is not None and self.stains:
-            from synthgen.surface.stains import warn_of_crowding
+            from synthgen.surface.stains.field import warn_of_crowding
 
             warn_of_crowding(self.radius, self.cell_size)
         if self.mesh is not None:
@@ -121,7 +122,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @lru_cache(maxsize=16)
 def _check_mesh(name: str) -> None:
-    from synthgen.surface.parts import part_mesh
+    from synthgen.surface.mesh.parts import part_mesh
 
     try:
         part_mesh(name)
@@ -180,9 +181,9 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         ``blur``, ``noise``) of the clean plate; ``stains``, or None; ``impurities`` and ``defects``, each with its
         place as a share of what is seen of the plate, ``at`` (row, column); ``clean``; ``objects``, empty here.
     """
-    from synthgen.surface.brushed import sample_brushed
-    from synthgen.surface.impurities import sample_fingerprint, sample_sticker
-    from synthgen.surface.light import sample_light
+    from synthgen.surface.marks.impurities import sample_fingerprint, sample_sticker
+    from synthgen.surface.optics.brushed import sample_brushed
+    from synthgen.surface.optics.light import sample_light
 
     def stream(name: str):
         return generator(seed, label, index, f"stains.{name}")
@@ -219,9 +220,9 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
 
 def _sample_part(params: dict, options: Options, stream) -> dict:
     """Return what is another for a part with a shape: its pose, its finish, and places of defects that are seen."""
-    from synthgen.surface.machined import sample_finish
-    from synthgen.surface.parts import part_mesh, sample_places
-    from synthgen.surface.scene import FIELD_OF_VIEW, sample_pose
+    from synthgen.surface.mesh.parts import part_mesh, sample_places
+    from synthgen.surface.mesh.scene import FIELD_OF_VIEW, sample_pose
+    from synthgen.surface.optics.machined import sample_finish
 
     pose, width = sample_pose(stream("pose")), options.field_of_view or FIELD_OF_VIEW
     places = sample_places(stream("places"), part_mesh(options.mesh), pose, len(params["defects"]), width)
@@ -268,7 +269,7 @@ def _sample_stains(rng, options: Options) -> dict:
 
 
 def _sample_turned(kind: str, rng) -> dict:
-    from synthgen.surface.defects import sample_defect
+    from synthgen.surface.marks.defects import sample_defect
 
     return {"angle": round(360 * rng.random(), 3), **sample_defect(rng, kind)}
 
@@ -306,7 +307,7 @@ def draw(params: dict, size: tuple[int, int]):
         With ``objects``, the list of all that lies on the plate: see `Layers`.
     """
     if "mesh" in params:
-        from synthgen.surface.parts import draw_part
+        from synthgen.surface.mesh.parts import draw_part
 
         drawn = draw_part(params, size)
     else:

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthgen.errors import DeviceError
+from synthgen.extras import install_hint
+from synthgen.machine import DEVICE_VARIABLE
 
-ENVIRONMENT_VARIABLE = "SYNTHGEN_DEVICE"
-INSTALL_HINT = 'pip install "synthgen[opencl-cpu]"'
+INSTALL_HINT = install_hint("opencl-cpu")
 SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
 
 # libintelocl.so needs these, finds them only in the system's folders, and does not name all of them.
@@ -99,7 +100,7 @@ def choose_device(device: "str | int | Device | None" = None) -> Device:
     """
     if isinstance(device, Device):
         return device
-    wanted = str(device if device is not None else os.environ.get(ENVIRONMENT_VARIABLE, "")).strip()
+    wanted = str(device if device is not None else os.environ.get(DEVICE_VARIABLE, "")).strip()
     listed = list_devices()
     if not wanted:
         return next(entry for entry in listed if entry.usable)

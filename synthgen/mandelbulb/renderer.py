@@ -10,8 +10,8 @@ from numbers import Integral
 import numpy as np
 
 from synthgen.errors import DeviceError, UsageError
+from synthgen.machine import DEVICE_VARIABLE
 from synthgen.mandelbulb.devices import (
-    ENVIRONMENT_VARIABLE,
     INSTALL_HINT,
     Device,
     choose_device,
@@ -126,7 +126,7 @@ def renderer_for(device: "str | int | Device | None" = None):
     Where nobody chose, neither here nor in ``SYNTHGEN_DEVICE``, a device that cannot build the kernels is
     passed over with a warning.
     """
-    if device is not None or os.environ.get(ENVIRONMENT_VARIABLE):
+    if device is not None or os.environ.get(DEVICE_VARIABLE):
         return _renderer(choose_device(device))
     return _default_renderer()
 

@@ -11,9 +11,10 @@ import msgspec
 
 from synthgen import families
 from synthgen.errors import StorageError
+from synthgen.machine import available_cpus, cpu_name, human_bytes
 from synthgen.run.draw import draw_sample
 from synthgen.run.plan import Plan
-from synthgen.run.shard import cpu_name, encode_sample
+from synthgen.run.shard import encode_sample
 from synthgen.shards.files import write_atomically
 
 _SECONDS = 0.3
@@ -75,7 +76,7 @@ def probe(plan: Plan, samples: int | None = None, least: int = 5) -> Estimate:
 def remembered_probe(plan: Plan) -> Estimate:
     """Return what `probe` does, from the user's cache where the same was probed on this machine before."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthgen" / "probes"
-    drawer = families.load(plan.recipe.family).device(plan.recipe.options)
+    drawer = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
     prints = plan.run.fingerprints
     key = "\n".join([prints.data, prints.storage, drawer.name, cpu_name()])
     path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
@@ -102,45 +103,11 @@ def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
         )
 
 
-def human_bytes(size: float) -> str:
-    """Return a size for people.
-
-    Examples
-    --------
-    >>> human_bytes(3_200_000_000)
-    '3.2 GB'
-    """
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def human_time(seconds: float) -> str:
-    """Return a time for people.
-
-    Examples
-    --------
-    >>> human_time(71), human_time(8000)
-    ('1 min 11 s', '2 h 13 min')
-    """
-    seconds = round(seconds)
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
-    return f"{seconds // 3600:,} h {seconds % 3600 // 60} min"
-
-
 def effective_workers(plan: Plan, workers: int | None) -> int:
     """Return how many processes will draw: as many as asked for, by default one for each CPU.
 
     Where one process uses the whole device, there is only one.
     """
     workers = available_cpus() if workers is None else workers
-    drawer = families.load(plan.recipe.family).device(plan.recipe.options)
+    drawer = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
     return min(workers, 1) if drawer.exclusive else workers
-
-
-def available_cpus() -> int:
-    """Return the number of CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

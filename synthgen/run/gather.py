@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from synthgen.errors import FormatError, UsageError
-from synthgen.run.job import check_folder
+from synthgen.run.folder import check_folder
 from synthgen.run.lock import part_lock
 from synthgen.shards.files import make_folder, replacing, sha256_of, write_atomically
 from synthgen.shards.manifest import (

@@ -81,7 +81,7 @@ def make_plan(recipe: Recipe) -> Plan:
         shards=shards,
         fields=fields,
         versions=versions,
-        tolerance=family.tolerance(recipe.options),
+        tolerance=families.tolerance_of(family, recipe.options),
     )
     return Plan(recipe, run)
 

@@ -1,15 +1,14 @@
 """One shard: draw its samples, encode them, write the file and its sidecar."""
 
-import platform
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
 from synthgen import families
+from synthgen.machine import cpu_name
 from synthgen.run.draw import draw_sample
 from synthgen.run.plan import Plan
 from synthgen.sample import Sample
@@ -42,7 +41,7 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
     """
     run = plan.run
     path = folder / SHARDS / run.shard_name(shard)
-    device = families.load(plan.recipe.family).device(plan.recipe.options)
+    device = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
     with replacing(path) as temporary:
         writer = FORMATS[run.storage].Writer(temporary, run.fields, run.format)
         try:
@@ -84,15 +83,3 @@ def _samples(plan: Plan, shard: int, beside: bool):
                 yield label, index, encoded.result()
         for label, index, encoded in waiting:
             yield label, index, encoded.result()
-
-
-@lru_cache(maxsize=1)
-def cpu_name() -> str:
-    """Return the name of the CPU, as the system calls it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -7,16 +7,16 @@ from importlib import import_module
 
 # name -> module of this package
 _LAZY = {
-    "Layer": "impurities",
-    "Painted": "stains",
-    "StainField": "stains",
-    "builtin": "meshes",
-    "load_mesh": "meshes",
+    "Layer": "marks.impurities",
+    "Painted": "stains.field",
+    "StainField": "stains.field",
+    "builtin": "mesh.files",
+    "load_mesh": "mesh.files",
     "pnoise3": "perlin",
-    "render_scene": "scene",
-    "sample_fingerprint": "impurities",
-    "sample_pose": "scene",
-    "sample_sticker": "impurities",
+    "render_scene": "mesh.scene",
+    "sample_fingerprint": "marks.impurities",
+    "sample_pose": "mesh.scene",
+    "sample_sticker": "marks.impurities",
 }
 
 __all__ = sorted(_LAZY)

@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from synthgen.surface.camera import develop
-from synthgen.surface.defects import placed
-from synthgen.surface.impurities import stamp
 from synthgen.surface.layers import MOST_IDS, Layers
+from synthgen.surface.marks.defects import placed
+from synthgen.surface.marks.impurities import stamp
+from synthgen.surface.optics.camera import develop
 from synthgen.surface.plate import View, bend, prepare, radiance, view_of
-from synthgen.surface.stains import StainField
+from synthgen.surface.stains.field import StainField
 
 f32 = np.float32
 

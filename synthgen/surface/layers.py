@@ -5,7 +5,7 @@ from itertools import count
 import numba
 import numpy as np
 
-from synthgen.surface.camera import grown, reach_of
+from synthgen.surface.optics.camera import grown, reach_of
 
 # Ids have 8 bits, 0 is the clean surface.
 MOST_IDS = 255

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from synthgen.surface.brushed import ACROSS, ALONG, streaks
-from synthgen.surface.defects import Placed, displacement, reach
-from synthgen.surface.light import CAMERA_DISTANCE, LIGHT_HEIGHT, look_up, reflection_map
+from synthgen.surface.marks.defects import Placed, displacement, reach
+from synthgen.surface.optics.brushed import ACROSS, ALONG, streaks
+from synthgen.surface.optics.light import CAMERA_DISTANCE, LIGHT_HEIGHT, look_up, reflection_map
 
 # Height and width of the plate, mm; its longer side lies along the columns.
 PLATE = (100.0, 120.0)

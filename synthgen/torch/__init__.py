@@ -2,17 +2,17 @@
 
 from importlib import import_module
 
-from synthgen.torch.extra import needed_for
+from synthgen.extras import needed_for
 
 # Loaded on first use: the metrics need no torch.
 _LAZY = {
-    "CutPaste": "synthgen.torch.cutpaste",
-    "LiveDataset": "synthgen.torch.datasets",
+    "CutPaste": "synthgen.torch.data.cutpaste",
+    "LiveDataset": "synthgen.torch.data.datasets",
     "PaDiM": "synthgen.torch.models",
     "PatchCore": "synthgen.torch.models",
     "SequentialPatchCore": "synthgen.torch.models",
-    "ShardDataset": "synthgen.torch.datasets",
-    "StreamDataset": "synthgen.torch.datasets",
+    "ShardDataset": "synthgen.torch.data.datasets",
+    "StreamDataset": "synthgen.torch.data.datasets",
     "load_backbone": "synthgen.torch.backbones",
     "load_model": "synthgen.torch.models",
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from synthgen.errors import FormatError, SynthgenError, UsageError
-from synthgen.torch.extra import needed_for
+from synthgen.extras import needed_for
 
 BEST = "best.safetensors"
 RANDOM = "random:"

@@ -21,7 +21,7 @@ def test_a_family_is_complete(name):
     module = families.load(name)
     assert name == module.NAME
     assert set(module.defaults(module.Options())) == {"classes", "per_class", "size"}
-    assert module.tolerance(module.Options()) >= 0
+    assert families.tolerance_of(module, module.Options()) >= 0
     assert any(load_recipe(r).family == name for r in installed())
     assert (ROOT / "tests" / "families" / f"test_{name}.py").exists()
     assert f"synthgen {name}" in (ROOT / "README.md").read_text()

@@ -11,7 +11,7 @@ from synthgen.errors import DeviceError, UsageError
 from synthgen.families import stains
 from synthgen.families.stains import Options
 from synthgen.recipe import Recipe, load_recipe
-from synthgen.surface.camera import grown
+from synthgen.surface.optics.camera import grown
 
 ALL = {"layout": "test", "impurities": "fingerprint,sticker", "clean": True, "classes": 4, "cell_size": 8}
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from synthgen.seeding import generator
-from synthgen.surface.brushed import ACROSS, ALONG, sample_brushed, streaks
-from synthgen.surface.camera import blur_taps, develop, grown, reach_of
-from synthgen.surface.light import CAMERA_DISTANCE, INNER, LIGHT_HEIGHT, OUTER, reflection_map, sample_light
+from synthgen.surface.optics.brushed import ACROSS, ALONG, sample_brushed, streaks
+from synthgen.surface.optics.camera import blur_taps, develop, grown, reach_of
+from synthgen.surface.optics.light import CAMERA_DISTANCE, INNER, LIGHT_HEIGHT, OUTER, reflection_map, sample_light
 from synthgen.surface.plate import _AMBIENT, _BRIGHT, PLATE, prepare, radiance, view_of
 
 SIZE = (96, 120)

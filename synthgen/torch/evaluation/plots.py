@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synthgen.extras import needed_for
+from synthgen.metrics.curves import rank
+from synthgen.metrics.inputs import Reader, read_labels, read_twice
+from synthgen.metrics.regions import by_region
 from synthgen.shards.files import replacing
 from synthgen.torch.evaluation.predictions import ALL, Predictions
 from synthgen.torch.evaluation.table import Row
-from synthgen.torch.extra import needed_for
-from synthgen.torch.metrics.curves import rank
-from synthgen.torch.metrics.inputs import Reader, read_labels, read_twice
-from synthgen.torch.metrics.regions import by_region
 
 MAX_FPR = 0.3
 _MOST_POINTS = 2000

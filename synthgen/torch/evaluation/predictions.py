@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from synthgen.errors import UsageError
-from synthgen.torch.layouts import ImageSet, Truth
+from synthgen.layouts import ImageSet, Truth
 
 ALL = "all"
 
@@ -84,7 +84,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Part:
-    """Some images of `Predictions`, as `synthgen.torch.metrics` takes them.
+    """Some images of `Predictions`, as `synthgen.metrics` takes them.
 
     Parameters
     ----------

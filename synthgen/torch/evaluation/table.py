@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthgen.torch import metrics
+from synthgen import metrics
 from synthgen.torch.evaluation.predictions import ALL, Part, Predictions
 
 MEAN = "mean"
@@ -44,7 +44,7 @@ class Row:
     normal, anomalous : int
         Images.
     image_auroc, pixel_auroc, aupro, spro, pl : float
-        `synthgen.torch.metrics`; AUPRO up to a false positive rate of 0.3, sPRO up to 0.05.
+        `synthgen.metrics`; AUPRO up to a false positive rate of 0.3, sPRO up to 0.05.
     recall : float
         Share of defects that were noticed at the category's `pixel_threshold`.
     f1, threshold : float

@@ -1,12 +1,11 @@
 """How much memory there is, and what to say when it is not enough."""
 
 import bisect
-import math
-import os
 from collections.abc import Callable
 
 import torch
 
+from synthgen import machine
 from synthgen.errors import UsageError
 
 
@@ -14,17 +13,7 @@ def available_bytes(device: torch.device) -> float:
     """Return the memory that a device has left, in bytes; infinity where nobody tells."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return math.inf
+    return machine.available_bytes()
 
 
 def megabytes(count: float) -> str:

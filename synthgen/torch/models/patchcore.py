@@ -6,10 +6,10 @@ import torch
 
 from synthgen.errors import UsageError
 from synthgen.run.progress import Progress
+from synthgen.torch.coreset.greedy import BLOCK_BYTES, k_centre, nearest, projected
 from synthgen.torch.features import as_vectors
 from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel, image_progress
 from synthgen.torch.models.batches import batches, images_in
-from synthgen.torch.models.coreset import BLOCK_BYTES, k_centre, nearest, projected
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
 from synthgen.torch.models.scoring import image_scores
 

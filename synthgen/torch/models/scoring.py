@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from synthgen.torch.models.coreset import nearest
+from synthgen.torch.coreset.greedy import nearest
 
 
 def image_scores(

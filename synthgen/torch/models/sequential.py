@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 import torch
 
 from synthgen.errors import UsageError
+from synthgen.torch.coreset.greedy import BLOCK_BYTES
+from synthgen.torch.coreset.streaming import SequentialCoreset
 from synthgen.torch.features import as_vectors
 from synthgen.torch.models.augment import Augmentation
 from synthgen.torch.models.base import FLOAT_BYTES, image_progress
 from synthgen.torch.models.batches import batches
-from synthgen.torch.models.coreset import BLOCK_BYTES
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
 from synthgen.torch.models.patchcore import BankModel
-from synthgen.torch.models.sequence import SequentialCoreset
 
 
 class SequentialPatchCore(BankModel):

@@ -14,8 +14,8 @@ import msgspec
 import torch
 
 from synthgen.errors import FormatError, UsageError
+from synthgen.extras import needed_for
 from synthgen.shards.files import replacing
-from synthgen.torch.extra import needed_for
 from synthgen.version import __version__
 
 FORMAT = 1

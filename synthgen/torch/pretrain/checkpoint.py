@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from synthgen.errors import FormatError
+from synthgen.extras import needed_for
 from synthgen.shards.files import write_atomically
-from synthgen.torch.extra import needed_for
 
 CHECKPOINT = "checkpoint.safetensors"
 VERSION = 1

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from synthgen.errors import UsageError
-from synthgen.recipe import convert
+from synthgen.options import convert
 from synthgen.seeding import MAX_SEED
 
 Meta = msgspec.Meta

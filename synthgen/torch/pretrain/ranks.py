@@ -8,7 +8,7 @@ import torch
 from torch import distributed
 
 from synthgen.errors import DeviceError, UsageError
-from synthgen.run.estimate import available_cpus
+from synthgen.machine import available_cpus
 
 
 class Ranks(msgspec.Struct, frozen=True):

@@ -7,9 +7,10 @@ import torch
 from torch.utils import data
 
 from synthgen.errors import UsageError
-from synthgen.run.estimate import available_cpus, effective_workers
+from synthgen.machine import available_cpus
+from synthgen.run.estimate import effective_workers
 from synthgen.seeding import generator
-from synthgen.torch.datasets import LiveDataset, ShardDataset, StreamDataset
+from synthgen.torch.data.datasets import LiveDataset, ShardDataset, StreamDataset
 from synthgen.torch.pretrain.augment import augment, validation_view
 from synthgen.torch.pretrain.options import Options
 

@@ -1,0 +1,30 @@
+"""Metrics of anomaly detection: the truth first, then the scores; NumPy in and out, and no torch.
+
+Every function takes masks as ``{0, 1}``, ``{0, 255}`` or bool alike (nonzero = defect) and scores on any scale
+(higher = more anomalous), so there is no sigmoid and no normalising: only the order of scores counts, and for the
+linear thresholds of `proportion_localised` their spacing. What has no value, a rate without anything to count, is
+``nan``, without a warning, so that it cannot pass for a result; a constant score is what chance gives (AUROC 0.5,
+AUPRO ``max_fpr / 2``).
+
+Pixel metrics read one image at a time, so `masks` and `maps` may be arrays (N, H, W), or lists or other objects
+that give images (H, W) or batches (B, H, W) each time they are iterated. With ``maps=None``, `masks` gives the
+pairs ``(mask, map)``. Those that sweep a threshold read everything twice and keep the scores of the defect pixels
+alone; they are exact, ties included.
+"""
+
+from synthgen.metrics.curves import best_f1_threshold, image_auroc, pixel_auroc
+from synthgen.metrics.defects import defect_wise_recall
+from synthgen.metrics.localisation import proportion_localised
+from synthgen.metrics.pixels import pixel_scores
+from synthgen.metrics.regions import aupro, spro
+
+__all__ = [
+    "aupro",
+    "best_f1_threshold",
+    "defect_wise_recall",
+    "image_auroc",
+    "pixel_auroc",
+    "pixel_scores",
+    "proportion_localised",
+    "spro",
+]

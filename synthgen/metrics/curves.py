@@ -1,0 +1,173 @@
+"""Areas under curves, exact, without the curves.
+
+A curve over all thresholds against the false positive rate is a sum over the defect pixels: each is passed at
+the rate where the threshold falls to its own score. So it is enough to know, for each defect pixel, how many normal
+pixels score higher and how many the same; the normal pixels themselves are counted image by image and forgotten.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from synthgen.metrics.inputs import Reader, read_labels, read_twice, refuse_iterator
+
+
+class Ranks(NamedTuple):
+    """Where the scores of defects stand among those of normal pixels.
+
+    Attributes
+    ----------
+    scores : ndarray, (U,)
+        The different scores of defects, rising.
+    above, same : ndarray of int64, (U,)
+        How many normal pixels score higher than each, and exactly the same.
+    normal : int
+        How many normal pixels there are.
+    """
+
+    scores: np.ndarray
+    above: np.ndarray
+    same: np.ndarray
+    normal: int
+
+
+def image_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the area under the ROC curve of image scores: how often a defective image scores above a normal one.
+
+    Ties count half (Mann-Whitney), as in scikit-learn's `roc_auc_score`.
+
+    Parameters
+    ----------
+    labels : array, (N,)
+        Nonzero = defective.
+    scores : array, (N,)
+        Finite, on any scale.
+
+    Returns
+    -------
+    float
+        In [0, 1]; ``nan`` if the images are all of one kind, 0.5 if all score the same.
+
+    Raises
+    ------
+    UsageError
+        If shapes differ, there are no images, or a score is not finite.
+
+    Examples
+    --------
+    >>> image_auroc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75
+    """
+    return _auroc(read_labels(labels, scores))
+
+
+def pixel_auroc(masks: Iterable, maps: Iterable | None = None) -> float:
+    """Return the area under the ROC curve of all pixels of all images together.
+
+    Parameters
+    ----------
+    masks, maps : array (N, H, W), or iterables of images (H, W) or batches
+        Truth (nonzero = defect) and finite scores; see the package for streams.
+
+    Returns
+    -------
+    float
+        In [0, 1], exact; ``nan`` if the pixels are all of one kind, 0.5 if all score the same.
+
+    Raises
+    ------
+    UsageError
+        If shapes or counts differ, there are no images, or a score is not finite.
+    """
+    return _auroc(read_twice(masks, maps))
+
+
+def best_f1_threshold(labels: Iterable, scores: Iterable | None = None) -> tuple[float, float]:
+    """Return the threshold at which ``scores >= threshold`` has the highest F1, and that F1.
+
+    Of all thresholds only the scores of defects need to be tried: below one, down to the next, come false positives
+    alone.
+
+    Parameters
+    ----------
+    labels, scores : arrays (N,), or masks and maps as in `pixel_auroc`
+
+    Returns
+    -------
+    threshold, f1 : float
+        Of equally good thresholds the highest. Both ``nan`` if there are no defects.
+
+    Raises
+    ------
+    UsageError
+        If shapes or counts differ, there are no images, or a score is not finite.
+
+    Examples
+    --------
+    >>> best_f1_threshold([0, 0, 1, 1], [0.1, 0.4, 0.6, 0.8])
+    (0.6, 1.0)
+    """
+    refuse_iterator(labels, "labels")
+    of_images = scores is not None and np.ndim(next(iter(labels), 0)) == 0
+    read = read_labels(labels, scores) if of_images else read_twice(labels, scores)
+    found = _defect_scores(read)
+    if len(found) == 0:
+        return np.nan, np.nan
+    ranks, of_each = rank(found, read)
+    true = np.cumsum(np.bincount(of_each)[::-1])[::-1]
+    f1 = 2 * true / (len(found) + true + ranks.above + ranks.same)
+    best = len(f1) - 1 - np.argmax(f1[::-1])
+    return float(ranks.scores[best]), float(f1[best])
+
+
+def rank(found: np.ndarray, read: Reader) -> tuple[Ranks, np.ndarray]:
+    """Return how the scores `found` (P,) stand among normal pixels, and the place of each in `Ranks.scores`."""
+    scores, of_each = np.unique(found, return_inverse=True)
+    over = np.zeros(len(scores) + 1, np.int64)
+    same = np.zeros(len(scores) + 1, np.int64)
+    for mask, values in read():
+        normal = np.sort(values[~mask])  # sorted keys make the search below several times faster
+        passed = np.searchsorted(scores, normal, side="right")
+        over += np.bincount(passed, minlength=len(over))
+        equal = passed[(passed > 0) & (scores[passed - 1] == normal)]
+        same += np.bincount(equal, minlength=len(same))
+    same = same[1:]
+    above = np.cumsum(over[:0:-1])[::-1] - same
+    return Ranks(scores, above, same, int(over.sum())), of_each
+
+
+def area_under(ranks: Ranks, weights: np.ndarray, max_fpr: float = 1.0) -> float:
+    """Return the mean height of a curve over false positive rates in [0, max_fpr].
+
+    The curve rises by ``weights[i]`` where the threshold passes ``ranks.scores[i]``, in a straight line over the
+    normal pixels that score the same, and is cut at exactly `max_fpr`.
+
+    Parameters
+    ----------
+    ranks : Ranks
+        Of at least one normal pixel.
+    weights : ndarray of float, (U,)
+        Together 1.
+    """
+    limit = max_fpr * ranks.normal  # in normal pixels
+    start, end = ranks.above, ranks.above + ranks.same
+    width = np.maximum(ranks.same, 1)
+    ramp = np.clip(limit - start, 0, ranks.same) ** 2 / (2 * width)
+    heights = (ramp + np.maximum(limit - end, 0)) / limit
+    # Weights may sum to 1 + 1e-16; two sums of one order leave heights of 1 and 0 exactly that.
+    return float((weights * heights).sum() / weights.sum())
+
+
+def _auroc(read: Reader) -> float:
+    found = _defect_scores(read)
+    if len(found) == 0:
+        return np.nan
+    ranks, of_each = rank(found, read)
+    if ranks.normal == 0:
+        return np.nan
+    return area_under(ranks, np.bincount(of_each) / len(found))
+
+
+def _defect_scores(read: Reader) -> np.ndarray:
+    return np.concatenate([scores[mask] for mask, scores in read()])

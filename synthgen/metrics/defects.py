@@ -1,0 +1,52 @@
+"""Defect-wise recall: how many defects were noticed at all."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from synthgen.metrics.inputs import share
+from synthgen.metrics.pixels import ratio, read_predictions
+
+
+def defect_wise_recall(instances: Iterable, predictions: Iterable | None = None, coverage: float = 0.0) -> float:
+    """Return the share of defects of which at least one pixel, and at least the share `coverage`, was predicted.
+
+    Paper 002, section V.B; for `coverage` appendix C and figure 5: for inspectors it matters that a defect is
+    found, not its outline. For the mean over kinds of defect, call it with the instances of each kind.
+
+    Parameters
+    ----------
+    instances : array (N, H, W) of int, or an iterable of images (H, W) or batches
+        0 = background, any other number = a defect of that image; connected or not. A binary mask is one defect.
+    predictions : likewise
+        Nonzero = predicted; read once. With `predictions` None, `instances` gives pairs.
+    coverage : float
+        In [0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1]; ``nan`` without a defect.
+
+    Raises
+    ------
+    UsageError
+        If shapes or counts differ, there are no images, a prediction has more than one value beside 0, or
+        `coverage` is out of range.
+
+    Examples
+    --------
+    >>> defect_wise_recall([[[1, 1, 0, 2]]], [[[1, 0, 1, 0]]])
+    0.5
+    >>> defect_wise_recall([[[1, 1, 0, 2]]], [[[1, 0, 1, 0]]], coverage=0.6)
+    0.0
+    """
+    share(coverage, "coverage")
+    found = defects = 0
+    for ids, prediction in read_predictions(instances, predictions):
+        which, number = np.unique(ids[ids != 0], return_inverse=True)
+        area = np.bincount(number, minlength=len(which))
+        hits = np.bincount(number, prediction[ids != 0], minlength=len(which))
+        found += np.count_nonzero((hits > 0) & (hits / area >= coverage))
+        defects += len(which)
+    return ratio(found, defects)

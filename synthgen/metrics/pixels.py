@@ -1,0 +1,71 @@
+"""Scores of binary predictions, over the pixels of all images together."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from synthgen.errors import UsageError
+from synthgen.metrics.inputs import read_images
+
+
+def pixel_scores(masks: Iterable, predictions: Iterable | None = None) -> dict[str, float]:
+    """Return precision, recall, F1, IoU and DICE of predicted pixels.
+
+    Precision, recall and F1 as in paper 002, section V.B (binary, pixel-wise); DICE is F1 under another name. All
+    images are counted as one, so that an image without a defect has its false positives counted and no score of its
+    own.
+
+    Parameters
+    ----------
+    masks, predictions : array (N, H, W), or iterables of images (H, W) or batches
+        Nonzero = defect, and = predicted; read once. With `predictions` None, `masks` gives pairs.
+
+    Returns
+    -------
+    dict of str to float
+        ``precision``, ``recall``, ``f1``, ``iou``, ``dice``, each in [0, 1]. Those with nothing to count are
+        ``nan``: precision where nothing is predicted, recall where nothing is defective, the others where both
+        hold.
+
+    Raises
+    ------
+    UsageError
+        If shapes or counts differ, there are no images, or a prediction has more than one value beside 0: scores
+        must be thresholded first.
+
+    Examples
+    --------
+    >>> found = pixel_scores([[[0, 1, 1, 1]]], [[[1, 1, 0, 0]]])
+    >>> found["precision"], found["iou"]
+    (0.5, 0.25)
+    """
+    true = predicted = defective = 0
+    for mask, prediction in read_predictions(masks, predictions):
+        mask = mask != 0
+        true += np.count_nonzero(mask & prediction)
+        predicted += np.count_nonzero(prediction)
+        defective += np.count_nonzero(mask)
+    f1 = ratio(2 * true, predicted + defective)
+    return {
+        "precision": ratio(true, predicted),
+        "recall": ratio(true, defective),
+        "f1": f1,
+        "iou": ratio(true, predicted + defective - true),
+        "dice": f1,
+    }
+
+
+def read_predictions(masks: Iterable, predictions: Iterable | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the images' masks as they came and predictions as bool, (H, W) both; refuse scores."""
+    for number, (mask, prediction) in enumerate(read_images(masks, predictions, "predictions")):
+        made = prediction != 0
+        if prediction.dtype != bool and len(values := np.unique(prediction[made])) > 1:
+            raise UsageError(
+                f"predictions, image {number}: must hold one value beside 0 (threshold first), got {len(values)}"
+            )
+        yield mask, made
+
+
+def ratio(part: int, whole: int) -> float:
+    """Return ``part / whole``, or ``nan`` of nothing."""
+    return float(part / whole) if whole else np.nan

@@ -1,0 +1,148 @@
+"""Region overlap: every defect counts the same, however large it is."""
+
+from collections.abc import Iterable, Iterator
+from numbers import Real
+
+import numpy as np
+
+from synthgen.errors import UsageError
+from synthgen.extras import needed_for
+from synthgen.metrics.curves import area_under, rank
+from synthgen.metrics.inputs import Reader, pairs, read_images, read_twice, refuse_iterator, share
+
+EIGHT = np.ones((3, 3), int)  # neighbours of a pixel, itself included
+
+
+def aupro(masks: Iterable, maps: Iterable | None = None, max_fpr: float = 0.3) -> float:
+    """Return the area under the per-region overlap curve up to a false positive rate, divided by that rate.
+
+    The overlap of a threshold is the share of a region's pixels that reach it, averaged over all regions of all
+    images (Bergmann et al., The MVTec Anomaly Detection Dataset, IJCV 2021). Regions are 8-connected and the false
+    positive rate is that of all pixels without a defect, as in MVTec's script. The curve is cut at exactly
+    `max_fpr`, by linear interpolation.
+
+    Parameters
+    ----------
+    masks, maps : array (N, H, W), or iterables of images (H, W) or batches
+        Truth (nonzero = defect) and finite scores; see the package for streams.
+    max_fpr : float
+        In (0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1], exact; ``nan`` without a defect or without a normal pixel; ``max_fpr / 2`` if all score the same.
+
+    Raises
+    ------
+    UsageError
+        If shapes or counts differ, there are no images, a score is not finite, or `max_fpr` is out of range.
+
+    Examples
+    --------
+    >>> mask = np.zeros((1, 4, 4)); mask[0, 0, 0] = mask[0, 2:, 2:] = 1
+    >>> aupro(mask, mask)
+    1.0
+    """
+    share(max_fpr, "max_fpr", low_included=False)
+    read = read_twice(masks, maps)
+    regions = ((region, np.inf) for mask, scores in read() for region in by_region(mask, scores[mask]))
+    return _overlap_area(regions, read, max_fpr)
+
+
+def spro(masks: Iterable, maps: Iterable, saturation: Iterable | float, max_fpr: float = 0.05) -> float:
+    """Return the area under the saturated per-region overlap curve of MVTec LOCO, divided by `max_fpr`.
+
+    A region is one mask, connected or not; its overlap is ``min(pixels found / saturation, 1)``, since of a missing
+    object any part of the place where it could lie will do (Bergmann et al., Beyond Dents and Scratches, IJCV
+    2022). The false positive rate is that of the pixels outside all masks of their image.
+
+    Parameters
+    ----------
+    masks : list of N arrays, (M, H, W) or (H, W)
+        The masks of each image, one a region; an empty mask is none. M may differ, and be 0.
+    maps : array (N, H, W), or an iterable of images (H, W)
+        Finite scores.
+    saturation : float, or a list of N lists of M
+        Pixels that are enough, > 0; more than a region has means all of it. One number holds for every region.
+    max_fpr : float
+        In (0, 1]. LOCO's tables are at 0.05.
+
+    Returns
+    -------
+    float
+        In [0, 1], exact; ``nan`` without a region or without a normal pixel.
+
+    Raises
+    ------
+    UsageError
+        If shapes or counts differ, there are no images, a score is not finite, or a number is out of range.
+    """
+    share(max_fpr, "max_fpr", low_included=False)
+    refuse_iterator(masks, "masks")
+    refuse_iterator(maps, "maps")
+    if not isinstance(saturation, Real):
+        saturation = list(saturation)
+
+    def read():
+        unions = ((_stack(stack).any(axis=0), scores) for stack, scores in pairs(masks, maps))
+        return read_images(unions, None)
+
+    return _overlap_area(_saturated(masks, read(), saturation), read, max_fpr)
+
+
+def _saturated(masks: Iterable, images: Iterable, saturation: list | float) -> Iterator[tuple[np.ndarray, float]]:
+    """Yield for each mask of each image the scores in it and its saturation, checked."""
+    one_for_all = isinstance(saturation, Real)
+    number = -1
+    for number, (stack, (_, scores)) in enumerate(zip(masks, images, strict=True)):
+        stack = _stack(stack)
+        place = f"saturation, image {number}"
+        if not one_for_all and number >= len(saturation):
+            raise UsageError(f"saturation: must have an entry for each image, got only {len(saturation)}")
+        enough = np.full(len(stack), saturation) if one_for_all else np.atleast_1d(saturation[number])
+        if len(enough) != len(stack):
+            raise UsageError(f"{place}: must have a number for each of {len(stack)} masks, got {len(enough)}")
+        if not np.all(enough > 0):
+            raise UsageError(f"{place}: must be pixels > 0, got {enough.tolist()}")
+        yield from zip((scores[region] for region in stack), enough, strict=True)
+    if not one_for_all and len(saturation) != number + 1:
+        raise UsageError(f"saturation: must have an entry for each of {number + 1} images, got {len(saturation)}")
+
+
+def _stack(masks: np.ndarray) -> np.ndarray:
+    """Return the masks of an image, (M, H, W) or one (H, W), as bool (M, H, W)."""
+    masks = np.asarray(masks) != 0
+    return masks[None] if masks.ndim == 2 else masks
+
+
+def _overlap_area(regions: Iterable[tuple[np.ndarray, float]], read: Reader, max_fpr: float) -> float:
+    """Return the area for regions given as (scores of its pixels, pixels that are enough)."""
+    found, shares = [], []
+    for scores, enough in regions:
+        if len(scores) == 0:
+            continue
+        # Only the highest pixels count, as many as are enough; the last one for a part, if `enough` has one.
+        enough = min(float(enough), len(scores))
+        kept = int(np.ceil(enough))
+        found.append(np.sort(scores)[len(scores) - kept :])
+        shares.append(np.full(kept, 1 / enough))
+        shares[-1][0] -= (kept - enough) / enough
+    if not found:
+        return np.nan
+    ranks, of_each = rank(np.concatenate(found), read)
+    if ranks.normal == 0:
+        return np.nan
+    return area_under(ranks, np.bincount(of_each, np.concatenate(shares)) / len(found), max_fpr)
+
+
+def by_region(mask: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
+    """Return the `values` (P, ...) of the P pixels of a bool mask (H, W), split into its 8-connected regions."""
+    with needed_for("regions"):
+        from scipy import ndimage
+
+    labels = ndimage.label(mask, EIGHT)[0][mask]
+    if len(labels) == 0:
+        return []
+    ends = np.cumsum(np.bincount(labels)[1:])
+    return np.split(values[np.argsort(labels, kind="stable")], ends[:-1])

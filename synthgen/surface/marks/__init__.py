@@ -1,0 +1,1 @@
+"""What lies on a surface beside stains: fingerprints, stickers, and scratches, dents and bumps that bend it."""

@@ -1,0 +1,1 @@
+"""How metal looks: its streaks, the lights that it mirrors, and the camera."""

@@ -1,0 +1,129 @@
+"""Coresets and nearest neighbours: pure functions on rows of features.
+
+Squared distances are expanded, |x|^2 + |c|^2 - 2 x.c, so that nearly all work is matrix products, and are taken
+in blocks of a stated size. What is rounded away by the expansion matters where distances are reported: there
+the distances to the neighbours found are measured again, directly.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from synthgen.errors import UsageError
+from synthgen.seeding import generator
+
+BLOCK_BYTES = 64 << 20
+
+
+def squared_norms(points: torch.Tensor) -> torch.Tensor:
+    """Return |x|^2 of each row, (N,)."""
+    return torch.linalg.vecdot(points, points)
+
+
+def squared_distances(queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """Return the squared Euclidean distances of all pairs of rows, (Q, D) and (M, D) -> (Q, M), never below 0."""
+    products = torch.addmm(squared_norms(points), queries, points.T, alpha=-2)
+    return products.add_(squared_norms(queries)[:, None]).clamp_(min=0)
+
+
+def nearest(
+    queries: torch.Tensor, points: torch.Tensor, count: int = 1, block_bytes: int = BLOCK_BYTES
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find the nearest points of each query.
+
+    Parameters
+    ----------
+    queries : Tensor of float, (Q, D)
+    points : Tensor of float, (M, D)
+    count : int
+        Neighbours of each, at most M.
+    block_bytes : int
+        Largest size of the table of distances that is held at a time; one row of it is always held.
+
+    Returns
+    -------
+    distances : Tensor of float, (Q, count)
+        Ascending but for rounding in the search.
+    indices : Tensor of int64, (Q, count)
+    """
+    count = min(count, len(points))
+    indices = torch.empty((len(queries), count), dtype=torch.int64, device=queries.device)
+    rows = max(1, block_bytes // (points.element_size() * len(points)))
+    origin = points.mean(0)  # near the points there is less to round away
+    centred = points - origin
+    norms = squared_norms(centred)
+    for part, found in zip(queries.split(rows), indices.split(rows), strict=True):
+        # |query|^2 is the same for all points, and so left out of the comparison
+        table = torch.addmm(norms, part - origin, centred.T, alpha=-2)
+        found.copy_(table.argmin(1, keepdim=True) if count == 1 else table.topk(count, largest=False).indices)
+    distances = torch.stack([torch.linalg.vector_norm(queries - points[i], dim=1) for i in indices.T], dim=1)
+    return distances, indices
+
+
+def projected(points: torch.Tensor, channels: int | None, seed: int = 0) -> torch.Tensor:
+    """Return rows in fewer dimensions, by a random matrix that nearly keeps distances (Johnson-Lindenstrauss).
+
+    Rows of fewer than twice as many channels are returned as they are, and so are all where `channels` is None.
+    """
+    width = points.shape[1]
+    if channels is None or width < 2 * channels:
+        return points
+    matrix = generator(seed, 0, 0, "coreset.projection").standard_normal((width, channels)) / np.sqrt(channels)
+    return points @ torch.as_tensor(matrix, dtype=points.dtype, device=points.device)
+
+
+def k_centre(
+    points: torch.Tensor, count: int, seed: int = 0, advance: Callable[[int], object] = lambda steps: None
+) -> torch.Tensor:
+    """Choose points greedily so that none is far from all those chosen: each next one is the farthest from them.
+
+    The first one is drawn at random. The largest distance to a chosen point is at most twice the least possible
+    (Gonzalez 1985). PatchCore takes its bank so (Roth et al. 2022, algorithm 1).
+
+    Parameters
+    ----------
+    points : Tensor of float32, (N, D)
+        On the CPU or a GPU.
+    count : int
+        How many to choose, 1 to N.
+    seed : int
+        Of the first choice.
+    advance : callable
+        Told the number of choices made since it was last called.
+
+    Returns
+    -------
+    Tensor of int64, (count,)
+        Different rows of `points`, in the order of their choice.
+
+    Raises
+    ------
+    UsageError
+        If `count` is out of range.
+    """
+    if not 1 <= count <= len(points):
+        raise UsageError(f"coreset: must have 1 to {len(points):,} points, got {count:,}")
+    first = int(generator(seed, 0, 0, "coreset.start").integers(len(points)))
+    if points.device.type == "cpu":
+        from synthgen.torch.coreset.greedy_compiled import chosen_rows
+
+        return torch.from_numpy(chosen_rows(points.contiguous().numpy(), count, first, advance))
+    return chosen_rows_by_products(points, count, first, advance)
+
+
+def chosen_rows_by_products(points: torch.Tensor, count: int, first: int, advance) -> torch.Tensor:
+    """Do the work of `k_centre` by one product of matrix and vector a step, which suits a GPU."""
+    chosen = torch.empty(count, dtype=torch.int64, device=points.device)
+    chosen[0] = first
+    norms = squared_norms(points)
+    gaps = torch.full_like(norms, torch.inf)
+    for step in range(count - 1):
+        last = chosen[step]
+        found = torch.addmv(norms, points, points[last], alpha=-2).add_(norms[last])
+        torch.minimum(gaps, found, out=gaps)
+        gaps[last] = -torch.inf  # rounding must not bring it back
+        chosen[step + 1] = gaps.argmax()
+        advance(1)
+    advance(1)
+    return chosen

@@ -1,0 +1,122 @@
+"""A coreset of fixed size that takes patches one after the other (Sequential PatchCore, paper 002 section IV).
+
+The first patches fill it. Then a patch whose nearest point lies farther than the closest two points of the
+coreset lie from each other takes the place of one of these two, the one of lower index. So the closest pair
+only ever moves apart.
+"""
+
+import torch
+
+from synthgen.torch.coreset.greedy import BLOCK_BYTES, squared_distances, squared_norms
+
+
+class SequentialCoreset:
+    """The points, and their matrix of distances.
+
+    Parameters
+    ----------
+    size : int
+        Points to hold.
+    channels : int
+    device : torch.device
+    block : int
+        Bytes of the largest table of distances between patches and points.
+
+    Notes
+    -----
+    Patches are given in blocks, but taken one after the other. The table of distances of a block is computed at
+    once; when a patch takes the place of a point, one column of the table is computed anew. The points are
+    those that the algorithm chooses patch by patch, whatever the blocks, as far as distances that differ by no
+    more than their rounding do not change places.
+    """
+
+    def __init__(self, size: int, channels: int, device, block: int = BLOCK_BYTES):
+        self.size, self.used, self._block = size, 0, block
+        self.points = torch.empty((size, channels), device=device)
+        # about an origin amid them there is less to round away
+        self._origin = torch.zeros(channels, device=device)
+        self._centred = torch.empty_like(self.points)
+        self._norms = torch.empty(size, device=device)
+        self._table = torch.empty((size, size), device=device)
+        self._gaps = torch.empty(size, device=device)  # squared distance to the nearest other point
+        self._partners = torch.empty(size, dtype=torch.int64, device=device)  # which point that is
+
+    @classmethod
+    def of(cls, points: torch.Tensor, block: int = BLOCK_BYTES) -> "SequentialCoreset":
+        """Return the full coreset of these points, (M, D)."""
+        coreset = cls(len(points), points.shape[1], points.device, block)
+        coreset.take(points)
+        return coreset
+
+    @property
+    def full(self) -> bool:
+        """Whether all places are filled."""
+        return self.used == self.size
+
+    def take(self, patches: torch.Tensor) -> int:
+        """Take patches (P, D) in their order; return how many entered the coreset."""
+        entered = 0
+        if not self.full:
+            entered = min(self.size - self.used, len(patches))
+            self.points[self.used : self.used + entered] = patches[:entered]
+            self.used += entered
+            if self.full:
+                self._measure()
+        rows = max(1, self._block // (self.points.element_size() * self.size))
+        for start in range(entered, len(patches), rows):
+            entered += self._take(patches[start : start + rows])
+        return entered
+
+    def _measure(self) -> None:
+        """Compute the matrix of distances, row by row the nearest."""
+        self._origin = self.points.mean(0)
+        self._centred = self.points - self._origin
+        self._norms = squared_norms(self._centred)
+        table = squared_distances(self._centred, self._centred)
+        torch.minimum(table, table.T, out=self._table)  # equal both ways, to the last bit
+        self._table.fill_diagonal_(torch.inf)
+        self._gaps, self._partners = self._table.min(1)
+
+    def _take(self, patches: torch.Tensor) -> int:
+        centred = patches - self._origin
+        norms = squared_norms(centred)
+        table = torch.addmm(self._norms, centred, self._centred.T, alpha=-2).add_(norms[:, None]).clamp_(min=0)
+        gaps, nearest = table.min(1)
+        entered, start = 0, 0
+        while True:
+            place = int(self._gaps.argmin())
+            farther = gaps[start:] > self._gaps[place]
+            first = int(farther.byte().argmax())
+            if not farther[first]:
+                return entered
+            row = start + first
+            self.points[place], self._centred[place], self._norms[place] = patches[row], centred[row], norms[row]
+            self._remeasure(place, table[row])
+            start, entered = row + 1, entered + 1
+            if start == len(patches):
+                return entered
+            column = (
+                torch.addmv(norms[start:], centred[start:], centred[row], alpha=-2).add_(norms[row]).clamp_(min=0)
+            )
+            table[start:, place] = column
+            _update(gaps[start:], nearest[start:], table[start:], place, column)
+
+    def _remeasure(self, place: int, distances: torch.Tensor) -> None:
+        """Set the distances of the new point in a place, given as squares to all points."""
+        column = distances.clone()
+        column[place] = torch.inf
+        self._table[place], self._table[:, place] = column, column
+        _update(self._gaps, self._partners, self._table, place, column)
+        self._gaps[place], self._partners[place] = column.min(0)
+
+
+def _update(
+    gaps: torch.Tensor, nearest: torch.Tensor, table: torch.Tensor, place: int, column: torch.Tensor
+) -> None:
+    """Set least value and its place for each row of a table, after its column `place` has changed."""
+    lost = (nearest == place).nonzero().squeeze(1)
+    closer = column < gaps
+    nearest[closer] = place
+    torch.minimum(gaps, column, out=gaps)
+    if len(lost):
+        gaps[lost], nearest[lost] = table[lost].min(1)

@@ -1,0 +1,356 @@
+import sys
+import threading
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthgen.errors import DeviceError, MissingExtraError, UsageError
+from synthgen.seeding import noise_generator
+from synthgen.surface.marks.defects import sample_defect
+from synthgen.surface.mesh import opengl, scene
+from synthgen.surface.mesh.files import BUILTIN, builtin, load_mesh
+from synthgen.surface.mesh.parts import draw_part, sample_places
+from synthgen.surface.optics.light import CAMERA_DISTANCE, sample_light
+from synthgen.surface.optics.machined import sample_finish
+
+trimesh = pytest.importorskip("trimesh")
+
+SIZE = (51, 67)
+STRAIGHT = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
+
+
+@pytest.fixture(scope="module")
+def gl():
+    try:
+        opengl.triangle_drawer()
+    except (DeviceError, MissingExtraError) as error:
+        pytest.skip(f"no OpenGL here: {error}")
+    yield
+    opengl.close()
+
+
+def pose(seed=1):
+    return scene.sample_pose(noise_generator(seed), tilt=40)
+
+
+@cache
+def look(name, seed=1):
+    return scene.render_scene(builtin(name), pose(seed), SIZE)
+
+
+def rays(size, field_of_view=scene.FIELD_OF_VIEW, distance=CAMERA_DISTANCE):
+    """Directions of the pixels from the camera, (H, W, 3), in the world."""
+    row, column = np.indices(size) + 0.5
+    pitch = field_of_view / size[1]
+    y, x = (size[0] / 2 - row) * pitch, (column - size[1] / 2) * pitch
+    return np.stack([x, y, np.full(size, -distance)], axis=2)
+
+
+def plain_hit(triangles, origin, direction):
+    """Return the first point in which a ray meets any of the triangles, or NaN, by solving for the weights."""
+    a, b, c = np.moveaxis(triangles, 1, 0)
+    matrices = np.stack([b - a, c - a, np.broadcast_to(-direction, a.shape)], axis=2)
+    good = np.abs(np.linalg.det(matrices)) > 1e-12
+    u, v, t = np.linalg.solve(matrices[good], (origin - a[good])[..., None])[..., 0].T
+    hits = t[(u > -1e-12) & (v > -1e-12) & (u + v < 1 + 1e-12) & (t > 0)]
+    return origin + (hits.min() if len(hits) else np.nan) * direction
+
+
+@pytest.mark.usefixtures("gl")
+@pytest.mark.parametrize("name", BUILTIN)
+def test_points_are_where_the_rays_first_meet_the_triangles(name):
+    seen, triangles = look(name), np.asarray(builtin(name).triangles)
+    rotation, move = scene.pose_matrix(pose())
+    camera = rotation.T @ (np.array([0, 0, CAMERA_DISTANCE]) - move)
+    directions = rays(SIZE) @ rotation
+    pixels = noise_generator(3).integers(0, SIZE, (40, 2)).tolist()
+    expected = np.array([plain_hit(triangles, camera, directions[row, column]) for row, column in pixels])
+    got = np.array([seen.points[row, column] for row, column in pixels])
+    assert np.isfinite(expected).all(axis=1).sum() > 3
+    # OpenGL rounds corners to parts of a pixel, so a ray through an edge may go either way
+    agree = np.isclose(got, expected, rtol=0, atol=1e-6, equal_nan=True).all(axis=1)
+    assert agree.sum() >= len(pixels) - 2
+
+
+@pytest.mark.usefixtures("gl")
+@pytest.mark.parametrize("name", BUILTIN)
+def test_every_point_lies_on_the_mesh(name):
+    seen, mesh = look(name), builtin(name)
+    points = seen.points[seen.mask > 0][::29]
+    for point in points:
+        near = np.linalg.norm(mesh.triangles_center - point, axis=1).argsort()[:2000]
+        closest = trimesh.triangles.closest_point(mesh.triangles[near], np.broadcast_to(point, (len(near), 3)))
+        assert np.linalg.norm(closest - point, axis=1).min() < 1e-6
+
+
+@pytest.mark.usefixtures("gl")
+def test_points_of_a_ring_lie_on_its_walls_and_normals_stand_on_them():
+    seen = look("ring")
+    on = seen.mask > 0
+    radius = np.hypot(seen.points[on][:, 0], seen.points[on][:, 1])
+    across = seen.points[on][:, :2] / radius[:, None]
+    normals = seen.normals[on]
+    face = normals[:, 2] > 0.99
+    wall = np.abs(normals[:, 2]) < 0.01
+    assert face.sum() > 100
+    assert seen.points[on][face][:, 2] == pytest.approx(8, abs=1e-9)
+    inner = wall & (radius < 19)
+    assert inner.sum() > 5
+    assert radius[inner] == pytest.approx(18, abs=3e-3)  # flat between the corners
+    # smooth round the wall: 0.94 degrees between faces, interpolated
+    assert normals[inner][:, :2] == pytest.approx(-across[inner], abs=2e-4)
+
+
+@pytest.mark.usefixtures("gl")
+@pytest.mark.parametrize("name", BUILTIN)
+def test_mask_depth_points_and_normals_agree(name):
+    seen = look(name, seed=2)
+    on = seen.mask == 255
+    assert 0.02 < on.mean() < 0.9
+    assert set(np.unique(seen.mask)) == {0, 255}
+    assert (seen.depth.dtype, seen.points.dtype, seen.mask.dtype) == (np.float32, np.float64, np.uint8)
+    assert np.array_equal(on, np.isfinite(seen.depth))
+    assert np.array_equal(on, np.isfinite(seen.points).all(axis=2))
+    assert not seen.normals[~on].any()
+    rotation, move = scene.pose_matrix(pose(2))
+    world = seen.points[on] @ rotation.T + move
+    assert CAMERA_DISTANCE - world[:, 2] == pytest.approx(seen.depth[on], rel=1e-6)
+    assert np.linalg.norm(seen.normals[on], axis=1) == pytest.approx(1, abs=1e-12)
+    to_camera = np.array([0, 0, CAMERA_DISTANCE]) - world
+    assert ((seen.normals[on] @ rotation.T) * to_camera).sum(axis=1).min() > 0
+
+
+@pytest.mark.usefixtures("gl")
+def test_a_part_turned_by_a_quarter_shows_the_same_points_turned():
+    mesh, half = builtin("bolt"), np.sqrt(0.5)
+    first = scene.render_scene(mesh, STRAIGHT, (64, 64))
+    turned = scene.render_scene(mesh, {**STRAIGHT, "rotation": [half, 0, 0, half]}, (64, 64))
+    back = [np.rot90(array, -1) for array in turned]
+    same = (first.mask == back[3]) & ~np.isnan(back[1]).any(axis=2) & ~np.isnan(first.points).any(axis=2)
+    assert (first.mask != back[3]).mean() < 0.002
+    close = np.abs(first.points - back[1]).max(axis=2)[same] < 1e-6
+    assert close.mean() > 0.98
+
+
+@pytest.mark.usefixtures("gl")
+def test_a_pose_is_a_function_and_the_part_follows_its_shift():
+    mesh = builtin("ring")
+    once, again = (scene.render_scene(mesh, pose(), SIZE) for _ in range(2))
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(once, again, strict=True))
+    pitch = scene.FIELD_OF_VIEW / 64
+    straight = scene.render_scene(mesh, STRAIGHT, (64, 64))
+    moved = scene.render_scene(mesh, {**STRAIGHT, "translation": [3 * pitch, -2 * pitch, 0]}, (64, 64))
+    # to the right and down; the upper face, nearer to the camera, goes a little farther
+    rows, columns = (np.argwhere(s.mask).mean(axis=0) for s in (straight, moved))
+    assert columns - rows == pytest.approx([2, 3], abs=0.15)
+
+
+@pytest.mark.usefixtures("gl")
+def test_tiles_make_the_same_picture_as_one():
+    whole = look("plate")
+    tiled = np.full((*SIZE, 3), np.nan)
+    for place, tile in scene.render_tiles(builtin("plate"), pose(), SIZE, tile=16):
+        tiled[place] = tile.points
+    both = ~np.isnan(tiled).any(axis=2) & (whole.mask > 0)
+    assert (np.isnan(tiled).any(axis=2) == (whole.mask == 0)).mean() > 0.995
+    assert (np.abs(tiled - whole.points).max(axis=2)[both] < 1e-6).mean() > 0.98
+
+
+@pytest.mark.usefixtures("gl")
+def test_a_thread_and_a_renderer_opened_again_draw_the_same():
+    drawn = []
+    thread = threading.Thread(target=lambda: drawn.append(scene.render_scene(builtin("ring"), pose(), SIZE)))
+    thread.start()
+    thread.join()
+    opengl.close()
+    drawn.append(scene.render_scene(builtin("ring"), pose(), SIZE))
+    for seen in drawn:
+        assert np.array_equal(seen.points, look("ring").points, equal_nan=True)
+
+
+@pytest.mark.usefixtures("gl")
+def test_faces_that_look_away_get_normals_that_look_at_the_camera():
+    mesh = builtin("plate")
+    mesh.invert()
+    seen = scene.render_scene(mesh, STRAIGHT, SIZE)
+    assert seen.normals[SIZE[0] // 2, SIZE[1] // 4] == pytest.approx([0, 0, 1])
+
+
+@pytest.mark.usefixtures("gl")
+def test_a_process_forked_later_is_refused(monkeypatch):
+    monkeypatch.setattr(opengl._open[0], "process", -1)
+    with pytest.raises(DeviceError, match="before this process was forked"):
+        opengl.triangle_drawer()
+
+
+@given(st.integers(0, 2**32), st.floats(0, 90))
+def test_a_sampled_pose_is_rounded_and_tilts_no_further_than_asked(seed, tilt):
+    drawn = scene.sample_pose(noise_generator(seed), tilt, shift=3)
+    numbers = drawn["rotation"] + drawn["translation"]
+    assert numbers == [round(v, 6) for v in numbers]
+    rotation, move = scene.pose_matrix(drawn)
+    assert rotation @ rotation.T == pytest.approx(np.eye(3), abs=1e-9)
+    assert np.linalg.det(rotation) == pytest.approx(1)
+    assert rotation[2, 2] >= np.cos(np.radians(tilt)) - 1e-5
+    assert np.abs(move).max() <= 3
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"rotation": [1, 0, 0], "translation": [0, 0, 0]},
+        {"rotation": [0, 0, 0, 0], "translation": [0, 0, 0]},
+        {"rotation": [1, 0, 0, float("nan")], "translation": [0, 0, 0]},
+        {"rotation": [1, 0, 0, 0], "translation": "left"},
+        None,
+    ],
+)
+def test_a_pose_that_is_none_is_refused(wrong):
+    with pytest.raises(UsageError, match=r"^pose: must have a rotation"):
+        scene.pose_matrix(wrong)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": (0, 10)}, "size must lie in 1..16384, got 0 x 10"),
+        ({"size": (10, 20_000)}, "size must lie in"),
+        ({"field_of_view": 0}, "must be > 0 mm"),
+        ({"distance": float("nan")}, "must be > 0 mm"),
+        ({"distance": 5}, "must lie before the camera"),
+    ],
+)
+def test_views_that_cannot_be_are_refused(changes, message):
+    arguments = {"mesh": builtin("ring"), "pose": STRAIGHT, "size": SIZE, **changes}
+    with pytest.raises(UsageError, match=message):
+        list(scene.render_tiles(**arguments))
+
+
+def test_without_pyrender_the_message_names_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyrender", None)
+    with pytest.raises(MissingExtraError, match=r"^scene: needs pyrender, pip install 'synthgen\[scene\]'$"):
+        opengl._import_pyrender()
+
+
+def test_without_an_opengl_library_the_message_names_the_packages(monkeypatch):
+    class Finder:
+        """Fails as PyOpenGL does where it finds no library."""
+
+        def find_spec(self, name, path=None, target=None):
+            if name == "pyrender":
+                raise ImportError("Unable to load EGL library", "EGL: cannot open\nshared object file")
+
+    monkeypatch.delitem(sys.modules, "pyrender", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    with pytest.raises(DeviceError, match="apt install libegl1 libgl1-mesa-dri") as raised:
+        opengl._import_pyrender()
+    assert "\n" not in str(raised.value)
+
+
+# --- parts with stains and defects ---
+
+
+def part(name="plate", seed=4, kinds=("scratch", "dent", "bump"), size=SIZE, **camera):
+    rng = noise_generator(seed)
+    lie = scene.sample_pose(rng, 15)
+    places = sample_places(rng, builtin(name), lie, len(kinds), scene.FIELD_OF_VIEW)
+    return {
+        "mesh": name, "pose": lie, "texture": sample_finish(rng, name), "light": sample_light(rng, "ring"),
+        "camera": {"field_of_view": None, "exposure": 1.0, "blur": 0.0, "noise": None, **camera},
+        "stains": {
+            "cell_size": 9, "radius": [2.5, 4], "frequency": 0.4, "amplitude": 0.5, "decay": 3, "intensity": -0.4,
+            "seed": seed, "ring": -0.1, "offset": [30.0, 40.0, 50.0],
+        },
+        "defects": [{**sample_defect(rng, kind), **place} for kind, place in zip(kinds, places, strict=True)],
+        "kinds": ["stain", "scratch", "dent", "bump"], "clean": True,
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("gl")
+@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("camera", [{}, {"blur": 0.8, "noise": {"sigma": 3.0, "seed": 5}}])
+def test_outside_the_masks_a_part_equals_its_clean_twin(name, camera):
+    drawn = draw_part(part(name, **camera), (102, 134))
+    changed = drawn.image != drawn.clean
+    assert changed.sum() > 50
+    assert not changed[drawn.mask == 0].any()
+    assert changed[drawn.mask > 0].mean() > (0.4 if camera else 0.75)
+    union = np.maximum.reduce(list(drawn.masks.values()))
+    assert np.array_equal(drawn.mask, union)
+    assert np.array_equal(drawn.instances > 0, drawn.mask > 0)
+    assert {o["id"] for o in drawn.objects} >= set(np.unique(drawn.instances).tolist()) - {0}
+
+
+@pytest.mark.usefixtures("gl")
+def test_the_clean_twin_does_not_know_of_stains_and_defects():
+    params = part()
+    bare = draw_part({**params, "stains": None, "defects": []}, SIZE)
+    drawn = draw_part(params, SIZE)
+    assert np.array_equal(drawn.clean, bare.image)
+    assert not bare.mask.any()
+    assert bare.objects == []
+    assert draw_part({**params, "clean": False}, SIZE).clean is None
+
+
+@pytest.mark.usefixtures("gl")
+def test_a_stain_covers_the_pixels_whose_samples_it_covers():
+    from synthgen.surface.inspected import stain_field
+
+    params = {**part(), "defects": []}
+    drawn = draw_part(params, SIZE)
+    fine = scene.render_scene(builtin("plate"), params["pose"], (2 * SIZE[0], 2 * SIZE[1]))
+    _, inside = stain_field(params["stains"]).evaluate(fine.points + params["stains"]["offset"], 0.9)
+    assert np.array_equal(drawn.masks["stain"] > 0, inside.reshape(SIZE[0], 2, SIZE[1], 2).any(axis=(1, 3)))
+    assert len(drawn.objects) > 5
+    for entry in drawn.objects:
+        top, left, bottom, right = entry["box"]
+        here = drawn.instances == entry["id"]
+        assert here.sum() == entry["area"] == here[top:bottom, left:right].sum()
+
+
+@pytest.mark.usefixtures("gl")
+def test_stains_stick_to_the_part_when_it_turns():
+    params = {**part("ring"), "defects": [], "pose": STRAIGHT}
+    half = np.sqrt(0.5)
+    turned = {**params, "pose": {**STRAIGHT, "rotation": [half, 0, 0, half]}}
+    first, second = (draw_part(p, (80, 80)).mask for p in (params, turned))
+    assert (first != np.rot90(second, -1)).mean() < 0.005 < (first > 0).mean()
+
+
+@pytest.mark.usefixtures("gl")
+@pytest.mark.parametrize("name", BUILTIN)
+def test_places_lie_on_the_part_where_the_camera_sees_them(name):
+    mesh, lie = builtin(name), pose(5)
+    places = sample_places(noise_generator(9), mesh, lie, 12, scene.FIELD_OF_VIEW)
+    assert len(places) == 12
+    size = (160, 200)
+    seen = scene.render_scene(mesh, lie, size)
+    rotation, move = scene.pose_matrix(lie)
+    pitch = scene.FIELD_OF_VIEW / size[1]
+    for place in places:
+        x, y, z = rotation @ place["centre"] + move
+        scale = CAMERA_DISTANCE / (CAMERA_DISTANCE - z) / pitch
+        row, column = int(size[0] / 2 - y * scale), int(size[1] / 2 + x * scale)
+        around = seen.depth[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        assert around.min() - 0.2 <= CAMERA_DISTANCE - z <= around.max() + 0.2
+        assert np.linalg.norm(place["normal"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_part_that_shows_no_face_has_no_places():
+    mesh = trimesh.Trimesh([[0, 0, 0], [0, 1, 0], [1, 0, 0]], [[0, 1, 2]])
+    assert sample_places(noise_generator(1), mesh, STRAIGHT, 3, 100) == []
+
+
+@pytest.mark.usefixtures("gl")
+def test_a_part_from_a_file_is_drawn_like_the_built_in_one(tmp_path):
+    path = tmp_path / "ring.stl"
+    builtin("ring").export(path)
+    params = {**part("ring"), "texture": sample_finish(noise_generator(1), "plate")}
+    ours, theirs = (draw_part({**params, "mesh": str(m)}, SIZE) for m in ("ring", path))
+    assert load_mesh(path).extents.max() == pytest.approx(80)
+    assert theirs.mask.any()
+    assert (theirs.image > 30).sum() > 1.4 * (ours.image > 30).sum()  # scaled from 60 to 80 mm
