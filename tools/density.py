@@ -2,9 +2,9 @@
 
     python tools/density.py [--most N] [--limit X] [PATH ..]
 
-Counted are the nodes of the syntax tree of each function body over its lines of code. Docstrings, comments and blank
-lines do not count, and neither do the contexts of names (load, store), which the tree keeps as nodes. The table also
-counts assignments of several values at once, swaps left out. With --limit the exit status is 1 where the whole is denser.
+The script counts the nodes of the syntax tree of each function body and divides them by its lines of code. Left out
+are docstrings, comments, blank lines, and the contexts of names (load, store). The table also counts assignments of
+several values at once, swaps left out. With --limit the exit status is 1 where the whole is denser.
 """
 
 import argparse
