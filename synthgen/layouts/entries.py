@@ -202,6 +202,11 @@ class ImageSet(Sequence):
         """Whether the defects of every anomalous image are marked."""
         return all(entry.truth is not None for entry in self.entries if entry.label)
 
+    def chosen(self, places: Sequence[int]) -> "ImageSet":
+        """Return some of the images."""
+        entries = [self.entries[i] for i in places]
+        return ImageSet(entries, self.sources, self.left_out, self.size)
+
     def resized(self, size: tuple[int, int] | None) -> "ImageSet":
         """Return the same images at another size."""
         return ImageSet(self.entries, self.sources, self.left_out, size)
