@@ -23,8 +23,8 @@ def colored(values: np.ndarray) -> np.ndarray:
 def color_range(maps: np.ndarray, threshold: float | None = None) -> tuple[float, float]:
     """Return the scores of the coldest and the hottest color for a set of maps (N, H, W).
 
-    Cold is the median of all pixels, hot is what one pixel in a thousand reaches. With a threshold, hot lies at least
-    as far above it as cold lies below, so that images without a defect do not glow.
+    Cold is the median of all pixels, hot is what one pixel in a thousand reaches. With a threshold, hot lies at
+    least as far above it as cold lies below, so that images without a defect do not glow.
     """
     step = max(1, maps.size // _MOST_SCORES)
     some = maps.reshape(-1)[::step]
@@ -60,7 +60,7 @@ def _id_colors() -> np.ndarray:
 
 
 def picture_of(values: np.ndarray) -> np.ndarray:
-    """Return a field as uint8 pixels: depth is brightest where near and black where nothing is, normals are colors."""
+    """Return a field as uint8 pixels: near depths are bright and missing ones black, normals and ids are colors."""
     if values.dtype == np.uint8:
         return values
     if values.ndim == 3:
