@@ -12,7 +12,8 @@ from PIL import Image  # noqa: E402
 from synthgen import metrics  # noqa: E402
 from synthgen.errors import UsageError  # noqa: E402
 from synthgen.layouts import open_images, open_normal, open_test_set  # noqa: E402
-from synthgen.look.heatmaps import color_range, colored, outline, overlay, picture_names, write_heatmaps  # noqa: E402
+from synthgen.look.colors import color_range, colored  # noqa: E402
+from synthgen.look.heatmaps import outline, overlay, picture_names, write_heatmaps  # noqa: E402
 from synthgen.torch.evaluation import Batches, format_table, measure, plot_curves, predict_set  # noqa: E402
 from synthgen.torch.evaluation.plots import overlap_curve, roc_curve  # noqa: E402
 
