@@ -41,7 +41,7 @@ def tinted(image: np.ndarray, field: np.ndarray) -> np.ndarray:
 
     0 leaves the image as it is, and 255 in a field of uint8, a mask, is red.
     """
-    colors = _id_colors()[field % 256]
+    colors = _id_colors()[field & 255]
     mixed = (image * (1 - _TINT) + colors * _TINT).astype(np.uint8)
     return np.where(field[..., None] > 0, mixed, image)
 

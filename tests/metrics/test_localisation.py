@@ -8,13 +8,14 @@ import types
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.sparse.csgraph import connected_components
 from skimage.draw import ellipse, line, polygon, polygon_perimeter
 from skimage.measure import points_in_poly
 
 from synthgen.errors import UsageError
-from synthgen.metrics import proportion_localised
-from synthgen.metrics.boxes import Box, convex_hull, corners, covered, overlap, smallest_box
-from synthgen.metrics.localisation import anomaly_boxes, anomaly_ious
+from synthgen.metrics import localisation, proportion_localised
+from synthgen.metrics.boxes import Box, Boxes, convex_hull, corners, covered, most_overlap, overlap, smallest_box
+from synthgen.metrics.localisation import MERGED_ABOVE, _groups, anomaly_boxes, anomaly_ious
 
 BOXES = [
     Box((20.0, 30.0), (10.0, 24.0), 0.0),
@@ -301,3 +302,36 @@ def test_boxes_and_scores_are_those_of_the_authors_package(package, seed):
         low, high = (proportion_localised(masks, maps, limit + d, "percentile") for d in (0.04, -0.04))
         assert low <= theirs_pl <= high
         assert proportion_localised(masks, maps, limit, "percentile") == pytest.approx(theirs_pl, abs=0.1)
+
+
+def grouped_by_all_pairs(boxes):
+    """Return the groups of linked boxes the plain way: every pair is compared."""
+    linked = np.array([[overlap(a, b) > MERGED_ABOVE for b in boxes] for a in boxes])
+    _, group = connected_components(linked, directed=False)
+    return {tuple(np.flatnonzero(group == number)) for number in np.unique(group)}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_groups_of_boxes_are_those_of_all_pairs(seed):
+    rng = np.random.default_rng(seed)
+    boxes = [
+        Box(tuple(rng.uniform(0, 60, 2)), tuple(rng.uniform(4, 16, 2)), rng.choice([0, rng.uniform(-0.78, 0.78)]))
+        for _ in range(30)
+    ]
+    assert {tuple(group) for group in _groups(boxes)} == grouped_by_all_pairs(boxes)
+
+
+@pytest.mark.parametrize("first", BOXES)
+def test_no_overlap_exceeds_its_bound(first):
+    bounds = most_overlap(first, Boxes.of(BOXES))
+    for second, bound in zip(BOXES, bounds, strict=True):
+        assert overlap(first, second) <= bound + 1e-9
+
+
+def test_a_mask_of_noise_needs_few_comparisons(monkeypatch):
+    mask = np.random.default_rng(0).random((256, 256)) < 0.02
+    compared = []
+    monkeypatch.setattr(localisation, "overlap", lambda a, b: compared.append(1) or overlap(a, b))
+    assert len(anomaly_boxes(mask)) == 1
+    regions = ndimage.label(mask, np.ones((3, 3)))[1]
+    assert len(compared) < 3 * regions
