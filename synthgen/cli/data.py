@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from synthgen.cli import EXIT_DAMAGED
-from synthgen.cli.options import json_option, print_json, progress_option
+from synthgen.cli.options import any_device_option, command, json_option, print_json, progress_option
 
 
 @click.group(invoke_without_command=True)
@@ -67,7 +67,7 @@ def show(name):
     click.echo(load_recipe(name).to_yaml(), nl=False)
 
 
-@click.command()
+@command()
 @click.argument("folder", type=click.Path())
 @json_option
 def info(folder, as_json):
@@ -100,7 +100,7 @@ def info(folder, as_json):
     click.echo("  recipe " + msgspec.json.encode(manifest.recipe).decode())
 
 
-@click.command()
+@command()
 @click.argument("folder", type=click.Path())
 @click.option("--pixels", is_flag=True, help="Decode every field, check its values, print the content digest.")
 @json_option
@@ -135,11 +135,11 @@ def verify(folder, pixels, as_json, progress):
         raise SystemExit(EXIT_DAMAGED)
 
 
-@click.command()
+@command()
 @click.argument("out", type=click.Path())
 @click.argument("parts", type=click.Path(), nargs=-1, required=True)
 @click.option("--link", is_flag=True, help="Hard links instead of copies, where the file system can.")
-@click.option("--any-device", is_flag=True, help="Accept parts that were drawn on different devices.")
+@any_device_option
 def merge(out, parts, link, any_device):
     """Bring PARTS, drawn with --part into several folders, together in OUT.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.options import json_option, print_json
+from synthgen.cli.options import command, json_option, print_json
 from synthgen.extras import install_hint
 
 _CORE = ("numpy", "numba", "h5py", "pillow", "isal", "msgspec", "click", "tqdm", "pyyaml", "pyopencl")
@@ -21,7 +21,7 @@ _EXTRAS = {
 }
 
 
-@click.command()
+@command()
 @json_option
 def doctor(as_json):
     """Say what is installed, what runs, how fast, and how to get the rest."""
@@ -109,7 +109,7 @@ def _probe() -> dict:
     }
 
 
-@click.command()
+@command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell):
     """Print the completion script of a shell.
