@@ -1,8 +1,8 @@
 """Every command and every snippet that README and docs show runs, on data small enough for a test.
 
-Blocks marked ``console`` and ``python`` are run in the order of the page, in a folder that holds the photographs, the
-test set and the data set that the pages speak of. Options at the end of a command make it small; what a page writes
-keeps its name.
+Blocks marked ``console`` and ``python`` are run in the order of the page, in a folder that holds the photographs,
+the test set and the data set that the pages speak of. Options at the end of a command make it small; what a page
+writes keeps its name.
 """
 
 import re
