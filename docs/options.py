@@ -1,7 +1,7 @@
 """Write the tables of options into the pages of families: `python docs/options.py` after a change of options.
 
-A table stands between the lines ``<!-- options of NAME -->`` and ``<!-- end of options -->``. A test compares it with
-the struct of options.
+A table stands between the lines ``<!-- options of NAME -->`` and ``<!-- end of options -->``. A test compares it
+with the struct of options.
 """
 
 import re
