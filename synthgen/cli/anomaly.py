@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.options import json_option, print_json, progress_option
+from synthgen.cli.options import command, json_option, out_option, print_json, progress_option
 from synthgen.errors import UsageError
 
 THRESHOLDS = "thresholds"  # what the notes of a model call them
@@ -16,10 +16,10 @@ batch_option = click.option(
 device_option = click.option("--device", help="cpu, cuda, cuda:1, ..  [default: a GPU where there is one]")
 
 
-@click.command()
+@command()
 @click.argument("model_file", metavar="FILE", type=click.Path())
 @click.argument("images", nargs=-1, required=True, type=click.Path())
-@click.option("-o", "--out", required=True, type=click.Path(), help="Folder for scores.csv and the heat maps.")
+@out_option("Folder for scores.csv and the heat maps.")
 @click.option("--threshold", type=float, help="Image score from which on an image is anomalous.")
 @click.option("--pixel-threshold", type=float, help="Score from which on a pixel is outlined.")
 @batch_option
@@ -65,11 +65,11 @@ def detect(context, model_file, images, out, threshold, pixel_threshold, batch, 
         context.exit(EXIT_UNREADABLE)
 
 
-@click.command()
+@command()
 @click.argument("model_file", metavar="FILE", type=click.Path())
 @click.argument("test_set", type=click.Path())
 @click.option("--normal", type=click.Path(), multiple=True, help="Normal images to add, if TEST_SET has none.")
-@click.option("-o", "--out", type=click.Path(), help="Folder for the table, the scores and the plots.")
+@out_option("Folder for the table, the scores and the plots.", required=False)
 @click.option("--keep-thresholds", is_flag=True, help="Store the best thresholds in FILE, for detect.")
 @batch_option
 @device_option
@@ -132,13 +132,13 @@ def _check_apart(out, images) -> None:
     folder = Path(out).resolve()
     for path in map(Path, images):
         if path.is_dir() and folder.is_relative_to(path.resolve()):
-            raise UsageError(f"--out must lie outside of the folder of images {path}, got {out}")
+            raise UsageError(f"out must lie outside of the folder of images {path}, got {out}")
 
 
 def _check_one_category(images) -> None:
     categories = sorted({entry.category for entry in images.entries})
     if len(categories) > 1:
-        raise UsageError(f"--keep-thresholds must be for one category, got {', '.join(categories)}")
+        raise UsageError(f"keep_thresholds must be for one category, got {', '.join(categories)}")
 
 
 def _made(out) -> Path:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.options import print_json
+from synthgen.cli.options import command, out_option, print_json
 
 
-@click.command()
+@command()
 @click.argument("source")
-@click.option("-o", "--out", type=click.Path(), required=True, help="PNG file to write.")
+@out_option("PNG file to write.")
 @click.option("--classes", type=click.IntRange(1, 200), default=8, help="Rows.  [default: 8]")
 @click.option("--per-class", type=click.IntRange(1, 200), default=8, help="Images in each.  [default: 8]")
 @click.option("--overlay", metavar="FIELD", help="Lay a mask or instance ids over the images.")
@@ -31,12 +31,12 @@ def preview(source, out, classes, per_class, overlay, cell, field):
     click.echo(f"{out}: {sheet.width}x{sheet.height}")
 
 
-@click.command()
+@command()
 @click.argument("recipe")
 @click.option("--label", type=int, required=True, help="Class of the sample.")
 @click.option("--index", type=int, default=0, help="Number within the class.  [default: 0]")
 @click.option("--size", metavar="N|WxH", help="Draw it at another size.")
-@click.option("-o", "--out", type=click.Path(), required=True, help="PNG file to write.")
+@out_option("PNG file to write.")
 @click.option("--fields", "with_fields", is_flag=True, help="Write each field too: OUT.FIELD.png")
 @click.option("--params", is_flag=True, help="Print the parameters as JSON.")
 def render(recipe, label, index, size, out, with_fields, params):
