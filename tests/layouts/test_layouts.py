@@ -132,3 +132,10 @@ print(metrics.image_auroc(images.labels, images.labels), len(list(images)))
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1.0", "5"]
+
+
+@pytest.mark.parametrize("written", [".", "../brick", "./", "test/.."])
+def test_a_path_may_be_written_in_any_way(mvtec, monkeypatch, written):
+    monkeypatch.chdir(mvtec)
+    for images in (open_normal(written), open_test_set(written)):
+        assert images.left_out == []
