@@ -93,9 +93,10 @@ class Joined(Sequence):
 
     def __getitem__(self, i: int):
         i = range(len(self))[i]  # negative places, and errors beyond the end
-        part = bisect_right(self._ends, i)
-        first = self._ends[part] - len(self.parts[part])
-        return self.parts[part][i - first]
+        number = bisect_right(self._ends, i)
+        part = self.parts[number]
+        first = self._ends[number] - len(part)
+        return part[i - first]
 
 
 class OfCategory(Sequence):
