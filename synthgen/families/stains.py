@@ -229,7 +229,9 @@ def _most_stains(options: Options) -> int:
 
 def _id_dtype(options: Options) -> str:
     """Return the type of the instances: 8 bits are read by more tools, and hold 255 objects."""
-    return "uint8" if most_objects(options) <= 255 else "uint16"
+    from synthgen.surface.annotations import id_dtype
+
+    return id_dtype(most_objects(options))
 
 
 def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
@@ -294,10 +296,11 @@ def _sample_impurities(options: Options, stream) -> list[dict]:
 
 def _sample_defects(options: Options, stream, label: int) -> list[dict]:
     """Draw the defects of a plate, which are of one kind, that of its class."""
-    if label == 0:
-        return []
-    kind = defect_kinds(options)[label - 1]
-    entries = _sample_several(stream(kind), options.objects, partial(_sample_turned, kind))
+    entries = []
+    for kind in ("good", *defect_kinds(options))[label : label + 1]:
+        if kind != "good":
+            sample_one = partial(_sample_turned, kind)
+            entries += _sample_several(stream(kind), options.objects, sample_one)
     return [_with_keys(entry, DEFECT_KEYS) for entry in entries]
 
 

@@ -35,8 +35,8 @@ _E0, _E1, _E2, _E3, _E4, _E5, _E6, _E7, _E8 = (math.log(2) ** k / math.factorial
 def power(base, exponent):
     """Return base**exponent for a base in [0, 1] and an exponent >= 0, to 1e-9 as long as the exponent is below 20.
 
-    In a loop it takes 4 ns, where ``**`` takes 15. Results below 1e-300 are not exact. A base above 1, infinity
-    among them, gives any finite number.
+    In a loop it takes 4 ns, where ``**`` takes 15. Results below 1e-300 are not exact, nor those of a base above 0
+    and below 2.3e-308 (subnormal). A base above 1, infinity among them, gives any finite number.
     """
     logarithm = exponent * _log2(base)
     logarithm = logarithm if logarithm > _LEAST_EXPONENT else _LEAST_EXPONENT

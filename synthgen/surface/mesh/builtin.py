@@ -67,9 +67,7 @@ def builtin(name: str):
 @lru_cache(maxsize=len(BUILTIN))
 def _built(name: str):
     """Return the mesh of a part, each vertex once."""
-    with needed_for("mesh"):
-        import trimesh
-
+    trimesh = import_trimesh()
     makers = {"plate": _plate, "ring": _ring, "bolt": _bolt}
     triangles = np.concatenate(makers[name]())
     vertices = triangles.reshape(-1, 3)
@@ -80,6 +78,13 @@ def _built(name: str):
     mesh.update_faces(mesh.nondegenerate_faces())
     mesh.remove_unreferenced_vertices()
     return mesh
+
+
+def import_trimesh():
+    """Return the package trimesh, or raise what says how to install it."""
+    with needed_for("mesh"):
+        import trimesh
+    return trimesh
 
 
 def _circle(radius, height: float) -> np.ndarray:

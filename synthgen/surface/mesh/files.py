@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.extras import needed_for
-from synthgen.surface.mesh.builtin import BUILTIN, builtin
+from synthgen.surface.mesh.builtin import BUILTIN, builtin, import_trimesh
 
 SUFFIXES = (".stl", ".ply", ".obj", ".off")  # one file each, and nothing in it that names another
 MAX_BYTES = 256 * 2**20
@@ -73,8 +72,7 @@ def load_mesh(path, extent: float | None = EXTENT):
     vertices, faces = _parse(path)
     low, high = _checked_bounds(path, vertices, faces)
 
-    with needed_for("mesh"):
-        import trimesh
+    trimesh = import_trimesh()
     scale = 1.0 if extent is None else extent / (high - low).max()
     centered = vertices - (low + high) / 2
     # Makes one vertex of those in one place: STL files repeat them, and normals are smoothed over shared ones.
@@ -117,9 +115,7 @@ def _checked_bounds(path: Path, vertices: np.ndarray, faces: np.ndarray) -> tupl
 
 def _parse(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return vertices and faces as trimesh reads them from one file, and no other: no materials, no web."""
-    with needed_for("mesh"):
-        import trimesh
-
+    trimesh = import_trimesh()
     kind = path.suffix.lower()[1:]
     options = {"process": False}
     if kind == "obj":

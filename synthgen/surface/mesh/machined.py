@@ -284,6 +284,9 @@ def _lit_from(light, seen):
 @numba.njit(cache=True)
 def _mirrored_by_facets(lighting, seen):
     """Return the mean light that the facets mirror, and how far up their mirror rays point."""
+    normal = seen.normal
+    across = seen.across
+    facet = seen.facet
     shine = f32(0)
     up = 0.0
     for j in range(len(_FACETS)):
@@ -291,10 +294,10 @@ def _mirrored_by_facets(lighting, seen):
         share = _FACETS[j, 1]
         square = 0.0
         for k in range(3):
-            seen.facet[k] = seen.normal[k] - tilt * seen.across[k]
-            square += seen.facet[k] * seen.facet[k]
+            facet[k] = normal[k] - tilt * across[k]
+            square += facet[k] * facet[k]
         for k in range(3):
-            seen.facet[k] /= square**0.5
+            facet[k] /= square**0.5
 
         light, rise = _mirrored_light(lighting, seen)
         shine += share * light
