@@ -17,7 +17,7 @@ from synthgen.surface.stains.points import (
     stain_reach,
 )
 
-f32, i32 = np.float32, np.int32
+f32, i32, u64 = np.float32, np.int32, np.uint64
 # Squared distances are wrong by this share at most; a stain that misses the plane by less is looked at.
 _ROUNDING = 1e-9
 
@@ -354,25 +354,25 @@ def _fill_noise(points, frequency, shift, places, out):
 @numba.njit(cache=True)
 def _deepen(field, stain, number, begin, end, line):
     """Give the points of a chord to a stain where they lie deeper in it than in those before."""
-    center_x, center_y, center_z, mean_radius, intensity = stain
-    x = line.x[begin:end]
-    y = line.y[begin:end]
-    z = line.z[begin:end]
-    noise = line.noise[begin:end]
-    depth = line.depth[begin:end]
-    owner = line.owner[begin:end]
-    strength = line.strength[begin:end]
+    x = line.x
+    y = line.y
+    z = line.z
+    noise = line.noise
+    depth = line.depth
+    owner = line.owner
+    strength = line.strength
 
-    for c in range(len(depth)):
-        radius = mean_radius + field.amplitude * noise[c]
-        dx = x[c] - center_x
-        dy = y[c] - center_y
-        dz = z[c] - center_z
+    # unsigned, as an index that may be negative keeps the loop from becoming vector code
+    for c in range(u64(begin), u64(end)):
+        radius = stain[3] + field.amplitude * noise[c]
+        dx = x[c] - stain[0]
+        dy = y[c] - stain[1]
+        dz = z[c] - stain[2]
         share = depth_of(dx, dy, dz, radius)
         deeper = share < depth[c]
         depth[c] = share if deeper else depth[c]
         owner[c] = i32(number) if deeper else owner[c]
-        strength[c] = intensity if deeper else strength[c]
+        strength[c] = stain[4] if deeper else strength[c]
 
 
 @numba.njit(cache=True, error_model="numpy")
