@@ -105,7 +105,8 @@ class TriangleDrawer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if positions is not self._positions:  # the tiles of a picture share what was sent to OpenGL
-                self._positions, self._scene = positions, self._scene_of(positions, faces)
+                self._positions = positions
+                self._scene = self._scene_of(positions, faces)
             self._aim(lens, depths)
             self._renderer.viewport_width = side
             self._renderer.viewport_height = side
