@@ -10,27 +10,27 @@ import time
 
 import pytest
 
-torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-import numpy as np  # noqa: E402
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from PIL import Image  # noqa: E402
-from safetensors import safe_open  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
 
-import synthgen  # noqa: E402
-from synthgen.errors import FormatError, LockedError, UsageError  # noqa: E402
-from synthgen.run.lock import part_lock  # noqa: E402
-from synthgen.torch.backbones import load_backbone  # noqa: E402
-from synthgen.torch.pretrain import learning_rate, make_options, pretrain  # noqa: E402
-from synthgen.torch.pretrain.augment import augment, change_light, random_crop, validation_view  # noqa: E402
-from synthgen.torch.pretrain.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint  # noqa: E402
-from synthgen.torch.pretrain.job import best_row, build_model, input_size  # noqa: E402
-from synthgen.torch.pretrain.loop import Trainer  # noqa: E402
-from synthgen.torch.pretrain.reading import share_out  # noqa: E402
-from synthgen.torch.pretrain.report import filters_picture  # noqa: E402
+import synthgen
+from synthgen.errors import FormatError, LockedError, UsageError
+from synthgen.run.lock import part_lock
+from synthgen.torch.backbones import load_backbone
+from synthgen.torch.pretrain import learning_rate, make_options, pretrain
+from synthgen.torch.pretrain.augment import augment, change_light, random_crop, validation_view
+from synthgen.torch.pretrain.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from synthgen.torch.pretrain.loop import Trainer
+from synthgen.torch.pretrain.network import build_model, input_size
+from synthgen.torch.pretrain.reading import share_out
+from synthgen.torch.pretrain.report import best_row, filters_picture
 
 ARCH = "test_efficientnet"
 SECONDS = 90
@@ -288,21 +288,24 @@ def test_a_network_learns_the_classes(make_recipe, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"batch_size": 64}, "--batch-size must be <= 40, the training images, got 64"),
-        ({"batch_size": 1}, "pretrain: batch_size must be int >= 2, got 1"),
+        ({"batch_size": 64}, "batch_size must be <= 40, the training images, got 64"),
+        ({"batch_size": 1}, "batch_size must be int >= 2, got 1"),
         (
             {"crop": 48, "scale": (1, 1)},
-            "--crop must be <= 32, the images' side in pixels, or go with --resize; got 48",
+            "crop must be <= 32, the images' side in pixels, unless resize is given, got 48",
         ),
-        ({"crop": 0}, "pretrain: scale needs a crop"),
+        ({"crop": 0}, "scale needs a crop"),
         ({"arch": "resnett18"}, "did you mean resnet18"),
         ({"preset": "var2"}, "preset must be one of baseline, var1, var1-batch, var1-noscheduler, got 'var2'"),
         ({"bath_size": 2}, "bath_size is not a known key; did you mean batch_size"),
-        ({"mean": (1, 2)}, "mean and std must be one number or three"),
-        ({"read": "stream", "val_share": 0.1}, "--val-share needs --read map or live"),
-        ({"read": "stream", "workers": 20}, "--batch-size must be <= 2, the training images of each of 20 readers"),
-        ({"arch": "inception_v3"}, "--arch inception_v3 must classify images of 24x24 pixels: "),
-        ({"device": "tpu"}, "--device must be one of auto, cpu, cuda, got 'tpu'"),
+        ({"mean": (1, 2)}, "mean must be one number or three"),
+        (
+            {"read": "stream", "val_share": 0.1},
+            "val_share must be 0 with read stream, ",
+        ),
+        ({"read": "stream", "workers": 20}, "batch_size must be <= 2, the training images of each of 20 readers"),
+        ({"arch": "inception_v3"}, "arch must classify images of 24x24 pixels, got inception_v3: "),
+        ({"device": "tpu"}, "device must be one of auto, cpu, cuda, got 'tpu'"),
     ],
 )
 def test_wrong_options_are_one_line(shards, tmp_path, changes, told):
@@ -318,7 +321,7 @@ def test_sources_that_cannot_be_trained_on(make_recipe, tmp_path):
         train(tmp_path, tmp_path / "o")
     with pytest.raises(UsageError, match="must be a file, a data set or an installed recipe"):
         train("tiny-fractal", tmp_path / "o")
-    with pytest.raises(UsageError, match="needs the folder of a data set; a recipe is read live"):
+    with pytest.raises(UsageError, match="read must be live for a recipe, got map; tiny-fractals is no folder"):
         train("tiny-fractals", tmp_path / "o", read="map")
     with pytest.raises(UsageError, match="must have at least 2 classes to tell apart, got 1"):
         train(make_recipe(classes=1), tmp_path / "o")
@@ -338,12 +341,12 @@ def test_a_damaged_checkpoint_is_one_line(shards, tmp_path, stop_after, monkeypa
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_a_checkpoint_keeps_the_optimiser(tmp_path, optimizer):
-    from synthgen.torch.pretrain.ranks import Ranks
+    from synthgen.torch.pretrain.ranks import TrainingGroup
 
     options = make_options(changes={"optimizer": optimizer, "precision": "fp32"})
     batches = [(torch.randint(0, 256, (4, 3, 6, 6), dtype=torch.uint8), torch.arange(4) % 2) for _ in range(4)]
     model, again = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(108, 2)) for _ in range(2))
-    trainers = [Trainer(m, options, Ranks(0, 1, torch.device("cpu"))) for m in (model, again)]
+    trainers = [Trainer(m, options, TrainingGroup(0, 1, torch.device("cpu"))) for m in (model, again)]
 
     def steps(trainer, batches):
         trainer.train_epoch(batches, 0, 0, 4, torch.zeros(3, dtype=torch.float64), lambda *_: None)
@@ -427,7 +430,7 @@ def test_every_rank_has_whole_batches_for_every_step(count, batch, world, worker
     try:
         shares = share_out(count, read, options, world, workers)
     except UsageError as error:
-        assert "--batch-size must be <=" in str(error)
+        assert "batch_size must be <=" in str(error)
         readers = world * (max(1, workers) if read == "stream" else 1)
         assert count // readers < batch
         return
