@@ -122,13 +122,17 @@ class CutPaste:
     def _one(self, image: torch.Tensor):
         """Return what becomes of one image."""
         rng = noise_generator(self._draw_seed())
-        pixels = np.ascontiguousarray(image.cpu().numpy().transpose(1, 2, 0))
+        device = image.device
+        planes = image.cpu().numpy()
+        pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
         if self.kind != "3-way":
-            return self._pasted(rng, pixels, self.kind).to(image.device)
+            return self._pasted(rng, pixels, self.kind).to(device)
 
-        normal = self._pasted(rng, pixels, "normal").to(image.device)
-        scar = self._pasted(rng, pixels, "scar").to(image.device)
-        return torch.stack([image, normal, scar]), torch.arange(3, device=image.device)
+        normal = self._pasted(rng, pixels, "normal")
+        scar = self._pasted(rng, pixels, "scar")
+        images = torch.stack([image, normal.to(device), scar.to(device)])
+        labels = torch.arange(3, device=device)
+        return images, labels
 
     def _draw_seed(self) -> int:
         """Draw the seed of one image."""
@@ -167,7 +171,8 @@ class CutPaste:
             "blur": 0.0,
         }
         changed, _, _ = paste_defects(pixels, [defect], self.contrast)
-        return torch.from_numpy(np.ascontiguousarray(changed.transpose(2, 0, 1)))
+        planes = np.ascontiguousarray(changed.transpose(2, 0, 1))
+        return torch.from_numpy(planes)
 
 
 def _check_range(name: str, limits: tuple[float, float], most: float) -> None:
@@ -201,4 +206,9 @@ def _scar(for_width: float, for_length: float, cosine: float, sine: float) -> di
     """Return a scar of their size, in proportion to the image, that stood upright before it was turned."""
     width = _between(_SCAR_WIDTH, for_width)
     length = _between(_SCAR_LENGTH, for_length)
-    return {"shape": "scars", "area": width * length / 256**2, "ratio": length / width, "turn": [-sine, cosine]}
+    return {
+        "shape": "scars",
+        "area": width * length / 256**2,
+        "ratio": length / width,
+        "turn": [-sine, cosine],
+    }

@@ -53,7 +53,8 @@ class LiveDataset(ClassNames, data.Dataset):
         if not -count <= i < count:
             raise IndexError(f"sample {i} of {count}")
 
-        number = int(self._order.forward(i % count))
+        position = i % count
+        number = int(self._order.forward(position))
         label, index = divmod(number, self.plan.run.per_class)
         sample = draw_sample(self.plan.recipe, label, index)
 

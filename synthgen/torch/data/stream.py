@@ -219,10 +219,12 @@ class StreamDataset(ClassNames, data.IterableDataset):
         """
         rank, world = self._rank()
         workers = max(1, num_workers)
-        sizes = [len(self._share(Place(rank, world, worker, workers))) for worker in range(workers)]
+        places = [Place(rank, world, worker, workers) for worker in range(workers)]
+        sizes = [len(self._share(place)) for place in places]
 
         given, turn = given_after(sizes, batches, batch_size, drop_last)
-        return self._state(Place(rank, world, 0, workers), self.epoch, turn, dict(enumerate(given)))
+        by_worker = dict(enumerate(given))
+        return self._state(places[0], self.epoch, turn, by_worker)
 
     def load_state_dict(self, state: dict) -> None:
         """Begin the next pass where `state` was taken; the passes after that are whole.
@@ -315,7 +317,9 @@ class StreamDataset(ClassNames, data.IterableDataset):
         self._resumed.taken[place.worker] = True
         # A loader begins with its first worker, which therefore takes over from the one whose turn it was.
         part = (place.worker + state.turn) % place.workers
-        return _Pass(place._replace(worker=part), state.epoch, state.turn, state.given.get(str(part), 0))
+        given = state.given.get(str(part), 0)
+        taken_over = place._replace(worker=part)
+        return _Pass(taken_over, state.epoch, state.turn, given)
 
     def _items(self, now: _Pass) -> Iterator[tuple]:
         for position in islice(self._positions(now.place, now.epoch), now.given, None):

@@ -56,7 +56,9 @@ def resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Return a uint8 image (C, H, W) at another size (height, width), bilinear and antialiased."""
     if tuple(image.shape[1:]) == tuple(size):
         return image
-    return functional.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+    batch = image[None]
+    resized = functional.interpolate(batch, size, mode="bilinear", antialias=True)
+    return resized[0]
 
 
 def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng) -> torch.Tensor:
@@ -72,7 +74,9 @@ def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng)
 
     top = rng.integers(height - taken + 1)
     left = rng.integers(width - taken + 1)
-    square = image[:, top : top + taken, left : left + taken]
+    bottom = top + taken
+    right = left + taken
+    square = image[:, top:bottom, left:right]
     return resize(square, (side, side))
 
 
@@ -80,8 +84,10 @@ def change_light(image: torch.Tensor, brightness: float, contrast: float) -> tor
     """Return the image with all values multiplied by `brightness`, then stretched by `contrast` about mid-gray."""
     bright = np.arange(256) * brightness
     stretched = (bright - 127.5) * contrast + 127.5
-    table = np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
-    return torch.from_numpy(table[image.numpy()])
+    table = np.clip(np.rint(stretched), 0, 255)
+    table = table.astype(np.uint8)
+    changed = table[image.numpy()]
+    return torch.from_numpy(changed)
 
 
 def _flipped(image: torch.Tensor, rng) -> torch.Tensor:
@@ -93,6 +99,8 @@ def _flipped(image: torch.Tensor, rng) -> torch.Tensor:
 def _three_channels(image: torch.Tensor, gray: bool) -> torch.Tensor:
     """Return (3, H, W), since backbones are used on color images."""
     if gray and len(image) == 3:
-        luma = torch.tensor(_LUMA)[:, None, None]
-        image = (image * luma).sum(0, keepdim=True).round().to(torch.uint8)
+        luma = torch.tensor(_LUMA).view(3, 1, 1)
+        weighted = image * luma
+        brightness = weighted.sum(0, keepdim=True)
+        image = brightness.round().to(torch.uint8)
     return image.expand(3, -1, -1)

@@ -15,11 +15,15 @@ class FastDepthwise(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         """Take the place of `conv2d` where it is slow."""
-        if function is torch.conv2d and not kwargs:
-            image, weight, bias, stride, padding, dilation, groups = _with_defaults(args)
-            if isinstance(stride, tuple) and is_slow(image, weight, padding, dilation, groups):
-                return _Depthwise.apply(image, weight, bias, stride, padding)
-        return function(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if function is not torch.conv2d or kwargs:
+            return function(*args, **kwargs)
+
+        image, weight, bias, stride, padding, dilation, groups = _with_defaults(args)
+        has_plain_stride = not isinstance(stride, tuple)
+        if has_plain_stride or not is_slow(image, weight, padding, dilation, groups):
+            return function(*args)
+        return _Depthwise.apply(image, weight, bias, stride, padding)
 
 
 # Of `conv2d`, after image and weight: bias, stride, padding, dilation, groups.
@@ -79,19 +83,23 @@ def weight_gradient(image: torch.Tensor, gradient: torch.Tensor, kernel, stride,
     kernel, stride, padding : (int, int)
     """
     above, left = padding
-    padded = functional.pad(image, (left, left, above, above)).permute(0, 2, 3, 1)
+    padded = functional.pad(image, (left, left, above, above))
+    padded = padded.permute(0, 2, 3, 1)
     gradient = gradient.permute(0, 2, 3, 1)
 
     height, width = image.shape[2:]
-    rows = _windows(height, gradient.shape[1], kernel[0], stride[0], above)
-    columns = _windows(width, gradient.shape[2], kernel[1], stride[1], left)
+    _, gradient_height, gradient_width, channels = gradient.shape
+    rows = _windows(height, gradient_height, kernel[0], stride[0], above)
+    columns = _windows(width, gradient_width, kernel[1], stride[1], left)
 
-    found = gradient.new_zeros((*kernel, gradient.shape[3]))
+    found = gradient.new_zeros((*kernel, channels))
     for y, row in rows:
         for x, column in columns:
-            products = padded[:, row, column] * gradient
+            seen = padded[:, row, column]
+            products = seen * gradient
             found[y, x] = products.sum((0, 1, 2))
-    return found.permute(2, 0, 1)[:, None]
+    by_channel = found.permute(2, 0, 1)
+    return by_channel[:, None]
 
 
 def _windows(size: int, places: int, kernel: int, stride: int, padding: int) -> list[tuple[int, slice]]:

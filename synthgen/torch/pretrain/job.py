@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import torch
@@ -30,6 +31,7 @@ from synthgen.torch.pretrain.reading import (
 
 # Curves take half a second to draw: after epochs shorter than this they are left for the end.
 _LONG_EPOCH = 10.0
+_Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -189,8 +191,10 @@ def _settled(folder: Path, arch: str, images: Source, options: Options, ranks, w
     """Return the job, with all that was left open chosen and checked."""
     precision = choose_precision(options.precision, ranks.device)
     options = msgspec.structs.replace(options, precision=precision)
-    workers = choose_workers(images, workers, ranks.device.type == "cuda")
-    shares = share_out(len(images.dataset), images.read, options, ranks.world, workers)
+    on_gpu = ranks.device.type == "cuda"
+    workers = choose_workers(images, workers, on_gpu)
+    count = len(images.dataset)
+    shares = share_out(count, images.read, options, ranks.world, workers)
     size = input_size(images.size, options)
     return _Job(folder, arch, images, options, shares, ranks, workers, size)
 
@@ -212,8 +216,8 @@ class _State(msgspec.Struct):
         Whether the validation accuracy reached ``stop_at``.
     """
 
-    epoch: int = 0
-    step: int = 0
+    epoch: _Natural = 0
+    step: _Natural = 0
     sums: tuple[float, float, float] = (0.0, 0.0, 0.0)
     seconds: float = 0.0
     history: list[dict] = msgspec.field(default_factory=list)
@@ -268,6 +272,8 @@ class _Training:
             raise damaged(job.folder, str(error)) from None
         if len(state.history) != state.epoch:
             raise damaged(job.folder, f"its history must have {state.epoch} epochs, got {len(state.history)}")
+        if state.step > job.shares.steps:
+            raise damaged(job.folder, f"its step must be at most {job.shares.steps}, got {state.step}")
         return state
 
     def _train_epoch(self) -> None:

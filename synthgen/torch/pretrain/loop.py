@@ -30,7 +30,9 @@ def normalised(images: torch.Tensor, options: Options, device: torch.device) -> 
     mean = torch.tensor(options.mean, device=device).view(1, -1, 1, 1)
     std = torch.tensor(options.std, device=device).view(1, -1, 1, 1)
     images = images.to(device, memory_format=torch.channels_last, non_blocking=True)
-    return images.float().div_(255).sub_(mean).div_(std)
+    values = images.float().div_(255)
+    values.sub_(mean)
+    return values.div_(std)
 
 
 class Trainer:

@@ -189,10 +189,13 @@ def training_batches(source: Source, options: Options, shares: Shares, ranks, wo
         return
 
     images = TrainingImages(source.dataset, options, epoch)
-    order = generator(options.seed, epoch, 0, "pretrain.order").permutation(len(shares.training))
+    rng = generator(options.seed, epoch, 0, "pretrain.order")
+    order = rng.permutation(len(shares.training))
     mine = order[ranks.rank :: ranks.world]
-    batches = mine[: shares.steps * shares.batch].reshape(shares.steps, shares.batch)
-    yield from data.DataLoader(images, batch_sampler=batches[first:].tolist(), **_loader_options(workers, ranks))
+    used = mine[: shares.steps * shares.batch]
+    batches = used.reshape(shares.steps, shares.batch)
+    left = batches[first:].tolist()
+    yield from data.DataLoader(images, batch_sampler=left, **_loader_options(workers, ranks))
 
 
 def _streamed(source: Source, options: Options, shares: Shares, workers: int, epoch: int, first: int):

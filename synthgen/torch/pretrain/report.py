@@ -66,7 +66,8 @@ def _draw_curve(axis, history: list[dict], column: str, name: str) -> None:
     rows = [row for row in history if row[column] is not None]
     epochs = [row["epoch"] for row in rows]
     values = [row[column] for row in rows]
-    axis.plot(epochs, values, marker="." if len(rows) < 30 else "", label=name)
+    marker = "." if len(rows) < 30 else ""
+    axis.plot(epochs, values, marker=marker, label=name)
 
 
 def filters_picture(weights: np.ndarray, cell: int = 42, gap: int = 4) -> np.ndarray:
@@ -86,36 +87,50 @@ def filters_picture(weights: np.ndarray, cell: int = 42, gap: int = 4) -> np.nda
     """
     tiles = _filter_tiles(weights)
     zoom = -(-cell // max(tiles.shape[1:3]))
-    tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    tiles = tiles.repeat(zoom, axis=1)
+    tiles = tiles.repeat(zoom, axis=2)
 
     count, height, width = tiles.shape[:3]
     columns = _columns(count)
     rows = -(-count // columns)
-    size = (rows * (height + gap) + gap, columns * (width + gap) + gap)
+    row_height = height + gap
+    column_width = width + gap
+    size = (gap + rows * row_height, gap + columns * column_width)
+
     sheet = np.full((*size, 3), 255, np.uint8)
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
-        top = gap + row * (height + gap)
-        left = gap + column * (width + gap)
-        sheet[top : top + height, left : left + width] = tile
+        top = gap + row * row_height
+        left = gap + column * column_width
+        bottom = top + height
+        right = left + width
+        sheet[top:bottom, left:right] = tile
     return sheet
 
 
 def _filter_tiles(weights: np.ndarray) -> np.ndarray:
     """Return filters (N, C, H, W) as pictures, uint8 (N, H, W, 3)."""
     if weights.shape[1] != 3:
-        weights = weights.mean(1, keepdims=True).repeat(3, axis=1)
+        gray = weights.mean(1, keepdims=True)
+        weights = gray.repeat(3, axis=1)
+
     peak = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
-    stretched = weights / np.where(peak > 0, peak, 1)
-    tiles = np.rint((stretched + 1) * 127.5).astype(np.uint8)
-    return tiles.transpose(0, 2, 3, 1)
+    peak[peak == 0] = 1
+    stretched = weights / peak
+    values = np.rint((stretched + 1) * 127.5)
+    return values.astype(np.uint8).transpose(0, 2, 3, 1)
 
 
 def _columns(count: int) -> int:
     """Return how many filters stand in a row: without gaps where the sheet is then not too wide."""
-    rows = max(n for n in range(1, int(count**0.5) + 1) if count % n == 0)
+    side = int(count**0.5)
+    rows = side
+    while count % rows:
+        rows -= 1
     columns = count // rows
-    return columns if columns <= 4 * rows else int(np.ceil(count**0.5))
+    if columns <= 4 * rows:
+        return columns
+    return side + 1
 
 
 def first_filters(model: torch.nn.Module) -> np.ndarray | None:
@@ -190,10 +205,13 @@ def _measures(row: dict) -> dict:
 
 def line_of(row: dict, epochs: int) -> str:
     """Return an epoch's row as a line for people."""
-    text = f"epoch {row['epoch']} of {epochs}: loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.2%}"
+    parts = [
+        f"epoch {row['epoch']} of {epochs}: loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.2%}",
+    ]
     if row["val_accuracy"] is not None:
-        text += f"; validation {row['val_loss']:.4f}, {row['val_accuracy']:.2%}"
-    return f"{text}; {row['images_per_second']:,.0f} images/s"
+        parts.append(f"validation {row['val_loss']:.4f}, {row['val_accuracy']:.2%}")
+    parts.append(f"{row['images_per_second']:,.0f} images/s")
+    return "; ".join(parts)
 
 
 def files_of_epoch(epoch: int) -> str:

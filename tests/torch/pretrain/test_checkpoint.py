@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 
-pytest.importorskip("torch")
+pytest.importorskip("timm")
 
 import torch
 from hypothesis import given, settings
@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from synthgen.errors import FormatError
+from synthgen.torch.pretrain import make_options
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from synthgen.torch.pretrain.loop import Trainer
+from synthgen.torch.pretrain.ranks import TrainingGroup
 
 STATE = {"epoch": 3, "step": 2}
 
@@ -187,3 +190,21 @@ def test_a_giant_file_is_not_read(other):
 def test_what_is_no_plain_file_is_not_waited_for(tmp_path, make):
     make(tmp_path / CHECKPOINT)
     assert reason(tmp_path).startswith("must be a plain file")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_checkpoint_keeps_the_optimizer(tmp_path, optimizer):
+    options = make_options(changes={"optimizer": optimizer, "precision": "fp32"})
+    batches = [(torch.randint(0, 256, (4, 3, 6, 6), dtype=torch.uint8), torch.arange(4) % 2) for _ in range(4)]
+    model, again = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(108, 2)) for _ in range(2))
+    trainers = [Trainer(m, options, TrainingGroup(0, 1, torch.device("cpu"))) for m in (model, again)]
+
+    def steps(trainer, batches):
+        trainer.train_epoch(batches, 0, 0, 4, torch.zeros(3, dtype=torch.float64), lambda *_: None)
+
+    steps(trainers[0], batches[:2])
+    save_checkpoint(tmp_path, model, trainers[0].optimizer, {"epoch": 1})
+    assert load_checkpoint(tmp_path, again, trainers[1].optimizer) == {"epoch": 1}
+    for trainer in trainers:
+        steps(trainer, batches[2:])
+    assert all(map(torch.equal, model.state_dict().values(), again.state_dict().values()))
