@@ -137,18 +137,18 @@ class CutPaste:
     def _draw_seed(self) -> int:
         """Draw the seed of one image."""
         if self.generator is not None:
-            self._enter_worker()
+            self.generator = self._own_generator(self.generator)
         device = "cpu" if self.generator is None else self.generator.device
         return int(torch.randint(2**63 - 1, (), generator=self.generator, device=device))
 
-    def _enter_worker(self) -> None:
-        """Take a generator of this worker's own: copies of one would do the same in each worker."""
+    def _own_generator(self, generator: torch.Generator) -> torch.Generator:
+        """Return the generator of this worker: copies of one would draw the same in each worker."""
         info = data.get_worker_info()
         if info is None or self._worker == (info.id, info.seed):
-            return
+            return generator
         self._worker = (info.id, info.seed)
-        mixed = (self.generator.initial_seed() * 0x9E3779B97F4A7C15 + info.seed) % 2**63
-        self.generator = torch.Generator().manual_seed(mixed)
+        mixed = (generator.initial_seed() * 0x9E3779B97F4A7C15 + info.seed) % 2**63
+        return torch.Generator().manual_seed(mixed)
 
     def _pasted(self, rng: np.random.Generator, pixels: np.ndarray, kind: str) -> torch.Tensor:
         """Return the image (C, H, W) of `pixels` (H, W, C) with one piece pasted."""

@@ -189,9 +189,9 @@ class StreamDataset(ClassNames, data.IterableDataset):
             If workers read: the main process does not know how many of their samples have been used.
         """
         place = self._place()
-        waiting = self._waiting_state(place)
+        waiting = self._waiting(place)
         if waiting is not None:
-            return msgspec.to_builtins(waiting)
+            return msgspec.to_builtins(waiting.state)
         if self._read_by_workers and not _is_worker():
             raise UsageError("state_dict must be called where the data set is read; for workers use state_after")
 
@@ -297,24 +297,24 @@ class StreamDataset(ClassNames, data.IterableDataset):
         )
         return msgspec.to_builtins(state)
 
-    def _waiting_state(self, place: Place) -> StreamState | None:
+    def _waiting(self, place: Place) -> _Resumed | None:
         """Return the state that the next pass of this process goes on from, or None."""
-        if self._resumed is None:
-            return None
-        taken = self._resumed.taken
-        is_taken = place.worker < len(taken) and bool(taken[place.worker])
-        return None if is_taken else self._resumed.state
+        resumed = self._resumed
+        if resumed is None or place.worker >= len(resumed.taken):
+            return resumed
+        return None if resumed.taken[place.worker] else resumed
 
     def _begin(self) -> _Pass:
         """Return the pass that begins now, from where a loaded state stands."""
         place = self._place()
         self._read_by_workers.fill_(_is_worker())
-        state = self._waiting_state(place)
-        if state is None:
+        waiting = self._waiting(place)
+        if waiting is None:
             return _Pass(place, self.epoch, 0, 0)
 
+        state = waiting.state
         _check_place(state, place)
-        self._resumed.taken[place.worker] = True
+        waiting.taken[place.worker] = True
         # A loader begins with its first worker, which therefore takes over from the one whose turn it was.
         part = (place.worker + state.turn) % place.workers
         given = state.given.get(str(part), 0)

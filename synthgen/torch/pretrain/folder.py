@@ -24,19 +24,19 @@ _OURS = re.compile(
 )
 
 
-class Finished(msgspec.Struct):
-    """What the card of a finished training says of its results."""
-
-    epoch: int
-    best: "Best"
-
-
 class Best(msgspec.Struct):
     """The best epoch, 1-based, and its measures."""
 
     epoch: int
     val_accuracy: float
     val_loss: float
+
+
+class Finished(msgspec.Struct):
+    """What the card of a finished training says of its results."""
+
+    epoch: int
+    best: Best
 
 
 @contextmanager

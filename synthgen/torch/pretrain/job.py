@@ -317,7 +317,8 @@ class _Training:
         state = self.state
         check_finite(self._sums, f"epoch {state.epoch + 1}, step {step}")
         state.step = step
-        state.sums = tuple(self._sums.tolist())
+        loss, hits, images = self._sums.tolist()
+        state.sums = (loss, hits, images)
         state.seconds = self._seconds()
         self._write_checkpoint()
 
