@@ -334,11 +334,12 @@ def test_a_damaged_checkpoint_is_one_line(shards, tmp_path, stop_after, monkeypa
             train(shards, tmp_path)
 
 
-def test_the_checkpoint_of_another_training_is_refused(shards, tmp_path, stop_after):
-    stop_after(2)
+def test_the_checkpoint_of_another_training_is_refused(shards, tmp_path, stop_after, monkeypatch):
     for name, lr in (("a", 0.05), ("b", 0.06)):
+        stop_after(2)
         with pytest.raises(Stop):
             train(shards, tmp_path / name, checkpoint_seconds=0, lr=lr)
+        monkeypatch.undo()
     (tmp_path / "a" / CHECKPOINT).write_bytes((tmp_path / "b" / CHECKPOINT).read_bytes())
     with pytest.raises(
         FormatError, match=r"checkpoint\.safetensors: is damaged: it is of another training; --over"
