@@ -1,50 +1,54 @@
 """The command that pre-trains a backbone."""
 
 import os
+from functools import partial
 
 import click
-import msgspec
 
-from synthgen.cli.options import COMMAND_LINE, json_option, option_of, print_json, progress_option
-from synthgen.extras import needed_for
-
-with needed_for("pretrain"):
-    from synthgen.torch.pretrain import PRESETS, Options
-
-
-def _training_options(command):
-    for field in reversed(msgspec.structs.fields(Options)):
-        command = option_of(field)(command)
-    return command
+from synthgen.cli.options import (
+    command,
+    json_option,
+    options_of,
+    out_option,
+    print_json,
+    progress_option,
+    with_options,
+)
+from synthgen.torch.pretrain.options import PRESETS, Options
 
 
-@click.command()
+@command()
 @click.argument("source", metavar="DATASET_OR_RECIPE")
 @click.option("--arch", required=True, metavar="NAME", help="Any timm model, for example wide_resnet50_2.")
-@click.option("--out", required=True, type=click.Path(), help="Folder of the results.")
+@out_option("Folder of the results.")
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
     default="baseline",
-    help="Settings of paper 000, sections 4 and 7.3; other options replace single ones.  [default: baseline]",
+    help="Settings of Ugwu et al. 2024, sections 4 and 7.3; other options replace them.  [default: baseline]",
 )
 @click.option(
     "--read",
     type=click.Choice(["map", "stream", "live"]),
-    help="Shards in a new order each epoch, nearly in stored order, or drawn on the fly.  [default: map, or live]",
+    help="How images are read: from shards in a new order each epoch, from shards nearly in stored order, or drawn "
+    "as they are needed.  [default: map for a data set, live for a recipe]",
 )
 @click.option("--workers", type=int, help="Processes that read.  [default: none on a CPU, else one for each CPU]")
-@click.option("--threads", type=int, help="Of torch, on a CPU.  [default: all cores]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.")
+@click.option("--threads", type=int, help="Threads of torch on a CPU.  [default: one for each core]")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.  [default: auto]"
+)
 @click.option(
     "--checkpoint-seconds",
     type=click.FloatRange(0),
     default=300,
-    help="Interval between checkpoints within an epoch.  [default: 300]",
+    help="Seconds between checkpoints within an epoch.  [default: 300]",
 )
-@click.option("--keep-every", type=click.IntRange(0), default=0, help="Keep the weights of every n-th epoch.")
+@click.option(
+    "--keep-every", type=click.IntRange(0), default=0, help="Keep the weights of every n-th epoch; 0 keeps none."
+)
 @click.option("--overwrite", is_flag=True, help="Replace a pre-training that lies in the folder.")
-@_training_options
+@partial(with_options, options=options_of(Options))
 @json_option
 @progress_option
 def pretrain(source, out, arch, as_json, **given):
@@ -55,14 +59,15 @@ def pretrain(source, out, arch, as_json, **given):
 
     \b
     synthgen pretrain fractals-1000x1000 --arch wide_resnet50_2 --out weights
-    synthgen pretrain tiny-fractals --arch resnet18 --preset var1 --batch-size 64 --epochs 5 --out weights
+    synthgen pretrain tiny-fractals --arch resnet18 --crop 48 --batch-size 64 --epochs 5 --out weights
     """
     from synthgen.torch.pretrain import pretrain as train
 
-    changes = {key: given.pop(key) for key in Options.__struct_fields__}
-    changes = {key: value for key, value in changes.items() if value is not None}
-    report = train(source, out, arch, place=COMMAND_LINE, **given, **changes)
-    if int(os.environ.get("RANK", 0)):
+    typed = {name: given.pop(name) for name in Options.__struct_fields__}
+    changes = {name: value for name, value in typed.items() if value is not None}
+    report = train(source, out, arch, **given, **changes)
+
+    if _environment_rank():
         return  # torchrun: the first of the ranks speaks for all
     if as_json:
         print_json(report)
@@ -72,3 +77,8 @@ def pretrain(source, out, arch, as_json, **given):
         f"{report.path}: {state}. {report.epochs} epochs; best is epoch {report.best_epoch} with a validation "
         f"accuracy of {report.accuracy:.2%} (loss {report.loss:.4f})"
     )
+
+
+def _environment_rank() -> int:
+    """Return the number that `torchrun` gives to this process; 0 without it."""
+    return int(os.environ.get("RANK", 0))

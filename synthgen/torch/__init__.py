@@ -7,12 +7,12 @@ from synthgen.extras import needed_for
 # Loaded on first use: the metrics need no torch.
 _LAZY = {
     "CutPaste": "synthgen.torch.data.cutpaste",
-    "LiveDataset": "synthgen.torch.data.datasets",
+    "LiveDataset": "synthgen.torch.data",
     "PaDiM": "synthgen.torch.models",
     "PatchCore": "synthgen.torch.models",
     "SequentialPatchCore": "synthgen.torch.models",
-    "ShardDataset": "synthgen.torch.data.datasets",
-    "StreamDataset": "synthgen.torch.data.datasets",
+    "ShardDataset": "synthgen.torch.data",
+    "StreamDataset": "synthgen.torch.data",
     "load_backbone": "synthgen.torch.backbones",
     "load_model": "synthgen.torch.models",
 }

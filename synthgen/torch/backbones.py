@@ -18,6 +18,7 @@ import torch
 
 from synthgen.errors import FormatError, SynthgenError, UsageError
 from synthgen.extras import needed_for
+from synthgen.shards.files import sha256_of
 
 BEST = "best.safetensors"
 RANDOM = "random:"
@@ -71,6 +72,7 @@ def load_backbone(
     name, path = str(name_or_path), _weights_path(name_or_path)
     if path is not None:
         card = read_card(path)
+        check_digest(path, card)
         weights, arch = _read_weights(path), _architecture(path, card, arch)
         found = {key: tuple(card[key]) for key in ("mean", "std") if key in card}
         options = size_options(arch, card.get("size"))
@@ -202,6 +204,15 @@ def read_card(path: Path) -> dict:
         if not good or not all(map(math.isfinite, numbers)) or (key == "std" and min(numbers) <= 0):
             raise FormatError(f"{card}: {key} must be three numbers, got {numbers!r}")
     return values
+
+
+def check_digest(path: Path, card: dict) -> None:
+    """Raise `FormatError` if a weights file is not the one that its card was written for."""
+    digest = card.get("sha256")
+    if digest is not None and sha256_of(path) != digest:
+        raise FormatError(
+            f"{path}: must have the SHA-256 that its card says; the file or the card is damaged, or of another run"
+        )
 
 
 def _weights_path(name_or_path) -> Path | None:

@@ -201,7 +201,7 @@ def test_a_mistake_is_one_line_and_ends_with_2(tmp_path):
 def test_without_torch_a_line_says_what_to_install(tmp_path):
     commands = (
         "fit padim --normal . --backbone x --out m", "detect m a --out o", "evaluate m t",
-        "pretrain tiny-fractals --arch resnet18 --out o", "pretrain --help",
+        "pretrain tiny-fractals --arch resnet18 --out o",
     )  # fmt: skip
     code = f"""
 import sys

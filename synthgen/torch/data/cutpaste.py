@@ -13,10 +13,14 @@ from synthgen.errors import UsageError
 from synthgen.seeding import noise_generator
 
 KINDS = ("normal", "scar", "3-way")
-# As theirs: share and aspect of rectangles, size of scars in pixels of an image of 256, jitter of the colours.
-_AREA, _ASPECT = (0.02, 0.15), 0.3
-_SCAR_WIDTH, _SCAR_LENGTH, _SCAR_ANGLE = (2, 16), (10, 25), math.pi / 4
+# The values of Li et al.: share of the image and aspect of rectangles, jitter of their colors ..
+_AREA = (0.02, 0.15)
+_ASPECT = 0.3
 _JITTER = 0.1
+# .. width and length of scars in pixels of an image of 256, and the angle that they are turned by at most.
+_SCAR_WIDTH = (2, 16)
+_SCAR_LENGTH = (10, 25)
+_SCAR_ANGLE = math.pi / 4
 
 
 class CutPaste:
@@ -36,9 +40,9 @@ class CutPaste:
     severity : (float, float)
         Range of the opacity of the piece, in (0, 1].
     contrast : int
-        Bound on the difference, in grey levels, as for the family; 1 changes each pixel of the piece at least.
+        Bound on the difference, in gray levels, as for the family; with 1 each pixel of the piece changes.
     seed : int or torch.Generator, optional
-        Of all chance; by default torch's own generator is used.
+        Where all random numbers come from; by default torch's own generator.
 
     Raises
     ------
@@ -47,8 +51,8 @@ class CutPaste:
 
     Notes
     -----
-    In the workers of a `DataLoader` the chance also comes from the seed that the loader gives to each worker, which
-    differs from worker to worker and from epoch to epoch: runs repeat if the loader's generator is seeded.
+    In workers of a `DataLoader` the random numbers also depend on the seed that the loader gives to each worker,
+    which differs from worker to worker and from epoch to epoch: runs repeat if the loader's generator is seeded.
 
     Examples
     --------
@@ -72,14 +76,18 @@ class CutPaste:
     ):
         if kind not in KINDS:
             raise UsageError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-        for name, (low, high), most in (("area", area, 0.5), ("severity", severity, 1)):
-            if not 0 < low <= high <= most:
-                raise UsageError(f"{name} must be (low, high) with 0 < low <= high <= {most}, got ({low}, {high})")
+        _check_range("area", area, 0.5)
+        _check_range("severity", severity, 1)
         if not 0 <= jitter <= 1:
             raise UsageError(f"jitter must lie in [0, 1], got {jitter}")
         if not 1 <= contrast <= 127:
             raise UsageError(f"contrast must lie in 1..127, got {contrast}")
-        self.kind, self.area, self.jitter, self.severity, self.contrast = kind, area, jitter, severity, contrast
+
+        self.kind = kind
+        self.area = area
+        self.jitter = jitter
+        self.severity = severity
+        self.contrast = contrast
         self.generator = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
         self._worker: tuple[int, int] | None = None
 
@@ -101,19 +109,10 @@ class CutPaste:
         UsageError
             If the tensor is of another kind.
         """
-        if image.dtype != torch.uint8 or image.ndim not in (3, 4):
-            raise UsageError(
-                f"image must be a uint8 tensor (C, H, W) or (N, C, H, W), got {image.dtype} {tuple(image.shape)}"
-            )
-        channels, height, width = image.shape[-3:]
-        if channels not in (1, 3) or min(height, width) < 16:
-            raise UsageError(
-                f"image must have 1 or 3 channels and at least 16 x 16 pixels, got {tuple(image.shape[-3:])}"
-            )
+        _check_image(image)
         if image.ndim == 3:
             return self._one(image)
-        if len(image) == 0:
-            raise UsageError("image must hold at least one image in a batch, got none")
+
         results = [self._one(each) for each in image]
         if self.kind != "3-way":
             return torch.stack(results)
@@ -121,48 +120,95 @@ class CutPaste:
         return torch.stack(images), torch.stack(labels)
 
     def _one(self, image: torch.Tensor):
+        """Return what becomes of one image."""
         rng = noise_generator(self._draw_seed())
-        pixels = np.ascontiguousarray(image.cpu().numpy().transpose(1, 2, 0))
+        device = image.device
+        planes = image.cpu().numpy()
+        pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
         if self.kind != "3-way":
-            return self._pasted(rng, pixels, self.kind).to(image.device)
-        both = [self._pasted(rng, pixels, kind).to(image.device) for kind in ("normal", "scar")]
-        return torch.stack([image, *both]), torch.arange(3, device=image.device)
+            return self._pasted(rng, pixels, self.kind).to(device)
+
+        normal = self._pasted(rng, pixels, "normal")
+        scar = self._pasted(rng, pixels, "scar")
+        images = torch.stack([image, normal.to(device), scar.to(device)])
+        labels = torch.arange(3, device=device)
+        return images, labels
 
     def _draw_seed(self) -> int:
         """Draw the seed of one image."""
-        info = data.get_worker_info()
-        if self.generator is not None and info is not None and self._worker != (info.id, info.seed):
-            # a copy of the loader's transform: it must not do in each worker what it does in the others
-            self._worker = (info.id, info.seed)
-            mixed = (self.generator.initial_seed() * 0x9E3779B97F4A7C15 + info.seed) % 2**63
-            self.generator = torch.Generator().manual_seed(mixed)
+        if self.generator is not None:
+            self.generator = self._own_generator(self.generator)
         device = "cpu" if self.generator is None else self.generator.device
         return int(torch.randint(2**63 - 1, (), generator=self.generator, device=device))
 
+    def _own_generator(self, generator: torch.Generator) -> torch.Generator:
+        """Return the generator of this worker: copies of one would draw the same in each worker."""
+        info = data.get_worker_info()
+        if info is None or self._worker == (info.id, info.seed):
+            return generator
+        self._worker = (info.id, info.seed)
+        mixed = (generator.initial_seed() * 0x9E3779B97F4A7C15 + info.seed) % 2**63
+        return torch.Generator().manual_seed(mixed)
+
     def _pasted(self, rng: np.random.Generator, pixels: np.ndarray, kind: str) -> torch.Tensor:
-        u = rng.random(5).tolist()
-        # most of the jitter is common to the channels, so that colours stay what they are
-        shares = {"brightness": (0.0, 0.6 * self.jitter), "jitter": 0.4 * self.jitter}
-        anomaly = sample_source(rng, "piece", turned=False, **shares)
+        """Return the image (C, H, W) of `pixels` (H, W, C) with one piece pasted."""
+        drawn = rng.random(5).tolist()
+        # Most of the jitter is common to the channels, so that colors stay what they are.
+        brightness = (0.0, 0.6 * self.jitter)
+        anomaly = sample_source(rng, "piece", turned=False, brightness=brightness, jitter=0.4 * self.jitter)
+
         if kind == "scar":
             anomaly["turn"] = sample_turn(rng, _SCAR_ANGLE)
+            mask = _scar(drawn[2], drawn[3], *anomaly["turn"])
+        else:
+            mask = _rectangle(_between(self.area, drawn[2]), drawn[3])
+
         defect = {
-            "mask": self._rectangle(u) if kind == "normal" else _scar(u, *anomaly["turn"]),
+            "mask": mask,
             "anomaly": anomaly,
-            "at": u[:2],
-            "severity": self.severity[0] + u[4] * (self.severity[1] - self.severity[0]),
+            "at": drawn[:2],
+            "severity": _between(self.severity, drawn[4]),
             "blur": 0.0,
         }
         changed, _, _ = paste_defects(pixels, [defect], self.contrast)
-        return torch.from_numpy(np.ascontiguousarray(changed.transpose(2, 0, 1)))
-
-    def _rectangle(self, u) -> dict:
-        share = self.area[0] + u[2] * (self.area[1] - self.area[0])
-        return {"shape": "rectangles", "area": share, "ratio": _ASPECT ** (1 - 2 * u[3])}
+        planes = np.ascontiguousarray(changed.transpose(2, 0, 1))
+        return torch.from_numpy(planes)
 
 
-def _scar(u, cosine: float, sine: float) -> dict:
-    """Return a scar as large as theirs, in proportion to the image, that stood upright before it was turned."""
-    ranges = zip(u[2:4], (_SCAR_WIDTH, _SCAR_LENGTH), strict=True)
-    width, length = (low + x * (high - low) for x, (low, high) in ranges)
-    return {"shape": "scars", "area": width * length / 256**2, "ratio": length / width, "turn": [-sine, cosine]}
+def _check_range(name: str, limits: tuple[float, float], most: float) -> None:
+    low, high = limits
+    if not 0 < low <= high <= most:
+        raise UsageError(f"{name} must be (low, high) with 0 < low <= high <= {most}, got ({low}, {high})")
+
+
+def _check_image(image: torch.Tensor) -> None:
+    shape = tuple(image.shape)
+    if image.dtype != torch.uint8 or image.ndim not in (3, 4):
+        raise UsageError(f"image must be a uint8 tensor (C, H, W) or (N, C, H, W), got {image.dtype} {shape}")
+    channels, height, width = shape[-3:]
+    if channels not in (1, 3) or min(height, width) < 16:
+        raise UsageError(f"image must have 1 or 3 channels and at least 16 x 16 pixels, got {shape[-3:]}")
+    if shape[0] == 0:
+        raise UsageError("image must hold at least one image in a batch, got none")
+
+
+def _between(limits: tuple[float, float], share: float) -> float:
+    low, high = limits
+    return low + share * (high - low)
+
+
+def _rectangle(area: float, drawn: float) -> dict:
+    """Return a rectangle of a share of the image, at most 1 / 0.3 times as long as it is wide."""
+    return {"shape": "rectangles", "area": area, "ratio": _ASPECT ** (1 - 2 * drawn)}
+
+
+def _scar(for_width: float, for_length: float, cosine: float, sine: float) -> dict:
+    """Return a scar of their size, in proportion to the image, that stood upright before it was turned."""
+    width = _between(_SCAR_WIDTH, for_width)
+    length = _between(_SCAR_LENGTH, for_length)
+    return {
+        "shape": "scars",
+        "area": width * length / 256**2,
+        "ratio": length / width,
+        "turn": [-sine, cosine],
+    }

@@ -22,8 +22,9 @@ def augment(image: torch.Tensor, options: Options, epoch: int, position: int) ->
     image : uint8 tensor (C, H, W)
         C is 1 or 3.
     options : Options
-    epoch, position : int
-        Of the training; of the image in the stored order. They choose all chance, with the seed of the options.
+    epoch : int
+    position : int
+        Place of the image in the stored order. With the epoch and the seed it determines all random choices.
 
     Returns
     -------
@@ -32,28 +33,32 @@ def augment(image: torch.Tensor, options: Options, epoch: int, position: int) ->
     """
     rng = generator(options.seed, epoch, position, "pretrain.augment")
     image = _three_channels(image, options.gray)
+
     if options.resize:
         image = resize(image, (options.resize, options.resize))
     if options.crop:
         image = random_crop(image, options.crop, options.scale, rng)
     if options.flip:
-        dims = [dim for dim in (1, 2) if rng.random() < 0.5]
-        image = image.flip(dims) if dims else image
+        image = _flipped(image, rng)
     if options.jitter:
-        image = change_light(image, *rng.uniform(1 - options.jitter, 1 + options.jitter, 2))
+        brightness, contrast = rng.uniform(1 - options.jitter, 1 + options.jitter, 2)
+        image = change_light(image, brightness, contrast)
     return image.contiguous()
 
 
 def validation_view(image: torch.Tensor, options: Options, size: tuple[int, int]) -> torch.Tensor:
-    """Return the image as it is validated on: resized as a whole, nothing cut off (paper 000, section 7.3)."""
-    return resize(_three_channels(image, options.gray), size).contiguous()
+    """Return the whole image, resized, as it is validated on (Ugwu et al. 2024, section 7.3)."""
+    image = _three_channels(image, options.gray)
+    return resize(image, size).contiguous()
 
 
 def resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Return a uint8 image (C, H, W) at another size (height, width), bilinear and antialiased."""
     if tuple(image.shape[1:]) == tuple(size):
         return image
-    return functional.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+    batch = image[None]
+    resized = functional.interpolate(batch, size, mode="bilinear", antialias=True)
+    return resized[0]
 
 
 def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng) -> torch.Tensor:
@@ -64,21 +69,38 @@ def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng)
     height, width = image.shape[1:]
     taken = side
     if tuple(scale) != (1.0, 1.0):
-        taken = max(1, round(min(height, width) * rng.uniform(*scale) ** 0.5))
-    top, left = rng.integers(height - taken + 1), rng.integers(width - taken + 1)
-    return resize(image[:, top : top + taken, left : left + taken], (side, side))
+        share = rng.uniform(*scale) ** 0.5
+        taken = max(1, round(min(height, width) * share))
+
+    top = rng.integers(height - taken + 1)
+    left = rng.integers(width - taken + 1)
+    bottom = top + taken
+    right = left + taken
+    square = image[:, top:bottom, left:right]
+    return resize(square, (side, side))
 
 
 def change_light(image: torch.Tensor, brightness: float, contrast: float) -> torch.Tensor:
     """Return the image with all values multiplied by `brightness`, then stretched by `contrast` about mid-gray."""
-    values = (np.arange(256) * brightness - 127.5) * contrast + 127.5
-    table = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return torch.from_numpy(table[image.numpy()])
+    bright = np.arange(256) * brightness
+    stretched = (bright - 127.5) * contrast + 127.5
+    table = np.clip(np.rint(stretched), 0, 255)
+    table = table.astype(np.uint8)
+    changed = table[image.numpy()]
+    return torch.from_numpy(changed)
+
+
+def _flipped(image: torch.Tensor, rng) -> torch.Tensor:
+    """Return the image mirrored upside down, left to right, both or not at all."""
+    axes = [axis for axis in (1, 2) if rng.random() < 0.5]
+    return image.flip(axes) if axes else image
 
 
 def _three_channels(image: torch.Tensor, gray: bool) -> torch.Tensor:
-    """Return (3, H, W): the backbone's users show it colour images."""
+    """Return (3, H, W), since backbones are used on color images."""
     if gray and len(image) == 3:
-        luma = torch.tensor(_LUMA)[:, None, None]
-        image = (image * luma).sum(0, keepdim=True).round().to(torch.uint8)
+        luma = torch.tensor(_LUMA).view(3, 1, 1)
+        weighted = image * luma
+        brightness = weighted.sum(0, keepdim=True)
+        image = brightness.round().to(torch.uint8)
     return image.expand(3, -1, -1)

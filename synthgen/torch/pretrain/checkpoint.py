@@ -1,71 +1,129 @@
-"""Checkpoints: a safetensors file with weights, optimiser and, in its header, where the training is. No pickle."""
+"""Checkpoints: a sealed safetensors file with weights, optimizer and where the training is. No pickle."""
 
 import json
+import os
 from pathlib import Path
 
 import torch
 
 from synthgen.errors import FormatError
-from synthgen.extras import needed_for
-from synthgen.shards.files import write_atomically
+from synthgen.shards.files import RawFile
+from synthgen.torch.pretrain.weights import one_line, read_sealed, write_sealed
 
 CHECKPOINT = "checkpoint.safetensors"
 VERSION = 1
+_MODEL = "model/"
+_OPTIMIZER = "optimizer/"
+# What names, shapes and the history may take beside the tensors.
+_MOST_TEXT = 64 * 2**20
 
 
-def write_weights(path: Path, tensors: dict, metadata: dict[str, str] | None = None) -> None:
-    """Write named tensors as safetensors: a whole file or none."""
-    with needed_for("weights"):
-        from safetensors.torch import save
+def save_checkpoint(folder: Path, model, optimizer, state: dict, training: str = "") -> None:
+    """Write where a training is.
 
-    # Each on its own memory: layouts other than the plain one and tensors that share memory cannot be stored.
-    plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    write_atomically(path, save(plain, metadata))
+    Parameters
+    ----------
+    folder : Path
+    model : torch.nn.Module
+    optimizer : torch.optim.Optimizer
+    state : dict
+        JSON-able.
+    training : str
+        Which training it is; `load_checkpoint` refuses the checkpoint of another one.
+    """
+    tensors = {f"{_MODEL}{name}": value for name, value in model.state_dict().items()}
+    tensors.update(_optimizer_tensors(optimizer))
+
+    metadata = {"version": str(VERSION), "training": training, "state": json.dumps(state)}
+    write_sealed(folder / CHECKPOINT, tensors, metadata)
 
 
-def save_checkpoint(folder: Path, model, optimizer, state: dict) -> None:
-    """Write where the training is; `state` is JSON-able."""
-    tensors = {f"model/{key}": value for key, value in model.state_dict().items()}
-    for number, slots in optimizer.state_dict()["state"].items():
-        for name, value in slots.items():
-            if value is not None:
-                tensors[f"optimizer/{number}/{name}"] = torch.as_tensor(value)
-    write_weights(folder / CHECKPOINT, tensors, {"version": str(VERSION), "state": json.dumps(state)})
-
-
-def load_checkpoint(folder: Path, model, optimizer) -> dict | None:
-    """Bring model and optimiser to where they were; return the state, or None if there is no checkpoint.
+def load_checkpoint(folder: Path, model, optimizer, training: str = "") -> dict | None:
+    """Bring model and optimizer to where they were; return the state, or None if there is no checkpoint.
 
     Raises
     ------
     FormatError
-        If the file is damaged, or of another version.
+        If the file is damaged, of another version or of another training.
     """
-    with needed_for("checkpoints"):
-        from safetensors import SafetensorError, safe_open
-
     path = folder / CHECKPOINT
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
+    file = RawFile(path)
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        if metadata.get("version") != str(VERSION):
-            raise FormatError(f"{path}: version must be {VERSION}, got {metadata.get('version')}")
-        model.load_state_dict(_under("model/", tensors))
-        slots: dict[int, dict] = {}
-        for key, value in _under("optimizer/", tensors).items():
-            number, _, name = key.partition("/")
-            slots.setdefault(int(number), {})[name] = value
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+        metadata, tensors = read_sealed(file, _most_bytes(model))
+        if metadata["version"] != str(VERSION):
+            raise FormatError(f"its version must be {VERSION}, got {metadata['version']}")
+        if metadata["training"] != training:
+            raise FormatError("it is of another training")
+
+        _load_model(model, _under(_MODEL, tensors))
+        _load_optimizer(optimizer, _under(_OPTIMIZER, tensors))
+        strangers = [name for name in tensors if not name.startswith((_MODEL, _OPTIMIZER))]
+        if strangers:
+            raise FormatError(f"it must hold a model and an optimizer only, got {strangers[0]}")
         return json.loads(metadata["state"])
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-        if isinstance(error, FormatError):
-            raise
-        reason = " ".join(str(error).split())[:200]
-        raise FormatError(f"{path}: is damaged, --overwrite begins anew: {reason}") from None
+    except (LookupError, ValueError, RuntimeError, RecursionError) as error:
+        raise damaged(folder, one_line(error)) from None
+    finally:
+        file.close()
+
+
+def damaged(folder: Path, reason: str) -> FormatError:
+    """Return the error of a checkpoint that cannot be used: what is wrong, and what to do."""
+    return FormatError(f"{folder / CHECKPOINT}: is damaged: {reason}; --overwrite begins the training anew")
+
+
+def _most_bytes(model) -> int:
+    """Return what a checkpoint takes at most: the optimizers hold up to two numbers for each weight."""
+    weights = sum(value.nbytes for value in model.state_dict().values())
+    return 4 * weights + _MOST_TEXT
+
+
+def _optimizer_tensors(optimizer) -> dict[str, torch.Tensor]:
+    tensors = {}
+    state = optimizer.state_dict()["state"]
+    for number, slots in state.items():
+        for name, value in slots.items():
+            if value is not None:
+                key = f"{_OPTIMIZER}{number}/{name}"
+                tensors[key] = torch.as_tensor(value)
+    return tensors
+
+
+def _load_model(model, tensors: dict[str, torch.Tensor]) -> None:
+    for name, value in model.state_dict().items():
+        _check_type(f"{_MODEL}{name}", tensors[name], value)
+    model.load_state_dict(tensors)
+
+
+def _load_optimizer(optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    weights: list[torch.Tensor] = []
+    for group in optimizer.param_groups:
+        weights += group["params"]
+
+    state: dict[int, dict] = {}
+    for key, value in tensors.items():
+        text, _, name = key.partition("/")
+        number = int(text)
+        wanted = torch.zeros(()) if name == "step" else weights[number]
+        _check_type(f"{_OPTIMIZER}{key}", value, wanted)
+        slots = state.setdefault(number, {})
+        slots[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _check_type(name: str, found: torch.Tensor, wanted: torch.Tensor) -> None:
+    if found.dtype != wanted.dtype or found.shape != wanted.shape:
+        raise FormatError(
+            f"{name} must be {wanted.dtype} {tuple(wanted.shape)}, got {found.dtype} {tuple(found.shape)}"
+        )
 
 
 def _under(prefix: str, tensors: dict) -> dict:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    """Return the tensors whose names begin with a prefix, without it."""
+    found = {}
+    for name, value in tensors.items():
+        if name.startswith(prefix):
+            found[name.removeprefix(prefix)] = value
+    return found

@@ -15,14 +15,24 @@ class FastDepthwise(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         """Take the place of `conv2d` where it is slow."""
-        if function is torch.conv2d and not kwargs:
-            image, weight, bias, stride, padding, dilation, groups = (*args, *_DEFAULTS[len(args) - 2 :])
-            if isinstance(stride, tuple) and is_slow(image, weight, padding, dilation, groups):
-                return _Depthwise.apply(image, weight, bias, stride, padding)
-        return function(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if function is not torch.conv2d or kwargs:
+            return function(*args, **kwargs)
+
+        image, weight, bias, stride, padding, dilation, groups = _with_defaults(args)
+        has_plain_stride = not isinstance(stride, tuple)
+        if has_plain_stride or not is_slow(image, weight, padding, dilation, groups):
+            return function(*args)
+        return _Depthwise.apply(image, weight, bias, stride, padding)
 
 
+# Of `conv2d`, after image and weight: bias, stride, padding, dilation, groups.
 _DEFAULTS = (None, (1, 1), (0, 0), (1, 1), 1)
+
+
+def _with_defaults(args: tuple) -> tuple:
+    missing = _DEFAULTS[len(args) - 2 :]
+    return (*args, *missing)
 
 
 def is_slow(image: torch.Tensor, weight: torch.Tensor, padding, dilation, groups: int) -> bool:
@@ -52,13 +62,14 @@ class _Depthwise(torch.autograd.Function):
     def backward(context, gradient):
         image, weight = context.saved_tensors
         stride, padding, has_bias = context.form
+
         of_image = None
         if context.needs_input_grad[0]:
-            of_image = torch.nn.grad.conv2d_input(
-                image.shape, weight, gradient, stride, padding, groups=len(weight)
-            )
+            channels = len(weight)
+            of_image = torch.nn.grad.conv2d_input(image.shape, weight, gradient, stride, padding, groups=channels)
         of_weight = weight_gradient(image, gradient, weight.shape[2:], stride, padding)
-        return of_image, of_weight, gradient.sum((0, 2, 3)) if has_bias else None, None, None
+        of_bias = gradient.sum((0, 2, 3)) if has_bias else None
+        return of_image, of_weight, of_bias, None, None
 
 
 def weight_gradient(image: torch.Tensor, gradient: torch.Tensor, kernel, stride, padding) -> torch.Tensor:
@@ -68,23 +79,34 @@ def weight_gradient(image: torch.Tensor, gradient: torch.Tensor, kernel, stride,
     ----------
     image : Tensor, (N, C, H, W)
     gradient : Tensor, (N, C, h, w)
-        Of the loss by what the convolution gave.
+        Gradient of the loss with respect to what the convolution returned.
     kernel, stride, padding : (int, int)
     """
-    padded = functional.pad(image, (padding[1], padding[1], padding[0], padding[0])).permute(0, 2, 3, 1)
+    above, left = padding
+    padded = functional.pad(image, (left, left, above, above))
+    padded = padded.permute(0, 2, 3, 1)
     gradient = gradient.permute(0, 2, 3, 1)
-    found = gradient.new_zeros((*kernel, gradient.shape[3]))
-    rows, columns = (
-        _windows(*sizes)
-        for sizes in zip(image.shape[2:], gradient.shape[1:3], kernel, stride, padding, strict=True)
-    )
+
+    height, width = image.shape[2:]
+    _, gradient_height, gradient_width, channels = gradient.shape
+    rows = _windows(height, gradient_height, kernel[0], stride[0], above)
+    columns = _windows(width, gradient_width, kernel[1], stride[1], left)
+
+    found = gradient.new_zeros((*kernel, channels))
     for y, row in rows:
         for x, column in columns:
-            found[y, x] = (padded[:, row, column] * gradient).sum((0, 1, 2))
-    return found.permute(2, 0, 1)[:, None]
+            seen = padded[:, row, column]
+            products = seen * gradient
+            found[y, x] = products.sum((0, 1, 2))
+    by_channel = found.permute(2, 0, 1)
+    return by_channel[:, None]
 
 
 def _windows(size: int, places: int, kernel: int, stride: int, padding: int) -> list[tuple[int, slice]]:
     """Return the places of a kernel that meet more than padding along one axis, and what they meet."""
-    starts = [(k, k + stride * (places - 1)) for k in range(kernel)]
-    return [(k, slice(k, end + 1, stride)) for k, end in starts if end >= padding and k < padding + size]
+    windows = []
+    for start in range(kernel):
+        last = start + stride * (places - 1)
+        if last >= padding and start < padding + size:
+            windows.append((start, slice(start, last + 1, stride)))
+    return windows

@@ -1,22 +1,42 @@
 """The folder of a pre-training: what it is for, who may write there, what is ours in it."""
 
 import json
+import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from synthgen.errors import FormatError, UsageError
 from synthgen.run.lock import part_lock
-from synthgen.shards.files import make_folder, remove_temporaries, write_atomically
+from synthgen.shards.files import RawFile, make_folder, remove_temporaries, write_atomically
 from synthgen.shards.manifest import encode_json
-from synthgen.torch.backbones import SUFFIX, read_card
+from synthgen.torch.backbones import SUFFIX, check_digest, read_card
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT
 
-RUN, LAST = "pretrain.json", f"last{SUFFIX}"
+RUN = "pretrain.json"
+LAST = f"last{SUFFIX}"
 VERSION = 1
+_MAX_RECORD = 2**20
 _OURS = re.compile(
     r"(pretrain\.json|checkpoint\.safetensors|log\.(csv|png)|filters\.png|(best|last|epoch-\d{5,})\.(safetensors|json))"
 )
+
+
+class Best(msgspec.Struct):
+    """The best epoch, 1-based, and its measures."""
+
+    epoch: int
+    val_accuracy: float
+    val_loss: float
+
+
+class Finished(msgspec.Struct):
+    """What the card of a finished training says of its results."""
+
+    epoch: int
+    best: Best
 
 
 @contextmanager
@@ -27,7 +47,7 @@ def owned_folder(folder: Path, identity: dict, overwrite: bool, ranks):
     ----------
     folder : Path
     identity : dict
-        Flat, JSON-able: all that the weights depend on. It is written down, and compared with what is there.
+        All that the weights depend on: flat and JSON-able. It is written down, and compared with what is there.
     overwrite : bool
         Remove another training first: its files only.
 
@@ -63,17 +83,24 @@ def check_folder(folder: Path, identity: dict) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: must be a folder")
     path = folder / RUN
-    if not path.exists():
-        strangers = [p.name for p in folder.iterdir() if p.name[0] != "."] if folder.exists() else []
-        if strangers:
-            raise UsageError(f"{folder}: must be empty or of a pre-training, it holds {sorted(strangers)[0]}")
+    if not os.path.lexists(path):
+        _check_empty(folder)
         return
+
     present = _read_identity(path)
     wanted = json.loads(json.dumps({"version": VERSION, **identity}))
-    differing = [k for k in [*wanted, *(present.keys() - wanted)] if present.get(k) != wanted.get(k)]
+    names = [*wanted, *(present.keys() - wanted)]
+    differing = [name for name in names if present.get(name) != wanted.get(name)]
     if differing:
-        parts = (f"{k} is {_shown(present.get(k))}, not {_shown(wanted.get(k))}" for k in differing)
+        parts = (f"{name} is {_shown(present.get(name))}, not {_shown(wanted.get(name))}" for name in differing)
         raise UsageError(f"{folder}: holds another pre-training: {'; '.join(parts)}; --overwrite replaces it")
+
+
+def _check_empty(folder: Path) -> None:
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    strangers = sorted(name for name in names if not name.startswith("."))
+    if strangers:
+        raise UsageError(f"{folder}: must be empty or of a pre-training, it holds {strangers[0]}")
 
 
 def remove_training(folder: Path) -> None:
@@ -83,20 +110,45 @@ def remove_training(folder: Path) -> None:
         path.unlink()
 
 
-def finished_card(folder: Path) -> dict | None:
-    """Return the card of the last weights of a finished training, or None."""
+def finished_results(folder: Path) -> Finished | None:
+    """Return the results of a finished training, or None.
+
+    Raises
+    ------
+    FormatError
+        If the last weights or their card are damaged.
+    """
     path = folder / LAST
-    card = read_card(path) if path.is_file() and not (folder / CHECKPOINT).exists() else {}
-    if card and not isinstance(card.get("best"), dict):
-        raise FormatError(f"{path.with_suffix('.json')}: is damaged: it must name the best epoch")
-    return card or None
+    if os.path.lexists(folder / CHECKPOINT) or not path.is_file():
+        return None
+    card = read_card(path)
+    if not card:
+        return None
+
+    check_digest(path, card)
+    return results_on(card, path.with_suffix(".json"))
+
+
+def results_on(card: dict, place) -> Finished:
+    """Return what a card says of the results of a training."""
+    try:
+        return msgspec.convert(card, Finished)
+    except msgspec.ValidationError as error:
+        raise FormatError(f"{place}: is damaged: {error}; --overwrite begins the training anew") from None
 
 
 def _read_identity(path: Path) -> dict:
+    file = RawFile(path)
     try:
-        present = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        if file.size > _MAX_RECORD:
+            raise FormatError(f"{path}: is damaged: must be smaller than {_MAX_RECORD} bytes, got {file.size}")
+        present = json.loads(file.read(0, file.size))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, FormatError):
+            raise
         raise FormatError(f"{path}: is damaged: {error}") from None
+    finally:
+        file.close()
     if not isinstance(present, dict):
         raise FormatError(f"{path}: is damaged: must be a mapping")
     return present

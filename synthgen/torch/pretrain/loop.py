@@ -13,23 +13,26 @@ from synthgen.errors import SynthgenError
 from synthgen.seeding import generator
 from synthgen.torch.pretrain.depthwise import FastDepthwise
 from synthgen.torch.pretrain.options import Options, learning_rate
-from synthgen.torch.pretrain.ranks import Ranks
+from synthgen.torch.pretrain.ranks import TrainingGroup
 
 
 def make_optimizer(model: torch.nn.Module, options: Options) -> torch.optim.Optimizer:
-    """Return the optimiser of all weights (paper 000, section 4: SGD with momentum)."""
+    """Return the optimizer of all weights (Ugwu et al. 2024, section 4: SGD with momentum)."""
+    weights = model.parameters()
+    decay = options.weight_decay
     if options.optimizer == "adamw":
-        return torch.optim.AdamW(model.parameters(), options.lr, weight_decay=options.weight_decay)
-    return torch.optim.SGD(
-        model.parameters(), options.lr, momentum=options.momentum, weight_decay=options.weight_decay
-    )
+        return torch.optim.AdamW(weights, options.lr, weight_decay=decay)
+    return torch.optim.SGD(weights, options.lr, momentum=options.momentum, weight_decay=decay)
 
 
 def normalised(images: torch.Tensor, options: Options, device: torch.device) -> torch.Tensor:
     """Return uint8 images (N, 3, H, W) as floats of the options' mean and deviation, channels last in memory."""
-    mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (options.mean, options.std))
+    mean = torch.tensor(options.mean, device=device).view(1, -1, 1, 1)
+    std = torch.tensor(options.std, device=device).view(1, -1, 1, 1)
     images = images.to(device, memory_format=torch.channels_last, non_blocking=True)
-    return images.float().div_(255).sub_(mean).div_(std)
+    values = images.float().div_(255)
+    values.sub_(mean)
+    return values.div_(std)
 
 
 class Trainer:
@@ -41,11 +44,13 @@ class Trainer:
         On its device, as it is saved.
     options : Options
         With a precision that has been chosen.
-    ranks : Ranks
+    ranks : TrainingGroup
     """
 
-    def __init__(self, model: torch.nn.Module, options: Options, ranks: Ranks):
-        self.model, self.options, self.ranks = model, options, ranks
+    def __init__(self, model: torch.nn.Module, options: Options, ranks: TrainingGroup):
+        self.model = model
+        self.options = options
+        self.ranks = ranks
         self.optimizer = make_optimizer(model, options)
         self.parallel = model
         if ranks.world > 1:
@@ -55,24 +60,33 @@ class Trainer:
     def train_epoch(self, batches, epoch: int, first: int, steps: int, sums: torch.Tensor, after_step) -> None:
         """Take the steps of an epoch from number `first` on.
 
-        `sums` (loss, hits, images), float64, is added to; ``after_step(done, images)`` is called after each step,
-        where `done` is the number of steps of this epoch.
+        Parameters
+        ----------
+        batches : iterable
+            (images, labels) of this rank, for each step that is left.
+        epoch, first, steps : int
+            Number of the epoch, of its first step to take, and how many steps it has.
+        sums : float64 tensor (3,)
+            Loss, hits and images of each step are added to it.
+        after_step : callable
+            Called with the number of steps of this epoch that are done, and the images of the step.
         """
         self.model.train()
         for step, (images, labels) in enumerate(batches, first):
-            # All chance of a step, such as dropout, is of its own: a resumed run needs no state of torch's.
+            # Random choices within a step, such as dropout, depend on nothing before it: none are to be saved.
             rng = generator(self.options.seed, epoch, step << 16 | self.ranks.rank, "pretrain.step")
             torch.manual_seed(int(rng.integers(2**63)))
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.options, epoch, (step + 0.5) / steps)
-            smoothing = self.options.label_smoothing
-            with FastDepthwise() if self.ranks.device.type == "cpu" else nullcontext():
-                loss, hits = self._forward(self.parallel, images, labels, smoothing)
+            self._set_rate(epoch, (step + 0.5) / steps)
+
+            with self._fast_convolutions():
+                loss, hits = self._forward(self.parallel, images, labels, self.options.label_smoothing)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
-            _add(sums, loss.detach() * len(labels), hits, len(labels))
-            after_step(step + 1, len(labels) * self.ranks.world)
+
+            count = len(labels)
+            _add(sums, loss.detach() * count, hits, count)
+            after_step(step + 1, count * self.ranks.world)
 
     @torch.inference_mode()
     def validate(self, batches, advance) -> tuple[float, float]:
@@ -81,21 +95,33 @@ class Trainer:
         self.model.eval()
         sums = new_sums(self.ranks.device)
         for images, labels in batches:
+            count = len(labels)
             loss, hits = self._forward(self.model, images, labels, 0.0)
-            _add(sums, loss * len(labels), hits, len(labels))
-            advance(len(labels) * self.ranks.world)
+            _add(sums, loss * count, hits, count)
+            advance(count * self.ranks.world)
         return means(self.ranks.total(sums))
 
+    def _set_rate(self, epoch: int, part: float) -> None:
+        rate = learning_rate(self.options, epoch, part)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _fast_convolutions(self):
+        on_cpu = self.ranks.device.type == "cpu"
+        return FastDepthwise() if on_cpu else nullcontext()
+
     def _forward(self, model, images, labels, smoothing: float):
+        """Return the mean loss, and how many labels are found."""
         device = self.ranks.device
         labels = labels.to(device, non_blocking=True)
         half = self.options.precision == "bf16"
         with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
             scores = model(normalised(images, self.options, device))
+
         scores = scores.float()
-        return functional.cross_entropy(scores, labels, label_smoothing=smoothing), (
-            scores.argmax(1) == labels
-        ).sum()
+        loss = functional.cross_entropy(scores, labels, label_smoothing=smoothing)
+        hits = (scores.argmax(1) == labels).sum()
+        return loss, hits
 
 
 def new_sums(device: torch.device) -> torch.Tensor:
@@ -104,7 +130,8 @@ def new_sums(device: torch.device) -> torch.Tensor:
 
 
 def _add(sums: torch.Tensor, loss, hits, count: int) -> None:
-    sums += torch.stack([loss.double(), hits.double(), torch.full_like(hits, count, dtype=torch.float64)])
+    images = torch.full_like(hits, count, dtype=torch.float64)
+    sums += torch.stack([loss.double(), hits.double(), images])
 
 
 def means(sums: torch.Tensor) -> tuple[float, float]:
@@ -114,7 +141,7 @@ def means(sums: torch.Tensor) -> tuple[float, float]:
 
 
 def check_finite(sums: torch.Tensor, place: str) -> None:
-    """Raise `SynthgenError` once the loss is no number any more."""
+    """Raise `SynthgenError` once the loss is infinite or not a number."""
     if not math.isfinite(float(sums[0])):
         raise SynthgenError(f"{place}: the loss is no number any more; begin anew with a lower --lr or a --warmup")
 
@@ -123,7 +150,9 @@ class Clock:
     """Says when to save: at an interval, and when the user or the batch system asks the run to end."""
 
     def __init__(self, seconds: float):
-        self._seconds, self._last, self.interrupted = seconds, time.monotonic(), False
+        self._seconds = seconds
+        self._last = time.monotonic()
+        self.interrupted = False
 
     def due(self) -> bool:
         """Return whether to save now; if so, the interval begins anew."""
@@ -136,7 +165,7 @@ class Clock:
     def holding_signals(self, note, alone: bool = True):
         """Turn the first SIGINT or SIGTERM into a wish: the step is finished and saved. A second one ends at once.
 
-        Ranks that are not `alone` end at once: they would wait for each other for ever.
+        TrainingGroup that are not `alone` end at once: they would wait for each other for ever.
         """
         if not alone or threading.current_thread() is not threading.main_thread():
             yield

@@ -1,4 +1,4 @@
-"""What a pre-training depends on, and the settings of paper 000 as presets."""
+"""What a pre-training depends on, and the settings of Ugwu et al. 2024 as presets."""
 
 from math import cos, pi
 from typing import Annotated, Literal
@@ -10,67 +10,93 @@ from synthgen.options import convert
 from synthgen.seeding import MAX_SEED
 
 Meta = msgspec.Meta
+# The share of an image's area that a crop takes.
+_Share = Annotated[float, Meta(gt=0, le=1)]
+_Deviation = Annotated[float, Meta(gt=0)]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that the weights depend on beside the data. Defaults are the preset ``baseline``.
 
-    The baseline's batch is that of the paper's ablation study: section 7.3 speaks of 1024 as the original size.
+    The baseline's batch is that of the ablation study: Ugwu et al. 2024, section 7.3, call 1024 the original size.
     """
 
     epochs: Annotated[int, Meta(ge=1, le=100_000, description="Passes over the training images.")] = 100
-    batch_size: Annotated[
-        int, Meta(ge=2, le=10**6, description="Images in a step; several GPUs share them out.")
-    ] = 1024
-    optimizer: Annotated[Literal["sgd", "adamw"], Meta(description="The paper's is sgd.")] = "sgd"
+    batch_size: Annotated[int, Meta(ge=2, le=10**6, description="Images in a step, over all GPUs together.")] = 1024
+    optimizer: Annotated[
+        Literal["sgd", "adamw"], Meta(description="Optimizer; Ugwu et al. 2024 use SGD with momentum.")
+    ] = "sgd"
     lr: Annotated[float, Meta(gt=0, le=100, description="Learning rate.")] = 0.1
-    momentum: Annotated[float, Meta(ge=0, lt=1, description="Of sgd.")] = 0.9
+    momentum: Annotated[float, Meta(ge=0, lt=1, description="Momentum of SGD.")] = 0.9
     weight_decay: Annotated[float, Meta(ge=0, le=10, description="Weight decay, on all weights.")] = 1e-4
     schedule: Annotated[
-        Literal["constant", "steps", "cosine"], Meta(description="How the rate falls; steps: / 10 at milestones.")
+        Literal["constant", "steps", "cosine"],
+        Meta(description="How the learning rate falls; steps divides it by 10 at each milestone."),
     ] = "constant"
-    milestones: Annotated[tuple[int, ...], Meta(description="Epochs of the schedule steps.")] = (30, 60)
-    warmup: Annotated[int, Meta(ge=0, le=10**9, description="Epochs in which the rate rises from 0.")] = 0
-    label_smoothing: Annotated[float, Meta(ge=0, lt=1, description="Of the cross entropy.")] = 0.0
-    resize: Annotated[
-        int, Meta(ge=0, le=4096, description="Side of the images before the crop; 0: as they are.")
+    milestones: Annotated[
+        tuple[int, ...], Meta(description="Epochs at which the schedule steps lowers the learning rate.")
+    ] = (30, 60)
+    warmup: Annotated[
+        int, Meta(ge=0, le=10**9, description="Epochs in which the learning rate rises from 0 to its value.")
     ] = 0
-    crop: Annotated[int, Meta(ge=0, le=4096, description="Side of a random crop; 0: the whole image.")] = 0
-    scale: Annotated[
-        tuple[Annotated[float, Meta(gt=0, le=1)], Annotated[float, Meta(gt=0, le=1)]],
-        Meta(description="Share of the area that is cropped, then resized to --crop; 1:1 crops without."),
-    ] = (1.0, 1.0)
-    flip: Annotated[bool, Meta(description="Mirror images at random, both ways.")] = False
-    jitter: Annotated[
-        float, Meta(ge=0, lt=1, description="Change brightness and contrast by up to this share.")
+    label_smoothing: Annotated[
+        float, Meta(ge=0, lt=1, description="Label smoothing of the cross-entropy loss.")
     ] = 0.0
-    gray: Annotated[bool, Meta(description="Take the colour away.")] = False
-    mean: Annotated[tuple[float, ...], Meta(description="Of pixels in [0, 1]: one number or three.")] = (0.0,)
+    resize: Annotated[
+        int, Meta(ge=0, le=4096, description="Side that images are resized to before the crop; 0 keeps their size.")
+    ] = 0
+    crop: Annotated[int, Meta(ge=0, le=4096, description="Side of a random crop; 0 takes the whole image.")] = 0
+    scale: Annotated[
+        tuple[_Share, _Share],
+        Meta(
+            description="Share of the area that is cropped, then resized to the crop's side; 1:1 does not resize."
+        ),
+    ] = (1.0, 1.0)
+    flip: Annotated[bool, Meta(description="Mirror images at random, in both directions.")] = False
+    jitter: Annotated[
+        float, Meta(ge=0, lt=1, description="Change brightness and contrast at random by up to this share.")
+    ] = 0.0
+    gray: Annotated[bool, Meta(description="Turn images gray.")] = False
+    mean: Annotated[
+        tuple[float, ...], Meta(description="Mean that is subtracted from pixels in [0, 1]: one number or three.")
+    ] = (0.0,)
     std: Annotated[
-        tuple[Annotated[float, Meta(gt=0)], ...], Meta(description="Of pixels in [0, 1]: one number or three.")
+        tuple[_Deviation, ...],
+        Meta(description="Standard deviation that pixels in [0, 1] are divided by: one number or three."),
     ] = (1.0,)
     val_share: Annotated[
         float,
-        Meta(ge=0, lt=1, description="Share held out for validation; 0: the training images, as in the paper."),
+        Meta(
+            ge=0, lt=1, description="Share of the images held out for validation; 0 validates on training images."
+        ),
     ] = 0.0
     val_images: Annotated[
-        int, Meta(ge=0, le=10**9, description="Validate on this many images only; 0: on all.")
+        int, Meta(ge=0, le=10**9, description="Validate on this many images only; 0 takes all.")
     ] = 0
-    val_every: Annotated[int, Meta(ge=1, le=10**6, description="Epochs from validation to validation.")] = 1
+    val_every: Annotated[int, Meta(ge=1, le=10**6, description="Epochs from one validation to the next.")] = 1
     stop_at: Annotated[
-        float, Meta(gt=0, le=1, description="Validation accuracy that ends the training, as in the paper.")
+        float, Meta(gt=0, le=1, description="Stop once the validation accuracy reaches this share.")
     ] = 1.0
-    seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="Seed of weights, order and augmentation.")] = 0
+    seed: Annotated[
+        int, Meta(ge=0, le=MAX_SEED, description="Seed of the first weights, the order of images and augmentation.")
+    ] = 0
     precision: Annotated[
-        Literal["auto", "fp32", "bf16"], Meta(description="auto: bf16 on GPUs that have it, else fp32.")
+        Literal["auto", "fp32", "bf16"],
+        Meta(description="Type of numbers; auto is bf16 on GPUs that have it, else fp32."),
     ] = "auto"
-    deterministic: Annotated[bool, Meta(description="Only algorithms that give the same bits each time.")] = False
+    deterministic: Annotated[
+        bool, Meta(description="Use only algorithms that give the same bits each time; slower on GPUs.")
+    ] = False
 
     def __post_init__(self):
-        if len(self.mean) not in (1, 3) or len(self.std) not in (1, 3):
-            raise ValueError(f"mean and std must be one number or three, got {self.mean} and {self.std}")
-        if self.scale[0] > self.scale[1]:
-            raise ValueError(f"scale must be LOW:HIGH, got {self.scale[0]}:{self.scale[1]}")
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if len(values) not in (1, 3):
+                raise ValueError(f"{name} must be one number or three, got {values}")
+
+        low, high = self.scale
+        if low > high:
+            raise ValueError(f"scale must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
         if self.scale != (1.0, 1.0) and not self.crop:
             raise ValueError("scale needs a crop, got crop 0")
 
@@ -84,7 +110,7 @@ _VAR1 = {
     "schedule": "steps",
     "milestones": (30, 60),
 }
-# Paper 000, sections 4 and 7.3.
+# Ugwu et al. 2024, sections 4 and 7.3.
 PRESETS = {
     "baseline": {},
     "var1": _VAR1,
@@ -93,8 +119,16 @@ PRESETS = {
 }
 
 
-def make_options(preset: str = "baseline", changes: dict | None = None, place: str = "pretrain") -> Options:
+def make_options(preset: str = "baseline", changes: dict | None = None, place: str = "") -> Options:
     """Return the options of a preset with changes; values may be text.
+
+    Parameters
+    ----------
+    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler'}
+    changes : dict, optional
+        Values that replace those of the preset.
+    place : str
+        Where the changes come from; errors begin with it.
 
     Raises
     ------
@@ -108,7 +142,8 @@ def make_options(preset: str = "baseline", changes: dict | None = None, place: s
     """
     if preset not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    return convert({**PRESETS[preset], **(changes or {})}, Options, place, "")
+    values = {**PRESETS[preset], **(changes or {})}
+    return convert(values, Options, place)
 
 
 def learning_rate(options: Options, epoch: int, part: float = 0.0) -> float:
@@ -122,9 +157,14 @@ def learning_rate(options: Options, epoch: int, part: float = 0.0) -> float:
     now = epoch + part
     if now < options.warmup:
         return options.lr * now / options.warmup
+
     if options.schedule == "steps":
-        return options.lr / 10 ** sum(epoch >= milestone for milestone in options.milestones)
+        passed = sum(epoch >= milestone for milestone in options.milestones)
+        return options.lr / 10**passed
+
     if options.schedule == "cosine":
-        done = (now - options.warmup) / max(1, options.epochs - options.warmup)
+        length = max(1, options.epochs - options.warmup)
+        done = (now - options.warmup) / length
         return options.lr * (1 + cos(pi * done)) / 2
+
     return options.lr

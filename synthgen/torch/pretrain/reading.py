@@ -1,6 +1,8 @@
 """Images for training: from shards, as a stream, or drawn on the fly, from any batch of an epoch on."""
 
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -10,12 +12,12 @@ from synthgen.errors import UsageError
 from synthgen.machine import available_cpus
 from synthgen.run.estimate import effective_workers
 from synthgen.seeding import generator
-from synthgen.torch.data.datasets import LiveDataset, ShardDataset, StreamDataset
+from synthgen.torch.data import LiveDataset, ShardDataset, StreamDataset
 from synthgen.torch.pretrain.augment import augment, validation_view
 from synthgen.torch.pretrain.options import Options
 
 READS = ("map", "stream", "live")
-# Positions that the stream's shuffling holds; it costs no memory, but reading jumps this far within a shard.
+# Positions that the stream's shuffling holds. They take no memory, but reading jumps this far within a shard.
 _BUFFER = 4096
 
 
@@ -36,7 +38,7 @@ class Source(msgspec.Struct, frozen=True):
     path: str
     read: str
     dataset: ShardDataset | LiveDataset
-    record: object
+    record: Any
 
     @property
     def size(self) -> tuple[int, int]:
@@ -57,15 +59,18 @@ def open_source(source, read: str | None = None) -> Source:
     is_folder = isinstance(source, str | Path) and Path(source).is_dir()
     read = read or ("map" if is_folder else "live")
     if read not in READS:
-        raise UsageError(f"--read must be one of {', '.join(READS)}, got {read!r}")
+        raise UsageError(f"read must be one of {', '.join(READS)}, got {read!r}")
+    if read != "live" and not is_folder:
+        raise UsageError(f"read must be live for a recipe, got {read}; {source} is no folder of a data set")
+
+    dataset: LiveDataset | ShardDataset
     if read == "live":
         dataset = LiveDataset(source)
         record = dataset.plan.run
-    elif is_folder:
+    else:
         dataset = ShardDataset(source)
         record = dataset.dataset.manifest
-    else:
-        raise UsageError(f"{source}: --read {read} needs the folder of a data set; a recipe is read live")
+
     if record.classes < 2:
         raise UsageError(f"{source}: must have at least 2 classes to tell apart, got {record.classes}")
     return Source(str(source), read, dataset, record)
@@ -91,60 +96,90 @@ class Shares(msgspec.Struct, frozen=True):
 
 
 def share_out(count: int, read: str, options: Options, world: int, workers: int) -> Shares:
-    """Return how `count` images are used; the stored order mixes the classes, so the last ones may be held out."""
+    """Return how `count` images are used; the stored order mixes the classes, so the last ones may be held out.
+
+    Raises
+    ------
+    UsageError
+        If the images are too few for the options.
+    """
     if options.val_share and read == "stream":
-        raise UsageError("--val-share needs --read map or live: a stream gives every image")
+        raise UsageError(f"val_share must be 0 with read stream, which gives every image, got {options.val_share}")
     if options.batch_size % world:
-        raise UsageError(f"--batch-size must be a multiple of the {world} ranks, got {options.batch_size}")
-    held = round(count * options.val_share)
-    training, validation = range(count - held), range(count - held, count) if held else range(count)
-    if options.val_images:
-        validation = validation[: options.val_images]
-    readers = world * (max(1, workers) if read == "stream" else 1)
-    batch, least = options.batch_size // world, len(training) // readers
-    steps = least // batch * (readers // world)
-    if not steps:
-        whose = "the training images" if readers == 1 else f"the training images of each of {readers} readers"
-        raise UsageError(f"--batch-size must be <= {least * world}, {whose}, got {options.batch_size}")
-    if batch < 2 or not validation:
-        raise UsageError(
-            f"--batch-size must be >= 2 on each rank and --val-share hold an image, got {batch}, {held}"
-        )
+        raise UsageError(f"batch_size must be a multiple of the {world} ranks, got {options.batch_size}")
+
+    batch = options.batch_size // world
+    training, validation = _held_out(count, options)
+    steps = _steps(len(training), batch, world, max(1, workers) if read == "stream" else 1)
+    if batch < 2:
+        raise UsageError(f"batch_size must be >= 2 on each of the {world} ranks, got {batch}")
+    if not validation:
+        raise UsageError(f"val_share must hold out at least one of {count} images, got {options.val_share}")
     return Shares(training, validation, steps, batch)
 
 
-class View(data.Dataset):
-    """Images as they are trained on or, with `size`, validated on: (uint8 (3, S, S), label)."""
+def _held_out(count: int, options: Options) -> tuple[range, range]:
+    """Return the positions of training and of validation images."""
+    held = round(count * options.val_share)
+    training = range(count - held)
+    validation = range(count - held, count) if options.val_share else training
+    if options.val_images:
+        validation = validation[: options.val_images]
+    return training, validation
 
-    def __init__(self, images, options: Options, size: tuple[int, int] | None = None):
-        self.images, self.options, self.size, self.epoch = images, options, size, 0
 
-    @property
-    def dataset(self):
-        """The `Dataset` that is read."""
-        return self.images.dataset
+def _steps(images: int, batch: int, world: int, workers: int) -> int:
+    """Return how many whole batches each rank takes; each of its workers fills its own."""
+    readers = world * workers
+    least = images // readers
+    if least < batch:
+        whose = "the training images" if readers == 1 else f"the training images of each of {readers} readers"
+        raise UsageError(f"batch_size must be <= {least * world}, {whose}, got {batch * world}")
+    return least // batch * workers
+
+
+class TrainingImages(data.Dataset):
+    """Images as they are trained on in one epoch: (uint8 (3, S, S), label)."""
+
+    def __init__(self, images, options: Options, epoch: int):
+        self.images = images
+        self.options = options
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, position: int):
         image, label = self.images[position]
-        if self.size is not None:
-            return validation_view(image, self.options, self.size), label
         return augment(image, self.options, self.epoch, position), label
 
 
-class AugmentedStream(StreamDataset):
-    """A stream whose images are augmented by their positions, like those of `View`."""
+class ValidationImages(data.Dataset):
+    """Images as they are validated on: (uint8 (3, height, width), label)."""
+
+    def __init__(self, images, options: Options, size: tuple[int, int]):
+        self.images = images
+        self.options = options
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, position: int):
+        image, label = self.images[position]
+        return validation_view(image, self.options, self.size), label
+
+
+class TrainingStream(StreamDataset):
+    """A stream of images as they are trained on, augmented by their positions like `TrainingImages`."""
 
     def __init__(self, path, options: Options):
         super().__init__(path, shuffle_buffer=_BUFFER, seed=options.seed)
-        self._reader = View(self._reader, options)
+        self.options = options
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, which shuffling and augmentation depend on."""
-        super().set_epoch(epoch)
-        self._reader.epoch = epoch
+    def _item(self, position: int, epoch: int) -> tuple:
+        image, label = super()._item(position, epoch)
+        return augment(image, self.options, epoch, position), label
 
 
 def training_batches(source: Source, options: Options, shares: Shares, ranks, workers: int, epoch: int, first: int):
@@ -152,38 +187,36 @@ def training_batches(source: Source, options: Options, shares: Shares, ranks, wo
     if source.read == "stream":
         yield from _streamed(source, options, shares, workers, epoch, first)
         return
-    view = View(source.dataset, options)
-    view.epoch = epoch
-    order = generator(options.seed, epoch, 0, "pretrain.order").permutation(len(shares.training))
-    mine = order[ranks.rank :: ranks.world][: shares.steps * shares.batch].reshape(shares.steps, shares.batch)
-    yield from data.DataLoader(view, batch_sampler=mine[first:].tolist(), **_loader_options(workers, ranks))
+
+    images = TrainingImages(source.dataset, options, epoch)
+    rng = generator(options.seed, epoch, 0, "pretrain.order")
+    order = rng.permutation(len(shares.training))
+    mine = order[ranks.rank :: ranks.world]
+    used = mine[: shares.steps * shares.batch]
+    batches = used.reshape(shares.steps, shares.batch)
+    left = batches[first:].tolist()
+    yield from data.DataLoader(images, batch_sampler=left, **_loader_options(workers, ranks))
 
 
 def _streamed(source: Source, options: Options, shares: Shares, workers: int, epoch: int, first: int):
-    stream = AugmentedStream(source.path, options)
+    stream = TrainingStream(source.path, options)
     stream.set_epoch(epoch)
-    # A loader begins with its first worker: go back to a batch of that one.
-    begin = first - first % max(1, workers)
-    stream.load_state_dict(stream.state_after(begin, shares.batch, workers))
+    stream.load_state_dict(stream.state_after(first, shares.batch, workers))
     loader = data.DataLoader(stream, batch_size=shares.batch, num_workers=workers, worker_init_fn=_leave_signals)
-    for number, batch in enumerate(loader, begin):
-        if number == shares.steps:
-            return
-        if number >= first:
-            yield batch
+    yield from islice(loader, shares.steps - first)
 
 
 def validation_batches(source: Source, options: Options, shares: Shares, ranks, workers: int, size):
     """Return an iterable of this rank's share of the validation images."""
-    view = View(source.dataset, options, size)
+    images = ValidationImages(source.dataset, options, size)
     mine = list(shares.validation)[ranks.rank :: ranks.world]
-    return data.DataLoader(view, batch_size=shares.batch, sampler=mine, **_loader_options(workers, ranks))
+    return data.DataLoader(images, batch_size=shares.batch, sampler=mine, **_loader_options(workers, ranks))
 
 
 def choose_workers(source: Source, workers: int | None, on_gpu: bool) -> int:
     """Return how many processes read: by default one for each CPU beside a GPU, none where the CPU trains."""
     if workers is not None and not 0 <= workers <= 4096:
-        raise UsageError(f"--workers must lie in 0..4096, got {workers}")
+        raise UsageError(f"workers must lie in 0..4096, got {workers}")
     if source.read == "live" and effective_workers(source.dataset.plan, 2) < 2:
         return 0  # the device that draws is not shared
     if workers is None:
@@ -196,7 +229,7 @@ def _loader_options(workers: int, ranks) -> dict:
 
 
 def _leave_signals(worker: int) -> None:
-    """Ctrl-C is for the process that trains: it ends its workers when it has saved."""
+    """Leave Ctrl-C to the process that trains, which ends its workers when it has saved."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

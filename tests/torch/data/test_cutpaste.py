@@ -4,13 +4,14 @@ import pickle
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-import numpy as np  # noqa: E402
-from torch.utils.data import DataLoader, Dataset  # noqa: E402
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
 
-from synthgen.errors import UsageError  # noqa: E402
-from synthgen.torch.data.cutpaste import CutPaste  # noqa: E402
+from synthgen.errors import UsageError
+from synthgen.torch.data.cutpaste import CutPaste
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 

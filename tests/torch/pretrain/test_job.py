@@ -1,8 +1,10 @@
 """Pre-training: the same weights however it was interrupted, and files that say what they are."""
 
 import csv
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,27 +12,20 @@ import time
 
 import pytest
 
-torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-import numpy as np  # noqa: E402
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from PIL import Image  # noqa: E402
-from safetensors import safe_open  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
 
-import synthgen  # noqa: E402
-from synthgen.errors import FormatError, LockedError, UsageError  # noqa: E402
-from synthgen.run.lock import part_lock  # noqa: E402
-from synthgen.torch.backbones import load_backbone  # noqa: E402
-from synthgen.torch.pretrain import learning_rate, make_options, pretrain  # noqa: E402
-from synthgen.torch.pretrain.augment import augment, change_light, random_crop, validation_view  # noqa: E402
-from synthgen.torch.pretrain.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint  # noqa: E402
-from synthgen.torch.pretrain.job import best_row, build_model, input_size  # noqa: E402
-from synthgen.torch.pretrain.loop import Trainer  # noqa: E402
-from synthgen.torch.pretrain.reading import share_out  # noqa: E402
-from synthgen.torch.pretrain.report import filters_picture  # noqa: E402
+import synthgen
+from synthgen.errors import FormatError, LockedError, UsageError
+from synthgen.run.lock import part_lock
+from synthgen.torch.backbones import load_backbone
+from synthgen.torch.pretrain import make_options, pretrain
+from synthgen.torch.pretrain.augment import augment
+from synthgen.torch.pretrain.checkpoint import CHECKPOINT
 
 ARCH = "test_efficientnet"
 SECONDS = 90
@@ -288,21 +283,24 @@ def test_a_network_learns_the_classes(make_recipe, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"batch_size": 64}, "--batch-size must be <= 40, the training images, got 64"),
-        ({"batch_size": 1}, "pretrain: batch_size must be int >= 2, got 1"),
+        ({"batch_size": 64}, "batch_size must be <= 40, the training images, got 64"),
+        ({"batch_size": 1}, "batch_size must be int >= 2, got 1"),
         (
             {"crop": 48, "scale": (1, 1)},
-            "--crop must be <= 32, the images' side in pixels, or go with --resize; got 48",
+            "crop must be <= 32, the images' side in pixels, unless resize is given, got 48",
         ),
-        ({"crop": 0}, "pretrain: scale needs a crop"),
+        ({"crop": 0}, "scale needs a crop"),
         ({"arch": "resnett18"}, "did you mean resnet18"),
         ({"preset": "var2"}, "preset must be one of baseline, var1, var1-batch, var1-noscheduler, got 'var2'"),
         ({"bath_size": 2}, "bath_size is not a known key; did you mean batch_size"),
-        ({"mean": (1, 2)}, "mean and std must be one number or three"),
-        ({"read": "stream", "val_share": 0.1}, "--val-share needs --read map or live"),
-        ({"read": "stream", "workers": 20}, "--batch-size must be <= 2, the training images of each of 20 readers"),
-        ({"arch": "inception_v3"}, "--arch inception_v3 must classify images of 24x24 pixels: "),
-        ({"device": "tpu"}, "--device must be one of auto, cpu, cuda, got 'tpu'"),
+        ({"mean": (1, 2)}, "mean must be one number or three"),
+        (
+            {"read": "stream", "val_share": 0.1},
+            "val_share must be 0 with read stream, ",
+        ),
+        ({"read": "stream", "workers": 20}, "batch_size must be <= 2, the training images of each of 20 readers"),
+        ({"arch": "inception_v3"}, "arch must classify images of 24x24 pixels, got inception_v3: "),
+        ({"device": "tpu"}, "device must be one of auto, cpu, cuda, got 'tpu'"),
     ],
 )
 def test_wrong_options_are_one_line(shards, tmp_path, changes, told):
@@ -318,7 +316,7 @@ def test_sources_that_cannot_be_trained_on(make_recipe, tmp_path):
         train(tmp_path, tmp_path / "o")
     with pytest.raises(UsageError, match="must be a file, a data set or an installed recipe"):
         train("tiny-fractal", tmp_path / "o")
-    with pytest.raises(UsageError, match="needs the folder of a data set; a recipe is read live"):
+    with pytest.raises(UsageError, match="read must be live for a recipe, got map; tiny-fractals is no folder"):
         train("tiny-fractals", tmp_path / "o", read="map")
     with pytest.raises(UsageError, match="must have at least 2 classes to tell apart, got 1"):
         train(make_recipe(classes=1), tmp_path / "o")
@@ -336,138 +334,72 @@ def test_a_damaged_checkpoint_is_one_line(shards, tmp_path, stop_after, monkeypa
             train(shards, tmp_path)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_a_checkpoint_keeps_the_optimiser(tmp_path, optimizer):
-    from synthgen.torch.pretrain.ranks import Ranks
-
-    options = make_options(changes={"optimizer": optimizer, "precision": "fp32"})
-    batches = [(torch.randint(0, 256, (4, 3, 6, 6), dtype=torch.uint8), torch.arange(4) % 2) for _ in range(4)]
-    model, again = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(108, 2)) for _ in range(2))
-    trainers = [Trainer(m, options, Ranks(0, 1, torch.device("cpu"))) for m in (model, again)]
-
-    def steps(trainer, batches):
-        trainer.train_epoch(batches, 0, 0, 4, torch.zeros(3, dtype=torch.float64), lambda *_: None)
-
-    steps(trainers[0], batches[:2])
-    save_checkpoint(tmp_path, model, trainers[0].optimizer, {"epoch": 1})
-    assert load_checkpoint(tmp_path, again, trainers[1].optimizer) == {"epoch": 1}
-    for trainer in trainers:
-        steps(trainer, batches[2:])
-    assert all(map(torch.equal, model.state_dict().values(), again.state_dict().values()))
+def test_the_checkpoint_of_another_training_is_refused(shards, tmp_path, stop_after, monkeypatch):
+    for name, lr in (("a", 0.05), ("b", 0.06)):
+        stop_after(2)
+        with pytest.raises(Stop):
+            train(shards, tmp_path / name, checkpoint_seconds=0, lr=lr)
+        monkeypatch.undo()
+    (tmp_path / "a" / CHECKPOINT).write_bytes((tmp_path / "b" / CHECKPOINT).read_bytes())
+    with pytest.raises(
+        FormatError, match=r"checkpoint\.safetensors: is damaged: it is of another training; --over"
+    ):
+        train(shards, tmp_path / "a")
 
 
-def test_presets_are_those_of_the_paper():
-    baseline, var1 = make_options("baseline"), make_options("var1")
-    assert (baseline.lr, baseline.momentum, baseline.weight_decay, baseline.epochs) == (0.1, 0.9, 1e-4, 100)
-    assert (baseline.mean, baseline.std, baseline.crop, baseline.batch_size) == ((0.0,), (1.0,), 0, 1024)
-    assert (var1.resize, var1.crop, var1.mean, var1.std, var1.batch_size) == (512, 224, (0.2,), (0.5,), 512)
-    rates = [learning_rate(var1, epoch) for epoch in (0, 29, 30, 59, 60, 99)]
-    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
-    assert make_options("var1-batch").batch_size == 1024
-    assert {learning_rate(make_options("var1-noscheduler"), epoch) for epoch in range(100)} == {0.1}
-    assert make_options("var1", {"batch_size": "64", "milestones": "2,3"}).milestones == (2, 3)
-
-
-def test_the_rate_rises_and_falls_as_asked():
-    options = make_options(changes={"warmup": 2, "epochs": 10, "schedule": "cosine"})
-    rates = [learning_rate(options, epoch, 0.5) for epoch in range(10)]
-    assert rates[:2] == pytest.approx([0.025, 0.075])
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert rates[-1] < 0.002
-
-
-IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 20, 26), dtype=np.uint8))
-
-
-@settings(max_examples=25)
-@given(st.integers(0, 5), st.integers(0, 10**9), st.booleans(), st.sampled_from([(1.0, 1.0), (0.2, 0.9)]))
-def test_augmentation_depends_on_epoch_and_position_alone(epoch, position, flip, scale):
-    options = make_options(changes={"crop": 12, "flip": flip, "scale": scale, "jitter": 0.3})
-    first = augment(IMAGES, options, epoch, position)
-    np.random.default_rng().random()
-    assert torch.equal(augment(IMAGES, options, epoch, position), first)
-    assert (first.dtype, tuple(first.shape)) == (torch.uint8, (3, 12, 12))
-
-
-def test_augmentations_differ_between_epochs_and_positions():
-    options = make_options(changes={"crop": 12})
-    views = [augment(IMAGES, options, epoch, position) for epoch in range(8) for position in range(8)]
-    assert len({view.numpy().tobytes() for view in views}) > 40
-
-
-def test_a_plain_crop_is_a_part_of_the_image():
-    windows = {IMAGES[:, r : r + 12, c : c + 12].numpy().tobytes() for r in range(9) for c in range(15)}
-    rng = np.random.default_rng(1)
-    crops = {random_crop(IMAGES, 12, (1.0, 1.0), rng).numpy().tobytes() for _ in range(2000)}
-    assert crops == windows
-
-
-def test_without_options_an_image_stays_as_it_is():
-    assert torch.equal(augment(IMAGES, make_options(), 0, 0), IMAGES)
-    assert torch.equal(change_light(IMAGES, 1.0, 1.0), IMAGES)
-    assert torch.equal(validation_view(IMAGES, make_options(), (20, 26)), IMAGES)
-
-
-def test_gray_images_have_three_equal_channels():
-    gray = augment(IMAGES, make_options(changes={"gray": True}), 0, 0)
-    slow = np.rint(np.tensordot((0.299, 0.587, 0.114), IMAGES.numpy().astype(float), 1))
-    assert all(np.abs(gray[channel].numpy() - slow).max() <= 1 for channel in range(3))
-    assert torch.equal(augment(IMAGES[:1], make_options(), 0, 0), IMAGES[:1].expand(3, -1, -1))
-
-
-@given(
-    st.integers(2, 400),
-    st.integers(2, 40),
-    st.integers(1, 4),
-    st.integers(0, 4),
-    st.sampled_from(["map", "stream"]),
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"epoch": 1}, "its history must have 1 epochs, got 0"),
+        ({"step": 1000}, "its step must be at most 5, got 1000"),
+        ({"epoch": "one"}, "Expected `int`, got `str` - at `$.epoch`"),
+        ({"sums": [0.0]}, "Expected `array` of length 3"),
+    ],
 )
-def test_every_rank_has_whole_batches_for_every_step(count, batch, world, workers, read):
-    options = make_options(changes={"batch_size": batch * world})
-    try:
-        shares = share_out(count, read, options, world, workers)
-    except UsageError as error:
-        assert "--batch-size must be <=" in str(error)
-        readers = world * (max(1, workers) if read == "stream" else 1)
-        assert count // readers < batch
-        return
-    readers = max(1, workers) if read == "stream" else 1
-    # the least share that a rank, and a reader of it, can have
-    assert shares.batch * shares.steps // readers <= count // world // readers
-    assert shares.steps % readers == 0
+def test_a_state_that_cannot_be_is_refused(shards, tmp_path, monkeypatch, changes, told):
+    state = {"epoch": 0, "step": 0, "sums": [0.0] * 3, "seconds": 0.0, "history": [], "stopped": False}
+    monkeypatch.setattr("synthgen.torch.pretrain.job.load_checkpoint", lambda *arguments: {**state, **changes})
+    with pytest.raises(FormatError) as error:
+        train(shards, tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / CHECKPOINT}: is damaged: {told}")
 
 
-def test_sizes_follow_resize_and_crop():
-    assert input_size((64, 80), make_options()) == (64, 80)
-    assert input_size((64, 80), make_options(changes={"resize": 32})) == (32, 32)
-    assert input_size((64, 80), make_options("var1")) == (224, 224)
+def test_weights_are_those_of_their_card(shards, undisturbed, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed, folder)
+    for name in ("best", "last"):
+        weights = folder / f"{name}.safetensors"
+        content = weights.read_bytes()
+        card = json.loads((folder / f"{name}.json").read_text())
+        assert card["sha256"] == hashlib.sha256(content).hexdigest()
+        middle = len(content) // 2
+        weights.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+        with pytest.raises(FormatError, match=rf"{name}\.safetensors: must have the SHA-256 that its card says"):
+            load_backbone(weights)
+    with pytest.raises(FormatError, match=r"last\.safetensors: must have the SHA-256"):
+        train(shards, folder)
 
 
-@pytest.mark.parametrize("arch", ["test_resnet", "deit_tiny_distilled_patch16_224", "levit_128s", "repvit_m0_9"])
-def test_training_begins_from_no_opinion_and_can_leave_it(arch):
-    model = build_model(arch, 5, 0, (224, 224)).train()
-    scores = model(torch.randn(4, 3, 224, 224))
-    scores = scores if isinstance(scores, torch.Tensor) else sum(scores)
-    torch.nn.functional.cross_entropy(scores, torch.tensor([0, 1, 2, 3])).backward()
-    heads = model.get_classifier()
-    heads = heads if isinstance(heads, tuple) else (heads,)
-    last = [[m for m in head.modules() if isinstance(m, torch.nn.Linear)][-1] for head in heads]
-    assert not any(layer.weight.any() for layer in last)
-    assert all(layer.weight.grad.any() for layer in last)
+@pytest.mark.parametrize("content", [b"{}", b"[1]", b'{"arch": "x", "epoch": 2, "best": {"epoch": "two"}}'])
+def test_a_damaged_card_is_one_line(shards, undisturbed, tmp_path, content):
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed, folder)
+    (folder / "last.json").write_bytes(content)
+    with pytest.raises(FormatError, match=r"last\.json: ") as error:
+        train(shards, folder)
+    assert "\n" not in str(error.value)
 
 
-def test_the_first_of_equal_epochs_is_the_best():
-    rows = [{"epoch": e, "val_accuracy": a} for e, a in ((1, None), (2, 0.5), (3, 0.7), (4, 0.7), (5, 0.1))]
-    assert best_row(rows)["epoch"] == 3
-    assert best_row(rows[:1]) is None
-
-
-def test_a_filter_of_zeros_is_gray_and_weights_keep_their_sign():
-    weights = np.zeros((4, 3, 2, 2), np.float32)
-    weights[1, 0, 0, 0], weights[1, 2, 1, 1] = 3.0, -1.5
-    picture = filters_picture(weights, cell=2, gap=1)
-    assert picture.shape == (7, 7, 3)
-    assert (picture[1:3, 1:3] == 128).all()
-    assert picture[1, 4].tolist() == [255, 128, 128]
-    assert picture[2, 5].tolist() == [128, 128, 64]
-    assert (picture[0] == 255).all()
+def test_a_damaged_record_is_one_line(shards, tmp_path):
+    os.mkfifo(tmp_path / "pretrain.json")
+    with pytest.raises(FormatError, match=r"pretrain\.json: must be a plain file"):
+        train(shards, tmp_path)
+    (tmp_path / "pretrain.json").unlink()
+    for content in (b"", b"[]", b"[" * 100_000, b"\xff"):
+        (tmp_path / "pretrain.json").write_bytes(content)
+        with pytest.raises(FormatError, match=r"pretrain\.json: is damaged: "):
+            train(shards, tmp_path)
+    with open(tmp_path / "pretrain.json", "wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(FormatError, match=r"pretrain\.json: is damaged: must be smaller than"):
+        train(shards, tmp_path)

@@ -1,0 +1,81 @@
+"""The samples of a recipe, drawn when they are asked for."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch.utils import data
+
+from synthgen import families
+from synthgen.recipe import load_recipe
+from synthgen.run.draw import draw_sample
+from synthgen.run.plan import make_plan
+from synthgen.sample import semantic_map
+from synthgen.torch.data.items import SEMANTIC, ClassNames, check_fields, make_item
+from synthgen.torch.data.planes import channels_first
+
+
+class LiveDataset(ClassNames, data.Dataset):
+    """The samples of a recipe, map style, drawn when they are asked for: sample `i` is (image, label, *fields).
+
+    They are equal to those that its shards would hold, in the same order, where the codec is lossless.
+
+    Parameters
+    ----------
+    recipe : Recipe, str or Path
+        As for `synthgen.load_recipe`.
+    transform, fields
+        As for `ShardDataset`.
+
+    Attributes
+    ----------
+    classes, class_to_idx, targets
+        As for `ShardDataset`.
+
+    Raises
+    ------
+    UsageError
+        If the recipe breaks a rule, or its samples have no such field.
+    """
+
+    def __init__(self, recipe, transform: Callable | None = None, fields: Sequence[str] = ()):
+        self.plan = make_plan(load_recipe(recipe))
+        self._order = self.plan.order
+        self._transform = transform
+        self._fields = check_fields(fields, self.plan.run.fields)
+        self._table: list[dict] | None = None
+
+    def __len__(self) -> int:
+        return self.plan.run.count
+
+    def __getitem__(self, i: int) -> tuple:
+        count = len(self)
+        if not -count <= i < count:
+            raise IndexError(f"sample {i} of {count}")
+
+        position = i % count
+        number = int(self._order.forward(position))
+        label, index = divmod(number, self.plan.run.per_class)
+        sample = draw_sample(self.plan.recipe, label, index)
+
+        image = torch.from_numpy(channels_first(sample.pixels))
+        fields = [self._field(sample, name) for name in self._fields]
+        return make_item(image, label, fields, self._transform)
+
+    def _field(self, sample, name: str) -> torch.Tensor:
+        if name == SEMANTIC:
+            values = semantic_map(sample.fields["instances"], sample.params["objects"])
+        else:
+            values = sample.fields[name]
+        return torch.from_numpy(np.ascontiguousarray(values))
+
+    def _class_table(self) -> list[dict]:
+        if self._table is None:
+            recipe = self.plan.recipe
+            family = families.load(recipe.family)
+            labels = range(recipe.classes)
+            self._table = [family.describe_class(recipe.options, recipe.seed, label) for label in labels]
+        return self._table
+
+    def _run_record(self):
+        return self.plan.run

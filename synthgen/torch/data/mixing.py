@@ -1,0 +1,44 @@
+"""The order of a shuffled stream: shards in a random order, samples from a buffer of those that come next."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def through_shards(shards: list[int], manifest, share: range) -> Iterator[int]:
+    """Yield a share of the positions in the order that the shards, one after another, give.
+
+    Parameters
+    ----------
+    shards : list of int
+        Numbers of all shards, in the order of the epoch.
+    manifest : Manifest
+    share : range
+        Places in that order.
+    """
+    start = 0
+    for shard in shards:
+        count = manifest.shard_count(shard)
+        first = max(share.start - start, 0)
+        last = min(share.stop - start, count)
+        for row in range(first, last):
+            yield shard * manifest.shard_size + row
+        start += count
+
+
+def through_buffer(positions: Iterator[int], size: int, rng: np.random.Generator) -> Iterator[int]:
+    """Yield all positions, each drawn at random from the `size` + 1 that come next."""
+    held: list[int] = []
+    for position in positions:
+        held.append(position)
+        if len(held) > size:
+            yield _taken(held, rng)
+    while held:
+        yield _taken(held, rng)
+
+
+def _taken(held: list[int], rng: np.random.Generator) -> int:
+    """Remove and return a random element; the last one takes its place."""
+    i = int(rng.random() * len(held))
+    held[i], held[-1] = held[-1], held[i]
+    return held.pop()

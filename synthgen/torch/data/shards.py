@@ -1,0 +1,91 @@
+"""A finished data set, read by position."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch.utils import data
+
+from synthgen.errors import FormatError
+from synthgen.sample import semantic_map
+from synthgen.shards.dataset import open_dataset
+from synthgen.torch.data.items import SEMANTIC, ClassNames, check_fields, make_item
+from synthgen.torch.data.planes import planes_of
+
+
+class ShardDataset(ClassNames, data.Dataset):
+    """A finished data set, map style: sample `i` is (image, label, *fields).
+
+    The image is a uint8 tensor (C, H, W), the label an int. Any number of workers may read, under fork, spawn and
+    forkserver.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the data set.
+    transform : callable, optional
+        Applied to the image alone, a uint8 tensor (C, H, W) with 1 or 3 channels. Fields are not transformed: a
+        transform that moves pixels would leave a mask where it was.
+    fields : sequence of str
+        Names of fields to return after the label, for example ``("mask",)``: tensors of the stored shape. For
+        multi-formula data sets ``semantic`` is the source class of each pixel, int32, -1 for the background.
+
+    Attributes
+    ----------
+    dataset : synthgen.shards.Dataset
+        The data set that is read.
+    classes : list of str
+        Name of each class, by label.
+    class_to_idx : dict
+        Label of each class, by name.
+    targets : list of int
+        Label of each sample.
+
+    Raises
+    ------
+    FormatError
+        If the folder is not a finished data set; when a sample is read, if it is damaged.
+    UsageError
+        If there is no such field.
+
+    Notes
+    -----
+    For several ranks use torch's ``DistributedSampler``: it gives all ranks equally many samples, by repeating some
+    or, with ``drop_last=True``, by leaving some out.
+    """
+
+    def __init__(self, path, transform: Callable | None = None, fields: Sequence[str] = ()):
+        self.dataset = open_dataset(path)
+        self._transform = transform
+        self._fields = check_fields(fields, self.dataset.manifest.fields)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, i: int) -> tuple:
+        image = torch.from_numpy(self._planes(i))
+        label = self.dataset.label(i)
+        fields = [torch.from_numpy(self._field(i, name)) for name in self._fields]
+        return make_item(image, label, fields, self._transform)
+
+    def _planes(self, i: int) -> np.ndarray:
+        """Return the image as uint8 (C, H, W)."""
+        entry = self.dataset.manifest.fields["image"]
+        stored = self.dataset.encoded(i, "image")
+        try:
+            return planes_of(stored, entry.spec(), entry.codec)
+        except FormatError as error:
+            shard, row = self.dataset.locate(i)
+            raise FormatError(f"{self.dataset.path}: image of {shard.key(row)}: {error}") from None
+
+    def _field(self, i: int, name: str) -> np.ndarray:
+        if name == SEMANTIC:
+            instances = self.dataset.field(i, "instances")
+            return semantic_map(instances, self.dataset.params(i)["objects"])
+        return self.dataset.field(i, name).copy()
+
+    def _class_table(self) -> list[dict]:
+        return self.dataset.classes
+
+    def _run_record(self):
+        return self.dataset.manifest

@@ -1,0 +1,51 @@
+"""Augmentation depends on seed, epoch and position alone."""
+
+import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthgen.torch.pretrain import make_options
+from synthgen.torch.pretrain.augment import augment, change_light, random_crop, validation_view
+
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 20, 26), dtype=np.uint8))
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 5), st.integers(0, 10**9), st.booleans(), st.sampled_from([(1.0, 1.0), (0.2, 0.9)]))
+def test_augmentation_depends_on_epoch_and_position_alone(epoch, position, flip, scale):
+    options = make_options(changes={"crop": 12, "flip": flip, "scale": scale, "jitter": 0.3})
+    first = augment(IMAGES, options, epoch, position)
+    np.random.default_rng().random()
+    assert torch.equal(augment(IMAGES, options, epoch, position), first)
+    assert (first.dtype, tuple(first.shape)) == (torch.uint8, (3, 12, 12))
+
+
+def test_augmentations_differ_between_epochs_and_positions():
+    options = make_options(changes={"crop": 12})
+    views = [augment(IMAGES, options, epoch, position) for epoch in range(8) for position in range(8)]
+    assert len({view.numpy().tobytes() for view in views}) > 40
+
+
+def test_a_plain_crop_is_a_part_of_the_image():
+    windows = {IMAGES[:, r : r + 12, c : c + 12].numpy().tobytes() for r in range(9) for c in range(15)}
+    rng = np.random.default_rng(1)
+    crops = {random_crop(IMAGES, 12, (1.0, 1.0), rng).numpy().tobytes() for _ in range(2000)}
+    assert crops == windows
+
+
+def test_without_options_an_image_stays_as_it_is():
+    assert torch.equal(augment(IMAGES, make_options(), 0, 0), IMAGES)
+    assert torch.equal(change_light(IMAGES, 1.0, 1.0), IMAGES)
+    assert torch.equal(validation_view(IMAGES, make_options(), (20, 26)), IMAGES)
+
+
+def test_gray_images_have_three_equal_channels():
+    gray = augment(IMAGES, make_options(changes={"gray": True}), 0, 0)
+    slow = np.rint(np.tensordot((0.299, 0.587, 0.114), IMAGES.numpy().astype(float), 1))
+    assert all(np.abs(gray[channel].numpy() - slow).max() <= 1 for channel in range(3))
+    assert torch.equal(augment(IMAGES[:1], make_options(), 0, 0), IMAGES[:1].expand(3, -1, -1))

@@ -1,0 +1,38 @@
+"""The options of a training: presets and the learning rate. They need no torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+from synthgen.torch.pretrain import learning_rate, make_options
+
+
+def test_presets_are_those_of_the_paper():
+    baseline, var1 = make_options("baseline"), make_options("var1")
+    assert (baseline.lr, baseline.momentum, baseline.weight_decay, baseline.epochs) == (0.1, 0.9, 1e-4, 100)
+    assert (baseline.mean, baseline.std, baseline.crop, baseline.batch_size) == ((0.0,), (1.0,), 0, 1024)
+    assert (var1.resize, var1.crop, var1.mean, var1.std, var1.batch_size) == (512, 224, (0.2,), (0.5,), 512)
+    rates = [learning_rate(var1, epoch) for epoch in (0, 29, 30, 59, 60, 99)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    assert make_options("var1-batch").batch_size == 1024
+    assert {learning_rate(make_options("var1-noscheduler"), epoch) for epoch in range(100)} == {0.1}
+    assert make_options("var1", {"batch_size": "64", "milestones": "2,3"}).milestones == (2, 3)
+
+
+def test_the_rate_rises_and_falls_as_asked():
+    options = make_options(changes={"warmup": 2, "epochs": 10, "schedule": "cosine"})
+    rates = [learning_rate(options, epoch, 0.5) for epoch in range(10)]
+    assert rates[:2] == pytest.approx([0.025, 0.075])
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[-1] < 0.002
+
+
+def test_options_load_without_torch():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from synthgen.torch.pretrain import make_options\n"
+        "print(make_options('var1').crop)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "224\n"
