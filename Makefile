@@ -23,10 +23,11 @@ benchmarks: .venv/test
 	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates cutpaste \
 		metrics patchcore; do ../$(BIN)/python $$script.py || exit 1; done
 
-# Parts with a shape are drawn through EGL; without these packages their tests are skipped by name.
+# EGL draws parts with a shape; PoCL, an OpenCL runtime for CPUs, draws Mandelbulbs. Without these packages their
+# tests are skipped by name. Intel's runtime, which is faster than PoCL, comes with pip (extra opencl-cpu).
 system-deps:
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends libegl1 libgl1-mesa-dri
+	apt-get install -y -qq --no-install-recommends libegl1 libgl1-mesa-dri pocl-opencl-icd
 
 readme-pictures: .venv/test
 	$(BIN)/python docs/pictures.py

@@ -1,7 +1,7 @@
 """Drawing fractals end to end on one core: 256 x 256, 100,000 points, RGB PNG in HDF5, against the plain way.
 
 The baseline is what the published generators do: one chain in Numba, the 3 x 3 patch drawn point by point,
-colour by HSV, a PNG by Pillow, appended to an HDF5 file. It has no mask; ours stores one with every image.
+color by HSV, a PNG by Pillow, appended to an HDF5 file. It has no mask; ours stores one with every image.
 
     python benchmarks/fractals.py
 """
@@ -119,7 +119,7 @@ def stages() -> None:
         "sampling the parameters": lambda i: fractals.sample(options, 0, i, 0),
         "chaos game": lambda i: chaos.play(systems[i], POINTS, 0),
         "counting, frame, patch": None,
-        "grey levels": lambda i: synthgen.ifs.gray_levels(counts[i]),
+        "gray levels": lambda i: synthgen.ifs.gray_levels(counts[i]),
         "palette": lambda i: hue_palette(7, 0.5, 0.5),
         "encoding the image": lambda i: encode(drawn[i][0], "png"),
         "encoding the mask": lambda i: encode(drawn[i][1]["mask"], "png"),

@@ -151,9 +151,11 @@ def _patch(canvas: Canvas, defect: dict, find, find_mask) -> Patch:
 
 
 def _center(patch: Patch) -> list[float]:
-    """Return row and column of the middle of a patch."""
+    """Return row and column of the middle of a patch, where (0, 0) is the middle of the first pixel."""
     height, width = patch.cover.shape
-    return [patch.top + height / 2, patch.left + width / 2]
+    row = patch.top + (height - 1) / 2
+    column = patch.left + (width - 1) / 2
+    return [row, column]
 
 
 def _place(at, cover: np.ndarray, margin: int, canvas: Canvas, mirrored: bool) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def _pure_hues() -> np.ndarray:
-    """Return the colour wheel at full saturation and value, float64 (256, 3) in [0, 1]."""
+    """Return the color wheel at full saturation and value, float64 (256, 3) in [0, 1]."""
     sixths = np.arange(256)[:, None] * (6 / 256)
     distances = np.abs(sixths - (3, 2, 4))
     ramps = distances * (1, -1, -1) + (-1, 2, 2)

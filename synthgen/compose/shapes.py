@@ -40,7 +40,8 @@ def sample_shape(rng: np.random.Generator, kind: str, area: tuple[float, float])
         ``shape``, ``area``, and what `draw_shape` needs for this kind; what only other kinds have is None.
     """
     low, high = area
-    share = round(low * (high / low) ** rng.random(), 7)
+    ratio = high / low
+    share = round(low * ratio ** rng.random(), 7)
     own = _SAMPLERS[kind](rng, share)
     return {"shape": kind, "area": share, **dict.fromkeys(_KEYS), **own}
 
@@ -68,7 +69,8 @@ def _exponential(rng, low: float, high: float) -> float:
 
 def _scratch(rng, area):
     """Draw a bent line, thin at its ends; a bundle of them where one would be wider than a scratch."""
-    aspect = math.exp(rng.uniform(math.log(20), math.log(70)))
+    exponent = rng.uniform(math.log(20), math.log(70))
+    aspect = math.exp(exponent)
     length = min(math.sqrt(area * aspect), 0.8)
     strands = round(area / length / 0.012)
     strands = min(max(1, strands), 6)
@@ -109,10 +111,13 @@ def _strand(rng, bundle: _Bundle, reach: float, place: float) -> np.ndarray:
     wander = np.cumsum(rng.normal(size=_NODES))
     heading = heading + wander * 0.05
     directions = np.stack([np.sin(heading), np.cos(heading)], axis=1)
-    nodes = np.cumsum(directions * (reach / (_NODES - 1)), axis=0)
+    step = reach / (_NODES - 1)
+    nodes = np.cumsum(directions * step, axis=0)
 
     # its middle lies beside the middle of the bundle
-    beside = math.cos(bundle.angle) * offset, -math.sin(bundle.angle) * offset
+    cosine = math.cos(bundle.angle)
+    sine = math.sin(bundle.angle)
+    beside = cosine * offset, -sine * offset
     nodes += beside - nodes[_NODES // 2]
 
     # thin at its ends
@@ -150,7 +155,9 @@ def _file(rng, area):
 def sample_turn(rng: np.random.Generator, most: float = math.pi) -> list[float]:
     """Return cosine and sine of a random angle in [-most, most], rounded."""
     angle = rng.uniform(-most, most)
-    return [round(math.cos(angle), 6), round(math.sin(angle), 6)]
+    cosine = round(math.cos(angle), 6)
+    sine = round(math.sin(angle), 6)
+    return [cosine, sine]
 
 
 def draw_shape(params: dict, size: tuple[int, int], mask: np.ndarray | None = None) -> np.ndarray:
@@ -218,7 +225,8 @@ def _draw_blob(params, unit):
 def _draw_scratch(params, unit):
     lines = np.array(params["lines"]) * unit
     nodes = lines[..., :2]
-    widest = lines[..., 2].max() / 2 + 1
+    widths = lines[..., 2]
+    widest = widths.max() / 2 + 1
     low = nodes.min(axis=(0, 1)) - widest
     high = nodes.max(axis=(0, 1)) + widest
 
@@ -256,10 +264,13 @@ def _file_at(params, mask, unit):
         mask = mask[:, ::-1]
 
     mask = _cut_to_bounds(np.ascontiguousarray(mask))
-    scale = math.sqrt(params["area"] / mask.sum()) * unit
+    share = params["area"] / mask.sum()
+    scale = math.sqrt(share) * unit
     size = [max(1, round(side * scale)) for side in mask.shape]
     small = nearest(mask, size)
-    return small if small.any() else np.ones((1, 1), dtype=np.bool_)
+    if small.any():
+        return small
+    return np.ones((1, 1), dtype=np.bool_)
 
 
 _SAMPLERS = {

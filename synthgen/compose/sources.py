@@ -52,7 +52,9 @@ def sample_source(
     turn = sample_turn(rng)
     change = rng.uniform(*brightness)
     brighter = rng.random() < 0.5
-    gain = 1 + (change if brighter else -change) + rng.uniform(-jitter, jitter, 3)
+    if not brighter:
+        change = -change
+    gain = 1 + change + rng.uniform(-jitter, jitter, 3)
 
     if kind == "structural":
         return params
@@ -149,12 +151,14 @@ def _fill_bilinear(pixel, picture, y, x, gain):
     height, width, channels = picture.shape
     above = min(int(y), height - 2)
     left = min(int(x), width - 2)
+    upper_row = picture[above]
+    lower_row = picture[above + 1]
     y = y - above
     x = x - left
 
     for k in range(channels):
-        upper = _mixed(picture[above, left, k], picture[above, left + 1, k], x)
-        lower = _mixed(picture[above + 1, left, k], picture[above + 1, left + 1, k], x)
+        upper = _mixed(upper_row[left, k], upper_row[left + 1, k], x)
+        lower = _mixed(lower_row[left, k], lower_row[left + 1, k], x)
         value = _mixed(upper, lower, y) * gain[k]
         pixel[k] = int(min(value, 255.0) + 0.5)
 

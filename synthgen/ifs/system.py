@@ -127,8 +127,9 @@ def _contractions(n, uniform):
         larger, smaller = _singular_pair(total, others, own[:2])
         total -= larger + 2 * smaller
 
-        linear = maps[i, :, :2]
-        _fill_linear(linear, _opened(larger), _opened(smaller), own[2:6])
+        larger = _opened(larger)
+        smaller = _opened(smaller)
+        _fill_linear(maps[i], larger, smaller, own[2:6])
 
         maps[i, 0, 2] = _signed(own[6])
         maps[i, 1, 2] = _signed(own[7])
@@ -143,8 +144,8 @@ def _opened(value):
 
 
 @numba.njit(cache=True)
-def _fill_linear(linear, larger, smaller, own):
-    """Fill (2, 2) with R(theta) diag(larger, smaller) R(phi) D, from four uniform numbers."""
+def _fill_linear(affine, larger, smaller, own):
+    """Fill the linear part of a map (2, 3) with R(theta) diag(larger, smaller) R(phi) D, from four uniform numbers."""
     theta = 2 * math.pi * own[0]
     phi = 2 * math.pi * own[1]
     first_sign = _sign(own[2])
@@ -158,10 +159,10 @@ def _fill_linear(linear, larger, smaller, own):
 
     cos = math.cos(phi)
     sin = math.sin(phi)
-    linear[0, 0] = (along_cos * cos - across_sin * sin) * first_sign
-    linear[0, 1] = (-along_cos * sin - across_sin * cos) * second_sign
-    linear[1, 0] = (along_sin * cos + across_cos * sin) * first_sign
-    linear[1, 1] = (-along_sin * sin + across_cos * cos) * second_sign
+    affine[0, 0] = (along_cos * cos - across_sin * sin) * first_sign
+    affine[0, 1] = (-along_cos * sin - across_sin * cos) * second_sign
+    affine[1, 0] = (along_sin * cos + across_cos * sin) * first_sign
+    affine[1, 1] = (-along_sin * sin + across_cos * cos) * second_sign
 
 
 @numba.njit(cache=True)

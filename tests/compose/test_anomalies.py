@@ -136,16 +136,15 @@ def test_the_blend_is_equation_16_and_keeps_its_bound(seed, severity, contrast, 
     anomaly = anomaly.astype(np.uint8)
     pixels, instances = clean.copy(), np.zeros((9, 11), np.uint8)
     region = np.ones((1, 1), bool)
-    bounded.blend(
-        pixels, sources.read_only(clean), instances, region, False, cover, anomaly, 0, 0, severity, contrast, 7
-    )
+    canvas = bounded.Canvas(pixels, sources.read_only(clean), instances, region, False)
+    bounded.blend(canvas, bounded.Patch(cover, anomaly, 0, 0, severity), contrast, 7)
     assert np.array_equal(pixels, plain_blend(clean, cover, anomaly, severity, contrast))
     changed = difference(pixels, clean)
     assert (changed[cover >= 128] >= contrast).all()
     assert np.array_equal(instances == 7, changed > 0)
 
 
-def test_a_pixel_of_the_same_colour_is_moved_by_the_bound_and_no_more():
+def test_a_pixel_of_the_same_color_is_moved_by_the_bound_and_no_more():
     clean = np.full((*SIZE, 3), 100, np.uint8)
     defect = defects(0, "rectangles", "piece")[0]
     defect["anomaly"]["gain"] = [1.0, 1.0, 1.0]
@@ -166,21 +165,21 @@ def test_a_piece_that_is_not_turned_is_a_part_of_the_picture():
     picture, cover = noise(3), np.full((11, 14), 255, np.uint8)
     wide = np.pad(picture, [(20, 20), (20, 20), (0, 0)], mode="reflect")
     for row, column in ((24, 30), (0, 0), (47, 63), (3, 60)):
-        piece = sources._piece(sources.read_only(picture), cover, row, column, 1.0, 0.0, np.ones(3))
+        piece = sources._piece(sources.read_only(picture), cover, (row, column), (1.0, 0.0), np.ones(3))
         top, left = row + 20 - 5, column + 20 - 7
         assert np.array_equal(piece, wide[top : top + 11, left : left + 14])
 
 
 def test_a_piece_turned_by_a_quarter_is_the_part_turned():
     picture, cover = noise(3), np.full((11, 11), 255, np.uint8)
-    piece = sources._piece(sources.read_only(picture), cover, 20, 30, 0.0, 1.0, np.ones(3))
+    piece = sources._piece(sources.read_only(picture), cover, (20, 30), (0.0, 1.0), np.ones(3))
     assert np.array_equal(np.rot90(piece), picture[15:26, 25:36])
 
 
 def test_gains_multiply_the_channels():
     picture = np.full((20, 20, 3), 100, np.uint8)
     cover, gain = np.full((3, 3), 255, np.uint8), np.array([0.5, 1.1, 3])
-    piece = sources._piece(sources.read_only(picture), cover, 9, 9, 0.6, 0.8, gain)
+    piece = sources._piece(sources.read_only(picture), cover, (9, 9), (0.6, 0.8), gain)
     assert (piece == (50, 110, 255)).all()
 
 

@@ -29,7 +29,7 @@ def test_without_blur_an_object_keeps_its_pixels(background, image, mask):
     assert np.array_equal(out[mask], image[mask])
 
 
-def test_a_blurred_object_keeps_its_colour_inside_and_takes_none_from_outside():
+def test_a_blurred_object_keeps_its_color_inside_and_takes_none_from_outside():
     image = np.full((9, 9, 3), 200, np.uint8)
     image[0] = 0  # outside of the mask: must not bleed in
     mask = np.zeros((9, 9), bool)
@@ -39,13 +39,13 @@ def test_a_blurred_object_keeps_its_colour_inside_and_takes_none_from_outside():
     assert touched.sum() == 81
 
 
-def test_grey_images_can_be_laid_over():
+def test_gray_images_can_be_laid_over():
     out, _ = lay_over(np.zeros((4, 4), np.uint8), np.full((4, 4), 9, np.uint8), np.eye(4, dtype=bool))
     assert out.tolist() == (np.eye(4) * 9).tolist()
 
 
 @pytest.mark.parametrize("hue", [0, 77, 255])
-def test_palettes_are_the_colour_wheel(hue):
+def test_palettes_are_the_color_wheel(hue):
     colors = hue_palette(hue, 0.6, 0.9)
     expected = [[round(255 * c) for c in colorsys.hsv_to_rgb((g + hue) % 256 / 256, 0.6, 0.9)] for g in range(256)]
     assert colors[0].tolist() == [0, 0, 0]

@@ -103,7 +103,7 @@ def test_ids_end_at_255():
     for _ in range(255):
         scene.paste(*dot, 0, 0)
     assert scene.instances[0, 0] == 255
-    with pytest.raises(UsageError, match="at most 255 objects"):
+    with pytest.raises(UsageError, match="at most 255 in a scene with uint8 ids"):
         scene.paste(*dot, 0, 0)
 
 
