@@ -48,7 +48,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     normal: Annotated[
         str | None,
-        msgspec.Meta(description="Folder of normal images; they are stretched to --size. Needed."),
+        msgspec.Meta(description="Folder of normal images. They are stretched to --size. This option is needed."),
     ] = None
     masks: Annotated[
         tuple[Shape, ...] | None,
@@ -61,13 +61,13 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     anomalies: Annotated[
         tuple[Source, ...],
         msgspec.Meta(
-            description="What fills them: color; image (another one: of --source-dir, or normal); piece (of the "
-            "same image, moved, turned, with other colors); structural (what another normal image has at the "
-            "mirrored place)."
+            description="What fills a defect: color; image, a piece of another image (of --source-dir, else of "
+            "--normal); piece, a piece of the same image, moved, turned and with other colors; structural, what "
+            "another normal image shows at the mirrored place."
         ),
     ] = ("color", "image", "piece")
     mask_dir: Annotated[
-        str | None, msgspec.Meta(description="Folder of masks of your own; each is resized and turned at random.")
+        str | None, msgspec.Meta(description="Folder of masks of your own. Each is resized and turned at random.")
     ] = None
     source_dir: Annotated[str | None, msgspec.Meta(description="Folder of images that pieces are taken from.")] = (
         None
@@ -75,7 +75,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: Annotated[
         str | None,
         msgspec.Meta(
-            description="Mask image of where defects may lie, for all images; stretched to --size like these."
+            description="Mask of the places where defects may lie, in all images. It is stretched to --size."
         ),
     ] = None
     area: Annotated[
@@ -84,12 +84,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     objects: Annotated[tuple[Number, Number], msgspec.Meta(description="Defects in an image, LOW:HIGH.")] = (1, 3)
     severity: Annotated[
         tuple[Opacity, Opacity],
-        msgspec.Meta(description="Opacity of a defect, LOW:HIGH; 1 pastes, less lets the image shine through."),
+        msgspec.Meta(description="Opacity of a defect, LOW:HIGH. Below 1 the image shines through."),
     ] = (0.4, 1.0)
     brightness: Annotated[
         tuple[Change, Change],
         msgspec.Meta(
-            description="Share by which an image or piece is made brighter or darker before it is pasted, LOW:HIGH."
+            description="By which share a piece is made brighter or darker before it is pasted, LOW:HIGH."
         ),
     ] = (0.2, 0.5)
     contrast: Annotated[
@@ -101,13 +101,13 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "that are nearer are moved away. With soft edges: where a pixel is covered by half or more.",
         ),
     ] = 12
-    soft: Annotated[bool, msgspec.Meta(description="Soft edges; the mask is then every pixel that changed.")] = (
-        False
-    )
-    good: Annotated[bool, msgspec.Meta(description="Class 0 is good: the normal images as they are.")] = False
+    soft: Annotated[
+        bool, msgspec.Meta(description="Give defects soft edges. The mask is every pixel that changed.")
+    ] = False
+    good: Annotated[bool, msgspec.Meta(description="Add a class 0, good: the normal images as they are.")] = False
     channels: Annotated[
         Literal["auto", "gray", "color"],
-        msgspec.Meta(description="Channels of the images; auto is gray where all files of --normal are."),
+        msgspec.Meta(description="Channels of the images. auto: gray if all files of --normal are gray."),
     ] = "auto"
     fields: Annotated[
         tuple[Literal["clean"], ...],

@@ -103,8 +103,9 @@ def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> 
     >>> (5 + n) / 2 - 1e-6 <= system.sigma_factor <= (6 + n) / 2 + 1e-6
     True
     """
-    one_number = isinstance(maps, int | np.integer)
-    low, high = (maps, maps) if one_number else maps
+    if isinstance(maps, int | np.integer):
+        maps = int(maps), int(maps)
+    low, high = maps
     if not 2 <= low <= high <= MAX_MAPS:
         raise UsageError(f"maps must be low <= high within 2..{MAX_MAPS}, got {maps}")
 
@@ -145,7 +146,7 @@ def _opened(value):
 
 @numba.njit(cache=True)
 def _fill_linear(affine, larger, smaller, own):
-    """Fill the linear part of a map (2, 3) with R(theta) diag(larger, smaller) R(phi) D, from four uniform numbers."""
+    """Fill the linear part of a map with R(theta) diag(larger, smaller) R(phi) D, from four uniform numbers."""
     theta = 2 * math.pi * own[0]
     phi = 2 * math.pi * own[1]
     first_sign = _sign(own[2])

@@ -88,13 +88,15 @@ class Formula:
         if not isinstance(name, str):
             raise UsageError(f"name must be a text, got {name!r}")
 
-        matches = [_VARIANT.fullmatch(part) for part in name.split("_")]
-        if len(matches) > 2 or None in matches:
+        parts = name.split("_")
+        matches = [match for match in map(_VARIANT.fullmatch, parts) if match is not None]
+        if len(parts) > 2 or len(matches) < len(parts):
             raise UsageError(
                 f"name must be like 'power9-rule40' or 'power10-rule395_power4-rule222', got {name[:80]!r}"
             )
 
-        variants = [Variant(int(match[1]), int(match[2])) for match in matches]
+        numbers = [(int(match[1]), int(match[2])) for match in matches]
+        variants = [Variant(power, rule) for power, rule in numbers]
         return cls(*variants)
 
     @property

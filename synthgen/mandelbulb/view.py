@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -84,4 +85,5 @@ def _three_colors(value) -> tuple[Color, Color, Color]:
     within = (colors >= 0) & (colors <= 1)
     if colors.shape != (3, 3) or not within.all():
         raise UsageError(f"colors must be three RGB triples in [0, 1], got {value!r}")
-    return tuple(tuple(color) for color in colors.tolist())
+    triples = [tuple(color) for color in colors.tolist()]
+    return cast(tuple[Color, Color, Color], tuple(triples))
