@@ -51,7 +51,8 @@ def _blob(rng, area):
     roughness = rng.uniform(0.1, 0.45)
     waves = np.arange(1, _HARMONICS + 1)
     weights = rng.normal(size=(_HARMONICS, 2))
-    sizes = roughness / (waves + 1) ** rng.uniform(0.8, 1.6)
+    fall = rng.uniform(0.8, 1.6)
+    sizes = roughness / (waves + 1) ** fall
     weights *= sizes[:, None]
     weights[0] = 0  # it would only move the center
 
@@ -107,10 +108,13 @@ def _strand(rng, bundle: _Bundle, reach: float, place: float) -> np.ndarray:
     offset += rng.normal() * bundle.width * 0.5
 
     # which way it goes, step by step
-    heading = bundle.angle + rng.normal() * 0.02 + bundle.bend * along
+    start = bundle.angle + rng.normal() * 0.02
     wander = np.cumsum(rng.normal(size=_NODES))
-    heading = heading + wander * 0.05
-    directions = np.stack([np.sin(heading), np.cos(heading)], axis=1)
+    heading = start + bundle.bend * along
+    heading += wander * 0.05
+    rows = np.sin(heading)
+    columns = np.cos(heading)
+    directions = np.stack([rows, columns], axis=1)
     step = reach / (_NODES - 1)
     nodes = np.cumsum(directions * step, axis=0)
 
@@ -121,8 +125,9 @@ def _strand(rng, bundle: _Bundle, reach: float, place: float) -> np.ndarray:
     nodes += beside - nodes[_NODES // 2]
 
     # thin at its ends
-    round_ends = np.maximum(1 - (2 * along) ** 2, 0.04)
-    taper = np.sqrt(round_ends) * rng.uniform(0.7, 1.3, _NODES)
+    squares = (2 * along) ** 2
+    round_ends = np.sqrt(np.maximum(1 - squares, 0.04))
+    taper = round_ends * rng.uniform(0.7, 1.3, _NODES)
     widths = bundle.width * taper / taper.mean()
     return np.column_stack([nodes, widths])
 
@@ -134,9 +139,11 @@ def _scar(rng, area):
 
 
 def _island(rng, area):
+    frequency = _exponential(rng, math.log(1.2), math.log(4.0))
+    offset = rng.uniform(0, 64, 3).tolist()
     return {
-        "frequency": _exponential(rng, math.log(1.2), math.log(4.0)),
-        "offset": [round(x, 5) for x in rng.uniform(0, 64, 3).tolist()],
+        "frequency": frequency,
+        "offset": [round(x, 5) for x in offset],
         "stretch": _exponential(rng, 0, 0.6),
         "turn": sample_turn(rng),
     }
@@ -201,8 +208,9 @@ def _sides(params, unit):
 
 def _draw_rectangle(params, unit):
     height, width = _sides(params, unit)
-    shape = max(1, round(height)), max(1, round(width))
-    return np.ones(shape, dtype=np.bool_)
+    rows = max(1, round(height))
+    columns = max(1, round(width))
+    return np.ones((rows, columns), dtype=np.bool_)
 
 
 def _draw_scar(params, unit):
@@ -217,7 +225,8 @@ def _draw_blob(params, unit):
     stretch = math.sqrt(params["stretch"])
 
     # the area inside r(angle) = 1 + waves
-    inside = math.pi * (1 + (waves**2).sum() / 2)
+    squares = (waves**2).sum()
+    inside = math.pi * (1 + squares / 2)
     radius = math.sqrt(params["area"] / inside) * unit
     return outlines.waved(radius, waves, stretch, *params["turn"])
 

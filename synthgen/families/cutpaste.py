@@ -191,8 +191,11 @@ def inputs(options: Options) -> dict[str, str]:
 
 def resolve(options: Options, classes: int) -> Options:
     """Return the options with absolute paths: a data set may be drawn again, or resumed, from any folder."""
-    given = {name: getattr(options, name) for name in _PATHS}
-    paths = {name: str(Path(value).absolute()) for name, value in given.items() if value is not None}
+    paths = {}
+    for name in _PATHS:
+        given = getattr(options, name)
+        if given is not None:
+            paths[name] = str(Path(given).absolute())
     return msgspec.structs.replace(options, **paths)
 
 
@@ -231,7 +234,8 @@ def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     height, width = size
     images = 1 + len(options.fields)
     channels = 1 if _is_gray(options) else 3
-    return int(height * width * 0.7 * channels * images) + 3000
+    per_pixel = 0.7 * channels * images
+    return int(height * width * per_pixel) + 3000
 
 
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
@@ -254,8 +258,10 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     objects = []
     if kinds(options)[label] is not None:
         low, high = options.objects
-        count = low + int(number_share * (high - low + 1))
-        objects = [_defect(options, seed, label, index, number, normal) for number in range(1, count + 1)]
+        width = high - low + 1
+        count = low + int(number_share * width)
+        numbers = range(1, count + 1)
+        objects = [_defect(options, seed, label, index, number, normal) for number in numbers]
 
     return {
         "class": label,
@@ -287,7 +293,8 @@ def _defect(options: Options, seed: int, label: int, index: int, number: int, no
     if source == "image" and "source_dir" in files:
         drawn["anomaly"].update(_picked(files["source_dir"], image_share))
     elif source in ("image", "structural"):
-        others = files["normal"][:normal] + files["normal"][normal + 1 :]
+        others = list(files["normal"])
+        del others[normal]
         drawn["anomaly"].update(_picked(others, image_share))
 
     return new_record(number, _KINDS[shape], drawn)
@@ -330,7 +337,9 @@ def draw(params: dict, size: tuple[int, int]):
         return read_picture(digest, size, params["gray"])
 
     clean = find(params["image"]["sha256"])
-    region = None if params["region"] is None else read_mask(params["region"], size)
+    region = None
+    if params["region"] is not None:
+        region = read_mask(params["region"], size)
     defects = [thing["params"] for thing in params["objects"]]
     pixels, instances, measured = paste_defects(clean, defects, params["contrast"], region, find, read_mask)
     objects = [{**thing, **facts} for thing, facts in zip(params["objects"], measured, strict=True)]
@@ -361,5 +370,6 @@ def example(folder) -> dict:
     for number in range(2):
         rng = noise_generator(number)
         pixels = rng.integers(0, 256, (32, 48, 3), np.uint8)
-        Image.fromarray(pixels).save(Path(folder) / f"normal{number}.png")
+        path = Path(folder) / f"normal{number}.png"
+        Image.fromarray(pixels).save(path)
     return {"normal": str(folder)}

@@ -38,7 +38,8 @@ def plain_scene(seed: int):
     for number, (pixels, cover, top, left, _) in enumerate(things(seed), start=1):
         for r, c in np.argwhere(cover):
             if 0 <= r + top < SIZE[0] and 0 <= c + left < SIZE[1]:
-                background[r + top, c + left], ids[r + top, c + left] = pixels[r, c], number
+                background[r + top, c + left] = pixels[r, c]
+                ids[r + top, c + left] = number
     return background, ids
 
 
@@ -82,7 +83,8 @@ def test_a_blurred_object_covers_a_ring_more():
 
 
 def test_a_blurred_object_is_cut_after_it_was_blurred():
-    inside, cut = Scene(np.zeros((9, 9), np.uint8)), Scene(np.zeros((9, 9), np.uint8))
+    inside = Scene(np.zeros((9, 9), np.uint8))
+    cut = Scene(np.zeros((9, 9), np.uint8))
     square = np.full((4, 4), 200, np.uint8), np.ones((4, 4), bool)
     inside.paste(*square, 3, 3, blur=0.25)
     cut.paste(*square, 3, 7, blur=0.25)

@@ -14,12 +14,13 @@ def plain_chaos_game(system, points, seed=0, burn_in=100):
     rng = np.random.default_rng(seed)
     choices = rng.choice(len(system.maps), size=points + burn_in, p=system.probabilities)
     maps = system.maps.tolist()
-    out, x, y = [], 0.0, 0.0
+    points = [(0.0, 0.0)]
     for k in choices.tolist():
         (a, b, e), (c, d, f) = maps[k]
-        x, y = a * x + b * y + e, c * x + d * y + f
-        out.append((x, y))
-    return np.array(out[burn_in:])
+        x, y = points[-1]
+        point = a * x + b * y + e, c * x + d * y + f
+        points.append(point)
+    return np.array(points[1 + burn_in :])
 
 
 def pixels_of(points, size, region):
