@@ -226,7 +226,9 @@ def thickness(covered):
         for c in range(width):
             if covered[r, c]:
                 area += 1
-                edge += not _surrounded(covered, r, c)
+                inside = 0 < r < height - 1 and 0 < c < width - 1
+                if not (inside and _surrounded(covered, r, c)):
+                    edge += 1
 
     return area / edge
 
@@ -234,12 +236,6 @@ def thickness(covered):
 @numba.njit(cache=True)
 def _surrounded(covered, r, c):
     """Whether the pixels above, below, left and right are True too."""
-    height, width = covered.shape
-    last_row = height - 1
-    last_column = width - 1
-    inside = 0 < r < last_row and 0 < c < last_column
-    if not inside:
-        return False
     upright = covered[r - 1, c] and covered[r + 1, c]
     level = covered[r, c - 1] and covered[r, c + 1]
     return upright and level

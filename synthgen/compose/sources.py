@@ -140,27 +140,27 @@ def _piece(picture, cover, center, turn, gain):
             right = c - columns // 2
             y = _mirror(center[0] + cosine * down - sine * right, height)
             x = _mirror(center[1] + sine * down + cosine * right, width)
-            _fill_bilinear(piece[r, c], picture, y, x, gain)
+            _fill_bilinear(piece, r, c, picture, y, x, gain)
 
     return piece
 
 
 @numba.njit(cache=True)
-def _fill_bilinear(pixel, picture, y, x, gain):
+def _fill_bilinear(piece, r, c, picture, y, x, gain):
     """Fill a pixel with that of a picture at a place between four others, times a gain for each channel."""
     height, width, channels = picture.shape
     above = min(int(y), height - 2)
     left = min(int(x), width - 2)
-    upper_row = picture[above]
-    lower_row = picture[above + 1]
+    below = above + 1
+    right = left + 1
     y = y - above
     x = x - left
 
     for k in range(channels):
-        upper = _mixed(upper_row[left, k], upper_row[left + 1, k], x)
-        lower = _mixed(lower_row[left, k], lower_row[left + 1, k], x)
+        upper = _mixed(picture[above, left, k], picture[above, right, k], x)
+        lower = _mixed(picture[below, left, k], picture[below, right, k], x)
         value = _mixed(upper, lower, y) * gain[k]
-        pixel[k] = int(min(value, 255.0) + 0.5)
+        piece[r, c, k] = int(min(value, 255.0) + 0.5)
 
 
 @numba.njit(cache=True)
