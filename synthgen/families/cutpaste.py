@@ -207,11 +207,11 @@ def _look_again() -> None:
 
 @lru_cache(maxsize=32)
 def _is_gray(options: Options) -> bool:
-    from synthgen.compose.pictures import are_grey
+    from synthgen.compose.pictures import are_gray
 
     if options.channels != "auto":
         return options.channels == "gray"
-    return are_grey(_files(options)["normal"])
+    return are_gray(_files(options)["normal"])
 
 
 def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
