@@ -29,9 +29,12 @@ def perlin(rng, size: tuple[int, int], cells: tuple[int, int]) -> np.ndarray:
     """Return two-dimensional Perlin noise over `size` with so many cells."""
     angles = rng.random((cells[0] + 1, cells[1] + 1)) * 2 * np.pi
     gradients = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    y, x = np.meshgrid(*(np.arange(s) * c / s for s, c in zip(size, cells, strict=True)), indexing="ij")
-    i, j = y.astype(int), x.astype(int)
-    y, x = y - i, x - j
+    places = [np.arange(side) * count / side for side, count in zip(size, cells, strict=True)]
+    y, x = np.meshgrid(*places, indexing="ij")
+    i = y.astype(int)
+    j = x.astype(int)
+    y = y - i
+    x = x - j
 
     def corner(di, dj):
         g = gradients[i + di, j + dj]
@@ -65,14 +68,15 @@ def baseline(normal: np.ndarray, source: np.ndarray):
         rng = np.random.default_rng(0)
         return "Perlin anomalies, plain NumPy", lambda: plain_image(rng, normal, source)
     torch.set_num_threads(1)
-    make, tensor = PerlinAnomalyGenerator(), torch.from_numpy(normal).permute(2, 0, 1) / 255
+    make = PerlinAnomalyGenerator()
+    tensor = torch.from_numpy(normal).permute(2, 0, 1) / 255
     return "Perlin anomalies, anomalib", lambda: make(tensor)
 
 
 def stages(options: Options, params: list[dict]) -> None:
     """Print the CPU time of an image, by stage and by kind of defect."""
     clean = pictures.read_picture(params[0]["image"]["sha256"], SIZE, False)
-    masks = [d["mask"] for p in params for d in p["objects"]]
+    masks = [thing["params"]["mask"] for p in params for thing in p["objects"]]
     drawn = [cutpaste.draw(p, SIZE) for p in params]
     work = {
         "sampling the parameters": lambda: [cutpaste.sample(options, 0, 0, i) for i in range(IMAGES)],

@@ -1,7 +1,7 @@
 """Drawing fractals end to end on one core: 256 x 256, 100,000 points, RGB PNG in HDF5, against the plain way.
 
 The baseline is what the published generators do: one chain in Numba, the 3 x 3 patch drawn point by point,
-colour by HSV, a PNG by Pillow, appended to an HDF5 file. It has no mask; ours stores one with every image.
+color by HSV, a PNG by Pillow, appended to an HDF5 file. It has no mask; ours stores one with every image.
 
     python benchmarks/fractals.py
 """
@@ -41,20 +41,31 @@ def chain(maps, cumulated, points):
         while k < len(cumulated) - 1 and r >= cumulated[k]:
             k += 1
         a, b, e, c, d, f = maps[k].ravel()
-        x, y = a * x + b * y + e, c * x + d * y + f
-        out[i, 0], out[i, 1] = x, y
+        new_x = a * x + b * y + e
+        new_y = c * x + d * y + f
+        x = new_x
+        y = new_y
+        out[i, 0] = x
+        out[i, 1] = y
     return out
 
 
 @numba.njit(cache=True)
 def draw(points, size, patch):
-    low_x, low_y = points[:, 0].min(), points[:, 1].min()
-    scale_x, scale_y = (size - 1) / (points[:, 0].max() - low_x), (size - 1) / (points[:, 1].max() - low_y)
+    xs = points[:, 0]
+    ys = points[:, 1]
+    low_x = xs.min()
+    low_y = ys.min()
+    scale_x = (size - 1) / (xs.max() - low_x)
+    scale_y = (size - 1) / (ys.max() - low_y)
+
     image = np.zeros((size, size))
     for i in range(len(points)):
-        row, column = int((points[i, 0] - low_x) * scale_x), int((points[i, 1] - low_y) * scale_y)
+        row = int((xs[i] - low_x) * scale_x)
+        column = int((ys[i] - low_y) * scale_y)
         for j in range(len(patch)):
-            r, c = row + patch[j, 0] - 1, column + patch[j, 1] - 1
+            r = row + patch[j, 0] - 1
+            c = column + patch[j, 1] - 1
             if 0 <= r < size and 0 <= c < size:
                 image[r, c] += 1
     return image / image.max()
@@ -66,8 +77,10 @@ def colorize(gray, hue, saturation, value):
     for r in range(gray.shape[0]):
         for c in range(gray.shape[1]):
             if gray[r, c] > 0:
-                hsv[r, c, 0] = np.uint8(int(gray[r, c] * 255 + hue) % 256)
-                hsv[r, c, 1], hsv[r, c, 2] = saturation, value
+                shifted = int(gray[r, c] * 255 + hue)
+                hsv[r, c, 0] = np.uint8(shifted % 256)
+                hsv[r, c, 1] = saturation
+                hsv[r, c, 2] = value
     return hsv
 
 
@@ -101,7 +114,8 @@ def two_workers(folder: Path) -> None:
         run = partial(synthgen.generate, recipe, folder / "run", workers=workers, progress=False)
         times[workers].append(seconds_of(run))
         shutil.rmtree(folder / "run")
-    one, two = min(times[1]), min(times[2])
+    one = min(times[1])
+    two = min(times[2])
     print(f"  {recipe.count:,} images: 1 worker {one:.1f} s, 2 workers {two:.1f} s, x{one / two:.2f}")
 
 
@@ -111,22 +125,24 @@ def stages() -> None:
     options, size = recipe.options, recipe.size
     params = [fractals.sample(options, 0, label, 0) for label in range(300)]
     systems = [synthgen.ifs.System(p["maps"]) for p in params]
-    counts = [
-        synthgen.ifs.density(s, size, POINTS, 0, patch=p["patch"]) for s, p in zip(systems, params, strict=True)
-    ]
+
+    def count(i):
+        return synthgen.ifs.density(systems[i], size, POINTS, 0, patch=params[i]["patch"])
+
+    counts = [count(i) for i in range(len(params))]
     drawn = [fractals.draw(p, size) for p in params]
     work = {
         "sampling the parameters": lambda i: fractals.sample(options, 0, i, 0),
         "chaos game": lambda i: chaos.play(systems[i], POINTS, 0),
         "counting, frame, patch": None,
-        "grey levels": lambda i: synthgen.ifs.gray_levels(counts[i]),
+        "gray levels": lambda i: synthgen.ifs.gray_levels(counts[i]),
         "palette": lambda i: hue_palette(7, 0.5, 0.5),
         "encoding the image": lambda i: encode(drawn[i][0], "png"),
         "encoding the mask": lambda i: encode(drawn[i][1]["mask"], "png"),
     }
     times = {name: each(run) for name, run in work.items() if run}
-    both = each(lambda i: synthgen.ifs.density(systems[i], size, POINTS, 0, patch=params[i]["patch"]))
-    times["counting, frame, patch"] = both - times["chaos game"]
+    times["counting, frame, patch"] = each(count) - times["chaos game"]
+
     total = sum(times.values())
     for name in work:
         print(f"  {name:24s} {times[name]:6.3f} ms  {times[name] / total:5.1%}")

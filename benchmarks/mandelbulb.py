@@ -15,17 +15,18 @@ import os
 import platform
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from synthgen.mandelbulb import Formula, Variant, View, choose_device, list_devices, render
+from synthgen.mandelbulb import Formula, View, choose_device, list_devices, render
 from synthgen.mandelbulb.devices import load_pyopencl
 from synthgen.mandelbulb.renderer import kernel_numbers
 
-REFERENCE = Path(__file__).parents[2] / "shared" / "data" / "mandelbulb_reference"
+REFERENCE = Path(__file__).parents[1] / "tests" / "mandelbulb" / "data"
 
 HEADING = f"{'formula':32}  SSIM   IoU     seconds  baseline/ours  published/ours  gray levels off first device"
 ROW = "{:32}  {:.3f}  {:.4f}  {:7.3f}  {:13.1f}  {:14.0f}  {:.2f}"
@@ -102,7 +103,7 @@ class Baseline:
             self.kernel = cl.Kernel(cl.Program(self.context, BASELINE).build(["-w"]), "draw")
 
     def draw(self, formula, view, size):
-        """Image, uint8 (size, size, 3)."""
+        """Return the image, uint8 (size, size, 3)."""
         cl = load_pyopencl()
         flags = cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
         inputs = [cl.Buffer(self.context, flags, hostbuf=a) for a in (kernel_numbers(formula), view.scene())]
@@ -114,11 +115,12 @@ class Baseline:
 
 
 def read_cases(folder):
-    for case in json.loads((folder / "cases.json").read_text()):
-        variants = [Variant(*case[key]) for key in ("a", "b") if key in case]
-        view = View(case["lat"], case["lng"], case["colors"])
-        image = np.asarray(Image.open(folder / case["file"]).convert("RGB"))
-        yield Formula(*variants), view, image, case["peer_seconds"]
+    cases = json.loads((folder / "published.json").read_text())
+    for case in cases:
+        formula = Formula.parse(case["formula"])
+        view = View(case["latitude"], case["longitude"], case["colors"])
+        image = Image.open(folder / case["file"]).convert("RGB")
+        yield formula, view, np.asarray(image), case["seconds"]
 
 
 def best_seconds(draw, runs):
@@ -131,24 +133,37 @@ def best_seconds(draw, runs):
 
 
 def fidelity(ours, theirs):
-    one, other = np.any(ours < 255, axis=2), np.any(theirs < 255, axis=2)
+    one = np.any(ours < 255, axis=2)
+    other = np.any(theirs < 255, axis=2)
     score = structural_similarity(ours, theirs, channel_axis=2)
-    return score, np.sum(one & other) / np.sum(one | other)
+    overlap = np.sum(one & other) / np.sum(one | other)
+    return score, overlap
 
 
 def print_device(device, cases, size, runs, baseline_seconds, first_images):
     print(f"\n{device.label}, {size} x {size}, 2 x 2 samples")
     print(HEADING)
-    rows, shares = [], np.zeros(4)
+    rows = []
+    shares = np.zeros(4)
     for number, (formula, view, theirs, published) in enumerate(cases):
-        ours = render(formula, view, 160, device=device).image
-        small = best_seconds(lambda f=formula, v=view: render(f, v, 160, device=device), runs)
-        seconds = best_seconds(lambda f=formula, v=view: render(f, v, size, device=device), runs)
-        shares += np.array([*render(formula, view, size, device=device).seconds.values()] or [0] * 4)
-        off = np.mean(np.abs(first_images.setdefault(number, ours).astype(int) - ours))
-        row = (*fidelity(ours, theirs), seconds, baseline_seconds[number] / seconds, published / small, off)
+        draw = partial(render, formula, view, device=device)
+        ours = draw(160).image
+        small = best_seconds(partial(draw, 160), runs)
+        seconds = best_seconds(partial(draw, size), runs)
+        phases = [*draw(size).seconds.values()]
+        shares += np.array(phases or [0] * 4)
+
+        first = first_images.setdefault(number, ours).astype(int)
+        row = (
+            *fidelity(ours, theirs),
+            seconds,
+            baseline_seconds[number] / seconds,
+            published / small,
+            np.mean(np.abs(first - ours)),
+        )
         rows.append(row)
         print(ROW.format(formula.name, *row))
+
     mean = np.mean(rows, axis=0)
     print(ROW.format("mean", *mean))
     rays = (2 * size) ** 2 / mean[2] / 1e6

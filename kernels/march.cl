@@ -1,7 +1,7 @@
 // The ray marcher: approach -> march -> shade -> shadow -> resolve. Needs the other files. One work item per tile.
 //
 // A tile is TILE x TILE samples, TILE = 4 << BLOCK_BITS, kept in blocks of 4 x 4 so that a packet of lanes is compact.
-// What passes from kernel to kernel lies tile after tile in this order ("tile order"); only colours leave in rows.
+// What passes from kernel to kernel lies tile after tile in this order ("tile order"); only colors leave in rows.
 
 #define TILE (4 << BLOCK_BITS)
 #define SAMPLES (TILE * TILE)
@@ -46,7 +46,7 @@ typedef struct {
     int count;
 } Rays;
 
-// scene: camera, forward, side, up, then three colours; 3 floats each.
+// scene: camera, forward, side, up, then three colors; 3 floats each.
 typedef struct {
     float origin[3], forward[3], side[3], up[3];
 } Camera;
@@ -289,10 +289,10 @@ __kernel ONE_TILE void march(__constant const int *numbers, __constant const flo
     for (int i = 0; i < SAMPLES; i++) distances[tile_number() * SAMPLES + i] = answers[i];
 }
 
-// normals: 3 planes of unit vectors, 0 where nothing is hit; colours: 3 planes without the light's share; tile order.
+// normals: 3 planes of unit vectors, 0 where nothing is hit; colors: 3 planes without the light's share; tile order.
 __kernel ONE_TILE void shade(__constant const int *numbers, __constant const float *scene, int4 frame,
                              __global const float *distances, __global float *normals,
-                             __global float *colours) {
+                             __global float *colors) {
     Formula f = read_formula(numbers);
     Camera c = read_camera(scene);
     __constant const float *palette = scene + 12;
@@ -310,7 +310,7 @@ __kernel ONE_TILE void shade(__constant const int *numbers, __constant const flo
             n = surface_normal(p, &f, hit);
             Point w = scaled(trap_weights(orbit_traps(p, &f, hit)), brightness(p, n));
             for (int k = 0; k < 3; k++)
-                STORE(palette[k] * w.x + palette[3 + k] * w.y + palette[6 + k] * w.z, colours + k * plane + at);
+                STORE(palette[k] * w.x + palette[3 + k] * w.y + palette[6 + k] * w.z, colors + k * plane + at);
         }
         STORE(PICK((real)(0.0f), n.x, hit), normals + at);
         STORE(PICK((real)(0.0f), n.y, hit), normals + plane + at);
@@ -321,7 +321,7 @@ __kernel ONE_TILE void shade(__constant const int *numbers, __constant const flo
 // pixels: rows of RGB and coverage (0 or 255) per sample; the background where nothing is hit.
 __kernel ONE_TILE void shadow(__constant const int *numbers, __constant const float *scene, int4 frame,
                               __global const float *distances, __global const float *normals,
-                              __global const float *colours, int background, __global uchar4 *pixels) {
+                              __global const float *colors, int background, __global uchar4 *pixels) {
     Formula f = read_formula(numbers);
     Camera c = read_camera(scene);
     const Point origin = camera_point(&c);
@@ -351,7 +351,7 @@ __kernel ONE_TILE void shadow(__constant const int *numbers, __constant const fl
         real light = PICK((real)(0.0f), (real)(LIT), LOAD(answers + i) >= MISS);
         float rgb[3][LANES];
         for (int k = 0; k < 3; k++) {
-            real value = rint(clamp(LOAD(colours + k * plane + at) + light, 0.0f, 1.0f) * 255.0f);
+            real value = rint(clamp(LOAD(colors + k * plane + at) + light, 0.0f, 1.0f) * 255.0f);
             STORE(PICK((real)(background), value, hit), rgb[k]);
         }
         for (int l = 0; l < LANES; l++) {

@@ -1,4 +1,4 @@
-// Normal, colour and light of the published generator. Needs vector.cl and formula.cl.
+// Normal, color and light of the published generator. Needs vector.cl and formula.cl.
 
 #define GRADIENT_STEP 0.001f
 #define GRADIENT_LIMIT 1e6f

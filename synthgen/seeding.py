@@ -43,13 +43,13 @@ def generator(seed: int, label: int, index: int, name: str) -> np.random.Generat
     """
     key = _Key(seed, _name_key(name))
     counter = np.array([0, 0, index, label], dtype=np.uint64)
-    stream = np.random.Philox(key, counter=counter)
+    stream = np.random.Philox(key, counter=counter)  # type: ignore[arg-type]
     return np.random.Generator(stream)
 
 
 def noise_generator(seed: int) -> np.random.Generator:
     """Return a generator for a renderer's noise, from a seed that the sampler drew (0 <= seed < 2**64)."""
-    stream = np.random.Philox(_Key(seed, 0))
+    stream = np.random.Philox(_Key(seed, 0))  # type: ignore[arg-type]
     return np.random.Generator(stream)
 
 

@@ -151,9 +151,11 @@ def _patch(canvas: Canvas, defect: dict, find, find_mask) -> Patch:
 
 
 def _center(patch: Patch) -> list[float]:
-    """Return row and column of the middle of a patch."""
+    """Return row and column of the middle of a patch, where (0, 0) is the middle of the first pixel."""
     height, width = patch.cover.shape
-    return [patch.top + height / 2, patch.left + width / 2]
+    row = patch.top + (height - 1) / 2
+    column = patch.left + (width - 1) / 2
+    return [row, column]
 
 
 def _place(at, cover: np.ndarray, margin: int, canvas: Canvas, mirrored: bool) -> tuple[int, int]:
@@ -181,9 +183,9 @@ def _anchored(at, cover: np.ndarray, canvas: Canvas) -> tuple[int, int]:
     if not canvas.limited:
         allowed = np.ones(canvas.clean.shape[:2], dtype=np.bool_)
 
-    target = _nth(allowed, at[0])
-    anchor = _nth(cover >= 128, at[1])
-    return target[0] - anchor[0], target[1] - anchor[1]
+    row, column = _nth(allowed, at[0])
+    own_row, own_column = _nth(cover >= 128, at[1])
+    return row - own_row, column - own_column
 
 
 def _in_one_half(share: float, half: int, width: int) -> int:
@@ -207,7 +209,8 @@ def _cover(shape: np.ndarray, blur: float) -> tuple[np.ndarray, int]:
     if blur == 0:
         return shape.view(np.uint8) * np.uint8(255), 0
 
-    radius = max(1, round(blur * outlines.thickness(shape)))
+    thickness = outlines.thickness(shape)
+    radius = max(1, round(blur * thickness))
     sums = outlines.tent_sums(shape, radius)
     # as if the most covered pixel were covered wholly: a thin scratch would fade otherwise
     cover = sums * 255 // sums.max()

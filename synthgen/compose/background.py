@@ -22,7 +22,8 @@ def sample_diamond_square(rng: np.random.Generator) -> dict:
 
     numbers = []
     for low, width, share in zip(lows, widths, shares, strict=True):
-        numbers.append(round(255 * (low + width * share), 3))
+        number = low + width * share
+        numbers.append(round(255 * number, 3))
 
     return {
         "seed": int(rng.integers(2**63)),
@@ -53,10 +54,14 @@ def diamond_square(params: dict, size: tuple[int, int]) -> np.ndarray:
     field = _heights(rng, levels, params["decay"])
     heights = field[:height, :width]
 
-    hue = _mapped(heights, params["hue"]) % 256
+    hue = _mapped(heights, params["hue"])
     saturation = _mapped(heights, params["saturation"])
     value = _mapped(heights, params["value"])
-    return _hsv_to_rgb(hue, np.clip(saturation, 0, 255), np.clip(value, 0, 255))
+    return _hsv_to_rgb(
+        hue % 256,
+        np.clip(saturation, 0, 255),
+        np.clip(value, 0, 255),
+    )
 
 
 def _mapped(heights: np.ndarray, line: list[float]) -> np.ndarray:
@@ -69,7 +74,8 @@ def _heights(rng: np.random.Generator, levels: int, decay: float) -> np.ndarray:
     """Return a height field of side 2**levels + 1, float32: midpoint displacement, mirrored at the border."""
     field = rng.random((2, 2), dtype=np.float32)
     # a rounded ratio: the last bits of exp differ between CPUs
-    ratio = np.float32(round(float(np.exp(-decay)), 6))
+    exact = float(np.exp(-decay))
+    ratio = np.float32(round(exact, 6))
     amplitude = np.float32(0.5)
 
     for _ in range(levels):
@@ -104,7 +110,9 @@ def _refined(rng: np.random.Generator, field: np.ndarray, amplitude: np.float32)
 
 def _midpoints(field: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Return the mean of each corner, the one below it, and the centers left and right, mirrored at the border."""
-    mirrored = np.concatenate([centers[:, :1], centers, centers[:, -1:]], axis=1)
+    first = centers[:, :1]
+    last = centers[:, -1:]
+    mirrored = np.concatenate([first, centers, last], axis=1)
     above, below = _neighbors(field)
     left = mirrored[:, :-1]
     right = mirrored[:, 1:]
@@ -130,7 +138,8 @@ def _hsv_to_rgb(hue, saturation, value) -> np.ndarray:
     rgb = np.empty((*hue.shape, 3), dtype=np.uint8)
 
     for channel, offset in enumerate((5, 3, 1)):
-        place = (sixths + np.float32(offset)) % np.float32(6)
+        moved = sixths + np.float32(offset)
+        place = moved % np.float32(6)
         nearness = np.minimum(place, 4 - place)
         taken = share_taken * np.clip(nearness, 0, 1)
         rgb[..., channel] = np.rint(value * (1 - taken))

@@ -63,7 +63,8 @@ def gaussian_weight(sigma: float) -> float:
     >>> gaussian_weight(1.0)
     0.274069
     """
-    neighbor = float(np.exp(-0.5 / sigma**2))
+    exponent = -0.5 / sigma**2
+    neighbor = float(np.exp(exponent))
     total = 1 + 2 * neighbor
     return round(neighbor / total, 6)
 
@@ -89,7 +90,9 @@ def mix(background: np.ndarray, weighted: np.ndarray, coverage: np.ndarray) -> n
 
 def shaped(mask: np.ndarray, image: np.ndarray) -> np.ndarray:
     """Return a mask (H, W) with as many axes as an image has."""
-    return mask if image.ndim == 2 else mask[..., None]
+    if image.ndim == 2:
+        return mask
+    return mask[..., None]
 
 
 def _smooth(values: np.ndarray, weight: float) -> np.ndarray:
@@ -99,9 +102,10 @@ def _smooth(values: np.ndarray, weight: float) -> np.ndarray:
 
     for axis in (0, 1):
         moved = np.moveaxis(values, axis, 0)
+        aside = side * moved
         smooth = middle * moved
-        smooth[1:] += side * moved[:-1]
-        smooth[:-1] += side * moved[1:]
+        smooth[1:] += aside[:-1]
+        smooth[:-1] += aside[1:]
         values = np.moveaxis(smooth, 0, axis)
 
     return values

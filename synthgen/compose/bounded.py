@@ -67,9 +67,9 @@ def blend(canvas, patch, contrast, number):
         Top, left, bottom, right of what it would change by itself; the area of that; the area that it did change.
     """
     height, width, channels = canvas.clean.shape
-    cover = patch.cover
     rows, columns = _inside(patch, height, width)
     toward = _mean_direction(canvas.clean, patch, rows, columns)
+    flat = _is_flat(patch.anomaly)
 
     top = height
     left = width
@@ -79,18 +79,29 @@ def blend(canvas, patch, contrast, number):
     visible = 0
     color = np.empty(channels, np.int64)
 
+    # Arrays taken out of a tuple, and views, are counted: done for each pixel it costs 0.12 -> 0.17 ms a defect.
+    pixels = canvas.pixels
+    instances = canvas.instances
+    allowed = canvas.allowed
+    limited = canvas.limited
+    severity = patch.severity
+
     for i in range(rows[0], rows[1]):
         r = patch.top + i
+        cover = patch.cover[i]
+        clean = canvas.clean[r]
+        filling = patch.anomaly[0 if flat else i]
+
         for j in range(columns[0], columns[1]):
             c = patch.left + j
-            if cover[i, j] == 0 or (canvas.limited and not canvas.allowed[r, c]):
+            if cover[j] == 0 or (limited and not allowed[r, c]):
                 continue
 
-            clean = canvas.clean[r, c]
-            change = _mix(color, clean, patch, i, j)
-            bound = contrast * min(2 * int(cover[i, j]), 255) // 255
+            weight = cover[j] / 255.0 * severity
+            change = _mix(color, clean, c, filling, 0 if flat else j, weight)
+            bound = contrast * min(2 * int(cover[j]), 255) // 255
             if change < bound:
-                _push(color, clean, toward, bound)
+                _push(color, clean[c], toward, bound)
                 change = bound
             if change == 0:
                 continue
@@ -101,11 +112,11 @@ def blend(canvas, patch, contrast, number):
             bottom = max(bottom, r + 1)
             right = max(right, c + 1)
 
-            if canvas.instances[r, c] == 0:
+            if instances[r, c] == 0:
                 visible += 1
-                canvas.instances[r, c] = number
+                instances[r, c] = number
                 for k in range(channels):
-                    canvas.pixels[r, c, k] = color[k]
+                    pixels[r, c, k] = color[k]
 
     if area == 0:
         top = 0
@@ -123,15 +134,13 @@ def _inside(patch, height, width):
 
 
 @numba.njit(cache=True)
-def _mix(color, clean, patch, i, j):
-    """Fill a color with the pixel mixed with the anomaly at (i, j); return the largest change of a channel."""
-    weight = patch.cover[i, j] / 255.0 * patch.severity
-    filling = _filling(patch.anomaly, i, j)
+def _mix(color, clean, c, filling, j, weight):
+    """Fill a color with pixel `c` of a row mixed with pixel `j` of another; return the largest change."""
     change = 0
 
     for k in range(len(color)):
-        old = int(clean[k])
-        difference = float(filling[k]) - old
+        old = int(clean[c, k])
+        difference = float(filling[j, k]) - old
         color[k] = int(old + weight * difference + 0.5)
         change = max(change, abs(color[k] - old))
 
@@ -139,26 +148,30 @@ def _mix(color, clean, patch, i, j):
 
 
 @numba.njit(cache=True)
-def _filling(anomaly, i, j):
-    """Return the pixel (i, j) of an anomaly, which may be one color for all."""
-    flat = anomaly.shape[0] == 1 and anomaly.shape[1] == 1
-    return anomaly[0, 0] if flat else anomaly[i, j]
+def _is_flat(anomaly):
+    """Whether an anomaly is one color for all pixels."""
+    return anomaly.shape[0] == 1 and anomaly.shape[1] == 1
 
 
 @numba.njit(cache=True)
 def _mean_direction(clean, patch, rows, columns):
     """Return the mean difference of anomaly and image, scaled so that its largest channel is 1 or -1."""
     channels = clean.shape[2]
+    flat = _is_flat(patch.anomaly)
     total = np.zeros(channels)
 
     for i in range(rows[0], rows[1]):
+        cover = patch.cover[i]
+        under = clean[patch.top + i]
+        filling = patch.anomaly[0 if flat else i]
+
         for j in range(columns[0], columns[1]):
-            if patch.cover[i, j] < 128:
+            if cover[j] < 128:
                 continue
-            filling = _filling(patch.anomaly, i, j)
-            under = clean[patch.top + i, patch.left + j]
+            c = patch.left + j
+            own = 0 if flat else j
             for k in range(channels):
-                total[k] += float(filling[k]) - float(under[k])
+                total[k] += float(filling[own, k]) - float(under[c, k])
 
     most = np.abs(total).max()
     return total / most if most > 0 else np.ones(channels)

@@ -4,11 +4,13 @@ import numpy as np
 
 
 def _pure_hues() -> np.ndarray:
-    """Return the colour wheel at full saturation and value, float64 (256, 3) in [0, 1]."""
-    sixths = np.arange(256)[:, None] * (6 / 256)
+    """Return the color wheel at full saturation and value, float64 (256, 3) in [0, 1]."""
+    hues = np.arange(256)[:, None]
+    sixths = hues * (6 / 256)
     distances = np.abs(sixths - (3, 2, 4))
-    ramps = distances * (1, -1, -1) + (-1, 2, 2)
-    return np.clip(ramps, 0, 1)
+    slopes = np.array((1, -1, -1))
+    starts = np.array((-1, 2, 2))
+    return np.clip(starts + slopes * distances, 0, 1)
 
 
 # The share of the value that full saturation takes from each channel; twice around, for slices of a shifted wheel.
@@ -40,7 +42,8 @@ def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
     [[0, 0, 0], [255, 6, 0], [0, 255, 255]]
     """
     highest = 255 * value
-    taken = (highest * saturation) * _TAKEN[hue : hue + 256]
+    wheel = _TAKEN[hue : hue + 256]
+    taken = (highest * saturation) * wheel
     colors = np.rint(highest - taken).astype(np.uint8)
     colors[0] = 0
     return colors

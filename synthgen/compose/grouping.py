@@ -31,7 +31,10 @@ def group(count: int, groups: int, seed: int, descriptors: np.ndarray | None = N
         return _listed(_dealt(order, groups))
 
     order = np.array(_along_axes(descriptors))
-    parts = _dealt(order, groups) if distinct else np.array_split(order, groups)
+    if distinct:
+        parts = _dealt(order, groups)
+    else:
+        parts = np.array_split(order, groups)
     numbering = _mixed(groups, seed)
     return _listed(parts[j] for j in numbering)
 
@@ -54,7 +57,8 @@ def _along_axes(points: np.ndarray) -> list[int]:
     """Return an order in which neighbours are near: halved along the first principal axis, then each half."""
     scale = points.std(axis=0)
     centered = points - points.mean(axis=0)
-    points = centered / np.where(scale > 0, scale, 1)
+    scale = np.where(scale > 0, scale, 1)
+    points = centered / scale
 
     order = []
     waiting = [np.arange(len(points))]

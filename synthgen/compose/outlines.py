@@ -39,13 +39,14 @@ def tilted(half_length, half_width, cosine, sine):
     wide = abs(cosine) * half_length + abs(sine) * half_width
     rows = int(high) + 1
     columns = int(wide) + 1
-    covered = np.zeros((2 * rows + 1, 2 * columns + 1), np.bool_)
+    shape = 2 * rows + 1, 2 * columns + 1
+    covered = np.zeros(shape, np.bool_)
 
     for r in range(-rows, rows + 1):
         for c in range(-columns, columns + 1):
             along, across = _turned(c, r, cosine, sine)
             inside = abs(along) <= half_length and abs(across) <= half_width
-            covered[r + rows, c + columns] = inside
+            covered[rows + r, columns + c] = inside
 
     return covered
 
@@ -63,9 +64,12 @@ def waved(radius, waves, stretch, cosine, sine):
     """Return the inside of the curve r = radius (1 + waves of the angle), stretched and turned; waves: (n, 2)."""
     most = 1.0
     for k in range(len(waves)):
-        most += math.sqrt(waves[k, 0] ** 2 + waves[k, 1] ** 2)
-    reach = int(radius * most * stretch) + 1
-    covered = np.zeros((2 * reach + 1, 2 * reach + 1), np.bool_)
+        cosine_weight, sine_weight = waves[k]
+        most += math.sqrt(cosine_weight**2 + sine_weight**2)
+    farthest = radius * most
+    reach = int(farthest * stretch) + 1
+    side = 2 * reach + 1
+    covered = np.zeros((side, side), np.bool_)
 
     for r in range(-reach, reach + 1):
         for c in range(-reach, reach + 1):
@@ -74,13 +78,14 @@ def waved(radius, waves, stretch, cosine, sine):
             y = across * stretch
             distance = math.sqrt(x * x + y * y)
 
-            if distance > radius * most:
+            if distance > farthest:
                 continue
             if distance == 0:
                 covered[reach, reach] = True
                 continue
-            limit = _curve(waves, x / distance, y / distance)
-            covered[r + reach, c + reach] = distance <= radius * max(limit, 0.2)
+            curve = _curve(waves, x / distance, y / distance)
+            limit = radius * max(curve, 0.2)
+            covered[r + reach, c + reach] = distance <= limit
 
     return covered
 
@@ -98,7 +103,8 @@ def _curve(waves, cosine, sine):
         next_sin = cos_k * sine + sin_k * cosine
         cos_k = next_cos
         sin_k = next_sin
-        limit += waves[k, 0] * cos_k + waves[k, 1] * sin_k
+        cosine_weight, sine_weight = waves[k]
+        limit += cosine_weight * cos_k + sine_weight * sin_k
 
     return limit
 
@@ -112,7 +118,14 @@ def stroked(lines, height, width):
         for k in range(len(line) - 1):
             y0, x0, w0 = line[k]
             y1, x1, w1 = line[k + 1]
-            stroke = Stroke(y0, x0, w0, y1 - y0, x1 - x0, w1 - w0)
+            stroke = Stroke(
+                row=y0,
+                column=x0,
+                width=w0,
+                down=y1 - y0,
+                right=x1 - x0,
+                growth=w1 - w0,
+            )
             _fill_stroke(covered, stroke)
 
     return covered
@@ -133,11 +146,13 @@ class Stroke(NamedTuple):
 def _fill_stroke(covered, stroke):
     """Set the pixels of a stroke."""
     height, width = covered.shape
-    square = max(stroke.down * stroke.down + stroke.right * stroke.right, 1e-9)
+    down = stroke.down
+    right = stroke.right
+    square = max(down * down + right * right, 1e-9)
     widest = max(stroke.width, stroke.width + stroke.growth)
     reach = max(widest / 2, _LEAST_HALF)
-    rows = _reached(stroke.row, stroke.down, reach, height)
-    columns = _reached(stroke.column, stroke.right, reach, width)
+    rows = _reached(stroke.row, down, reach, height)
+    columns = _reached(stroke.column, right, reach, width)
 
     for r in range(rows[0], rows[1]):
         for c in range(columns[0], columns[1]):
@@ -145,10 +160,10 @@ def _fill_stroke(covered, stroke):
             x = c - stroke.column
 
             # the nearest place on the stroke
-            projected = (y * stroke.down + x * stroke.right) / square
+            projected = (y * down + x * right) / square
             share = min(max(projected, 0.0), 1.0)
-            y = y - share * stroke.down
-            x = x - share * stroke.right
+            y -= share * down
+            x -= share * right
 
             own_width = stroke.width + share * stroke.growth
             half = max(own_width / 2, _LEAST_HALF)
@@ -170,18 +185,23 @@ def heights_in_ellipse(radius, stretch, turn, frequency, offset):
     """Return noise that sinks towards the edge of an ellipse, which no island reaches; -inf beyond."""
     cosine, sine = turn
     reach = int(radius * stretch) + 1
-    heights = np.full((2 * reach + 1, 2 * reach + 1), -np.inf)
+    side = 2 * reach + 1
+    heights = np.full((side, side), -np.inf)
+    square = radius * radius
 
     for r in range(-reach, reach + 1):
         for c in range(-reach, reach + 1):
             along, across = _turned(c, r, cosine, sine)
             x = along / stretch
             y = across * stretch
-            share = (x * x + y * y) / (radius * radius)
-            if share >= 1 and (r != 0 or c != 0):
+            share = (x * x + y * y) / square
+            at_center = r == 0 and c == 0
+            if share >= 1 and not at_center:
                 continue
 
-            noise = _three_octaves(x * frequency + offset[0], y * frequency + offset[1], offset[2])
+            noise_x = x * frequency + offset[0]
+            noise_y = y * frequency + offset[1]
+            noise = _three_octaves(noise_x, noise_y, offset[2])
             heights[r + reach, c + reach] = noise - 0.7 * share
 
     return heights
@@ -206,7 +226,9 @@ def thickness(covered):
         for c in range(width):
             if covered[r, c]:
                 area += 1
-                edge += not _surrounded(covered, r, c)
+                inside = 0 < r < height - 1 and 0 < c < width - 1
+                if not (inside and _surrounded(covered, r, c)):
+                    edge += 1
 
     return area / edge
 
@@ -214,9 +236,6 @@ def thickness(covered):
 @numba.njit(cache=True)
 def _surrounded(covered, r, c):
     """Whether the pixels above, below, left and right are True too."""
-    height, width = covered.shape
-    if r == 0 or c == 0 or r == height - 1 or c == width - 1:
-        return False
     upright = covered[r - 1, c] and covered[r + 1, c]
     level = covered[r, c - 1] and covered[r, c + 1]
     return upright and level
@@ -227,8 +246,10 @@ def tent_sums(covered, radius):
     """Return the box sums of the box sums around each pixel, int64, with 2 `radius` more on each side."""
     margin = 2 * radius
     rows, columns = covered.shape
-    sums = np.zeros((rows + 2 * margin, columns + 2 * margin), np.int64)
-    line = np.zeros(columns + 2 * margin, np.int64)
+    height = rows + 2 * margin
+    width = columns + 2 * margin
+    sums = np.zeros((height, width), np.int64)
+    line = np.zeros(width, np.int64)
 
     for r in range(rows):
         own = sums[r + margin]

@@ -30,7 +30,7 @@ class Scene:
     areas : list of int
         Pixels of each object inside the picture, hidden or not.
     centers : list of [row, column]
-        Middle of each object in pixels of the picture; it may lie outside.
+        Middle of each object in pixels of the picture, where (0, 0) is the middle of the first; it may lie outside.
     """
 
     def __init__(self, background: np.ndarray, ids=np.uint8):
@@ -61,7 +61,7 @@ class Scene:
         """
         number = self._next_id()
         height, width = cover.shape
-        self.centers.append([top + height / 2, left + width / 2])
+        self.centers.append([top + (height - 1) / 2, left + (width - 1) / 2])
 
         colors = _NO_COLORS
         if isinstance(pixels, PaletteImage) and blur:

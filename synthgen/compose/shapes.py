@@ -40,7 +40,8 @@ def sample_shape(rng: np.random.Generator, kind: str, area: tuple[float, float])
         ``shape``, ``area``, and what `draw_shape` needs for this kind; what only other kinds have is None.
     """
     low, high = area
-    share = round(low * (high / low) ** rng.random(), 7)
+    ratio = high / low
+    share = round(low * ratio ** rng.random(), 7)
     own = _SAMPLERS[kind](rng, share)
     return {"shape": kind, "area": share, **dict.fromkeys(_KEYS), **own}
 
@@ -50,7 +51,8 @@ def _blob(rng, area):
     roughness = rng.uniform(0.1, 0.45)
     waves = np.arange(1, _HARMONICS + 1)
     weights = rng.normal(size=(_HARMONICS, 2))
-    sizes = roughness / (waves + 1) ** rng.uniform(0.8, 1.6)
+    fall = rng.uniform(0.8, 1.6)
+    sizes = roughness / (waves + 1) ** fall
     weights *= sizes[:, None]
     weights[0] = 0  # it would only move the center
 
@@ -68,7 +70,8 @@ def _exponential(rng, low: float, high: float) -> float:
 
 def _scratch(rng, area):
     """Draw a bent line, thin at its ends; a bundle of them where one would be wider than a scratch."""
-    aspect = math.exp(rng.uniform(math.log(20), math.log(70)))
+    exponent = rng.uniform(math.log(20), math.log(70))
+    aspect = math.exp(exponent)
     length = min(math.sqrt(area * aspect), 0.8)
     strands = round(area / length / 0.012)
     strands = min(max(1, strands), 6)
@@ -105,19 +108,26 @@ def _strand(rng, bundle: _Bundle, reach: float, place: float) -> np.ndarray:
     offset += rng.normal() * bundle.width * 0.5
 
     # which way it goes, step by step
-    heading = bundle.angle + rng.normal() * 0.02 + bundle.bend * along
+    start = bundle.angle + rng.normal() * 0.02
     wander = np.cumsum(rng.normal(size=_NODES))
-    heading = heading + wander * 0.05
-    directions = np.stack([np.sin(heading), np.cos(heading)], axis=1)
-    nodes = np.cumsum(directions * (reach / (_NODES - 1)), axis=0)
+    heading = start + bundle.bend * along
+    heading += wander * 0.05
+    rows = np.sin(heading)
+    columns = np.cos(heading)
+    directions = np.stack([rows, columns], axis=1)
+    step = reach / (_NODES - 1)
+    nodes = np.cumsum(directions * step, axis=0)
 
     # its middle lies beside the middle of the bundle
-    beside = math.cos(bundle.angle) * offset, -math.sin(bundle.angle) * offset
+    cosine = math.cos(bundle.angle)
+    sine = math.sin(bundle.angle)
+    beside = cosine * offset, -sine * offset
     nodes += beside - nodes[_NODES // 2]
 
     # thin at its ends
-    round_ends = np.maximum(1 - (2 * along) ** 2, 0.04)
-    taper = np.sqrt(round_ends) * rng.uniform(0.7, 1.3, _NODES)
+    squares = (2 * along) ** 2
+    round_ends = np.sqrt(np.maximum(1 - squares, 0.04))
+    taper = round_ends * rng.uniform(0.7, 1.3, _NODES)
     widths = bundle.width * taper / taper.mean()
     return np.column_stack([nodes, widths])
 
@@ -129,9 +139,11 @@ def _scar(rng, area):
 
 
 def _island(rng, area):
+    frequency = _exponential(rng, math.log(1.2), math.log(4.0))
+    offset = rng.uniform(0, 64, 3).tolist()
     return {
-        "frequency": _exponential(rng, math.log(1.2), math.log(4.0)),
-        "offset": [round(x, 5) for x in rng.uniform(0, 64, 3).tolist()],
+        "frequency": frequency,
+        "offset": [round(x, 5) for x in offset],
         "stretch": _exponential(rng, 0, 0.6),
         "turn": sample_turn(rng),
     }
@@ -150,7 +162,9 @@ def _file(rng, area):
 def sample_turn(rng: np.random.Generator, most: float = math.pi) -> list[float]:
     """Return cosine and sine of a random angle in [-most, most], rounded."""
     angle = rng.uniform(-most, most)
-    return [round(math.cos(angle), 6), round(math.sin(angle), 6)]
+    cosine = round(math.cos(angle), 6)
+    sine = round(math.sin(angle), 6)
+    return [cosine, sine]
 
 
 def draw_shape(params: dict, size: tuple[int, int], mask: np.ndarray | None = None) -> np.ndarray:
@@ -194,8 +208,9 @@ def _sides(params, unit):
 
 def _draw_rectangle(params, unit):
     height, width = _sides(params, unit)
-    shape = max(1, round(height)), max(1, round(width))
-    return np.ones(shape, dtype=np.bool_)
+    rows = max(1, round(height))
+    columns = max(1, round(width))
+    return np.ones((rows, columns), dtype=np.bool_)
 
 
 def _draw_scar(params, unit):
@@ -210,7 +225,8 @@ def _draw_blob(params, unit):
     stretch = math.sqrt(params["stretch"])
 
     # the area inside r(angle) = 1 + waves
-    inside = math.pi * (1 + (waves**2).sum() / 2)
+    squares = (waves**2).sum()
+    inside = math.pi * (1 + squares / 2)
     radius = math.sqrt(params["area"] / inside) * unit
     return outlines.waved(radius, waves, stretch, *params["turn"])
 
@@ -218,7 +234,8 @@ def _draw_blob(params, unit):
 def _draw_scratch(params, unit):
     lines = np.array(params["lines"]) * unit
     nodes = lines[..., :2]
-    widest = lines[..., 2].max() / 2 + 1
+    widths = lines[..., 2]
+    widest = widths.max() / 2 + 1
     low = nodes.min(axis=(0, 1)) - widest
     high = nodes.max(axis=(0, 1)) + widest
 
@@ -256,10 +273,13 @@ def _file_at(params, mask, unit):
         mask = mask[:, ::-1]
 
     mask = _cut_to_bounds(np.ascontiguousarray(mask))
-    scale = math.sqrt(params["area"] / mask.sum()) * unit
+    share = params["area"] / mask.sum()
+    scale = math.sqrt(share) * unit
     size = [max(1, round(side * scale)) for side in mask.shape]
     small = nearest(mask, size)
-    return small if small.any() else np.ones((1, 1), dtype=np.bool_)
+    if small.any():
+        return small
+    return np.ones((1, 1), dtype=np.bool_)
 
 
 _SAMPLERS = {

@@ -52,7 +52,9 @@ def sample_source(
     turn = sample_turn(rng)
     change = rng.uniform(*brightness)
     brighter = rng.random() < 0.5
-    gain = 1 + (change if brighter else -change) + rng.uniform(-jitter, jitter, 3)
+    if not brighter:
+        change = -change
+    gain = 1 + change + rng.uniform(-jitter, jitter, 3)
 
     if kind == "structural":
         return params
@@ -138,25 +140,27 @@ def _piece(picture, cover, center, turn, gain):
             right = c - columns // 2
             y = _mirror(center[0] + cosine * down - sine * right, height)
             x = _mirror(center[1] + sine * down + cosine * right, width)
-            _fill_bilinear(piece[r, c], picture, y, x, gain)
+            _fill_bilinear(piece, r, c, picture, y, x, gain)
 
     return piece
 
 
 @numba.njit(cache=True)
-def _fill_bilinear(pixel, picture, y, x, gain):
+def _fill_bilinear(piece, r, c, picture, y, x, gain):
     """Fill a pixel with that of a picture at a place between four others, times a gain for each channel."""
     height, width, channels = picture.shape
     above = min(int(y), height - 2)
     left = min(int(x), width - 2)
+    below = above + 1
+    right = left + 1
     y = y - above
     x = x - left
 
     for k in range(channels):
-        upper = _mixed(picture[above, left, k], picture[above, left + 1, k], x)
-        lower = _mixed(picture[above + 1, left, k], picture[above + 1, left + 1, k], x)
+        upper = _mixed(picture[above, left, k], picture[above, right, k], x)
+        lower = _mixed(picture[below, left, k], picture[below, right, k], x)
         value = _mixed(upper, lower, y) * gain[k]
-        pixel[k] = int(min(value, 255.0) + 0.5)
+        piece[r, c, k] = int(min(value, 255.0) + 0.5)
 
 
 @numba.njit(cache=True)

@@ -52,7 +52,8 @@ def transform(pixels, cover: np.ndarray, matrix: list[float]) -> tuple:
         return PaletteImage(indices, pixels.colors), cover
 
     rows, columns = _places(cover.shape, matrix)
-    inside = _within(rows, cover.shape[0]) & _within(columns, cover.shape[1])
+    height, width = cover.shape
+    inside = _within(rows, height) & _within(columns, width)
     rows = np.where(inside, rows, 0)
     columns = np.where(inside, columns, 0)
 
@@ -70,17 +71,26 @@ def _places(shape: tuple[int, int], matrix: list[float]) -> tuple[np.ndarray, np
     determinant = abs(a * d - b * c)
     tall = abs(d) * height + abs(b) * width
     wide = abs(c) * height + abs(a) * width
-    y = _around_center(math.ceil(tall / determinant))[:, None]
     x = _around_center(math.ceil(wide / determinant))
+    y = _around_center(math.ceil(tall / determinant))
+    y = y[:, None]
 
-    rows = a * y + b * x + (height - 1) / 2
-    columns = c * y + d * x + (width - 1) / 2
-    return np.rint(rows).astype(int), np.rint(columns).astype(int)
+    middle_row = (height - 1) / 2
+    middle_column = (width - 1) / 2
+    rows = a * y + b * x + middle_row
+    columns = c * y + d * x + middle_column
+    return _whole(rows), _whole(columns)
+
+
+def _whole(places: np.ndarray) -> np.ndarray:
+    """Return places rounded to pixels."""
+    return np.rint(places).astype(int)
 
 
 def _around_center(count: int) -> np.ndarray:
     """Return the positions of so many pixels in a row, relative to their middle."""
-    return np.arange(count, dtype=np.float64) - (count - 1) / 2
+    middle = (count - 1) / 2
+    return np.arange(count, dtype=np.float64) - middle
 
 
 def _within(places: np.ndarray, count: int) -> np.ndarray:

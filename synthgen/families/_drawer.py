@@ -24,9 +24,13 @@ ANY_CPU = Drawer("any CPU", exclusive=False)
 
 def device_of(family: ModuleType, options) -> Drawer:
     """Return what draws a family on this machine."""
-    return family.device(options) if hasattr(family, "device") else ANY_CPU
+    if hasattr(family, "device"):
+        return family.device(options)
+    return ANY_CPU
 
 
 def tolerance_of(family: ModuleType, options) -> float:
     """Return the gray levels by which other devices may differ, on average over an image."""
-    return family.tolerance(options) if hasattr(family, "tolerance") else 0.0
+    if hasattr(family, "tolerance"):
+        return family.tolerance(options)
+    return 0.0

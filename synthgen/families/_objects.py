@@ -177,4 +177,6 @@ def draw_object(source: str, params: dict, side: int, gray: bool) -> tuple:
     pixels, fields, _ = family.draw(params, (side, side))
     if gray:
         pixels = _gray(pixels)
+    elif isinstance(pixels, np.ndarray) and pixels.ndim == 2:
+        pixels = np.dstack([pixels] * 3)
     return pixels, fields["mask"] != 0

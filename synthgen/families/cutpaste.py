@@ -48,7 +48,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     normal: Annotated[
         str | None,
-        msgspec.Meta(description="Folder of normal images; they are stretched to --size. Needed."),
+        msgspec.Meta(description="Folder of normal images. They are stretched to --size. This option is needed."),
     ] = None
     masks: Annotated[
         tuple[Shape, ...] | None,
@@ -61,13 +61,13 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     anomalies: Annotated[
         tuple[Source, ...],
         msgspec.Meta(
-            description="What fills them: color; image (another one: of --source-dir, or normal); piece (of the "
-            "same image, moved, turned, with other colors); structural (what another normal image has at the "
-            "mirrored place)."
+            description="What fills a defect: color; image, a piece of another image (of --source-dir, else of "
+            "--normal); piece, a piece of the same image, moved, turned and with other colors; structural, what "
+            "another normal image shows at the mirrored place."
         ),
     ] = ("color", "image", "piece")
     mask_dir: Annotated[
-        str | None, msgspec.Meta(description="Folder of masks of your own; each is resized and turned at random.")
+        str | None, msgspec.Meta(description="Folder of masks of your own. Each is resized and turned at random.")
     ] = None
     source_dir: Annotated[str | None, msgspec.Meta(description="Folder of images that pieces are taken from.")] = (
         None
@@ -75,7 +75,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: Annotated[
         str | None,
         msgspec.Meta(
-            description="Mask image of where defects may lie, for all images; stretched to --size like these."
+            description="Mask of the places where defects may lie, in all images. It is stretched to --size."
         ),
     ] = None
     area: Annotated[
@@ -84,12 +84,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     objects: Annotated[tuple[Number, Number], msgspec.Meta(description="Defects in an image, LOW:HIGH.")] = (1, 3)
     severity: Annotated[
         tuple[Opacity, Opacity],
-        msgspec.Meta(description="Opacity of a defect, LOW:HIGH; 1 pastes, less lets the image shine through."),
+        msgspec.Meta(description="Opacity of a defect, LOW:HIGH. Below 1 the image shines through."),
     ] = (0.4, 1.0)
     brightness: Annotated[
         tuple[Change, Change],
         msgspec.Meta(
-            description="Share by which an image or piece is made brighter or darker before it is pasted, LOW:HIGH."
+            description="By which share a piece is made brighter or darker before it is pasted, LOW:HIGH."
         ),
     ] = (0.2, 0.5)
     contrast: Annotated[
@@ -101,13 +101,13 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "that are nearer are moved away. With soft edges: where a pixel is covered by half or more.",
         ),
     ] = 12
-    soft: Annotated[bool, msgspec.Meta(description="Soft edges; the mask is then every pixel that changed.")] = (
-        False
-    )
-    good: Annotated[bool, msgspec.Meta(description="Class 0 is good: the normal images as they are.")] = False
+    soft: Annotated[
+        bool, msgspec.Meta(description="Give defects soft edges. The mask is every pixel that changed.")
+    ] = False
+    good: Annotated[bool, msgspec.Meta(description="Add a class 0, good: the normal images as they are.")] = False
     channels: Annotated[
         Literal["auto", "gray", "color"],
-        msgspec.Meta(description="Channels of the images; auto is gray where all files of --normal are."),
+        msgspec.Meta(description="Channels of the images. auto: gray if all files of --normal are gray."),
     ] = "auto"
     fields: Annotated[
         tuple[Literal["clean"], ...],
@@ -191,8 +191,11 @@ def inputs(options: Options) -> dict[str, str]:
 
 def resolve(options: Options, classes: int) -> Options:
     """Return the options with absolute paths: a data set may be drawn again, or resumed, from any folder."""
-    given = {name: getattr(options, name) for name in _PATHS}
-    paths = {name: str(Path(value).absolute()) for name, value in given.items() if value is not None}
+    paths = {}
+    for name in _PATHS:
+        given = getattr(options, name)
+        if given is not None:
+            paths[name] = str(Path(given).absolute())
     return msgspec.structs.replace(options, **paths)
 
 
@@ -231,7 +234,8 @@ def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     height, width = size
     images = 1 + len(options.fields)
     channels = 1 if _is_gray(options) else 3
-    return int(height * width * 0.7 * channels * images) + 3000
+    per_pixel = 0.7 * channels * images
+    return int(height * width * per_pixel) + 3000
 
 
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
@@ -254,8 +258,10 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     objects = []
     if kinds(options)[label] is not None:
         low, high = options.objects
-        count = low + int(number_share * (high - low + 1))
-        objects = [_defect(options, seed, label, index, number, normal) for number in range(1, count + 1)]
+        width = high - low + 1
+        count = low + int(number_share * width)
+        numbers = range(1, count + 1)
+        objects = [_defect(options, seed, label, index, number, normal) for number in numbers]
 
     return {
         "class": label,
@@ -287,7 +293,8 @@ def _defect(options: Options, seed: int, label: int, index: int, number: int, no
     if source == "image" and "source_dir" in files:
         drawn["anomaly"].update(_picked(files["source_dir"], image_share))
     elif source in ("image", "structural"):
-        others = files["normal"][:normal] + files["normal"][normal + 1 :]
+        others = list(files["normal"])
+        del others[normal]
         drawn["anomaly"].update(_picked(others, image_share))
 
     return new_record(number, _KINDS[shape], drawn)
@@ -330,7 +337,9 @@ def draw(params: dict, size: tuple[int, int]):
         return read_picture(digest, size, params["gray"])
 
     clean = find(params["image"]["sha256"])
-    region = None if params["region"] is None else read_mask(params["region"], size)
+    region = None
+    if params["region"] is not None:
+        region = read_mask(params["region"], size)
     defects = [thing["params"] for thing in params["objects"]]
     pixels, instances, measured = paste_defects(clean, defects, params["contrast"], region, find, read_mask)
     objects = [{**thing, **facts} for thing, facts in zip(params["objects"], measured, strict=True)]
@@ -361,5 +370,6 @@ def example(folder) -> dict:
     for number in range(2):
         rng = noise_generator(number)
         pixels = rng.integers(0, 256, (32, 48, 3), np.uint8)
-        Image.fromarray(pixels).save(Path(folder) / f"normal{number}.png")
+        path = Path(folder) / f"normal{number}.png"
+        Image.fromarray(pixels).save(path)
     return {"normal": str(folder)}

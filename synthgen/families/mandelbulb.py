@@ -32,7 +32,9 @@ Degrees = Annotated[float, msgspec.Meta(ge=-360, le=360)]
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the family; see the annotations."""
 
-    hybrid: Annotated[bool, msgspec.Meta(description="The 21,365 hybrids instead of the 1,037 variants.")] = False
+    hybrid: Annotated[bool, msgspec.Meta(description="Draw the 21,365 hybrids instead of the 1,037 variants.")] = (
+        False
+    )
     power: Annotated[
         tuple[Power, Power] | None,
         msgspec.Meta(description="Only formulas with powers in LOW:HIGH, within 2:20."),
@@ -44,11 +46,13 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     latitude: Annotated[
         tuple[Degrees, Degrees] | None,
         msgspec.Meta(
-            description="Range of the latitude. Its numbers are used as radians, as the authors did. "
+            description="Range of the latitude. Its numbers are used as radians, as in the published generator. "
             "[default: -90:90, hybrids -30:30]"
         ),
     ] = None
-    longitude: Annotated[tuple[Degrees, Degrees], msgspec.Meta(description="Range of the longitude, likewise.")] = (
+    longitude: Annotated[
+        tuple[Degrees, Degrees], msgspec.Meta(description="Range of the longitude, used as the latitude is.")
+    ] = (
         0.0,
         360.0,
     )

@@ -50,7 +50,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None,
         msgspec.Meta(
-            description="Groups that the source's classes are cut into; classes are the first of them.  "
+            description="Into how many groups the source's classes are divided; the first are the classes.  "
             "[default: a fifth of the source's classes, at most 200; more where more classes are asked for]"
         ),
     ] = None
@@ -80,7 +80,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             ge=1,
             le=20_000_000,
-            description="Points of a fractal of half the image's side; others get as many a pixel.",
+            description="Points of a fractal whose side is half of the image's. Others get as many a pixel.",
         ),
     ] = 100_000
     systems: Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="Systems in each class of fractals.")] = (

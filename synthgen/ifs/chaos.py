@@ -231,9 +231,9 @@ def _counted(xs, ys, size, patch, region, window, orientation):
 
     # the frame
     if math.isnan(region[0]):
-        scale_x, scale_y, shift_x, shift_y = window
-        x0, x1 = _windowed(x0, x1, scale_x, shift_x)
-        y0, y1 = _windowed(y0, y1, scale_y, shift_y)
+        stretch_x, stretch_y, shift_x, shift_y = window
+        x0, x1 = _windowed(x0, x1, stretch_x, shift_x)
+        y0, y1 = _windowed(y0, y1, stretch_y, shift_y)
     else:
         x0, y0, x1, y1 = region
 
@@ -241,13 +241,16 @@ def _counted(xs, ys, size, patch, region, window, orientation):
     height, width = size
     sides = (width, height) if orientation & 1 else (height, width)
     corner = f32(x0), f32(y0)
-    scales = _scale(x0, x1, sides[0]), _scale(y0, y1, sides[1])
+    scale_x = _scale(x0, x1, sides[0])
+    scale_y = _scale(y0, y1, sides[1])
     strides = _strides(size, orientation)
 
     padded = np.zeros((height + 2, width + 2), np.uint32)
-    frame = Frame(corner, scales, sides, strides)
+    frame = Frame(corner, (scale_x, scale_y), sides, strides)
     _count(xs, ys, frame, padded.ravel())
-    return _spread(padded, patch) if patch else padded[1:-1, 1:-1].copy()
+    if patch:
+        return _spread(padded, patch)
+    return padded[1:-1, 1:-1].copy()
 
 
 @numba.njit(cache=True)
@@ -360,9 +363,12 @@ def _play(rows, thresholds, start, seed, xs, ys):
 @numba.njit(cache=True)
 def _next_state(state):
     """Return the next state of a xorshift generator of 32 bits (Marsaglia 2003)."""
-    state = u32(state ^ u32(state << u32(13)))
-    state = u32(state ^ u32(state >> u32(17)))
-    return u32(state ^ u32(state << u32(5)))
+    left = u32(state << u32(13))
+    state = u32(state ^ left)
+    right = u32(state >> u32(17))
+    state = u32(state ^ right)
+    left = u32(state << u32(5))
+    return u32(state ^ left)
 
 
 @numba.njit(cache=True)
@@ -412,9 +418,12 @@ def _count(xs, ys, frame, counts):
         for i in range(x.size):
             along_x = (x[i] - x0) * scale_x
             along_y = (y[i] - y0) * scale_y
-            inside = (along_x >= 0) & (along_x < end_x) & (along_y >= 0) & (along_y < end_y)
-            offset = i32(i32(along_x) * stride_x) + i32(i32(along_y) * stride_y)
-            pixel[i] = i32(base + offset) if inside else i32(0)
+            inside_x = (along_x >= 0) & (along_x < end_x)
+            inside_y = (along_y >= 0) & (along_y < end_y)
+            offset_x = i32(i32(along_x) * stride_x)
+            offset_y = i32(i32(along_y) * stride_y)
+            offset = i32(base + offset_x + offset_y)
+            pixel[i] = offset if inside_x & inside_y else i32(0)
 
         for i in range(x.size):
             counts[u32(pixel[i])] += u32(1)

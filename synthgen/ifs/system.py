@@ -103,8 +103,9 @@ def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> 
     >>> (5 + n) / 2 - 1e-6 <= system.sigma_factor <= (6 + n) / 2 + 1e-6
     True
     """
-    one_number = isinstance(maps, int | np.integer)
-    low, high = (maps, maps) if one_number else maps
+    if isinstance(maps, int | np.integer):
+        maps = int(maps), int(maps)
+    low, high = maps
     if not 2 <= low <= high <= MAX_MAPS:
         raise UsageError(f"maps must be low <= high within 2..{MAX_MAPS}, got {maps}")
 
@@ -127,8 +128,9 @@ def _contractions(n, uniform):
         larger, smaller = _singular_pair(total, others, own[:2])
         total -= larger + 2 * smaller
 
-        linear = maps[i, :, :2]
-        _fill_linear(linear, _opened(larger), _opened(smaller), own[2:6])
+        larger = _opened(larger)
+        smaller = _opened(smaller)
+        _fill_linear(maps[i], larger, smaller, own[2:6])
 
         maps[i, 0, 2] = _signed(own[6])
         maps[i, 1, 2] = _signed(own[7])
@@ -143,8 +145,8 @@ def _opened(value):
 
 
 @numba.njit(cache=True)
-def _fill_linear(linear, larger, smaller, own):
-    """Fill (2, 2) with R(theta) diag(larger, smaller) R(phi) D, from four uniform numbers."""
+def _fill_linear(affine, larger, smaller, own):
+    """Fill the linear part of a map with R(theta) diag(larger, smaller) R(phi) D, from four uniform numbers."""
     theta = 2 * math.pi * own[0]
     phi = 2 * math.pi * own[1]
     first_sign = _sign(own[2])
@@ -158,10 +160,10 @@ def _fill_linear(linear, larger, smaller, own):
 
     cos = math.cos(phi)
     sin = math.sin(phi)
-    linear[0, 0] = (along_cos * cos - across_sin * sin) * first_sign
-    linear[0, 1] = (-along_cos * sin - across_sin * cos) * second_sign
-    linear[1, 0] = (along_sin * cos + across_cos * sin) * first_sign
-    linear[1, 1] = (-along_sin * sin + across_cos * cos) * second_sign
+    affine[0, 0] = (along_cos * cos - across_sin * sin) * first_sign
+    affine[0, 1] = (-along_cos * sin - across_sin * cos) * second_sign
+    affine[1, 0] = (along_sin * cos + across_cos * sin) * first_sign
+    affine[1, 1] = (-along_sin * sin + across_cos * cos) * second_sign
 
 
 @numba.njit(cache=True)

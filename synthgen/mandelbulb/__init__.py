@@ -1,6 +1,6 @@
 """Mandelbulb variants and hybrids: formulas, views, and a ray marcher that needs no GPU.
 
-Paper 000, section 3.2. Neither pyopencl nor numba is imported before the first picture is drawn.
+Source: Ugwu et al. 2024, section 3.2. Neither pyopencl nor numba is imported before the first picture is drawn.
 """
 
 from synthgen.mandelbulb.devices import Device, choose_device, list_devices

@@ -22,7 +22,7 @@ from synthgen.machine import DEVICE_VARIABLE
 INSTALL_HINT = install_hint("opencl-cpu")
 SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
 
-# libintelocl.so needs these, finds them only in the system's folders, and does not name all of them.
+# libintelocl.so needs these. It looks for them in the system's folders only, and does not name all of them.
 _INTEL_HELPERS = (
     "libintlc.so.5",
     "libirng.so",
@@ -72,7 +72,7 @@ class Device:
 
 
 def list_devices() -> list[Device]:
-    """List everything that can draw, best first: GPUs, Intel's CPU runtime, PoCL and other CPUs, Numba.
+    """Return everything that can draw, best first: GPUs, Intel's CPU runtime, PoCL and other CPUs, Numba.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def list_devices() -> list[Device]:
 
 
 def choose_device(device: "str | int | Device | None" = None) -> Device:
-    """Choose a device.
+    """Return the device that was asked for, or the first usable one.
 
     Parameters
     ----------
@@ -100,23 +100,32 @@ def choose_device(device: "str | int | Device | None" = None) -> Device:
     """
     if isinstance(device, Device):
         return device
-    wanted = str(device if device is not None else os.environ.get(DEVICE_VARIABLE, "")).strip()
+    if device is None:
+        device = os.environ.get(DEVICE_VARIABLE, "")
+    wanted = str(device).strip()
+
     listed = list_devices()
-    if not wanted:
-        return next(entry for entry in listed if entry.usable)
-    matches = [entry for entry in listed if wanted == str(entry.index)]
-    matches = matches or [entry for entry in listed if wanted.casefold() in entry.search_text]
+    matches = _matching(wanted, listed) if wanted else listed
     for entry in matches:
         if entry.usable:
             return entry
+
     if matches:
-        raise DeviceError(f"device {wanted!r}: {matches[0].label} is not usable: {matches[0].note}")
+        first = matches[0]
+        raise DeviceError(f"device must be a usable one, got {wanted!r}: {first.label} is not usable: {first.note}")
     known = "; ".join(f"{entry.index}: {entry.name} ({entry.platform})" for entry in listed)
-    raise DeviceError(f"device {wanted!r}: must be an index or a part of the name of one of: {known}")
+    raise DeviceError(f"device must be an index or a part of a name, got {wanted!r}; there are {known}")
+
+
+def _matching(wanted: str, listed: list[Device]) -> list[Device]:
+    """Return the devices of an index, or else those whose names have a text in them."""
+    by_index = [entry for entry in listed if wanted == str(entry.index)]
+    by_name = [entry for entry in listed if wanted.casefold() in entry.search_text]
+    return by_index or by_name
 
 
 def load_pyopencl():
-    """Import pyopencl with the pip-installed Intel CPU runtime among its platforms.
+    """Return pyopencl, imported with the pip-installed Intel CPU runtime among its platforms.
 
     Returns
     -------
@@ -140,6 +149,7 @@ def load_pyopencl():
 def _import_pyopencl():
     with tempfile.TemporaryDirectory(prefix="synthgen-icd-") as folder:
         before = os.environ.get("OCL_ICD_VENDORS")
+
         if _collect_vendors(Path(folder), before):
             os.environ["OCL_ICD_VENDORS"] = folder
         try:
@@ -168,9 +178,12 @@ def _collect_vendors(folder: Path, configured: str | None) -> bool:
     library = _intel_library()
     if library is None or not _preload(library.parent):
         return False
+
     vendors = Path(configured) if configured else SYSTEM_VENDORS
-    for path in vendors.glob("*.icd") if vendors.is_dir() else []:
+    listed = vendors.glob("*.icd") if vendors.is_dir() else []
+    for path in listed:
         shutil.copy(path, folder)
+
     (folder / "synthgen-intel-cpu.icd").write_text(f"{library}\n")
     return True
 
@@ -198,12 +211,14 @@ def _opencl_devices() -> tuple:
         pyopencl = load_pyopencl()
     except DeviceError:
         return ()
+
     handles = []
     for platform in _platforms(pyopencl):
         try:
             handles += platform.get_devices()
         except pyopencl.Error:  # a platform without a device
             continue
+
     kinds = pyopencl.device_type.GPU | pyopencl.device_type.CPU
     return tuple(handle for handle in handles if handle.type & kinds)
 
@@ -214,7 +229,12 @@ def _kind(handle) -> str:
 
 def _preference(handle) -> tuple[int, str, str]:
     platform = handle.platform.name
-    rank = 0 if _kind(handle) == "gpu" else 1 if platform.startswith("Intel") else 2
+    if _kind(handle) == "gpu":
+        rank = 0
+    elif platform.startswith("Intel"):
+        rank = 1
+    else:
+        rank = 2
     return rank, platform, handle.name
 
 
@@ -224,6 +244,7 @@ def _describe(index: int, handle) -> Device:
         note = "the driver says that it is not available"
     elif not handle.compiler_available:
         note = "the driver has no compiler"
+
     return Device(
         index=index,
         name=handle.name.strip(),

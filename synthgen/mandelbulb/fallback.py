@@ -1,6 +1,6 @@
 """The Numba renderer: the picture of the OpenCL kernels on machines without an OpenCL device.
 
-The same mathematics ray by ray, in the same order of operations; `kernels/` tells why each step is as it is.
+The same mathematics ray by ray, in the same order of operations; `kernels/` says why each step is as it is.
 Threads take rows of tiles; a tile is a function of its place, so their number changes nothing.
 """
 
@@ -8,6 +8,7 @@ import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -16,6 +17,22 @@ from synthgen.errors import DeviceError
 from synthgen.mandelbulb.devices import Device
 
 F = np.float32
+
+
+class March(NamedTuple):
+    """How a ray goes: the distance of a hit, by how much steps are longer than the estimate, and most steps."""
+
+    threshold: F
+    stretch: F
+    steps: int
+
+
+MARCH = March(F(0.001), F(1.0), 1000)
+SHADOW = March(F(0.0001), F(2.0), 10000)
+ZERO = F(0.0)
+HALF = F(0.5)
+ONE = F(1.0)
+TINY = F(1e-30)
 MISS = F(1e30)
 ESCAPE_SQUARED = F(16.0)
 ITERATIONS = 20
@@ -25,228 +42,405 @@ ACROSS = 8  # blocks of 4 x 4 samples along a side of a tile
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
+class Pair(NamedTuple):
+    """Powers of x + i y for theta and for phi, as halves of doubled cosines and sines: what a rule chooses from.
+
+    Attributes
+    ----------
+    cos_theta, sin_theta, cos_phi, sin_phi : float32
+        Cosines are doubled.
+    """
+
+    cos_theta: F
+    sin_theta: F
+    cos_phi: F
+    sin_phi: F
+
+
 @_jit
-def _pick(bits, cos_theta, sin_theta, cos_phi, sin_phi):
-    """One axis of a rule: bits are cos or sin, phi or theta, + or -."""
-    if bits & 2:
-        value = sin_theta if bits & 4 else F(0.5) * cos_theta
-    else:
-        value = sin_phi if bits & 4 else F(0.5) * cos_phi
+def _dot(a, b):
+    ax, ay, az = a
+    bx, by, bz = b
+    return ax * bx + ay * by + az * bz
+
+
+@_jit
+def _root(square):
+    """Return the square root of a number that is not below 0, and never 0."""
+    return F(math.sqrt(max(square, TINY)))
+
+
+@_jit
+def _unit(v):
+    x, y, z = v
+    scale = ONE / _root(_dot(v, v))
+    return x * scale, y * scale, z * scale
+
+
+@_jit
+def _along(p, d, t):
+    """Return the place at distance t from p in the direction d."""
+    x, y, z = p
+    dx, dy, dz = d
+    return x + t * dx, y + t * dy, z + t * dz
+
+
+@_jit
+def _pick(bits, pair):
+    """Return one axis of a rule: its bits are cos or sin, phi or theta, + or -."""
+    cosine = pair.cos_theta if bits & 2 else pair.cos_phi
+    sine = pair.sin_theta if bits & 2 else pair.sin_phi
+    value = sine if bits & 4 else HALF * cosine
     return -value if bits & 1 else value
+
+
+@_jit
+def _below_leading(power):
+    """Return the bit below the leading one of a power of at least 2."""
+    bit = 16
+    while bit > power:
+        bit >>= 1
+    return bit >> 1
+
+
+@_jit
+def _squared(cosine, sine, square):
+    """Return the doubled cosine and the sine of twice the angle, of a number whose squared length is given."""
+    return cosine * cosine - (square + square), cosine * sine
+
+
+@_jit
+def _times(cosine, sine, first_cosine, first_sine):
+    """Return the product of two numbers, the first and the result with a doubled cosine."""
+    product = cosine * first_cosine - (sine + sine) * first_sine
+    crossed = HALF * cosine * first_sine + sine * first_cosine
+    return product, crossed
+
+
+@_jit
+def _raised(pair, radius, power):
+    """Return a pair and a length to a power, by repeated squares."""
+    cos_theta, sin_theta, cos_phi, sin_phi = pair
+    half_theta = HALF * cos_theta
+    half_phi = HALF * cos_phi
+    length = radius
+
+    bit = _below_leading(power)
+    while bit:
+        length = length * length
+        cos_theta, sin_theta = _squared(cos_theta, sin_theta, length)
+        cos_phi, sin_phi = _squared(cos_phi, sin_phi, length)
+        if power & bit:
+            cos_theta, sin_theta = _times(cos_theta, sin_theta, half_theta, pair.sin_theta)
+            cos_phi, sin_phi = _times(cos_phi, sin_phi, half_phi, pair.sin_phi)
+            length = length * radius
+        bit >>= 1
+
+    return Pair(cos_theta, sin_theta, cos_phi, sin_phi), length
 
 
 @_jit
 def _apply_variant(z, square, derivative, c, power, rule):
     """Return z' = r^n (..) + c, its square, and n r^n derivative + 1."""
-    rho = F(math.sqrt(max(z[0] * z[0] + z[1] * z[1], F(1e-30))))
-    r0 = F(math.sqrt(square))
-    s = F(2.0) * r0 / rho
-    a, b, p, q, r = z[2] + z[2], rho, z[0] * s, F(0.5) * z[1] * s, r0
-    a0, b0, p0, q0 = F(0.5) * a, b, F(0.5) * p, q
-    bit = 16
-    while bit > power:
-        bit >>= 1
-    bit >>= 1
-    while bit:
-        r = r * r
-        b = a * b
-        q = p * q
-        a = a * a - (r + r)
-        p = p * p - (r + r)
-        if power & bit:
-            t = a * a0 - (b + b) * b0
-            b = F(0.5) * a * b0 + b * a0
-            a = t
-            t = p * p0 - (q + q) * q0
-            q = F(0.5) * p * q0 + q * p0
-            p = t
-            r = r * r0
-        bit >>= 1
-    x = _pick(rule >> 6, a, b, p, q) + c[0]
-    y = _pick(rule >> 3, a, b, p, q) + c[1]
-    w = _pick(rule, a, b, p, q) + c[2]
-    return (x, y, w), x * x + y * y + w * w, F(power) * r * derivative + F(1.0)
+    x, y, height = z
+    rho = _root(x * x + y * y)
+    radius = F(math.sqrt(square))
+    scale = F(2.0) * radius / rho
+    start = Pair(
+        height + height,
+        rho,
+        x * scale,
+        HALF * y * scale,
+    )
+    pair, length = _raised(start, radius, power)
+
+    x = _pick(rule >> 6, pair) + c[0]
+    y = _pick(rule >> 3, pair) + c[1]
+    w = _pick(rule, pair) + c[2]
+    following = x, y, w
+    grown = F(power) * length * derivative
+    return following, _dot(following, following), grown + ONE
+
+
+@_jit
+def _variant(numbers, k):
+    """Return power and rule of the first or the second variant."""
+    if k:
+        return numbers[3], numbers[4]
+    return numbers[1], numbers[2]
 
 
 @_jit
 def _estimate(c, numbers, limit):
-    """Distance estimate at c; 0 where the derivative passes the limit."""
-    z, square, derivative = c, c[0] * c[0] + c[1] * c[1] + c[2] * c[2], F(1.0)
-    halves = ITERATIONS * (1 + numbers[0])
-    for i in range(halves):
+    """Return the distance estimate at c; 0 where the derivative passes the limit."""
+    z = c
+    square = _dot(c, c)
+    derivative = ONE
+    hybrid = numbers[0]
+
+    for i in range(ITERATIONS * (1 + hybrid)):
         if square > ESCAPE_SQUARED:
             break
         if derivative >= limit:
-            return F(0.0)
-        k = 1 + 2 * (i & numbers[0])
-        z, square, derivative = _apply_variant(z, square, derivative, c, numbers[k], numbers[k + 1])
-    square = max(square, F(1e-30))
-    return F(0.25) * F(math.log(square)) * F(math.sqrt(square)) / derivative
+            return ZERO
+        power, rule = _variant(numbers, i & hybrid)
+        z, square, derivative = _apply_variant(z, square, derivative, c, power, rule)
+
+    square = max(square, TINY)
+    logarithm = F(math.log(square))
+    return F(0.25) * logarithm * _root(square) / derivative
 
 
 @_jit
 def _traps(c, numbers):
     """Return min |z|, min (|x| + |y| + |z|) / 1.5 and min r^2 over the orbit of c."""
-    z, square, derivative = c, c[0] * c[0] + c[1] * c[1] + c[2] * c[2], F(1.0)
-    height, length, nearest = F(1e10), F(1e10), F(1e10)
-    for i in range(ITERATIONS * (1 + numbers[0])):
+    z = c
+    square = _dot(c, c)
+    derivative = ONE
+    hybrid = numbers[0]
+    height = F(1e10)
+    length = F(1e10)
+    nearest = F(1e10)
+
+    for i in range(ITERATIONS * (1 + hybrid)):
         if square > ESCAPE_SQUARED or derivative >= F(1e8):
             break
-        k = 1 + 2 * (i & numbers[0])
-        z, square, derivative = _apply_variant(z, square, derivative, c, numbers[k], numbers[k + 1])
-        height = min(height, abs(z[2]))
-        length = min(length, (abs(z[0]) + abs(z[1]) + abs(z[2])) / F(1.5))
+        power, rule = _variant(numbers, i & hybrid)
+        z, square, derivative = _apply_variant(z, square, derivative, c, power, rule)
+
+        x, y, w = z
+        size = abs(x) + abs(y) + abs(w)
+        height = min(height, abs(w))
+        length = min(length, size / F(1.5))
         nearest = min(nearest, square)
+
     return height, length, nearest
 
 
 @_jit
-def _along(p, d, t):
-    return p[0] + t * d[0], p[1] + t * d[1], p[2] + t * d[2]
+def _trace(p, d, t, numbers, march):
+    """Return the distance along the ray to the surface, or MISS."""
+    limit = F(1.5) / march.threshold
 
-
-@_jit
-def _unit(v):
-    s = F(1.0) / F(math.sqrt(max(v[0] * v[0] + v[1] * v[1] + v[2] * v[2], F(1e-30))))
-    return v[0] * s, v[1] * s, v[2] * s
-
-
-@_jit
-def _dot(a, b):
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-
-@_jit
-def _trace(p, d, t, numbers, threshold, stretch, steps):
-    """Distance along the ray to the surface, or MISS."""
-    limit = F(1.5) / threshold
-    for _ in range(steps):
+    for _ in range(march.steps):
         distance = _estimate(p, numbers, limit)
-        if distance < threshold:
+        if distance < march.threshold:
             return t if t < F(10.0) else MISS
-        distance = distance * stretch
+
+        distance = distance * march.stretch
         t += distance
         p = _along(p, d, distance)
         if not _dot(p, p) <= ESCAPE_SQUARED:
             break
+
     return MISS
 
 
 @_jit
 def _normal(p, numbers):
-    h, limit = F(0.001), F(1e6)
-    x = _estimate((p[0] + h, p[1], p[2]), numbers, limit) - _estimate((p[0] - h, p[1], p[2]), numbers, limit)
-    y = _estimate((p[0], p[1] + h, p[2]), numbers, limit) - _estimate((p[0], p[1] - h, p[2]), numbers, limit)
-    z = _estimate((p[0], p[1], p[2] + h), numbers, limit) - _estimate((p[0], p[1], p[2] - h), numbers, limit)
-    return _unit((x, y, z))
+    """Return central differences of the distance estimate, normalized."""
+    x, y, z = p
+    h = F(0.001)
+    limit = F(1e6)
+    right = _estimate((x + h, y, z), numbers, limit)
+    left = _estimate((x - h, y, z), numbers, limit)
+    front = _estimate((x, y + h, z), numbers, limit)
+    back = _estimate((x, y - h, z), numbers, limit)
+    above = _estimate((x, y, z + h), numbers, limit)
+    below = _estimate((x, y, z - h), numbers, limit)
+    return _unit((right - left, front - back, above - below))
 
 
 @_jit
 def _unit_interval(value):
-    return min(max(value, F(0.0)), F(1.0))
+    return min(max(value, ZERO), ONE)
+
+
+@_jit
+def _towards_light(p):
+    x, y, z = p
+    return _unit((F(-10.0) - x, F(10.0) - y, F(10.0) - z))
+
+
+@_jit
+def _weights(p, numbers):
+    """Return the weights of the three colors: the traps to the power of ten, in [0, 1]."""
+    height, length, nearest = _traps(p, numbers)
+    fifth = _to_the_fifth(length)
+    first = _unit_interval(height)
+    second = _unit_interval(fifth * fifth)
+    third = _unit_interval(_to_the_fifth(nearest))
+    return first, second, third
+
+
+@_jit
+def _to_the_fifth(value):
+    return value * value * value * value * value
+
+
+@_jit
+def _lit(p, normal, numbers):
+    """Return what the light adds at p: nothing where another part throws its shadow."""
+    start = _along(p, normal, F(1e-5))
+    light = _towards_light(start)
+    if _dot(light, normal) <= F(-0.3):
+        return ZERO
+
+    shadow = _trace(start, light, ZERO, numbers, SHADOW)
+    return F(0.2) if shadow >= MISS else ZERO
 
 
 @_jit
 def _color(p, normal, numbers, scene, color):
-    """Write the colour of a hit at p: uint8, shape (3,)."""
-    height, length, nearest = _traps(p, numbers)
-    fifth = length * length * length * length * length
-    weights = (
-        _unit_interval(height),
-        _unit_interval(fifth * fifth),
-        _unit_interval(nearest * nearest * nearest * nearest * nearest),
-    )
-    facing = -_dot(_unit((F(-10.0) - p[0], F(10.0) - p[1], F(10.0) - p[2])), normal)
-    bright = (F(0.3) + F(0.9) * max(facing, F(0.0))) * _dot(p, p)
-    start = _along(p, normal, F(1e-5))
-    light = _unit((F(-10.0) - start[0], F(10.0) - start[1], F(10.0) - start[2]))
-    lit = F(0.0)
-    if _dot(light, normal) > F(-0.3):
-        shadow = _trace(start, light, F(0.0), numbers, F(0.0001), F(2.0), 10000)
-        lit = F(0.2) if shadow >= MISS else F(0.0)
+    """Write the color of a hit at p: uint8, shape (3,)."""
+    weights = _weights(p, numbers)
+    facing = -_dot(_towards_light(p), normal)
+    shade = F(0.3) + F(0.9) * max(facing, ZERO)
+    bright = shade * _dot(p, p)
+    lit = _lit(p, normal, numbers)
+
     for k in range(3):
-        value = scene[12 + k] * weights[0] + scene[15 + k] * weights[1] + scene[18 + k] * weights[2]
-        color[k] = np.uint8(np.rint(_unit_interval(bright * value + lit) * F(255.0)))
+        first = scene[12 + k] * weights[0]
+        second = scene[15 + k] * weights[1]
+        third = scene[18 + k] * weights[2]
+        mixed = first + second + third
+        level = _unit_interval(bright * mixed + lit) * F(255.0)
+        color[k] = np.uint8(np.rint(level))
 
 
 @_jit
-def _direction(scene, x, y, width, height):
+def _direction(scene, x, y, size):
+    """Return the direction of the ray through a place of the image, in samples."""
+    height, width = size
     side = F(min(width, height))
-    u, v = (x - F(0.5) * F(width)) / side, (F(0.5) * F(height) - y) / side
-    return _unit(
-        (
-            u * scene[6] + v * scene[9] + scene[3],
-            u * scene[7] + v * scene[10] + scene[4],
-            u * scene[8] + v * scene[11] + scene[5],
-        )
-    )
+    middle_x = HALF * F(width)
+    middle_y = HALF * F(height)
+    u = (x - middle_x) / side
+    v = (middle_y - y) / side
+
+    right = u * scene[6] + v * scene[9] + scene[3]
+    up = u * scene[7] + v * scene[10] + scene[4]
+    deep = u * scene[8] + v * scene[11] + scene[5]
+    return _unit((right, up, deep))
 
 
 @_jit
-def _coarse_start(numbers, scene, top, left, width, height, start, distances):
+def _coarse_start(numbers, scene, corner, size, start, distances):
     """March one ray per block in step until one comes near. False if all leave."""
-    near = F(8.0) * F(2.8) / F(min(width, height))
-    origin = (scene[0], scene[1], scene[2])
-    start[:] = F(0.0)
-    for _ in range(200 if near < F(0.1) else 0):
-        close, around = False, False
-        for v in range(ACROSS):
-            for u in range(ACROSS):
-                d = _direction(scene, F(left + 4 * u) + F(2.0), F(top + 4 * v) + F(2.0), width, height)
-                p = _along(origin, d, start[v, u])
-                distances[v, u] = _estimate(p, numbers, F(1e6))
-                if _dot(p, p) <= ESCAPE_SQUARED:
-                    around = True
-                    close |= distances[v, u] < near * start[v, u]
+    height, width = size
+    side = F(min(height, width))
+    near = F(8.0) * F(2.8) / side
+    start[:] = ZERO
+    steps = 200 if near < F(0.1) else 0
+
+    for _ in range(steps):
+        close, around = _coarse_step(numbers, scene, corner, size, start, distances, near)
         if close or not around:
             return close
         start += distances
+
     return True
 
 
 @_jit
+def _coarse_step(numbers, scene, corner, size, start, distances, near):
+    """Fill the distances of all blocks; return whether one is near, and whether one is still around."""
+    top, left = corner
+    origin = scene[0], scene[1], scene[2]
+    close = False
+    around = False
+
+    for v in range(ACROSS):
+        for u in range(ACROSS):
+            x = F(left + 4 * u) + F(2.0)
+            y = F(top + 4 * v) + F(2.0)
+            d = _direction(scene, x, y, size)
+            p = _along(origin, d, start[v, u])
+
+            distance = _estimate(p, numbers, F(1e6))
+            distances[v, u] = distance
+            if _dot(p, p) <= ESCAPE_SQUARED:
+                around = True
+                close |= distance < near * start[v, u]
+
+    return close, around
+
+
+@_jit
 def _interpolated(start, x, y):
-    """Start of the sample (x, y) of a tile, between those of the four nearest blocks."""
-    u = min(max((x - 2) // 4, 0), ACROSS - 2)
-    v = min(max((y - 2) // 4, 0), ACROSS - 2)
-    a = F(0.25) * (F(x) - F(1.5)) - F(u)
-    b = F(0.25) * (F(y) - F(1.5)) - F(v)
-    top = start[v, u] + a * (start[v, u + 1] - start[v, u])
-    bottom = start[v + 1, u] + a * (start[v + 1, u + 1] - start[v + 1, u])
-    return top + b * (bottom - top)
+    """Return the start of the sample (x, y) of a tile, between those of the four nearest blocks."""
+    u, a = _between_blocks(x)
+    v, b = _between_blocks(y)
+    top = _mixed(start[v, u], start[v, u + 1], a)
+    bottom = _mixed(start[v + 1, u], start[v + 1, u + 1], a)
+    return _mixed(top, bottom, b)
+
+
+@_jit
+def _between_blocks(place):
+    """Return the block before a sample, and how far the sample is on the way to the next."""
+    block = min(max((place - 2) // 4, 0), ACROSS - 2)
+    blocks = F(0.25) * (F(place) - F(1.5))
+    return block, blocks - F(block)
+
+
+@_jit
+def _mixed(first, second, share):
+    return first + share * (second - first)
 
 
 @_jit
 def _draw_tiles(numbers, scene, top, colors, distances, normals):
     """Draw one row of tiles into arrays of samples."""
-    height, width = distances.shape
-    origin = (scene[0], scene[1], scene[2])
+    size = distances.shape
+    height, width = size
     start = np.empty((ACROSS, ACROSS), np.float32)
     scratch = np.empty_like(start)
+
     for left in range(0, width, TILE):
-        if not _coarse_start(numbers, scene, top, left, width, height, start, scratch):
+        corner = top, left
+        if not _coarse_start(numbers, scene, corner, size, start, scratch):
             continue
+
         for y in range(top, min(top + TILE, height)):
             for x in range(left, min(left + TILE, width)):
                 t = _interpolated(start, x - left, y - top)
-                d = _direction(scene, F(x) + F(0.5), F(y) + F(0.5), width, height)
-                t = _trace(_along(origin, d, t), d, t, numbers, F(0.001), F(1.0), 1000)
+                middle = F(x) + HALF, F(y) + HALF
+                d = _direction(scene, middle[0], middle[1], size)
+                t, p = _first_hit(numbers, scene, d, t)
                 if t >= MISS:
                     continue
-                p = _along(origin, d, t)
+
                 normal = _normal(p, numbers)
                 distances[y, x] = t
-                normals[y, x, 0], normals[y, x, 1], normals[y, x, 2] = normal
+                _copy(normal, normals[y, x])
                 _color(p, normal, numbers, scene, colors[y, x])
 
 
 @_jit
+def _first_hit(numbers, scene, d, t):
+    """Return distance and place of the first hit of a ray from the camera, of which t is known to be free."""
+    origin = scene[0], scene[1], scene[2]
+    t = _trace(_along(origin, d, t), d, t, numbers, MARCH)
+    return t, _along(origin, d, t)
+
+
+@_jit
+def _copy(vector, target):
+    for axis in range(3):
+        target[axis] = vector[axis]
+
+
+@_jit
 def _resolve(distances, normals, factor, depth, normal):
-    """Nearest hit of each pixel of factor x factor samples."""
-    for row in range(depth.shape[0]):
-        for column in range(depth.shape[1]):
+    """Fill depth and normal of each pixel with those of the nearest hit of its factor x factor samples."""
+    rows, columns = depth.shape
+
+    for row in range(rows):
+        for column in range(columns):
             for k in range(factor * factor):
-                y, x = row * factor + k // factor, column * factor + k % factor
+                y = row * factor + k // factor
+                x = column * factor + k % factor
                 if distances[y, x] < depth[row, column]:
                     depth[row, column] = distances[y, x]
                     normal[row, column] = normals[y, x]
@@ -270,16 +464,20 @@ class NumbaRenderer:
         DeviceError
             If there is not enough memory.
         """
-        height, width = shape[0] * supersample, shape[1] * supersample
+        height = shape[0] * supersample
+        width = shape[1] * supersample
         try:
             colors = np.full((height, width, 3), background, np.uint8)
             distances = np.full((height, width), np.inf, np.float32)
             normals = np.zeros((height, width, 3), np.float32)
         except MemoryError as error:
             raise DeviceError(f"numba: no memory for {height} x {width} samples, ask for fewer") from error
+
         draw = partial(_draw_tiles, numbers, scene, colors=colors, distances=distances, normals=normals)
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        threads = len(os.sched_getaffinity(0))
+        with ThreadPoolExecutor(threads) as pool:
             list(pool.map(draw, range(0, height, TILE)))
+
         depth = np.full(shape, np.inf, np.float32)
         normal = np.zeros((*shape, 3), np.float32)
         _resolve(distances, normals, supersample, depth, normal)

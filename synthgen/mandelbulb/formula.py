@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import product
 
 from synthgen.errors import UsageError
 
@@ -23,7 +24,7 @@ _SECOND_RULES = {32: range(2, 12), 109: range(2, 13), 222: range(2, 12), 434: ra
 
 @dataclass(frozen=True, order=True)
 class Variant:
-    """A Mandelbulb variant V(n, b) of paper 000, section 3.2.
+    """A Mandelbulb variant V(n, b) of Ugwu et al. 2024, section 3.2.
 
     Parameters
     ----------
@@ -44,9 +45,9 @@ class Variant:
 
     def __post_init__(self):
         if not isinstance(self.power, int) or self.power not in POWERS:
-            raise UsageError(f"Mandelbulb formula: power must be a whole number in 2..20, got {self.power!r}")
+            raise UsageError(f"power must be a whole number in 2..20, got {self.power!r}")
         if not isinstance(self.rule, int) or self.rule not in RULES:
-            raise UsageError(f"Mandelbulb formula: rule must be a whole number in 0..511, got {self.rule!r}")
+            raise UsageError(f"rule must be a whole number in 0..511, got {self.rule!r}")
 
     @property
     def name(self) -> str:
@@ -77,7 +78,7 @@ class Formula:
 
     @classmethod
     def parse(cls, name: str) -> "Formula":
-        """Read ``powerN-ruleB`` or ``powerN-ruleB_powerM-ruleC``.
+        """Return the formula of a name, ``powerN-ruleB`` or ``powerN-ruleB_powerM-ruleC``.
 
         Raises
         ------
@@ -85,14 +86,18 @@ class Formula:
             If the name has another form, or a number is out of range.
         """
         if not isinstance(name, str):
-            raise UsageError(f"Mandelbulb formula: the name must be a text, got {name!r}")
-        matches = [_VARIANT.fullmatch(part) for part in name.split("_")]
-        if len(matches) > 2 or None in matches:
+            raise UsageError(f"name must be a text, got {name!r}")
+
+        parts = name.split("_")
+        matches = [match for match in map(_VARIANT.fullmatch, parts) if match is not None]
+        if len(parts) > 2 or len(matches) < len(parts):
             raise UsageError(
-                f"Mandelbulb formula: the name must be like 'power9-rule40' or "
-                f"'power10-rule395_power4-rule222', got {name[:80]!r}"
+                f"name must be like 'power9-rule40' or 'power10-rule395_power4-rule222', got {name[:80]!r}"
             )
-        return cls(*(Variant(int(match[1]), int(match[2])) for match in matches))
+
+        numbers = [(int(match[1]), int(match[2])) for match in matches]
+        variants = [Variant(power, rule) for power, rule in numbers]
+        return cls(*variants)
 
     @property
     def name(self) -> str:
@@ -106,7 +111,7 @@ class Formula:
 
 
 def catalogue(name: str) -> list[Formula]:
-    """List the formulas of a published data set, in its order of classes.
+    """Return the formulas of a published data set, in its order of classes.
 
     Parameters
     ----------
@@ -127,25 +132,39 @@ def catalogue(name: str) -> list[Formula]:
 
     Notes
     -----
-    Source: Chiche et al., "Pre-training Vision Models with Mandelbulb Variations", CVPR 2024; paper 000,
-    section 3.2.
+    Source: Chiche et al., "Pre-training Vision Models with Mandelbulb Variations", CVPR 2024; Ugwu et al.
+    2024, section 3.2.
     """
-    variants = [Formula(Variant(power, rule)) for rule in _VAR_1K_RULES for power in range(2, 19)]
+    variants = [Formula(variant) for variant in _variants(_VAR_1K_RULES, range(2, 19))]
     if name == "var-1k":
         return variants
     if name == "hybrid-21k":
         return _in_published_order(variants + _hybrids())
-    raise UsageError(f"Mandelbulb catalogue: must be 'var-1k' or 'hybrid-21k', got {name!r}")
+    raise UsageError(f"name must be 'var-1k' or 'hybrid-21k', got {name!r}")
 
 
 def _hybrids() -> list[Formula]:
-    firsts = [Variant(n, rule) for rule in _VAR_1K_RULES if rule not in _NEVER_FIRST for n in range(2, 13)]
-    seconds = [Variant(n, rule) for rule, powers in _SECOND_RULES.items() for n in powers]
-    return [Formula(first, second) for first in firsts for second in seconds]
+    first_rules = [rule for rule in _VAR_1K_RULES if rule not in _NEVER_FIRST]
+    firsts = _variants(first_rules, range(2, 13))
+
+    seconds = []
+    for rule, powers in _SECOND_RULES.items():
+        seconds += _variants([rule], powers)
+
+    return [Formula(first, second) for first, second in product(firsts, seconds)]
+
+
+def _variants(rules, powers) -> list[Variant]:
+    """Return all variants of some rules and powers, by rule and then power."""
+    return [Variant(power, rule) for rule, power in product(rules, powers)]
 
 
 def _in_published_order(formulas: list[Formula]) -> list[Formula]:
-    """Lay the sorted names out in four columns, and read them row by row: so did whoever printed the list."""
+    """Return formulas in the order of the published list: sorted names in four columns, read row by row."""
     ordered = sorted(formulas, key=lambda formula: formula.name)
     rows = -(-len(ordered) // 4)
-    return [formula for row in range(rows) for formula in ordered[row::rows]]
+
+    listed = []
+    for row in range(rows):
+        listed += ordered[row::rows]
+    return listed

@@ -4,6 +4,7 @@ import threading
 import warnings
 from importlib import resources
 from math import ceil, gcd
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,8 @@ BAND_BYTES = 256 << 20
 def kernel_source(*files: str) -> str:
     """Return the text of kernel files (default: all), in the order in which they need each other."""
     folder = resources.files("synthgen.kernels")
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in files or FILES)
+    texts = [(folder / name).read_text(encoding="utf-8") for name in files or FILES]
+    return "\n".join(texts)
 
 
 def lane_options(kind: str) -> dict[str, int]:
@@ -32,11 +34,13 @@ def lane_options(kind: str) -> dict[str, int]:
 
     A CPU works on 16 rays side by side and 1024 samples per work item, a GPU on one ray and 64 samples.
     """
-    return {"LANES": 1, "BLOCK_BITS": 1} if kind == "gpu" else {"LANES": 16, "BLOCK_BITS": 3}
+    if kind == "gpu":
+        return {"LANES": 1, "BLOCK_BITS": 1}
+    return {"LANES": 16, "BLOCK_BITS": 3}
 
 
 def build(context, source: str, options: dict[str, int], place: str):
-    """Build an OpenCL program.
+    """Return a built OpenCL program.
 
     Raises
     ------
@@ -44,7 +48,9 @@ def build(context, source: str, options: dict[str, int], place: str):
         With the driver's log, shortened, and what to try.
     """
     cl = load_pyopencl()
-    flags = ["-w", *(f"-D{name}={value}" for name, value in options.items())]
+    definitions = [f"-D{name}={value}" for name, value in options.items()]
+    flags = ["-w", *definitions]
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Intel's compiler logs "Compilation started" each time
@@ -52,19 +58,37 @@ def build(context, source: str, options: dict[str, int], place: str):
             # makes all later ones wait a minute and fail.
             return cl.Program(context, source).build(options=flags, cache_dir=False)
     except cl.Error as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        log = "\n  ".join(line[:160] for line in lines[:12])
         raise DeviceError(
             f"{place}: the driver cannot build the kernels. Try another device (synthgen doctor lists them), "
-            f"a newer driver, or device 'numba'. The log begins:\n  {log}"
+            f"a newer driver, or device 'numba'. The log begins:\n  {_shortened(str(error))}"
         ) from error
 
 
+def _shortened(log: str) -> str:
+    """Return the first lines of a driver's log."""
+    lines = [line[:160] for line in log.splitlines() if line.strip()]
+    return "\n  ".join(lines[:12])
+
+
 def _is_out_of_memory(error) -> bool:
-    """Tell whether an error of the driver is one of the three that stand for too little memory."""
-    status = load_pyopencl().status_code
-    short = (status.MEM_OBJECT_ALLOCATION_FAILURE, status.OUT_OF_RESOURCES, status.OUT_OF_HOST_MEMORY)
-    return isinstance(error, load_pyopencl().MemoryError) or getattr(error, "code", None) in short
+    """Whether an error of the driver is one of the three that stand for too little memory."""
+    cl = load_pyopencl()
+    short = (
+        cl.status_code.MEM_OBJECT_ALLOCATION_FAILURE,
+        cl.status_code.OUT_OF_RESOURCES,
+        cl.status_code.OUT_OF_HOST_MEMORY,
+    )
+    return isinstance(error, cl.MemoryError) or getattr(error, "code", None) in short
+
+
+class Picture(NamedTuple):
+    """What is drawn band by band: arrays of samples (`colors`) and of pixels (`depth`, `normal`), to be filled."""
+
+    colors: np.ndarray
+    depth: np.ndarray
+    normal: np.ndarray
+    supersample: int
+    background: int
 
 
 class OpenCLRenderer:
@@ -90,20 +114,23 @@ class OpenCLRenderer:
         self.seconds = dict.fromkeys(PHASES, 0.0)
         self._group = (1, 1) if options["LANES"] > 1 else None
         self._tile = 4 << options["BLOCK_BITS"]
+
         try:
             self._context = cl.Context([device.handle])
             self._queue = cl.CommandQueue(self._context, properties=cl.command_queue_properties.PROFILING_ENABLE)
         except cl.Error as error:
             raise DeviceError(f"{device.label}: the driver cannot start ({error})") from error
+
         program = build(self._context, kernel_source(), options, device.label)
         names = ("approach", "march", "shade", "shadow", "resolve")
         self._kernels = [cl.Kernel(program, name) for name in names]
+
         self._lock = threading.Lock()
         self._band_bytes = min(BAND_BYTES, device.handle.max_mem_alloc_size)
         self._buffers = (None, ())
 
     def draw(self, numbers, scene, shape, supersample, background):
-        """Draw a picture.
+        """Return a picture: its samples, and depth and normal of its pixels.
 
         Parameters
         ----------
@@ -133,32 +160,37 @@ class OpenCLRenderer:
         colors = np.empty((rows * supersample, columns * supersample, 4), np.uint8)
         depth = np.empty((rows, columns), np.float32)
         normal = np.empty((rows, columns, 3), np.float32)
+
         with self._lock:
             self.seconds = dict.fromkeys(PHASES, 0.0)
-            scene_buffers = self._constant(numbers), self._constant(scene)
+            buffers = self._constant(numbers), self._constant(scene)
+            picture = Picture(colors, depth, normal, supersample, background)
             row = 0
             while row < rows:
-                count = min(rows - row, self._band_rows(columns, supersample))
-                part = slice(row, row + count)
-                samples = slice(row * supersample, (row + count) * supersample)
-                try:
-                    targets = colors[samples], depth[part], normal[part]
-                    frame = tuple(n * supersample for n in (columns, rows, row, count))
-                    self._draw_band(scene_buffers, frame, supersample, background, targets)
-                except load_pyopencl().Error as error:
-                    if not _is_out_of_memory(error):
-                        raise DeviceError(
-                            f"{self.device.label}: the driver failed while it drew ({error})"
-                        ) from error
-                    self._halve_bands(columns, count, supersample, error)
-                    continue
-                row += count
+                row += self._draw_rows(buffers, picture, row)
         return colors[..., :3], depth, normal
 
+    def _draw_rows(self, buffers, picture: "Picture", row: int) -> int:
+        """Draw the next band and return its rows: 0 if the memory was too small, and the next will be smaller."""
+        rows, columns = picture.depth.shape
+        factor = picture.supersample
+        count = min(rows - row, self._band_rows(columns, factor))
+
+        try:
+            self._draw_band(buffers, picture, row, count)
+        except load_pyopencl().Error as error:
+            if not _is_out_of_memory(error):
+                raise DeviceError(f"{self.device.label}: the driver failed while it drew ({error})") from error
+            self._halve_bands(columns, count, factor, error)
+            return 0
+        return count
+
     def _band_unit(self, columns: int, supersample: int) -> tuple[int, int]:
-        """Fewest rows of pixels that make whole squares, and their bytes: 32 a sample."""
+        """Return the fewest rows of pixels that make whole squares, and their bytes: 32 a sample."""
         rows = SQUARE // gcd(SQUARE, supersample)
-        return rows, ceil(columns * supersample / SQUARE) * SQUARE * rows * supersample * 32
+        across = ceil(columns * supersample / SQUARE) * SQUARE
+        down = rows * supersample
+        return rows, across * down * 32
 
     def _band_rows(self, columns: int, supersample: int) -> int:
         rows, size = self._band_unit(columns, supersample)
@@ -184,38 +216,57 @@ class OpenCLRenderer:
         return cl.Buffer(self._context, flags, hostbuf=array)
 
     def _band_buffers(self, samples: int, pixels: int, tiled: int):
-        """Buffers of a band, kept for the next picture of the same size."""
+        """Return the buffers of a band, kept for the next picture of the same size."""
         key = (samples, pixels, tiled)
         if self._buffers[0] != key:
             self._buffers = (None, ())
-            starts = 4 * BLOCKS * ceil(tiled / SQUARE**2)
-            sizes = (starts, 4 * tiled, 12 * tiled, 12 * tiled, 4 * samples, 4 * pixels, 12 * pixels)
-            self._buffers = (key, tuple(self._allocate(size) for size in sizes))
+            sizes = (
+                4 * BLOCKS * ceil(tiled / SQUARE**2),
+                4 * tiled,
+                12 * tiled,
+                12 * tiled,
+                4 * samples,
+                4 * pixels,
+                12 * pixels,
+            )
+            self._buffers = (key, tuple(map(self._allocate, sizes)))
         return self._buffers[1]
 
-    def _draw_band(self, scene_buffers, frame, supersample, background, targets):
+    def _draw_band(self, scene_buffers, picture: "Picture", row: int, count: int):
+        """Draw some rows of a picture."""
         cl = load_pyopencl()
-        colors, depth, normal = targets
-        width, _, _, height = frame
-        squares, tiles = ((ceil(width / n), ceil(height / n)) for n in (SQUARE, self._tile))
-        starts, distances, normals, base, pixels, depths, pixel_normals = self._band_buffers(
-            width * height, depth.size, squares[0] * squares[1] * SQUARE**2
-        )
+        factor = picture.supersample
+        rows, columns = picture.depth.shape
+        width = columns * factor
+        height = count * factor
+        squares = ceil(width / SQUARE), ceil(height / SQUARE)
+        tiles = ceil(width / self._tile), ceil(height / self._tile)
+
+        tiled = squares[0] * squares[1] * SQUARE**2
+        buffers = self._band_buffers(width * height, count * columns, tiled)
+        starts, distances, normals, base, pixels, depths, pixel_normals = buffers
+
         approach, march, shade, shadow, resolve = self._kernels
-        queue, frame = self._queue, cl.cltypes.make_int4(*frame)
-        head, one = (*scene_buffers, frame), self._group
-        first = approach(queue, squares, one, *head, starts)
+        frame = cl.cltypes.make_int4(width, rows * factor, row * factor, height)
+        head = (*scene_buffers, frame)
+        queue = self._queue
+        one = self._group
         events = (
+            approach(queue, squares, one, *head, starts),
             march(queue, tiles, one, *head, starts, distances),
             shade(queue, tiles, one, *head, distances, normals, base),
-            shadow(queue, tiles, one, *head, distances, normals, base, np.int32(background), pixels),
+            shadow(queue, tiles, one, *head, distances, normals, base, np.int32(picture.background), pixels),
             resolve(
-                queue, depth.shape[::-1], None, frame, np.int32(supersample), distances, normals, depths,
-                pixel_normals,
+                queue, (columns, count), None, frame, np.int32(factor), distances, normals, depths, pixel_normals
             ),
         )  # fmt: skip
-        for target, source in ((colors, pixels), (depth, depths), (normal, pixel_normals)):
-            cl.enqueue_copy(queue, target, source)
-        for phase, event in zip(PHASES, events, strict=True):
-            self.seconds[phase] += 1e-9 * (event.profile.end - event.profile.start)
-        self.seconds["marching"] += 1e-9 * (first.profile.end - first.profile.start)
+
+        part = slice(row, row + count)
+        samples = slice(row * factor, (row + count) * factor)
+        cl.enqueue_copy(queue, picture.colors[samples], pixels)
+        cl.enqueue_copy(queue, picture.depth[part], depths)
+        cl.enqueue_copy(queue, picture.normal[part], pixel_normals)
+
+        for phase, event in zip(("marching", *PHASES), events, strict=True):
+            nanoseconds = event.profile.end - event.profile.start
+            self.seconds[phase] += 1e-9 * nanoseconds

@@ -1,4 +1,4 @@
-"""Draw a formula seen from a view: the public face of the renderer."""
+"""A formula drawn as seen from a view: the public face of the renderer."""
 
 import functools
 import os
@@ -11,12 +11,7 @@ import numpy as np
 
 from synthgen.errors import DeviceError, UsageError
 from synthgen.machine import DEVICE_VARIABLE
-from synthgen.mandelbulb.devices import (
-    INSTALL_HINT,
-    Device,
-    choose_device,
-    list_devices,
-)
+from synthgen.mandelbulb.devices import INSTALL_HINT, Device, choose_device, list_devices
 from synthgen.mandelbulb.formula import Formula, Variant
 from synthgen.mandelbulb.view import View
 
@@ -36,7 +31,7 @@ class Rendering:
     image : ndarray of uint8, shape (rows, columns, 3)
     mask : ndarray of uint8, shape (rows, columns)
         255 for each pixel that the object changed, else 0: one of its samples hit the object, or the Lanczos
-        filter carried some of a neighbour's colour into it. Outside, the image is exactly the background.
+        filter carried some of a neighbor's color into it. Outside, the image is exactly the background.
     depth : ndarray of float32, shape (rows, columns)
         Distance from the camera along the ray through the sample that hit the object first, of the samples of
         a pixel; infinite where none did. The camera stands at 2.5 from the origin.
@@ -65,9 +60,9 @@ def render(
     background: str = "white",
     device: "str | int | Device | None" = None,
 ) -> Rendering:
-    """Draw a Mandelbulb variant or hybrid.
+    """Return a picture of a Mandelbulb variant or hybrid.
 
-    The picture is that of the published generator: distance-estimated ray marching with orbit-trap colours,
+    The picture is that of the published generator: distance-estimated ray marching with orbit-trap colors,
     one light and hard shadows. It is a pure function of the arguments; one device gives the same bits each
     time, other devices differ by less than two gray levels on average.
 
@@ -96,28 +91,34 @@ def render(
 
     Notes
     -----
-    Source: paper 000, section 3.2, after Chiche et al., "Pre-training Vision Models with Mandelbulb
+    Source: Ugwu et al. 2024, section 3.2, after Chiche et al., "Pre-training Vision Models with Mandelbulb
     Variations", CVPR 2024.
     """
     shape = _checked_shape(size)
     if not isinstance(supersample, Integral) or not 1 <= supersample <= LARGEST_SUPERSAMPLE:
-        raise UsageError(f"Mandelbulb: supersample must lie in 1..{LARGEST_SUPERSAMPLE}, got {supersample!r}")
+        raise UsageError(f"supersample must lie in 1..{LARGEST_SUPERSAMPLE}, got {supersample!r}")
     if background not in BACKGROUNDS:
-        raise UsageError(f"Mandelbulb: background must be 'white' or 'black', got {background!r}")
+        raise UsageError(f"background must be 'white' or 'black', got {background!r}")
+
     renderer = renderer_for(device)
+    numbers = kernel_numbers(formula)
     level = BACKGROUNDS[background]
-    colors, depth, normal = renderer.draw(kernel_numbers(formula), view.scene(), shape, int(supersample), level)
+    colors, depth, normal = renderer.draw(numbers, view.scene(), shape, int(supersample), level)
+
     image = _downsample(colors, shape)
-    changed = np.isfinite(depth) | np.any(image != level, axis=2)
+    hit = np.isfinite(depth)
+    changed = hit | np.any(image != level, axis=2)
     mask = np.where(changed, np.uint8(255), np.uint8(0))
     return Rendering(image, mask, depth, normal, renderer.device.label, renderer.seconds)
 
 
 def kernel_numbers(formula: Formula) -> np.ndarray:
     """Return what the kernels take: hybrid (1 or 0), power and rule of both variants; int32, shape (5,)."""
-    first, last = formula.variants[0], formula.variants[-1]
+    first = formula.variants[0]
+    last = formula.variants[-1]
     hybrid = len(formula.variants) - 1
-    return np.array([hybrid, first.power, first.rule, last.power, last.rule], np.int32)
+    numbers = [hybrid, first.power, first.rule, last.power, last.rule]
+    return np.array(numbers, np.int32)
 
 
 def renderer_for(device: "str | int | Device | None" = None):
@@ -136,22 +137,25 @@ def _default_renderer():
     for device in list_devices():
         if device.kind == "numba":
             _warn_of_numba()
-        if device.usable:
-            try:
-                return _renderer(device)
-            except DeviceError as error:
-                warnings.warn(f"{error}", RuntimeWarning, stacklevel=4)
+        if not device.usable:
+            continue
+        try:
+            return _renderer(device)
+        except DeviceError as error:
+            warnings.warn(f"{error}", RuntimeWarning, stacklevel=4)
     raise AssertionError("Numba is always in the list")
 
 
 def rays_per_second(device: "str | int | Device | None" = None) -> float:
-    """Measure a device: primary rays a second of a fixed picture of 128 x 128, the better of two runs."""
+    """Return the primary rays a second of a device: a fixed picture of 128 x 128, the better of two runs."""
     seconds = []
     for _ in range(3):  # the first builds
         start = time.perf_counter()
         render(*_PROBE, size=128, supersample=1, device=device)
         seconds.append(time.perf_counter() - start)
-    return 128 * 128 / min(seconds[1:])
+
+    best = min(seconds[1:])
+    return 128 * 128 / best
 
 
 @functools.cache
@@ -176,15 +180,23 @@ def _warn_of_numba():
 
 def _checked_shape(size) -> tuple[int, int]:
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(sides) != 2 or not all(isinstance(n, Integral) and 1 <= n <= LARGEST_SIZE for n in sides):
-        raise UsageError(f"Mandelbulb: size must be N or (rows, columns) in 1..{LARGEST_SIZE}, got {size!r}")
-    return int(sides[0]), int(sides[1])
+    if len(sides) != 2 or not all(map(_is_side, sides)):
+        raise UsageError(f"size must be N or (rows, columns) in 1..{LARGEST_SIZE}, got {size!r}")
+    rows, columns = sides
+    return int(rows), int(columns)
+
+
+def _is_side(side) -> bool:
+    return isinstance(side, Integral) and 1 <= side <= LARGEST_SIZE
 
 
 def _downsample(colors: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    if colors.shape[:2] == shape:
-        return np.ascontiguousarray(colors)
+    samples = np.ascontiguousarray(colors)
+    if samples.shape[:2] == shape:
+        return samples
     from PIL import Image
 
-    picture = Image.fromarray(np.ascontiguousarray(colors))
-    return np.array(picture.resize(shape[::-1], Image.Resampling.LANCZOS))
+    rows, columns = shape
+    picture = Image.fromarray(samples)
+    small = picture.resize((columns, rows), Image.Resampling.LANCZOS)
+    return np.array(small)

@@ -1,7 +1,8 @@
-"""Where a Mandelbulb is looked at from, and in which colours."""
+"""The camera and the colors of a picture of a Mandelbulb."""
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -14,19 +15,19 @@ Color = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class View:
-    """Camera angles and the three colours of a picture.
+    """Camera angles and the three colors of a picture.
 
     Parameters
     ----------
     latitude, longitude : float
         Angles in radians. The camera stands 2.5 from the origin, which it looks at.
     colors : sequence of three RGB triples
-        In [0, 1]: the colours of the three orbit traps min |z|^0.1, min (|x| + |y| + |z|) / 1.5 and min r.
+        In [0, 1]: the colors of the three orbit traps min |z|^0.1, min (|x| + |y| + |z|) / 1.5 and min r.
 
     Raises
     ------
     UsageError
-        If an angle is not finite, or the colours are not three triples in [0, 1].
+        If an angle is not finite, or the colors are not three triples in [0, 1].
     """
 
     latitude: float
@@ -39,19 +40,29 @@ class View:
         object.__setattr__(self, "colors", _three_colors(self.colors))
 
     def scene(self) -> np.ndarray:
-        """Give the numbers that the kernels take.
+        """Return the numbers that the kernels take.
 
         Returns
         -------
         ndarray of float32, shape (21,)
-            Camera position, forward, side, up, and the three colours.
+            Camera position, forward, side, up, and the three colors.
         """
-        sin_lat, cos_lat = math.sin(self.latitude), math.cos(self.latitude)
-        sin_lng, cos_lng = math.sin(self.longitude), math.cos(self.longitude)
+        sin_lat = math.sin(self.latitude)
+        cos_lat = math.cos(self.latitude)
+        sin_lng = math.sin(self.longitude)
+        cos_lng = math.cos(self.longitude)
+
         forward = np.array([cos_lat * sin_lng, -cos_lat * cos_lng, -sin_lat])
         up = np.array([sin_lat * sin_lng, -sin_lat * cos_lng, cos_lat])
-        parts = (-CAMERA_DISTANCE * forward, forward, np.cross(forward, up), up, np.ravel(self.colors))
-        return np.concatenate(parts).astype(np.float32)
+        parts = (
+            -CAMERA_DISTANCE * forward,
+            forward,
+            np.cross(forward, up),
+            up,
+            np.ravel(self.colors),
+        )
+        numbers = np.concatenate(parts)
+        return numbers.astype(np.float32)
 
 
 def _finite_angle(name: str, value) -> float:
@@ -59,8 +70,9 @@ def _finite_angle(name: str, value) -> float:
         angle = float(value)
     except (TypeError, ValueError):
         angle = math.nan
+
     if not math.isfinite(angle):
-        raise UsageError(f"Mandelbulb view: {name} must be a finite angle in radians, got {value!r}")
+        raise UsageError(f"{name} must be a finite angle in radians, got {value!r}")
     return angle
 
 
@@ -69,6 +81,9 @@ def _three_colors(value) -> tuple[Color, Color, Color]:
         colors = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         colors = np.empty(0)
-    if colors.shape != (3, 3) or not np.all((colors >= 0) & (colors <= 1)):
-        raise UsageError(f"Mandelbulb view: colors must be three RGB triples in [0, 1], got {value!r}")
-    return tuple(tuple(color) for color in colors.tolist())
+
+    within = (colors >= 0) & (colors <= 1)
+    if colors.shape != (3, 3) or not within.all():
+        raise UsageError(f"colors must be three RGB triples in [0, 1], got {value!r}")
+    triples = [tuple(color) for color in colors.tolist()]
+    return cast(tuple[Color, Color, Color], tuple(triples))

@@ -14,7 +14,7 @@ SIZE = (40, 56)
 
 
 def picture(seed: int, size=SIZE) -> np.ndarray:
-    """Return a smooth coloured pattern with some noise."""
+    """Return a smooth colored pattern with some noise."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[: size[0], : size[1]]
     waves = [np.sin(rows * rng.uniform(0, 0.3) + columns * rng.uniform(0, 0.3)) for _ in range(3)]
@@ -67,15 +67,15 @@ def test_hard_defects_differ_by_the_contrast_everywhere(normal):
 
 
 def test_objects_say_what_and_where(normal):
-    sample = synthgen.render(small(normal, count="3:3", masks="blobs", anomalies="image"), 0, 0)
+    sample = synthgen.render(small(normal, objects="3:3", masks="blobs", anomalies="image"), 0, 0)
     assert [o["id"] for o in sample.params["objects"]] == [1, 2, 3]
     for drawn in sample.params["objects"]:
         own = sample.fields["instances"] == drawn["id"]
-        assert drawn["kind"] == "blobs-image"
+        assert drawn["kind"] == "blob"
         assert drawn["visible_area"] == own.sum() <= drawn["area"]
         top, left, bottom, right = drawn["box"]
         assert own[top:bottom, left:right].sum() == own.sum()
-        assert drawn["anomaly"]["name"] != sample.params["image"]["name"]
+        assert drawn["params"]["anomaly"]["name"] != sample.params["image"]["name"]
 
 
 def test_the_measured_parameters_draw_the_same_image(normal):
@@ -98,14 +98,14 @@ def test_more_classes_images_and_defects_leave_samples_as_they_were(normal):
     few = small(normal, classes=3, per_class=2)
     more = small(normal, classes=15, per_class=50)
     assert synthgen.render(few, 2, 1).params == synthgen.render(more, 2, 1).params
-    one = synthgen.render(small(normal, count="1:1"), 2, 1)
-    three = synthgen.render(small(normal, count="3:3"), 2, 1)
+    one = synthgen.render(small(normal, objects="1:1"), 2, 1)
+    three = synthgen.render(small(normal, objects="3:3"), 2, 1)
     assert three.params["objects"][0] == one.params["objects"][0]
     assert np.array_equal(three.image[one.fields["mask"] == 255], one.image[one.fields["mask"] == 255])
 
 
 def test_all_normal_images_and_counts_are_used(normal):
-    options = cutpaste.Options(normal=normal, count=(1, 3))
+    options = cutpaste.Options(normal=normal, objects=(1, 3))
     drawn = [cutpaste.sample(options, 0, 0, i) for i in range(60)]
     assert {p["image"]["name"] for p in drawn} == {f"part{i}.png" for i in range(4)}
     assert {len(p["objects"]) for p in drawn} == {1, 2, 3}
@@ -139,7 +139,7 @@ def test_masks_of_the_user_of_any_size_keep_their_form(normal, tmp_path):
     form = np.zeros((90, 200), np.uint8)
     form[20:40, 30:150] = 1
     Image.fromarray(form).save(folder / "bar.png")
-    recipe = small(normal, mask_dir=str(folder), anomalies="color", area="0.03:0.03", count="1:1")
+    recipe = small(normal, mask_dir=str(folder), anomalies="color", area="0.03:0.03", objects="1:1")
     assert recipe.classes == 1
     for index in range(3):
         sample = synthgen.render(recipe, 0, index)
@@ -161,9 +161,9 @@ def test_pieces_of_other_images_come_from_the_source_folder(normal, tmp_path):
 
 @pytest.mark.parametrize("shape", ["blobs", "rectangles"])
 def test_pieces_are_brighter_or_darker_by_the_share_that_was_asked_for(normal, shape):
-    recipe = small(normal, masks=shape, anomalies="piece", brightness="0.3:0.4", count="8:8")
+    recipe = small(normal, masks=shape, anomalies="piece", brightness="0.3:0.4", objects="8:8")
     drawn = synthgen.render(recipe, 0, 0).params["objects"]
-    gains = np.array([entry["anomaly"]["gain"] for entry in drawn])
+    gains = np.array([entry["params"]["anomaly"]["gain"] for entry in drawn])
     away = np.abs(gains - 1)
     assert away.min() > 0.2 - 1e-6
     assert away.max() < 0.5 + 1e-6
@@ -264,7 +264,7 @@ def test_installed_recipes_draw_every_class(normal, name):
 MISTAKES = [
     ({"area": "0.2:0.1"}, "area must be LOW:HIGH with LOW <= HIGH, got 0.2:0.1"),
     ({"area": "0:0.1"}, r"area must be float >= 1e-05, got"),
-    ({"count": "0:3"}, r"count must be int >= 1, got \[0, 3\]"),
+    ({"objects": "0:3"}, r"objects must be int >= 1, got \[0, 3\]"),
     ({"severity": "0.5:1.5"}, r"severity must be float <= 1.0, got"),
     ({"contrast": 128}, "contrast must be int <= 127, got 128"),
     ({"masks": "blobs,blobs"}, "masks must not repeat, got blobs,blobs"),

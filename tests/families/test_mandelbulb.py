@@ -135,7 +135,7 @@ def test_parts_of_several_devices_are_refused_unless_told(tmp_path):
 def test_a_device_that_does_not_exist_is_one_line(tmp_path):
     from synthgen.errors import DeviceError
 
-    with pytest.raises(DeviceError, match=r"device 'warp drive': must be an index or a part of the name"):
+    with pytest.raises(DeviceError, match=r"device must be an index or a part of a name, got 'warp drive'"):
         synthgen.generate(small(), tmp_path / "d", workers=0, progress=False, device="warp drive")
 
 

@@ -59,7 +59,8 @@ def test_objects_come_from_the_group_of_their_class(grouping):
     assert sorted(number for group in groups for number in group) == list(range(22))
     assert sorted(map(len, groups)) == [5, 5, 6, 6]
     for label, group in enumerate(groups):
-        seen = {t["source_class"] for i in range(5) for t in synthgen.render(made, label, i).params["objects"]}
+        images = [synthgen.render(made, label, i) for i in range(5)]
+        seen = {thing["params"]["source_class"] for image in images for thing in image.params["objects"]}
         assert seen <= set(group)
         assert len(seen) > 1
 
@@ -75,13 +76,15 @@ def test_an_option_does_not_shift_the_chance_of_another():
         synthgen.render(made, 0, 0).params["objects"] for made in (recipe(), recipe(blur=True, gray=True))
     )
     for a, b in zip(plain, rich, strict=True):
-        assert (a["source_class"], a["scale"], a["center"]) == (b["source_class"], b["scale"], b["center"])
-        assert a["params"]["maps"] == b["params"]["maps"]
+        for key in ("source_class", "scale", "at"):
+            assert a["params"][key] == b["params"][key]
+        assert a["params"]["drawn"]["maps"] == b["params"]["drawn"]["maps"]
 
 
 def test_points_grow_with_the_area():
-    things = [t for i in range(5) for t in synthgen.render(recipe(points=1000), 0, i).params["objects"]]
-    assert all(abs(t["params"]["points"] - 1000 * (2 * t["scale"]) ** 2) <= 0.5 for t in things)
+    images = [synthgen.render(recipe(points=1000), 0, i) for i in range(5)]
+    things = [thing["params"] for image in images for thing in image.params["objects"]]
+    assert all(abs(t["drawn"]["points"] - 1000 * (2 * t["scale"]) ** 2) <= 0.5 for t in things)
     assert {t["scale"] for t in things} != {0.5}
 
 
@@ -89,8 +92,9 @@ def test_an_object_is_drawn_at_the_size_in_which_it_is_pasted():
     made = recipe(objects="1:1", scale="0.5", flips=False)
     sample = synthgen.render(made, 0, 0)
     (thing,) = sample.params["objects"]
-    pixels, fields, _ = synthgen.families.fractals.draw(thing["params"], (32, 32))
-    top, left = (round(c * n - 16) for c, n in zip(thing["center"], (64, 72), strict=True))
+    pixels, fields, _ = synthgen.families.fractals.draw(thing["params"]["drawn"], (32, 32))
+    top, left = (round(c * n - 16) for c, n in zip(thing["params"]["at"], (64, 72), strict=True))
+    assert thing["center"] == [top + 15.5, left + 15.5]
     inside = fields["mask"][max(0, -top) : 64 - top, max(0, -left) : 72 - left] > 0
     assert thing["area"] == inside.sum()
     shown = sample.image[max(0, top) : top + 32, max(0, left) : left + 32]
@@ -103,7 +107,7 @@ def test_mandelbulbs_are_objects_too(source):
     made = recipe(source=source, objects="2:3", per_class=2, classes=2, size=48)
     names = multiformula.describe_class(made.options, 0, 0)["source_names"]
     sample = synthgen.render(made, 0, 0)
-    assert {thing["params"]["formula"] for thing in sample.params["objects"]} <= set(names)
+    assert {thing["params"]["drawn"]["formula"] for thing in sample.params["objects"]} <= set(names)
     assert sample.fields["mask"].any()
 
 
@@ -116,8 +120,8 @@ def test_objects_of_a_stored_data_set_are_cut_out_by_their_masks(data_set, gray)
     for index in range(5):
         sample = synthgen.render(made, 0, index)
         (thing,) = sample.params["objects"]
-        own = stored[stored.find(thing["source_class"], thing["params"]["index"])]
-        top, left = (round(c * 32 - 16) for c in thing["center"])
+        own = stored[stored.find(thing["params"]["source_class"], thing["params"]["drawn"]["index"])]
+        top, left = (round(c * 32 - 16) for c in thing["params"]["at"])
         under = slice(max(0, top), 32 + top), slice(max(0, left), 32 + left)
         inner = slice(max(0, -top), 32 - top), slice(max(0, -left), 32 - left)
         assert np.array_equal(sample.fields["mask"][under], own.fields["mask"][inner])
@@ -181,7 +185,7 @@ def test_the_recipe_of_a_finished_data_set_draws_it_again(data_set, tmp_path):
         ({"source_classes": 1001}, r"source_classes must be <= 1,000, the source's classes, got 1,001"),
         ({"objects": "5:4"}, r"objects must be LOW:HIGH with LOW <= HIGH, got 5:4"),
         ({"objects": "0:4"}, r"objects must be int >= 1"),
-        ({"objects": "4:256"}, r"objects must be int <= 255"),
+        ({"objects": "4:65536"}, r"objects must be int <= 65535"),
         ({"scale": "0.2:1.4"}, r"scale must be float <= 1"),
         ({"scale": "0:0.5"}, r"scale must be float > 0"),
         ({"background": "snow"}, r"background must be one of black, diamond-square, got 'snow'"),
@@ -206,3 +210,22 @@ def test_a_source_without_masks_or_unfinished_is_refused(tmp_path, data_set, cop
         recipe(source=str(tmp_path))
     with pytest.raises(UsageError, match="source_classes must be <= 5"):
         recipe(source=str(data_set), source_classes=6)
+
+
+@pytest.mark.parametrize(("most", "kind"), [(255, "uint8"), (256, "uint16")])
+def test_ids_take_16_bits_where_an_image_may_hold_more_than_255_objects(most, kind):
+    made = recipe(objects=f"1:{most}", scale="0.05", points=50)
+    spec = multiformula.fields(made.options, made.size)["instances"]
+    assert (spec.dtype, spec.kind) == (kind, "ids")
+    few = synthgen.render(made, 0, 0)
+    assert few.fields["instances"].dtype == kind
+
+
+def test_more_than_255_objects_keep_their_ids():
+    made = recipe(objects="400:400", scale="0.02", points=20, size=256, source_classes=20)
+    sample = synthgen.render(made, 0, 0)
+    ids = sample.fields["instances"]
+    objects = sample.params["objects"]
+    assert [thing["id"] for thing in objects] == list(range(1, 401))
+    assert [thing["visible_area"] for thing in objects] == np.bincount(ids.ravel(), minlength=401)[1:].tolist()
+    assert ids.max() > 255

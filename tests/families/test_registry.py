@@ -1,9 +1,13 @@
 """A family that nobody registered, or without a recipe, a test and a line in the README, fails here."""
 
+import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import synthgen
 from synthgen import families
 from synthgen.errors import UsageError
 from synthgen.recipe import Recipe, installed, load_recipe
@@ -30,35 +34,200 @@ def test_a_family_is_complete(name):
 
 @pytest.mark.parametrize("name", families.FAMILIES)
 def test_samples_keep_the_promises_of_the_family(name, tmp_path):
-    import json
-
-    import numpy as np
-    from PIL import Image
-
     module = families.load(name)
-    needed = {}
-    if name == "cutpaste":
-        for i in range(2):
-            pixels = np.random.default_rng(i).integers(0, 256, (32, 48, 3), np.uint8)
-            Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-        needed["normal"] = str(tmp_path)
+    needed = families.example_of(module, tmp_path)
     recipe = Recipe.from_dict({"family": name, "size": "48x32", **needed})
+    specs = module.fields(recipe.options, recipe.size)
+
     params = module.sample(recipe.options, 5, 1, 0)
     assert (params["class"], params["index"]) == (1, 0)
     assert json.loads(json.dumps(params)) == params
+
     pixels, fields, measured = module.draw(params, recipe.size)
-    specs = module.fields(recipe.options, recipe.size)
     assert measured == params or "objects" in params
-    again, _, twice = module.draw(json.loads(json.dumps(measured)), recipe.size)
-    assert twice == measured
-    values = {"image": pixels, **fields}
+    values = {"image": as_array(pixels), **fields}
     assert set(values) == set(specs)
     for field, spec in specs.items():
-        value = values[field].to_rgb() if hasattr(values[field], "to_rgb") else values[field]
+        value = values[field]
         assert (str(value.dtype), value.shape) == (spec.dtype, tuple(spec.shape))
         assert spec.kind != "mask" or np.isin(value, (0, 255)).all()
-    same = [p.to_rgb() if hasattr(p, "to_rgb") else p for p in (pixels, again)]
-    assert np.array_equal(*same)
+
+    again, _, twice = module.draw(json.loads(json.dumps(measured)), recipe.size)
+    assert twice == measured
+    assert np.array_equal(as_array(pixels), as_array(again))
+
+
+def as_array(pixels) -> np.ndarray:
+    return pixels.to_rgb() if hasattr(pixels, "to_rgb") else pixels
+
+
+RICH = {
+    "fractals": {"blur": True},
+    "mandelbulb": {},
+    "multiformula": {"blur": True, "objects": "1:3", "source_classes": 20},
+    "cutpaste": {"good": True, "anomalies": "color,image,piece,structural"},
+}
+
+
+def schema_of(value):
+    """Return the keys of a value, at any depth; elements of a list are merged."""
+    if isinstance(value, dict):
+        return {key: schema_of(inner) for key, inner in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        schemas = [schema_of(inner) for inner in value]
+        assert all(schema == schemas[0] for schema in schemas)
+        return [schemas[0]]
+    return None
+
+
+@pytest.mark.parametrize("name", RICH)
+def test_all_samples_of_a_data_set_have_the_same_keys(name, tmp_path):
+    module = families.load(name)
+    needed = families.example_of(module, tmp_path)
+    recipe = Recipe.from_dict({"family": name, "size": "48x32", **needed, **RICH[name]})
+    schemas = []
+    for label in range(min(recipe.classes, 24)):
+        params = module.sample(recipe.options, 5, label, label % 2)
+        _, _, measured = module.draw(params, recipe.size)
+        schemas.append(schema_of(measured))
+
+    # an image without objects has no objects to compare
+    fullest = max(schemas, key=lambda schema: len(schema.get("objects") or ()))
+    for schema in schemas:
+        assert list(schema) == list(fullest)
+        for key, inner in schema.items():
+            assert inner is None or fullest[key] is None or inner == fullest[key]
+
+
+@pytest.mark.parametrize("name", ["multiformula", "cutpaste"])
+def test_objects_are_recorded_alike_in_all_families(name, tmp_path):
+    module = families.load(name)
+    needed = families.example_of(module, tmp_path)
+    recipe = Recipe.from_dict({"family": name, "size": "48x32", **needed})
+    _, fields, params = module.draw(module.sample(recipe.options, 5, 1, 0), recipe.size)
+    for number, thing in enumerate(params["objects"], start=1):
+        assert list(thing) == ["id", "kind", "box", "area", "visible_area", "center", "params"]
+        assert thing["id"] == number
+        assert thing["kind"].isalpha()
+        assert thing["visible_area"] == (fields["instances"] == number).sum()
+        top, left, bottom, right = thing["box"]
+        inside = (top, left) > (0, 0) and bottom < 32 and right < 48
+        if inside:
+            assert abs(thing["center"][0] - (top + bottom) / 2) <= max(2, (bottom - top) / 2)
+            assert abs(thing["center"][1] - (left + right) / 2) <= max(2, (right - left) / 2)
+
+
+SPIRALS = """
+import numpy as np
+import msgspec
+from synthgen.families import Source
+from synthgen.sample import FieldSpec
+
+NAME = "spirals"
+VERSION = 3
+HELP = "Draw dots."
+LIBRARIES = ("numpy",)
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    level: int = 9
+
+def defaults(options): return {"classes": 2, "per_class": 3, "size": 32}
+def most_classes(options): return 5
+def fields(options, size): return {"image": FieldSpec("uint8", size), "mask": FieldSpec("uint8", size, kind="mask")}
+def bytes_per_sample(options, size): return 1000
+def sample(options, seed, label, index): return {"class": label, "index": index, "level": options.level}
+def draw(params, size):
+    image = np.zeros(size, np.uint8)
+    image[1:-1, 2:-1] = params["level"] + params["class"]
+    return image, {"mask": np.where(image, 255, 0).astype(np.uint8)}, params
+def describe_class(options, seed, label): return {"name": f"dot-{label}"}
+def as_source(wanted):
+    import spirals_of_somebody
+    return Source(spirals_of_somebody, Options(level=50), kind="dot")
+"""
+
+
+def forget():
+    families._outside.cache_clear()
+    families._load_outside.cache_clear()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Return a function that installs a package with families: entry points, and the text of its module."""
+
+    def install(entries: dict[str, str], module: str = SPIRALS):
+        (tmp_path / "spirals_of_somebody.py").write_text(module)
+        info = tmp_path / "spirals_of_somebody-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: spirals-of-somebody\nVersion: 1.0\n")
+        lines = [f"{name} = {place}" for name, place in entries.items()]
+        (info / "entry_points.txt").write_text("\n".join(["[synthgen.families]", *lines]))
+        monkeypatch.syspath_prepend(str(tmp_path))
+        sys.modules.pop("spirals_of_somebody", None)
+        forget()
+
+    yield install
+    sys.modules.pop("spirals_of_somebody", None)
+    monkeypatch.undo()
+    forget()
+
+
+def test_a_family_of_another_package_is_listed_without_being_loaded(package):
+    package({"spirals": "spirals_of_somebody"})
+    assert list(families.known())[: len(families.FAMILIES)] == list(families.FAMILIES)
+    assert families.known()["spirals"] == "Draw spirals: a family of the package spirals-of-somebody."
+    assert "spirals_of_somebody" not in sys.modules
+
+
+def test_a_family_of_another_package_draws_data_sets(package, tmp_path):
+    package({"spirals": "spirals_of_somebody"})
+    recipe = Recipe.from_dict({"family": "spirals", "level": 70})
+    report = synthgen.generate(recipe, tmp_path / "out", workers=0, progress=False)
+    assert report.finished
+    stored = synthgen.open(tmp_path / "out")
+    assert {int(sample.image.max()) for sample in stored} == {70, 71}
+    assert load_recipe(tmp_path / "out").data_fingerprint == recipe.data_fingerprint
+
+
+def test_a_family_of_another_package_can_be_a_source(package):
+    package({"spirals": "spirals_of_somebody"})
+    values = {"family": "multiformula", "source": "spirals", "classes": 1, "per_class": 1, "size": 32}
+    sample = synthgen.render(Recipe.from_dict(values), 0, 0)
+    assert {thing["kind"] for thing in sample.params["objects"]} == {"dot"}
+    assert 50 <= sample.image.max() <= 54
+    with pytest.raises(UsageError, match=r"grouping must be random for objects of spirals"):
+        synthgen.render(Recipe.from_dict({**values, "grouping": "similar"}), 0, 0)
+
+
+def test_built_in_names_win(package):
+    package({"fractals": "spirals_of_somebody"})
+    assert families.load("fractals").__name__ == "synthgen.families.fractals"
+    assert families.known() == families.FAMILIES
+
+
+@pytest.mark.parametrize(
+    ("place", "module", "message"),
+    [
+        ("nowhere", SPIRALS, "cannot be loaded: ModuleNotFoundError: No module named 'nowhere'"),
+        ("spirals_of_somebody", "1 / 0", "cannot be loaded: ZeroDivisionError: division by zero"),
+        ("spirals_of_somebody", "NAME = 'spirals'", "must have VERSION, HELP, LIBRARIES"),
+        (
+            "spirals_of_somebody",
+            SPIRALS.replace('"spirals"', '"dots"'),
+            "must have that name, got 'dots'",
+        ),
+    ],
+)
+def test_a_family_that_cannot_be_loaded_is_one_line(package, place, module, message):
+    package({"spirals": place}, module)
+    with pytest.raises(
+        UsageError, match=f"^family 'spirals' of the package spirals-of-somebody {message}"
+    ) as error:
+        families.load("spirals")
+    assert "\n" not in str(error.value)
+    with pytest.raises(UsageError, match="spirals"):
+        Recipe.from_dict({"family": "multiformula", "source": "spirals"})
 
 
 def test_unknown_families_are_named():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgen.errors import UsageError
-from synthgen.ifs import System, chaos, density, grey_levels, render, sample_system
+from synthgen.ifs import System, chaos, density, gray_levels, render, sample_system
 
 SIERPINSKI = System([[[0.5, 0, x], [0, 0.5, y]] for x, y in ((0, 0), (0.5, 0), (0, 0.5))])
 
@@ -14,12 +14,13 @@ def plain_chaos_game(system, points, seed=0, burn_in=100):
     rng = np.random.default_rng(seed)
     choices = rng.choice(len(system.maps), size=points + burn_in, p=system.probabilities)
     maps = system.maps.tolist()
-    out, x, y = [], 0.0, 0.0
+    points = [(0.0, 0.0)]
     for k in choices.tolist():
         (a, b, e), (c, d, f) = maps[k]
-        x, y = a * x + b * y + e, c * x + d * y + f
-        out.append((x, y))
-    return np.array(out[burn_in:])
+        x, y = points[-1]
+        point = a * x + b * y + e, c * x + d * y + f
+        points.append(point)
+    return np.array(points[1 + burn_in :])
 
 
 def pixels_of(points, size, region):
@@ -153,10 +154,10 @@ def test_a_window_shows_more_or_less_than_the_box():
     assert far[:6].sum() == 0
 
 
-def test_grey_levels_are_shares_of_the_largest_count():
+def test_gray_levels_are_shares_of_the_largest_count():
     counts = np.array([[0, 1], [100, 1000]], dtype=np.uint32)
-    assert grey_levels(counts).tolist() == [[0, 1], [26, 255]]
-    assert grey_levels(np.zeros((3, 3), np.uint32)).max() == 0
+    assert gray_levels(counts).tolist() == [[0, 1], [26, 255]]
+    assert gray_levels(np.zeros((3, 3), np.uint32)).max() == 0
 
 
 def test_a_single_point_is_an_image():

@@ -76,7 +76,7 @@ def test_perturbing_changes_one_parameter_of_every_map(seed):
 
 @pytest.mark.parametrize("maps", [[], [[1, 2, 3]], [[[1, 2, np.nan], [0, 0, 0]]], np.zeros((9, 2, 3))])
 def test_other_arrays_are_no_systems(maps):
-    with pytest.raises(UsageError, match="System: maps must"):
+    with pytest.raises(UsageError, match="maps must"):
         System(maps)
 
 

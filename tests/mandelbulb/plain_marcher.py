@@ -23,23 +23,34 @@ def apply_variant(z, power, rule):
 
 def distance_and_traps(c, variants, iterations=100):
     """Distance estimate (N,) and traps (N, 3) of points (N, 3); variants are applied in turn."""
-    z, derivative = c.copy(), np.ones(len(c))
+    z = c.copy()
+    derivative = np.ones(len(c))
     traps = np.full((len(c), 3), 1e10)
     live = np.arange(len(c))
     for _ in range(iterations):
         for power, rule in variants:
             r = np.linalg.norm(z[live], axis=1)
-            live = live[r <= 4]
+            inside = r <= 4
+            live = live[inside]
             if not len(live):
                 break
-            r = r[r <= 4]
-            derivative[live] = power * r**power * derivative[live] + 1
-            z[live] = apply_variant(z[live], power, rule) + c[live]
-            size = np.abs(z[live])
-            new = [size[:, 2] ** 0.1, size.sum(axis=1) / 1.5, np.linalg.norm(z[live], axis=1)]
-            traps[live] = np.minimum(traps[live], np.stack(new, axis=1))
+
+            grown = power * r[inside] ** power
+            derivative[live] = grown * derivative[live] + 1
+            moved = apply_variant(z[live], power, rule) + c[live]
+            z[live] = moved
+            traps[live] = np.minimum(traps[live], traps_of(moved))
+
     r = np.maximum(np.linalg.norm(z, axis=1), 1e-300)
     return 0.5 * np.log(r) * r / derivative, traps
+
+
+def traps_of(z):
+    """The three orbit traps of points (N, 3)."""
+    size = np.abs(z)
+    height = size[:, 2] ** 0.1
+    length = size.sum(axis=1) / 1.5
+    return np.stack([height, length, np.linalg.norm(z, axis=1)], axis=1)
 
 
 def march(start, direction, variants, threshold, steps):
@@ -51,8 +62,8 @@ def march(start, direction, variants, threshold, steps):
         distance, _ = distance_and_traps(start[live] + t[live, None] * direction[live], variants)
         hit = distance < threshold
         answer[live[hit]] = t[live[hit]]
-        live, distance = live[~hit], distance[~hit]
-        t[live] += distance
+        live = live[~hit]
+        t[live] += distance[~hit]
         live = live[t[live] < 10]
         if not len(live):
             break
@@ -70,20 +81,34 @@ def gradient(p, variants, step=0.001):
     return g / np.maximum(np.linalg.norm(g, axis=1, keepdims=True), 1e-300)
 
 
+def rotation(angle, first, second):
+    """The matrix (3, 3) that turns one axis towards another."""
+    matrix = np.eye(3)
+    matrix[first, first] = matrix[second, second] = np.cos(angle)
+    matrix[first, second] = -np.sin(angle)
+    matrix[second, first] = np.sin(angle)
+    return matrix
+
+
+def towards_light(p):
+    """Unit vectors (N, 3) from points to the light."""
+    away = LIGHT - p
+    return away / np.linalg.norm(away, axis=1, keepdims=True)
+
+
 def camera(latitude, longitude, size):
     """Camera position (3,) and ray directions (size * size, 3), one through the middle of each pixel."""
 
     def turned(v):
-        x, y, z = v
-        y, z = np.cos(latitude) * y - np.sin(latitude) * z, np.sin(latitude) * y + np.cos(latitude) * z
-        return np.array(
-            [np.cos(longitude) * x - np.sin(longitude) * y, np.sin(longitude) * x + np.cos(longitude) * y, z]
-        )
+        return rotation(longitude, 0, 1) @ rotation(latitude, 1, 2) @ v
 
-    forward, up = turned((0.0, -1.0, 0.0)), turned((0.0, 0.0, 1.0))
+    forward = turned(np.array([0.0, -1.0, 0.0]))
+    up = turned(np.array([0.0, 0.0, 1.0]))
     side = np.cross(forward, up)
+
     rows, columns = np.mgrid[:size, :size]
-    u, v = ((columns + 0.5) / size - 0.5).ravel(), (0.5 - (rows + 0.5) / size).ravel()
+    u = ((columns + 0.5) / size - 0.5).ravel()
+    v = (0.5 - (rows + 0.5) / size).ravel()
     rays = u[:, None] * side + v[:, None] * up + forward
     return -2.5 * forward, rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
@@ -96,13 +121,17 @@ def draw(variants, latitude, longitude, colors, size):
     p = eye + depth[hit, None] * rays[hit]
     normal = gradient(p, variants)
     _, traps = distance_and_traps(p, variants)
-    light = (LIGHT - p) / np.linalg.norm(LIGHT - p, axis=1, keepdims=True)
-    facing = np.maximum(np.sum(light * -normal, axis=1), 0)
-    color = np.clip(traps**10, 0, 1) @ np.asarray(colors)
-    color *= ((0.3 + 0.9 * facing) * np.sum(p * p, axis=1))[:, None]
+    facing = np.maximum(np.sum(towards_light(p) * -normal, axis=1), 0)
+    weights = np.clip(traps**10, 0, 1)
+    bright = (0.3 + 0.9 * facing) * np.sum(p * p, axis=1)
+
     start = p + 1e-5 * normal
-    beam = (LIGHT - start) / np.linalg.norm(LIGHT - start, axis=1, keepdims=True)
-    color += 0.2 * np.isinf(march(start, beam, variants, 0.0001, 10000))[:, None]
-    image, normals = np.ones((len(rays), 3)), np.zeros((len(rays), 3))
-    image[hit], normals[hit] = np.clip(color, 0, 1), normal
+    shadow = march(start, towards_light(start), variants, 0.0001, 10000)
+    lit = 0.2 * np.isinf(shadow)
+    color = weights @ np.asarray(colors) * bright[:, None] + lit[:, None]
+
+    image = np.ones((len(rays), 3))
+    normals = np.zeros((len(rays), 3))
+    image[hit] = np.clip(color, 0, 1)
+    normals[hit] = normal
     return image.reshape(size, size, 3), depth.reshape(size, size), normals.reshape(size, size, 3)
