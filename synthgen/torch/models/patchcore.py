@@ -32,10 +32,8 @@ class Options(BankOptions, frozen=True, kw_only=True, forbid_unknown_fields=True
         int | float, Meta(description="Patches to keep in the bank: a share such as 0.1, or their number.")
     ] = 0.1
     projection: Annotated[
-        int | None,
+        Annotated[int, Meta(ge=1, le=1_000_000)] | None,
         Meta(
-            ge=1,
-            le=1_000_000,
             description="Random channels in which patches are chosen, where there are twice as many; null: all.",
         ),
     ] = 128

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from synthgen.torch.backbones import load_backbone
 from synthgen.torch.models import PaDiM, PatchCore, SequentialPatchCore

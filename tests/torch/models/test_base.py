@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from synthgen.errors import DeviceError, UsageError
-from synthgen.torch.models import PaDiM, PatchCore, SequentialPatchCore
+from synthgen.torch.models import PaDiM, PatchCore, SequentialPatchCore, load_model
 
 
 def test_a_defect_is_scored_higher_and_found_where_it_is(make, images):
@@ -120,5 +120,5 @@ def test_a_border_is_neither_learned_nor_scored(make, images, tmp_path):
     model.save(tmp_path / "m")
     np.testing.assert_array_equal(load_model(tmp_path / "m").predict(defect)[1], maps)
     half = places // 2
-    with pytest.raises(UsageError, match=f"border: must be less than half of the {places} x {places} places"):
+    with pytest.raises(UsageError, match=f"border must be less than half of the {places} x {places} places"):
         make(border=half).fit([images])

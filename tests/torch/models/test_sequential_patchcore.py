@@ -68,7 +68,7 @@ def test_models_that_cannot_be_melded_are_refused(backbone, images):
     model = SequentialPatchCore(backbone, points=40, epochs=1).fit([images])
     other = SequentialPatchCore("random:test_efficientnet", points=40, epochs=1).fit([images])
     for models, size, rule in (
-        ([], None, "at least one model"),
+        ([], None, "models must be at least one"),
         ([model], 41, "points must be 1 to 40, which the models have together, got 41"),
         ([model, other], 40, "of equal backbones and features, number 1 is not"),
         ([model, SequentialPatchCore(backbone, points=40)], 40, "must be fitted first"),
@@ -96,9 +96,7 @@ def test_updating_and_melding_keep_to_the_memory(backbone, images):
     model.update([images], log=lines.append)
     assert lines[0].startswith("sequential-patchcore: the bank takes ")
     assert meld([model, model], 40).fitted
-    with pytest.raises(
-        UsageError, match=r"memory must be at least .* a bank of 80 points .*; \d+ points would fit"
-    ):
+    with pytest.raises(UsageError, match=r"memory must be .* a bank of 80 points .*; \d+ points would fit"):
         meld([model, model], 80)
     model.memory -= 1
     with pytest.raises(UsageError, match=r"memory must be at least .* a bank of 40 points .*; 39 points would fit"):
