@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import torch
 
-from synthgen.errors import FormatError, SynthgenError, UsageError
+from synthgen.errors import FormatError, SynthgenError, UsageError, one_line
 from synthgen.extras import needed_for
 from synthgen.shards.files import sha256_of
 
@@ -374,7 +374,7 @@ def _features(source: _Source, out_indices) -> torch.nn.Module:
     except (IndexError, AssertionError):
         raise UsageError(f"{source.place}: {arch} has no layers {tuple(out_indices)}") from None
     except (RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
-        raise UsageError(f"{source.place}: timm has no features of {arch}: {_one_line(error)}") from None
+        raise UsageError(f"{source.place}: timm has no features of {arch}: {one_line(error)}") from None
 
     # An extractor's names are those of the model, some with underscores in place of dots.
     known = {_flat(key): value for key, value in source.weights.items()}
@@ -399,7 +399,7 @@ def _published(arch: str) -> torch.nn.Module:
             return timm.create_model(arch, pretrained=True)
     except OSError as error:
         raise SynthgenError(
-            f"{arch}: timm's weights cannot be downloaded from Hugging Face ({_one_line(error)}); offline, "
+            f"{arch}: timm's weights cannot be downloaded from Hugging Face ({one_line(error)}); offline, "
             f"give a safetensors file or {RANDOM}{arch}"
         ) from None
 
@@ -414,10 +414,6 @@ def _quiet(name: str):
         yield
     finally:
         logger.setLevel(level)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def _some(names: list[str]) -> str:

@@ -234,7 +234,7 @@ class FeatureExtractor:
             raise
         except (AssertionError, RuntimeError, ValueError) as error:
             size = " x ".join(map(str, batch.shape[-2:]))
-            reason = str(error).splitlines()[0]
+            reason = str(error).partition("\n")[0]
             raise UsageError(f"backbone cannot take images of {size}: {reason}") from error
 
         averaged = [local_average(each, self.pool, self.pool_padding) for each in maps]

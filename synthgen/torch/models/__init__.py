@@ -56,7 +56,8 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
-from synthgen.errors import SynthgenError, UsageError
+from synthgen.errors import SynthgenError, UsageError, one_line
+from synthgen.extras import needed_for
 
 GROUP = "synthgen.models"
 
@@ -115,10 +116,8 @@ def _loaded(point: EntryPoint) -> ModuleType:
     try:
         return point.load()
     except Exception as error:  # whatever a stranger's module raises
-        reason = " ".join(str(error).split())
-        raise SynthgenError(
-            f"{point.name}: the entry point {point.value} of {_package(point)} cannot be loaded: {reason}"
-        ) from error
+        place = f"{point.name}: the entry point {point.value} of {_package(point)}"
+        raise SynthgenError(f"{place} cannot be loaded: {one_line(error)}") from error
 
 
 def _package(point: EntryPoint) -> str:
@@ -128,7 +127,8 @@ def _package(point: EntryPoint) -> str:
 def __getattr__(name: str):
     if name not in _LAZY:
         raise AttributeError(f"module 'synthgen.torch.models' has no attribute {name!r}")
-    value = getattr(import_module(f"synthgen.torch.models.{_LAZY[name]}"), name)
+    with needed_for(name):
+        value = getattr(import_module(f"synthgen.torch.models.{_LAZY[name]}"), name)
     globals()[name] = value
     return value
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
-from synthgen.errors import DeviceError, UsageError
+from synthgen.errors import DeviceError, UsageError, one_line
 from synthgen.extras import needed_for
 from synthgen.torch.models.batches import as_images
 from synthgen.torch.models.memory import available_bytes, megabytes
@@ -213,10 +213,9 @@ class AnomalyModel(abc.ABC):
 
     def save(self, path) -> None:
         """Write the model, its backbone included, to a safetensors file; an older one is replaced at the end."""
-        self._need_fit()
-        with needed_for("saving a model"):
-            from synthgen.torch.models.store import save_model
+        from synthgen.torch.models.store import save_model
 
+        self._need_fit()
         save_model(self, path)
 
     def _need_fit(self) -> None:
@@ -252,6 +251,6 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:  # the latter from a torch that was built without GPUs
-        reason = str(error).splitlines()[0]
+        reason = one_line(error)
         raise DeviceError(f"device must be one that torch can use, got {device}: {reason}") from None
     return torch.device(device)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from synthgen.errors import FormatError, UsageError
+from synthgen.errors import FormatError, UsageError, one_line
 from synthgen.torch import models
 from synthgen.torch.backbones import (
     check_architecture,
@@ -105,8 +105,7 @@ def _built(path: Path, stored: StoredModel, options: dict) -> torch.nn.Module:
         check_weights(str(path), made.arch, stored.weights, skeleton.state_dict())
         net = create_model(made.arch, 0, **arguments)
     except (RuntimeError, IndexError, AssertionError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise FormatError(f"{path}: timm cannot build {made.arch}: {reason}") from error
+        raise FormatError(f"{path}: timm cannot build {made.arch}: {one_line(error)}") from error
 
     net.load_state_dict(stored.weights)
     net.pretrained_cfg = {**net.pretrained_cfg, "mean": made.mean, "std": made.std}

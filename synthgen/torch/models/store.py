@@ -15,10 +15,9 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from synthgen.errors import FormatError, UsageError
+from synthgen.errors import FormatError, UsageError, one_line
+from synthgen.extras import needed_for
 from synthgen.shards.files import replacing
 from synthgen.torch.backbones import add_to_digest, fingerprint
 from synthgen.torch.features import FeatureExtractor
@@ -83,6 +82,9 @@ def save_model(model, path) -> None:
     StorageError
         If it cannot be written.
     """
+    with needed_for("saving a model"):
+        from safetensors.torch import save_file
+
     if not isinstance(model.features, FeatureExtractor):
         name = type(model.features).__name__
         raise UsageError(f"{model.kind} cannot be saved with features of {name}, which no file can hold")
@@ -145,6 +147,9 @@ def read_model(path: Path) -> StoredModel:
     UsageError
         If there is no such file.
     """
+    with needed_for(str(path)):
+        from safetensors import SafetensorError, safe_open
+
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
 
@@ -154,10 +159,9 @@ def read_model(path: Path) -> StoredModel:
             header = _checked_header(path, metadata)
             everything = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise FormatError(f"{path}: is not a whole safetensors file: {reason}") from error
+        raise FormatError(f"{path}: is not a whole safetensors file: {one_line(error)}") from error
     except (json.JSONDecodeError, RecursionError, msgspec.ValidationError, TypeError, AttributeError) as error:
-        raise damaged(path, str(error)) from error
+        raise damaged(path, one_line(error)) from error
 
     own = {}
     weights = {}
