@@ -159,3 +159,30 @@ def test_a_size_that_a_backbone_cannot_take_is_one_line(images):
     with pytest.raises(UsageError) as caught:
         FeatureExtractor(net)(images)
     assert str(caught.value) == "backbone cannot take images of 64 x 64: height 64 is not 224"
+
+
+def test_forward_keeps_the_gradients_that_a_call_drops(images):
+    extract = FeatureExtractor("random:test_resnet", border=1)
+    batch = extract.normalise(images).requires_grad_()
+    features = extract.forward(batch)
+    assert torch.equal(features.detach(), extract(images))
+    features.sum().backward()
+    assert batch.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("form", ["random:test_resnet", "random:test_efficientnet", "random:test_convnext"])
+def test_the_shape_of_features_is_known_without_computing_them(form, images, monkeypatch):
+    extract = FeatureExtractor(load_backbone(form), border=1)
+    expected = tuple(extract(images).shape[1:])
+    monkeypatch.setattr(extract, "_forward", lambda images: pytest.fail("was computed"))
+    assert extract.shape((64, 64)) == expected
+
+
+def test_the_shape_of_a_huge_image_takes_no_memory():
+    assert FeatureExtractor("random:test_resnet").shape((2**16, 2**16))[1:] == (2**13, 2**13)
+
+
+def test_nearest_alignment_repeats_each_place():
+    small = torch.arange(4.0).view(1, 1, 2, 2)
+    joined = aligned([torch.zeros(1, 1, 4, 4), small], "nearest")
+    assert torch.equal(joined[0, 1], small[0, 0].repeat_interleave(2, 0).repeat_interleave(2, 1))

@@ -6,7 +6,8 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from synthgen.errors import DeviceError, UsageError
-from synthgen.torch.models import PaDiM, PatchCore, SequentialPatchCore, load_model
+from synthgen.torch.models import AnomalyModel, PaDiM, PatchCore, SequentialPatchCore, load_model
+from synthgen.torch.models.options import ModelOptions
 
 
 def test_a_defect_is_scored_higher_and_found_where_it_is(make, images):
@@ -122,3 +123,74 @@ def test_a_border_is_neither_learned_nor_scored(make, images, tmp_path):
     half = places // 2
     with pytest.raises(UsageError, match=f"border must be less than half of the {places} x {places} places"):
         make(border=half).fit([images])
+
+
+class Means:
+    """An extractor of features of its own: the mean of each square of 8 pixels, for each channel."""
+
+    device = torch.device("cpu")
+    border = 0
+
+    def __call__(self, images):
+        return torch.nn.functional.avg_pool2d(images.float() / 255, 8)
+
+    def shape(self, size):
+        return 3, size[0] // 8, size[1] // 8
+
+
+class MeanColor(AnomalyModel):
+    """A model without maps: how far the mean color of an image is from that of normal images."""
+
+    kind = "mean-color"
+    Options = ModelOptions
+    state = ("mean",)
+    localises = False
+
+    def fit(self, loader, progress="auto", log=None):
+        features = torch.cat([self.features(images) for images in loader])
+        self.mean = features.mean((0, 2, 3))
+        self.image_size = (64, 64)
+        return self
+
+    def predicted_bytes(self, images, size):
+        return 12
+
+    def needed_bytes(self, images, size):
+        return 12
+
+    def state_forms(self, shape):
+        return {"mean": ((shape[0],), torch.float32)}
+
+    def _scores(self, features):
+        return torch.linalg.vector_norm(features.mean((2, 3)) - self.mean, dim=1), None
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        (PatchCore, {"coreset": 30}),
+        (SequentialPatchCore, {"points": 30}),
+        (PaDiM, {"channels": 3}),
+        (MeanColor, {}),
+    ],
+)
+def test_any_extractor_will_do(model, options, images):
+    fitted = model(Means(), **options).fit([images])
+    bright = images.clone()
+    bright[:, :, 20:40, 20:40] = 255
+    assert (fitted.predict(bright)[0] > fitted.predict(images)[0]).all()
+    with pytest.raises(UsageError, match=f"{fitted.kind} cannot be saved with features of Means"):
+        fitted.save("never")
+    with pytest.raises(UsageError, match="layers must be left out with an extractor"):
+        model(Means(), layers=(1,))
+
+
+def test_a_model_may_have_no_maps(images):
+    scores, maps = MeanColor(Means()).fit([images]).predict(images)
+    assert scores.shape == (8,)
+    assert maps is None
+
+
+def test_unknown_options_are_named(backbone):
+    with pytest.raises(UsageError, match=r"^neighbors is not a known key; did you mean neighbours"):
+        PatchCore(backbone, neighbors=3)

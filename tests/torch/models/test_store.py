@@ -1,13 +1,17 @@
 """The file of a model: what is saved comes back, what is damaged or forged is refused."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from synthgen.errors import FormatError, UsageError
+from synthgen.errors import FormatError, SynthgenError, UsageError
 from synthgen.torch.backbones import load_backbone
 from synthgen.torch.models import PaDiM, PatchCore, load_model
 from synthgen.torch.models.store import digest_of
@@ -133,3 +137,96 @@ def test_notes_that_are_no_json_are_refused(backbone, images, tmp_path):
     model.notes["path"] = tmp_path
     with pytest.raises(UsageError, match="notes must be JSON values"):
         model.save(tmp_path / "m")
+
+
+@pytest.fixture(scope="module")
+def small_model(backbone, images, tmp_path_factory):
+    """The bytes of a saved model, a place for damaged ones, and what the model predicts."""
+    path = tmp_path_factory.mktemp("damaged") / "m.safetensors"
+    model = PatchCore(backbone, coreset=9, layers=(3,)).fit([images[:2]])
+    model.save(path)
+    return path.read_bytes(), path, model.predict(images[:2])
+
+
+def header_bytes(content: bytes) -> int:
+    """Return where the tensors of a safetensors file begin."""
+    return 8 + int.from_bytes(content[:8], "little")
+
+
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_flipped_bit_is_refused_or_harmless(small_model, images, data):
+    content, path, expected = small_model
+    tensors = header_bytes(content)
+    ranges = ((0, tensors - 1), (tensors, len(content) - 1))
+    place = data.draw(st.one_of(*(st.integers(*pair) for pair in ranges)))
+    damaged = bytearray(content)
+    damaged[place] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(damaged)
+    try:
+        model = load_model(path)
+    except SynthgenError as error:
+        assert "\n" not in str(error)
+        assert str(path) in str(error)
+    else:
+        assert all(np.array_equal(*pair) for pair in zip(model.predict(images[:2]), expected, strict=True))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(length=st.integers(0, 400_000))
+def test_a_file_that_was_cut_off_is_refused(small_model, length):
+    content, path, _ = small_model
+    path.write_bytes(content[: min(length, len(content) - 1)])
+    with pytest.raises(FormatError, match="is not a whole safetensors file"):
+        load_model(path)
+
+
+def test_a_flipped_bit_in_the_bank_is_named(small_model):
+    content, path, _ = small_model
+    lengths = json.loads(content[8 : header_bytes(content)])
+    start = header_bytes(content) + lengths["bank"]["data_offsets"][0]
+    damaged = bytearray(content)
+    damaged[start] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(FormatError, match="is a damaged model: its digest is another one"):
+        load_model(path)
+
+
+def test_a_small_file_costs_little_memory_whatever_it_names(backbone, images, tmp_path):
+    """In a process of its own, which says by how much its peak memory grew."""
+    plain = tmp_path / "plain"
+    PatchCore(backbone, coreset=9).fit([images]).save(plain)
+    tensors = load_file(plain)
+    with safe_open(plain, framework="pt") as file:
+        header = json.loads(file.metadata()["synthgen-model"])
+
+    giant = {**header["backbone"], "arch": "vit_giant_patch14_clip_224"}
+    many_classes = {**header["backbone"], "classes": 10**9}
+    changes = [{"backbone": giant}, {"backbone": many_classes}, {"image_size": [16384, 16384]}]
+    paths = [plain]
+    for number, change in enumerate(changes):
+        paths.append(tmp_path / f"m{number}")
+        metadata = {"synthgen-model": json.dumps({**header, **change})}
+        save_file(tensors, paths[-1], signed(tensors, metadata))
+    weights = tmp_path / "w.safetensors"
+    save_file(load_backbone("random:test_resnet").state_dict(), weights)
+    weights.with_suffix(".json").write_text('{"arch": "vit_giant_patch14_clip_224"}')
+
+    code = f"""
+import resource
+from synthgen.errors import SynthgenError
+from synthgen.torch import load_backbone, load_model
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+for read, path in [*((load_model, path) for path in {list(map(str, paths))}), (load_backbone, {str(weights)!r})]:
+    before = peak()
+    try:
+        read(path)
+        print("read", peak() - before)
+    except SynthgenError as error:
+        print("refused", peak() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [word for word, _ in rows] == ["read", "refused", "refused", "read", "refused"]
+    assert all(float(megabytes) < 300 for _, megabytes in rows[1:])
