@@ -41,10 +41,16 @@ def normalised(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]
     if images.ndim != 4 or images.shape[1] not in (1, channels):
         raise UsageError(f"images must be (N, 1 or {channels}, H, W), got {tuple(images.shape)}")
 
-    shape = (1, channels, 1, 1)
-    offset = torch.tensor(tuple(mean), device=images.device).view(shape)
-    scale = torch.tensor(tuple(std), device=images.device).view(shape)
-    return (_in_unit_range(images) - offset) / scale
+    values = _in_unit_range(images)
+    offset = _by_channel(mean, images.device)
+    scale = _by_channel(std, images.device)
+    return (values - offset) / scale
+
+
+def _by_channel(numbers: Sequence[float], device) -> torch.Tensor:
+    """Return a number for each channel, (1, C, 1, 1)."""
+    values = torch.tensor(tuple(numbers), device=device)
+    return values.view(1, -1, 1, 1)
 
 
 def _in_unit_range(images: torch.Tensor) -> torch.Tensor:
@@ -55,7 +61,7 @@ def _in_unit_range(images: torch.Tensor) -> torch.Tensor:
         raise UsageError(f"images must be uint8 or floats in [0, 1], got {images.dtype}")
 
     values = images.float()
-    low, high = (float(value) for value in values.detach().aminmax())
+    low, high = values.detach().aminmax()
     if not (low >= 0 and high <= 1):
         raise UsageError(f"images must lie in [0, 1], before any normalisation, got {low:g} to {high:g}")
     return values
@@ -99,9 +105,10 @@ def aligned(maps: Sequence[torch.Tensor], mode: str = "bilinear") -> torch.Tenso
     -------
     Tensor, (N, sum of D_i, h, w)
     """
-    sizes = [tuple(each.shape[-2:]) for each in maps]
-    largest = max(sizes, key=lambda size: size[0] * size[1])
-    return torch.cat([enlarged(each, largest, mode) for each in maps], dim=1)
+    largest = max(maps, key=lambda each: each.shape[-2:].numel())
+    size = tuple(largest.shape[-2:])
+    alike = [enlarged(each, size, mode) for each in maps]
+    return torch.cat(alike, dim=1)
 
 
 def enlarged(maps: torch.Tensor, size: tuple[int, int], mode: str = "bilinear") -> torch.Tensor:
@@ -123,7 +130,8 @@ def without_border(maps: torch.Tensor, border: int) -> torch.Tensor:
 def as_vectors(maps: torch.Tensor) -> torch.Tensor:
     """Return feature maps (N, D, h, w) as rows (N * h * w, D), contiguous, image by image and row by row."""
     channels = maps.shape[1]
-    return maps.permute(0, 2, 3, 1).reshape(-1, channels).contiguous()
+    channels_last = maps.permute(0, 2, 3, 1)
+    return channels_last.reshape(-1, channels).contiguous()
 
 
 class FeatureExtractor:
@@ -181,17 +189,16 @@ class FeatureExtractor:
 
     def _check(self) -> None:
         """Refuse wrong arguments."""
-        ascending = sorted(set(self.layers) & set(LAYERS))
-        if not self.layers or list(self.layers) != ascending:
+        known = set(LAYERS).intersection(self.layers)
+        ascending = tuple(sorted(known))
+        if not self.layers or self.layers != ascending:
             raise UsageError(f"layers must be some of {LAYERS}, ascending, got {self.layers}")
         if self.pool < 1:
             raise UsageError(f"pool must be >= 1, got {self.pool}")
         if self.border < 0:
             raise UsageError(f"border must be >= 0, got {self.border}")
-        if self.pool_padding not in PADDINGS:
-            raise UsageError(f"pool_padding must be one of {', '.join(PADDINGS)}, got {self.pool_padding!r}")
-        if self.alignment not in ENLARGING:
-            raise UsageError(f"alignment must be one of {', '.join(ENLARGING)}, got {self.alignment!r}")
+        _check_word("pool_padding", self.pool_padding, PADDINGS)
+        _check_word("alignment", self.alignment, ENLARGING)
 
     @property
     def config(self) -> dict:
@@ -303,6 +310,11 @@ class FeatureExtractor:
         )
 
 
+def _check_word(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
 def without_weights(net: torch.nn.Module) -> torch.nn.Module:
     """Return a copy of a module on torch's meta device; the weights are not copied on the way."""
     replaced = {}
@@ -341,6 +353,7 @@ def _places_among(info, layers: tuple[int, ...]) -> list[int]:
     count = len(info.info)
     given = [level % count for level in info.out_indices]
     wanted = [count + level for level in levels_of(layers)]
-    if not set(wanted) <= set(given):
+    missing = set(wanted).difference(given)
+    if missing:
         raise UsageError(f"layers {layers} are levels {wanted} of the backbone, which gives {given}")
     return [given.index(level) for level in wanted]

@@ -23,8 +23,9 @@ def squared_norms(points: torch.Tensor) -> torch.Tensor:
 
 def squared_distances(queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """Return the squared Euclidean distances of all pairs of rows, (Q, D) and (M, D) -> (Q, M), never below 0."""
+    norms = squared_norms(queries)
     table = torch.addmm(squared_norms(points), queries, points.T, alpha=-2)
-    table += squared_norms(queries)[:, None]
+    table += norms.unsqueeze(1)
     return table.clamp_(min=0)
 
 
@@ -57,13 +58,18 @@ def nearest_points(
 
     row_bytes = points.element_size() * len(points)
     rows = max(1, block_bytes // row_bytes)
-    for part, found in zip(queries.split(rows), indices.split(rows), strict=True):
+    parts = zip(queries.split(rows), indices.split(rows), strict=True)
+    for part, found in parts:
         # |query|^2 is the same for all points, and so left out of the comparison
         table = torch.addmm(norms, part - origin, centered.T, alpha=-2)
-        found.copy_(_places_of_least(table, count))
+        nearest = _places_of_least(table, count)
+        found.copy_(nearest)
 
-    columns = [torch.linalg.vector_norm(queries - points[column], dim=1) for column in indices.T]
-    return torch.stack(columns, dim=1), indices
+    distances = []
+    for column in indices.T:
+        offsets = queries - points[column]
+        distances.append(torch.linalg.vector_norm(offsets, dim=1))
+    return torch.stack(distances, dim=1), indices
 
 
 def _places_of_least(table: torch.Tensor, count: int) -> torch.Tensor:
@@ -83,7 +89,8 @@ def projected(points: torch.Tensor, channels: int | None, seed: int = 0) -> torc
         return points
 
     rng = generator(seed, 0, 0, "coreset.projection")
-    matrix = rng.standard_normal((width, channels)) / np.sqrt(channels)
+    matrix = rng.standard_normal((width, channels))
+    matrix /= np.sqrt(channels)
     return points @ torch.as_tensor(matrix, dtype=points.dtype, device=points.device)
 
 
@@ -127,7 +134,8 @@ def k_center(
     from synthgen.torch.coreset.greedy_compiled import chosen_rows
 
     rows = points.contiguous().numpy()
-    return torch.from_numpy(chosen_rows(rows, count, first, advance))
+    chosen = chosen_rows(rows, count, first, advance)
+    return torch.from_numpy(chosen)
 
 
 def chosen_rows_by_products(points: torch.Tensor, count: int, first: int, advance) -> torch.Tensor:

@@ -63,8 +63,10 @@ class SequentialCoreset:
         entered = self._fill(patches)
         row_bytes = self.points.element_size() * self.size
         rows = max(1, self._block // row_bytes)
-        for start in range(entered, len(patches), rows):
-            entered += self._take(patches[start : start + rows])
+        rest = patches[entered:]
+        for block in rest.split(rows):
+            if len(block):
+                entered += self._take(block)
         return entered
 
     def _fill(self, patches: torch.Tensor) -> int:

@@ -56,16 +56,25 @@ class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def draw(self, seed: int, epoch: int, index: int) -> dict:
         """Return the parameters of one image in one epoch, drawn at random: JSON-able."""
         rng = generator(seed, epoch, index, "augment")
+        brightness = rng.uniform(0, self.brightness)
+        contrast = 1 + rng.uniform(0, self.contrast)
+        flip_rows = rng.integers(2)
+        flip_columns = rng.integers(2)
+        blur = rng.uniform(0, self.blur)
+        noise = rng.uniform(0, self.noise)
+        noise_seed = rng.integers(2**63)
+        angle = rng.uniform(0, 2 * math.pi)
+        depth = rng.uniform(0, self.border)
         return {
-            "brightness": round(rng.uniform(0, self.brightness), 4),
-            "contrast": round(1 + rng.uniform(0, self.contrast), 4),
-            "flip_rows": bool(rng.integers(2)),
-            "flip_columns": bool(rng.integers(2)),
-            "blur": round(rng.uniform(0, self.blur), 3),
-            "noise": round(rng.uniform(0, self.noise), 4),
-            "noise_seed": int(rng.integers(2**63)),
-            "border_angle": round(rng.uniform(0, 2 * math.pi), 4),
-            "border_depth": round(rng.uniform(0, self.border), 4),
+            "brightness": round(brightness, 4),
+            "contrast": round(contrast, 4),
+            "flip_rows": bool(flip_rows),
+            "flip_columns": bool(flip_columns),
+            "blur": round(blur, 3),
+            "noise": round(noise, 4),
+            "noise_seed": int(noise_seed),
+            "border_angle": round(angle, 4),
+            "border_depth": round(depth, 4),
         }
 
     def __call__(self, images: torch.Tensor, seed: int, epoch: int, first: int) -> torch.Tensor:
@@ -95,16 +104,20 @@ def augmented(image: torch.Tensor, params: dict) -> torch.Tensor:
         pixels = pixels.flip(2)
 
     mean = pixels.mean()
-    pixels = mean + params["contrast"] * (pixels - mean) + params["brightness"]
+    contrasts = params["contrast"] * (pixels - mean)
+    pixels = mean + contrasts + params["brightness"]
     pixels = smoothed(pixels, params["blur"])
 
-    if params["noise"] > 0:
+    amount = params["noise"]
+    if amount > 0:
         rng = noise_generator(params["noise_seed"])
-        noise = torch.from_numpy(rng.standard_normal(pixels.shape, dtype="float32"))
-        pixels = pixels + params["noise"] * noise.to(pixels.device)
+        noise = rng.standard_normal(pixels.shape, dtype="float32")
+        pixels = pixels + amount * torch.from_numpy(noise).to(pixels.device)
 
-    inside = plate(pixels.shape[1:], params["border_angle"], params["border_depth"])
-    return torch.where(inside.to(pixels.device), pixels.clamp(0, 1), 0)
+    size = pixels.shape[1:]
+    inside = plate(size, params["border_angle"], params["border_depth"])
+    inside = inside.to(pixels.device)
+    return torch.where(inside, pixels.clamp(0, 1), 0)
 
 
 def plate(size: tuple[int, int], angle: float, depth: float) -> torch.Tensor:
@@ -124,9 +137,10 @@ def plate(size: tuple[int, int], angle: float, depth: float) -> torch.Tensor:
     down = math.cos(angle)
     right = math.sin(angle)
 
-    row = down * torch.linspace(-0.5, 0.5, height)[:, None]
-    column = right * torch.linspace(-0.5, 0.5, width)[None]
+    rows = torch.linspace(-0.5, 0.5, height)
+    columns = torch.linspace(-0.5, 0.5, width)
+    along = down * rows.unsqueeze(1) + right * columns
 
     extent = (abs(down) + abs(right)) / 2
     edge = extent * (1 - 2 * depth)
-    return row + column <= edge + 1e-6
+    return along <= edge + 1e-6

@@ -23,12 +23,15 @@ class Moments:
         """Add a batch, (P, N, D)."""
         count = values.shape[1]
         mean = values.mean(1)
-        centered = values - mean[:, None]
+        centered = values - mean.unsqueeze(1)
+        self.scatter.baddbmm_(centered.mT, centered)
+
+        # between the mean of the batch and that of all before
         shift = mean - self.mean
         share = count / (self.count + count)
+        row = shift.unsqueeze(1)
+        self.scatter.baddbmm_(row.mT, row, alpha=self.count * share)
 
-        self.scatter.baddbmm_(centered.mT, centered)
-        self.scatter.baddbmm_(shift[:, :, None], shift[:, None], alpha=self.count * share)
         self.mean += share * shift
         self.count += count
 
@@ -44,9 +47,11 @@ def whitened(scatter: torch.Tensor, degrees: int, regularisation: float) -> torc
     UsageError
         If a covariance is not positive definite.
     """
-    unit = torch.eye(scatter.shape[1], device=scatter.device)
+    channels = scatter.shape[1]
+    unit = torch.eye(channels, device=scatter.device)
+    added = regularisation * unit
     for block in scatter.split(BLOCK_PLACES):
-        covariance = block / degrees + regularisation * unit
+        covariance = block / degrees + added
         factor, failed = torch.linalg.cholesky_ex(covariance)
         if failed.any():
             raise UsageError(
@@ -60,7 +65,8 @@ def whitened(scatter: torch.Tensor, degrees: int, regularisation: float) -> torc
 
 def mahalanobis(offsets: torch.Tensor, whitening: torch.Tensor) -> torch.Tensor:
     """Return the Mahalanobis distances of offsets from the mean, (P, N, D) with W (P, D, D) -> (P, N)."""
-    return torch.linalg.vector_norm(offsets @ whitening.mT, dim=2)
+    whitened_offsets = offsets @ whitening.mT
+    return torch.linalg.vector_norm(whitened_offsets, dim=2)
 
 
 def by_place(features: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:

@@ -42,8 +42,10 @@ class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self):
         check_unique(self, "layers")
-        if list(self.layers) != sorted(self.layers):
-            raise ValueError(f"layers must ascend, got {','.join(map(str, self.layers))}")
+        ascending = sorted(self.layers)
+        if list(self.layers) != ascending:
+            given = ",".join(map(str, self.layers))
+            raise ValueError(f"layers must ascend, got {given}")
 
 
 def make_options(kind: type[ModelOptions], given: dict) -> ModelOptions:
@@ -54,5 +56,8 @@ def make_options(kind: type[ModelOptions], given: dict) -> ModelOptions:
     UsageError
         That names the argument.
     """
-    plain = {name: value.item() if hasattr(value, "item") else value for name, value in given.items()}
+    plain = dict(given)
+    for name, value in given.items():
+        if hasattr(value, "item"):
+            plain[name] = value.item()
     return convert(plain, kind, "")

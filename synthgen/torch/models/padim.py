@@ -86,7 +86,9 @@ class PaDiM(AnomalyModel):
 
     def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the size of means and covariances, in bytes, for any number of images."""
-        return _learned_bytes(*self._used(self.features.shape(size)))
+        shape = self.features.shape(size)
+        used, places = self._used(shape)
+        return _learned_bytes(used, places)
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the memory that fitting takes beside the backbone's own, in bytes, for any number of images."""
@@ -150,7 +152,8 @@ class PaDiM(AnomalyModel):
             size = " x ".join(map(str, self.image_size))
             raise UsageError(f"images must be {size} as the model's, got ones with {height} x {width} features")
 
-        offsets = by_place(features, self.subset) - self.mean[:, None]
+        values = by_place(features, self.subset)
+        offsets = values - self.mean.unsqueeze(1)
         distances = mahalanobis(offsets, self.whitening)
         return None, distances.T.reshape(count, height, width)
 

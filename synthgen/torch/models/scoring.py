@@ -43,24 +43,27 @@ def image_scores(
     # a twin of the own point in the bank may be found in its place, at the same distance
     around[:, 0] = own
 
-    offsets = bank[around] - patch[:, None]
+    offsets = bank[around] - patch.unsqueeze(1)
     lengths = torch.linalg.vector_norm(offsets, dim=2)
-    share_of_own = torch.softmax(lengths, dim=1)[:, 0]
+    shares = torch.softmax(lengths, dim=1)
+    share_of_own = shares[:, 0]
     return scores * (1 - share_of_own)
 
 
 def with_border(patch_scores: torch.Tensor, border: int) -> torch.Tensor:
     """Return maps (N, h, w) with the `border` places that were left out at each edge: what is nearest, repeated."""
+    maps = patch_scores.unsqueeze(1)
     sides = (border, border, border, border)
-    return functional.pad(patch_scores[:, None], sides, mode="replicate")[:, 0]
+    return functional.pad(maps, sides, mode="replicate").squeeze(1)
 
 
 def pixel_maps(
     patch_scores: torch.Tensor, size: tuple[int, int], sigma: float, interpolation: str = "bilinear"
 ) -> torch.Tensor:
     """Return maps (N, h, w) enlarged to `size` = (H, W) and smoothed by `sigma` pixels: (N, H, W)."""
-    maps = enlarged(patch_scores[:, None], size, interpolation)
-    return smoothed(maps[:, 0], sigma)
+    maps = patch_scores.unsqueeze(1)
+    maps = enlarged(maps, size, interpolation)
+    return smoothed(maps.squeeze(1), sigma)
 
 
 def smoothed(maps: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -74,16 +77,25 @@ def smoothed(maps: torch.Tensor, sigma: float) -> torch.Tensor:
 
     radius = int(4 * sigma + 0.5)
     offsets = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
-    kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), dim=0)
+    exponents = -(offsets**2) / (2 * sigma**2)
+    kernel = torch.softmax(exponents, dim=0)
 
-    columns = _reflected(maps.shape[2], radius, maps.device)
-    maps = functional.conv2d(maps[:, None, :, columns], kernel.view(1, 1, 1, -1))
-    rows = _reflected(maps.shape[2], radius, maps.device)
-    maps = functional.conv2d(maps[:, :, rows], kernel.view(1, 1, -1, 1))
-    return maps[:, 0]
+    maps = _blurred(maps, kernel)
+    turned = maps.transpose(1, 2)
+    turned = _blurred(turned, kernel)
+    return turned.transpose(1, 2).contiguous()
 
 
-def _reflected(length: int, radius: int, device) -> torch.Tensor:
-    """Return the places 0..length-1, and `radius` more on both sides, reflected: 1 0 | 0 1 2 | 2 1."""
-    places = torch.arange(-radius, length + radius, device=device) % (2 * length)
-    return torch.minimum(places, 2 * length - 1 - places)
+def _blurred(maps: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """Return maps (N, H, W) blurred along their rows by a kernel (2 r + 1,)."""
+    radius = len(kernel) // 2
+    width = maps.shape[2]
+
+    # 1 0 | 0 1 2 | 2 1: the places of a row, reflected at its ends
+    places = torch.arange(-radius, width + radius, device=maps.device)
+    places %= 2 * width
+    places = torch.minimum(places, 2 * width - 1 - places)
+
+    padded = maps[:, :, places].unsqueeze(1)
+    blurred = functional.conv2d(padded, kernel.view(1, 1, 1, -1))
+    return blurred.squeeze(1)
