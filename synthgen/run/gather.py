@@ -10,7 +10,7 @@ from synthgen.run.classes import ensure_classes
 from synthgen.run.folder import agree, begun_record, readable_manifest, readable_records, sweep
 from synthgen.run.lock import part_lock
 from synthgen.run.records import ensure, finish, known_sidecars, own_sidecar
-from synthgen.shards.files import make_folder, refuse_remote, replacing, sha256_of, write_atomically
+from synthgen.shards.files import make_folder, refuse_remote, replacing, sha256_of, system_errors, write_atomically
 from synthgen.shards.manifest import (
     CLASSES,
     RUN,
@@ -48,32 +48,41 @@ def merge(parts, out, link: bool = False, any_device: bool = False) -> Manifest:
         If the folders are not of the same run, or shards are missing; the message names them.
     """
     refuse_remote(out)
-    folders = [Path(part) for part in parts]
     out = Path(out)
+    with system_errors(out):
+        return _merge([Path(part) for part in parts], out, link, any_device)
+
+
+def _merge(folders: list[Path], out: Path, link: bool, any_device: bool) -> Manifest:
     runs = [_run_of(folder) for folder in folders]
-    run = runs[0]
-    for folder, other in zip(folders, runs, strict=True):
-        _check_same(folder, other, folders[0], run)
-    begun = begun_record(out, run)
+    first = runs[0]
+    for folder, run in zip(folders, runs, strict=True):
+        _check_same(folder, run, folders[0], first)
+    run = begun_record(out, first) or first
     _check_devices(folders, run, any_device)
 
+    def clear_away():
+        sweep(out, run, range(run.shards), records=True)
+
     make_folder(out / SHARDS, out)
-    with part_lock(out, (1, 1), last=lambda: sweep(out, run, range(run.shards), records=True)):
-        run = begun or run
+    with part_lock(out, (1, 1), last=clear_away):
         _begin(folders, out, run)
         sidecars = known_sidecars(out, run)
         for shard, sidecar in enumerate(sidecars):
             if sidecar is None:
                 sidecars[shard] = _collect(folders, out, run, shard, link)
 
-        missing = [run.shard_name(shard) for shard, sidecar in enumerate(sidecars) if sidecar is None]
-        if missing:
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise UsageError(
-                f"{out}: {len(missing)} of {run.shards} shards are missing: {', '.join(missing[:3])}{more}"
-            )
+        _check_complete(out, run, sidecars)
         finish(out, run, sidecars)
         return read_manifest(out)
+
+
+def _check_complete(out: Path, run: RunRecord, sidecars: list[Sidecar | None]) -> None:
+    missing = [run.shard_name(shard) for shard, sidecar in enumerate(sidecars) if sidecar is None]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        names = ", ".join(missing[:3]) + more
+        raise UsageError(f"{out}: {len(missing)} of {run.shards} shards are missing: {names}")
 
 
 def _run_of(folder: Path) -> RunRecord:

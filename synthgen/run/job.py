@@ -19,7 +19,7 @@ from synthgen.run.pool import run_pool
 from synthgen.run.progress import Progress, tell
 from synthgen.run.records import begin, finish, known_sidecars
 from synthgen.run.shard import write_shard
-from synthgen.shards.files import make_folder, refuse_remote
+from synthgen.shards.files import make_folder, refuse_remote, system_errors
 from synthgen.shards.manifest import SHARDS
 
 
@@ -110,7 +110,7 @@ def generate(
         raise UsageError(
             f"overwrite must not go with part, got part {part.k}/{part.n}: it would remove what other parts drew"
         )
-    with chosen_device(device):
+    with chosen_device(device), system_errors(folder):
         plan = _with_device(make_plan(recipe))
         return _generate(plan, folder, workers, part, progress, overwrite, any_device)
 
@@ -151,7 +151,7 @@ def _generate(plan: Plan, folder: Path, workers, part: Part, progress, overwrite
         drawn=left,
         resumed=total - left,
         seconds=round(time.monotonic() - start, 3),
-        bytes=sum(sidecars[shard].bytes for shard in mine),
+        bytes=sum(sidecar.bytes for sidecar in sidecars[part.k - 1 :: part.n] if sidecar is not None),
         finished=finished,
         fingerprint=begun.fingerprints.data,
     )
