@@ -60,7 +60,7 @@ system-deps:
 	touch $@
 
 .venv/docs: .venv/core
-	$(BIN)/python -m pip install --quiet -e ".[docs]"
+	$(BIN)/python -m pip install --quiet -e ".[torch,docs]"
 	touch $@
 
 .venv-lowest/installed: setup.cfg tools/lowest.py
