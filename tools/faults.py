@@ -23,24 +23,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-CODES = tuple(
-    getattr(errno, name)
-    for name in [
-        "EIO",
-        "ENOSPC",
-        "EACCES",
-        "ESTALE",
-        "EMFILE",
-        "EDQUOT",
-        "EROFS",
-        "ENOMEM",
-        "EINTR",
-        "ENOTSUP",
-        "EINVAL",
-        "EPERM",
-        "ENOLCK",
-    ]
-)
+_NAMES = """
+    EIO ENOSPC EACCES ESTALE EMFILE EDQUOT EROFS ENOMEM EINTR ENOTSUP EINVAL EPERM ENOLCK
+"""
+CODES = tuple(getattr(errno, name) for name in _NAMES.split())
 # Functions of the module `os`, by what they do. The first argument is a path or a descriptor.
 _OS = {
     "open": "open",

@@ -2,16 +2,17 @@
 
 import hashlib
 import math
+import warnings
 from pathlib import Path
 
 import msgspec
 
 from synthgen import families
-from synthgen.errors import FormatError
+from synthgen.errors import FormatError, UsageError
 from synthgen.recipe import Recipe
 from synthgen.run.caches import with_sound_caches
 from synthgen.shards.files import read_error, write_atomically
-from synthgen.shards.manifest import CLASSES
+from synthgen.shards.manifest import CLASSES, read_manifest
 
 # Larger tables are compared at this many lines, spread over the table.
 _MOST_COMPARED = 100_000
@@ -37,6 +38,18 @@ def check_classes(folder, recipe: Recipe) -> None:
     for label in range(0, recipe.classes, step):
         if not _says_the_same(lines[label], class_line(recipe, label)):
             raise FormatError(f"{path}: line {label + 1} must be as the recipe says")
+
+
+def wrong_classes(folder) -> list[tuple[str, str]]:
+    """Return (name, reason) of the class table of a data set if it is not that of its recipe, in a list."""
+    manifest = read_manifest(Path(folder))
+    try:
+        check_classes(folder, Recipe.from_dict(manifest.recipe))
+    except FormatError as error:
+        return [(CLASSES, str(error))]
+    except UsageError as error:
+        warnings.warn(f"{CLASSES} is not compared with the recipe: {error}", stacklevel=2)
+    return []
 
 
 def ensure_classes(folder: Path, recipe: Recipe, signed: str | None) -> None:

@@ -22,6 +22,7 @@ from synthgen.shards.manifest import (
     Manifest,
     RunRecord,
     Sidecar,
+    encode_json,
     read_json,
     sidecar_path,
 )
@@ -56,7 +57,7 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
 
     found, damage = readable_records(folder)
     same = [record for record in found if agree(record, run)]
-    same.sort(key=lambda record: record != run)
+    same.sort(key=lambda record: encode_json(record) != encode_json(run))
     if same:
         return same[0]
 
@@ -141,6 +142,8 @@ def _same_recipe(recipe: dict, other: dict) -> bool:
 
 def _same_value(value, other) -> bool:
     """Compare values of two recipes; files may have moved: their contents are part of the fingerprint."""
+    if isinstance(value, (list, tuple)) and isinstance(other, (list, tuple)):
+        return list(value) == list(other)
     moved = isinstance(value, str) and isinstance(other, str) and os.path.isabs(value) and os.path.isabs(other)
     return moved or value == other
 
