@@ -27,7 +27,6 @@ def test_a_signal_while_modules_are_imported_ends_in_one_line(tmp_path, module, 
     run = subprocess.run(
         [*COMMAND, "--out", tmp_path / "d"], env=environment, capture_output=True, text=True, check=False
     )
-    assert run.stderr.replace("\n\n", "\n").lstrip("\n") in (INTERRUPTED, "") or "to draw" in run.stderr
     assert INTERRUPTED in run.stderr
     assert "Traceback" not in run.stderr
     assert run.returncode == 130

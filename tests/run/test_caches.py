@@ -13,36 +13,45 @@ DAMAGES = {
     "cut off": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "noise": lambda path: path.write_bytes(b"\x80\x05" + bytes(range(256))),
 }
-COMMAND = ["fractals", "--classes", "1", "--per-class", "2", "--size", "16", "--points", "50", "--systems", "1"]
+MODULE = """
+import numba
 
+@numba.njit(cache=True)
+def inner(x):
+    return x + 1
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Run a small command with a cache of its own, and return stderr."""
-    cache = tmp_path_factory.mktemp("cache")
-
-    def run(folder):
-        process = subprocess.run(
-            [sys.executable, "-m", "synthgen", *COMMAND, "--out", folder, "--workers", "0", "--progress", "none"],
-            env={**os.environ, "NUMBA_CACHE_DIR": str(cache)}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert process.returncode == 0, process.stderr
-        return process.stderr
-
-    run.cache = cache
-    return run
+@numba.njit(cache=True)
+def outer(x):
+    return inner(x) * 2
+"""
+SCRIPT = """
+import warnings
+from compiled import inner, outer
+from synthgen.run.caches import with_sound_caches
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    print(with_sound_caches(outer, 3), with_sound_caches(inner, 3))
+print(sum("a damaged cache of Numba was removed" in str(entry.message) for entry in told))
+"""
 
 
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_run_with_damaged_caches_ends_well(run, tmp_path, suffix, damage):
-    assert "warning" not in run(tmp_path / "first")
-    paths = sorted(run.cache.rglob(f"*.{suffix}"))
-    for path in paths[:: len(paths) // 3]:
+def test_damaged_caches_are_removed_and_made_anew(tmp_path, suffix, damage):
+    (tmp_path / "compiled.py").write_text(MODULE)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def run():
+        command = [sys.executable, "-c", SCRIPT]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+    assert run() == ["8", "4", "0"]
+    paths = sorted((tmp_path / "cache").rglob(f"*.{suffix}"))
+    assert len(paths) == 2
+    for path in paths:
         DAMAGES[damage](path)
-    errors = run(tmp_path / "second")
-    assert "a damaged cache of Numba was removed" in errors
-    assert "warning" not in run(tmp_path / "third")
+    assert run() == ["8", "4", "2"]
+    assert run() == ["8", "4", "0"]
 
 
 def test_other_errors_pass():
