@@ -131,12 +131,20 @@ def verify(folder, pixels, as_json, progress):
     synthgen verify fractals-1000x1000
     synthgen verify fractals-1000x1000 --pixels
     """
+    from synthgen.errors import FormatError
+    from synthgen.run.classes import wrong_classes
     from synthgen.run.progress import Progress
     from synthgen.shards import open_dataset
     from synthgen.shards import verify as check
 
-    with Progress(progress, len(open_dataset(folder))) as bar:
+    try:
+        count = len(open_dataset(folder))
+    except FormatError as error:
+        raise FormatError(f"{error}; where it was finished, running the same recipe again makes it anew") from None
+    with Progress(progress, count) as bar:
         found = check(folder, pixels, bar.advance)
+    problems = [*found.problems, *wrong_classes(folder)]
+    found = msgspec.structs.replace(found, problems=problems, digest=None if problems else found.digest)
     if as_json:
         print_json({"ok": found.ok, **msgspec.to_builtins(found)})
     else:
@@ -148,7 +156,7 @@ def verify(folder, pixels, as_json, progress):
             click.echo(f"content digest {found.digest}")
     if not found.ok:
         print(
-            "synthgen: delete the shards named above and run the same recipe again: only they are redrawn",
+            "synthgen: delete the files named above and run the same recipe again: only they are made anew",
             file=sys.stderr,
         )
         raise SystemExit(EXIT_DAMAGED)

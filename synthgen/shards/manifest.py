@@ -11,7 +11,7 @@ import msgspec
 from synthgen.errors import FormatError, UsageError
 from synthgen.sample import FieldSpec
 from synthgen.shards import hdf5, webdataset
-from synthgen.shards.files import sha256_of, write_atomically
+from synthgen.shards.files import read_error, sha256_of, write_atomically
 
 VERSION = 1
 FORMATS = {"hdf5": hdf5, "webdataset": webdataset}
@@ -157,7 +157,7 @@ def read_json(path: Path, kind: type):
             raise FormatError(f"{path}: must be smaller than {_MAX_JSON} bytes, got {path.stat().st_size}")
         raw = path.read_bytes()
     except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+        raise read_error(error, path) from None
     try:
         if issubclass(kind, RunRecord):
             _check_version(path, msgspec.json.decode(raw, type=_Version).format)
