@@ -61,6 +61,11 @@ def test_shards_swapped_with_their_sidecars_and_manifest_are_found(data_set, cop
     for key in ("bytes", "sha256"):
         a[key], b[key] = b[key], a[key]
     path.write_text(json.dumps(values))
+    for number, entry in ((0, a), (1, b)):
+        sidecar = copy / "shards" / f".train-{number:06d}.json"
+        text = json.loads(sidecar.read_text())
+        text.update(bytes=entry["bytes"], sha256=entry["sha256"])
+        sidecar.write_text(json.dumps(text))
     assert len(synthgen.verify(copy).problems) == 2
 
 

@@ -10,7 +10,7 @@ from synthgen.shards.codecs import decode, decode_png
 def planes_of(data: bytes, spec: FieldSpec, codec: str) -> np.ndarray:
     """Decode a stored image into uint8 (C, H, W); a palette is applied on the way."""
     if codec.startswith("png"):
-        colors, pixels = decode_png(data, spec.shape)
+        colors, pixels = decode_png(data, spec.shape, checked=True)
         return channels_first(pixels if colors is None else PaletteImage(pixels, colors))
     return channels_first(decode(data, spec))
 
