@@ -1,7 +1,7 @@
 """A process that checks shards: it takes numbers on stdin and reports on stdout, one line each.
 
-Run as ``python -m synthgen.shards.checker FOLDER bytes|pixels`` by `synthgen.shards.verify`. Its standard input is its
-lifeline: when the parent dies, however it dies, the pipe closes and the process ends at once.
+Run as ``python -m synthgen.shards.checker FOLDER bytes|pixels`` by `synthgen.shards.verify`. Its standard input is
+its lifeline: when the parent dies, however it dies, the pipe closes and the process ends at once.
 """
 
 import os

@@ -42,7 +42,7 @@ def open_dataset(path) -> "Dataset":
 class Dataset:
     """A sequence of samples in stored order, which mixes the classes. Made by `synthgen.open`.
 
-    Shards are opened when they are first needed, at most 512 at a time, and fewer where the system allows few open
+    Shards are opened when they are first needed, at most 512 at a time, fewer where the system allows few open
     files. Keys and labels are compared with the plan then, and bytes with their checksums when they are read: a
     damaged sample is an error and never a wrong one. The object can be pickled and used after a fork: reading shares
     no state between processes.
@@ -120,7 +120,7 @@ class Dataset:
         return shard.label(row)
 
     def encoded(self, i: int, name: str) -> bytes:
-        """Return the stored bytes of one field of sample `i`, compared with their checksum; fast readers use it."""
+        """Return the stored bytes of one field of sample `i`, compared with their checksum; for fast readers."""
         shard, row = self.locate(i)
         return shard.read(row, name)
 

@@ -90,8 +90,8 @@ def _header(name: str, size: int, check: int) -> bytes:
 def _sum_of(head: bytes) -> int:
     """Return the sum of the bytes of a header, with spaces in place of the stored sum.
 
-    The lower half of Adler-32 is 1 plus that sum, modulo 65521, which no header of ours reaches: 10 times faster than
-    `sum`.
+    The lower half of Adler-32 is 1 plus that sum, modulo 65521, which no header of ours reaches: 10 times faster
+    than `sum`.
     """
     plain = head[: _SUM.start] + b" " * 8 + head[_SUM.stop :]
     return (zlib.adler32(plain) & 0xFFFF) - 1

@@ -42,7 +42,7 @@ def wait_for(condition):
 
 
 def finished(folder):
-    return len(list(folder.glob("shards/train*.json")))
+    return len(list(folder.glob("shards/.train*.json")))
 
 
 def children(pid):
