@@ -43,9 +43,9 @@ class Dataset:
     """A sequence of samples in stored order, which mixes the classes. Made by `synthgen.open`.
 
     Shards are opened when they are first needed, at most 512 at a time, fewer where the system allows few open
-    files. Keys and labels are compared with the plan then, and bytes with their checksums when they are read: a
-    damaged sample is an error and never a wrong one. The object can be pickled and used after a fork: reading shares
-    no state between processes.
+    files. Keys and labels are compared with the plan then, bytes with their checksums when they are read: a damaged
+    sample is an error and never a wrong one. The object can be pickled and used after a fork: reading shares no
+    state between processes.
 
     Attributes
     ----------

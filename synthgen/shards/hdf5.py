@@ -268,7 +268,7 @@ class Reader:
             )
 
         data = self._file.read(column.start + begin, end - begin)
-        check_bytes(self._file.path, self._keys[i], name, data, column.checksums.item(i))
+        check_bytes(self._file.path, self._keys.item(i), name, data, column.checksums.item(i))
         return data
 
     def label(self, i: int) -> int:
@@ -277,7 +277,7 @@ class Reader:
 
     def key(self, i: int) -> str:
         """Return the key of sample `i`."""
-        return self._keys[i].decode("ascii", "replace")
+        return self._keys.item(i).decode("ascii", "replace")
 
     def close(self) -> None:
         """Close the file."""

@@ -1,8 +1,8 @@
 """The gate: every file of a data set is opened and read through here.
 
 A file must be a plain one, and its size is compared with what it may be before memory is taken. A pipe, a device
-or a socket in place of a file is refused and never waited for. Errors of the system name the file and say that it cannot
-be read: they are no damage.
+or a socket in place of a file is refused and never waited for. Errors of the system name the file and say that it
+cannot be read: they are no damage.
 """
 
 import io

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synthgen.errors import FormatError
-from synthgen.sample import KEY_PATTERN, format_key, parse_key
+from synthgen.sample import KEY_PATTERN, format_key
 from synthgen.shards.checksums import check_bytes, checksum
 from synthgen.shards.codecs import suffix
 from synthgen.shards.files import RawFile
@@ -190,20 +190,20 @@ class Reader:
         """Return the stored bytes of a field (or ``params``) of sample `i`, compared with their checksum."""
         k = self._column[name]
         data = self._file.read(self._starts.item(i, k), self._sizes.item(i, k))
-        check_bytes(self._file.path, self._keys[i], name, data, self._checksums.item(i, k))
+        check_bytes(self._file.path, self._keys.item(i), name, data, self._checksums.item(i, k))
         return data
 
     def label(self, i: int) -> int:
         """Return the class of sample `i`."""
         text = self.read(i, "label")
-        label, _ = parse_key(self.key(i))
-        if text != str(label).encode():
+        label = int(self._keys.item(i)[1:].partition(b"-")[0])
+        if text != b"%d" % label:
             raise FormatError(f"{self._file.path}: label of {self.key(i)} must be {label}, got {text[:20]!r}")
         return label
 
     def key(self, i: int) -> str:
         """Return the key of sample `i`."""
-        return self._keys[i].decode()
+        return self._keys.item(i).decode()
 
     def close(self) -> None:
         """Close the file."""
