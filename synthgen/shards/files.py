@@ -16,7 +16,7 @@ from synthgen.errors import FormatError, StorageError, SynthgenError, UsageError
 # How a system says that it, or this file system, cannot do what was asked for.
 UNSUPPORTED = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 # What a missing or misplaced file is reported as. All other errors of reading say nothing of the file.
-_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
 _BLOCK = 2**20
 # A scheme has two letters or more: "C:/data" is a folder of Windows. A `Path` makes one slash of two.
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
