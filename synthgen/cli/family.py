@@ -14,13 +14,13 @@ def family_command(name: str) -> click.Command:
     """Return the command of a family; its help is the ``HELP`` of the family's module."""
     module = families.load(name)
 
-    @command(name, help=inspect.cleandoc(module.HELP))
-    @recipe_options(module)
     def draw(**given):
         recipe = recipe_of(name, given)
         start(recipe, **given)
 
-    return run_options(draw, devices=hasattr(module, "device"))
+    draw = run_options(draw, devices=hasattr(module, "device"))
+    draw = recipe_options(module)(draw)
+    return command(name, help=inspect.cleandoc(module.HELP))(draw)
 
 
 @command()
