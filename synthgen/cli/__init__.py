@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import signal
 import sys
 import warnings
 from importlib import import_module
@@ -11,10 +10,13 @@ import click
 
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.families import FAMILIES
+from synthgen.process import EXIT_INTERRUPTED, INTERRUPTED, prepare
 from synthgen.version import __version__
 
 _told: set[str] = set()
-EXIT_FAILED, EXIT_USAGE, EXIT_DAMAGED, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_DAMAGED = 3
 
 # name -> module of this package, what it does. Families come first; their commands are made by `family.command`.
 _COMMANDS = {
@@ -81,13 +83,13 @@ def cli():
 def main() -> None:
     """Run the command line; a user's mistake ends in one line, never in a traceback."""
     warnings.showwarning = _tell_once
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems end a job so: it can be resumed
+    prepare()
     try:
         code = cli.main(prog_name="synthgen", standalone_mode=False)
-    except click.exceptions.Abort:
-        code = _fail("interrupted; run the same command again to resume", EXIT_INTERRUPTED)
     except KeyboardInterrupt:
-        code = _fail("interrupted; run the same command again to resume", EXIT_INTERRUPTED)
+        code = _fail(INTERRUPTED, EXIT_INTERRUPTED)
+    except click.exceptions.Abort as error:
+        code = _aborted(error)
     except click.ClickException as error:
         error.show()
         code = EXIT_USAGE
@@ -100,7 +102,28 @@ def main() -> None:
         code = EXIT_FAILED
     except OSError as error:
         code = _fail(error, EXIT_FAILED)
+    except Exception as error:
+        if not _is_mended(error):
+            raise
+        code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _aborted(error: click.exceptions.Abort) -> int:
+    """Return the exit code of a command that ended early; click takes a file that ends too early for Ctrl-C."""
+    if isinstance(error.__cause__, EOFError) and _is_mended(error):
+        return EXIT_FAILED
+    return _fail(INTERRUPTED, EXIT_INTERRUPTED)
+
+
+def _is_mended(error: Exception) -> bool:
+    """Return whether a command failed by a damaged cache of compiled code, which is removed."""
+    from synthgen.run.caches import remove_damaged_cache
+
+    removed = remove_damaged_cache(error)
+    if removed:
+        _fail("run the same command again", EXIT_FAILED)
+    return removed
 
 
 def _tell_once(message, *rest) -> None:

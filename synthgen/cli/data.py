@@ -132,12 +132,20 @@ def verify(folder, pixels, workers, as_json, progress):
     synthgen verify fractals-1000x1000
     synthgen verify fractals-1000x1000 --pixels
     """
+    from synthgen.errors import FormatError
+    from synthgen.run.classes import wrong_classes
     from synthgen.run.progress import Progress
     from synthgen.shards import open_dataset
     from synthgen.shards import verify as check
 
-    with Progress(progress, len(open_dataset(folder))) as bar:
+    try:
+        count = len(open_dataset(folder))
+    except FormatError as error:
+        raise FormatError(f"{error}; where it was finished, running the same recipe again makes it anew") from None
+    with Progress(progress, count) as bar:
         found = check(folder, pixels, bar.advance, workers)
+    problems = [*found.problems, *wrong_classes(folder)]
+    found = msgspec.structs.replace(found, problems=problems, digest=None if problems else found.digest)
 
     if as_json:
         print_json({"ok": found.ok, **msgspec.to_builtins(found)})
@@ -166,7 +174,7 @@ def _advise(found) -> None:
         print("synthgen: files that could not be read may be whole: verify them again", file=sys.stderr)
     if found.problems:
         print(
-            "synthgen: delete the shards named above and run the same recipe again: only they are redrawn",
+            "synthgen: delete the files named above and run the same recipe again: only they are made anew",
             file=sys.stderr,
         )
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import statistics
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -57,46 +58,65 @@ def probe(plan: Plan, samples: int | None = None, least: int = 5) -> Estimate:
 
     The first use of a family on a machine also compiles its code here, once, before any worker starts.
     """
-    recipe, run = plan.recipe, plan.run
+    run = plan.run
     count = min(_MOST, run.count)
     labels, indices = divmod(plan.order.forward(range(count)), run.per_class)
     chosen = list(zip(labels.tolist(), indices.tolist(), strict=True))
-    encode_sample(draw_sample(recipe, *chosen[0]), run.fields)
-    sizes, times = [], []
-    while len(sizes) < len(chosen) and (sum(times) < _SECONDS or len(sizes) < least):
+    _draw_and_measure(plan, chosen[0])
+
+    sizes = []
+    times = []
+    for sample in chosen:
+        if sum(times) >= _SECONDS and len(times) >= least:
+            break
         start = time.perf_counter()
-        columns, params = encode_sample(draw_sample(recipe, *chosen[len(sizes)]), run.fields)
+        size = _draw_and_measure(plan, sample)
         times.append(time.perf_counter() - start)
-        sizes.append(sum(map(len, columns.values())) + len(params) + _OVERHEAD[run.storage])
+        sizes.append(size)
+
     # the median: now and then a sample is the first of its kind and compiles
     seconds = statistics.median(times)
     return Estimate(seconds, statistics.mean(sizes), run.count if samples is None else samples)
 
 
+def _draw_and_measure(plan: Plan, sample: tuple[int, int]) -> int:
+    """Draw the sample (label, index) and return the bytes that it takes."""
+    drawn = draw_sample(plan.recipe, *sample)
+    columns, params = encode_sample(drawn, plan.run.fields)
+    return sum(map(len, columns.values())) + len(params) + _OVERHEAD[plan.run.storage]
+
+
 def remembered_probe(plan: Plan) -> Estimate:
     """Return what `probe` does, from the user's cache where the same was probed on this machine before."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthgen" / "probes"
-    drawer = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
-    prints = plan.run.fingerprints
-    key = "\n".join([prints.data, prints.storage, drawer.name, cpu_name()])
-    path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    path = _cache_path(plan)
     try:
         return msgspec.json.decode(path.read_bytes(), type=Estimate)
     except (OSError, msgspec.DecodeError):
         estimate = probe(plan, least=2)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
+    # It is only a cache: where it cannot be written, nothing is lost.
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, msgspec.json.encode(estimate))
-    except OSError:
-        pass  # it is only a cache
     return estimate
+
+
+def _cache_path(plan: Plan) -> Path:
+    """Return the file that remembers what a plan takes on this machine."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    drawer = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
+    prints = plan.run.fingerprints
+    key = "\n".join([prints.data, prints.storage, drawer.name, cpu_name()])
+    digest = hashlib.sha256(key.encode()).hexdigest()[:32]
+    return Path(home) / "synthgen" / "probes" / f"{digest}.json"
 
 
 def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
     """Refuse a run that the disk cannot hold; say how many images a class would fit."""
-    free = shutil.disk_usage(next(p for p in (out, *out.absolute().parents) if p.is_dir())).free
-    if estimate.bytes * 1.02 > free:
-        fitting = int(plan.run.per_class * free / 1.02 / estimate.bytes)
+    place = next(path for path in (out, *out.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(place).free
+    needed = estimate.bytes * 1.02
+    if needed > free:
+        fitting = int(plan.run.per_class * free / needed)
         advice = f"--per-class {fitting} would fit" if fitting else "not even one image a class would fit"
         raise StorageError(
             f"{out}: needs about {human_bytes(estimate.bytes)} of disk, {human_bytes(free)} are free; {advice}"

@@ -1,63 +1,73 @@
-"""The folder of a data set: whose it is, what begins it, and what `--overwrite` removes."""
+"""The folder of a data set: whose it is, what it was begun with, and what `overwrite` removes.
 
-from fnmatch import fnmatch
+What a folder was begun with stands in ``run.json``, once more in ``dataset.json`` when it is finished, and its
+fingerprints stand in every sidecar. So any one of these files may be damaged, and the others tell.
+"""
+
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from synthgen import families
-from synthgen.errors import SynthgenError, UsageError
-from synthgen.run.plan import Plan
-from synthgen.shards.files import storage_error, write_atomically
+from synthgen.errors import FormatError, UsageError
+from synthgen.run.lock import is_lock
+from synthgen.run.parts import PARTS
+from synthgen.shards.files import read_error, remove_temporaries, storage_errors, temporaries
 from synthgen.shards.manifest import (
     CLASSES,
     DATASET,
     RUN,
     SHARDS,
+    Manifest,
     RunRecord,
+    Sidecar,
     encode_json,
-    read_run,
+    read_json,
     sidecar_path,
 )
 
-
-def check_folder(folder: Path, run: RunRecord, overwrite: bool) -> None:
-    """Refuse a folder that holds something else."""
-    try:
-        _check_folder(folder, run, overwrite)
-    except OSError as error:
-        if isinstance(error, SynthgenError):
-            raise
-        raise storage_error(error, folder) from None
+# What may differ between records of the same data: a name, how the storage was asked for, who began it.
+_LOOSE = ("recipe", "device")
+_LOOSE_IN_RECIPE = ("synthgen", "name", "storage")
 
 
-def _check_folder(folder: Path, run: RunRecord, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder}: must be a folder, got a file")
-    found = read_run(folder) if folder.is_dir() else None
-    if found is None:
-        strangers = [p.name for p in folder.iterdir() if not _is_ours(p)] if folder.is_dir() else []
-        if strangers:
-            raise UsageError(
-                f"{folder}: must be empty or hold this data set, got {len(strangers)} other files, "
-                f"for example {sorted(strangers)[0]}"
-            )
-        return
-    if found.fingerprints == run.fingerprints or overwrite:
-        return
-    what, hint = "other data", "choose another --out, or --overwrite to replace it"
-    if found.fingerprints.data == run.fingerprints.data:
-        changed = [
-            f"{name} {found.versions.get(name)} -> {v}"
-            for name, v in run.versions.items()
-            if found.versions.get(name) != v
-        ]
-        how = ", ".join(changed) or "format, codec or shard size"
-        what = f"the same data, stored in another way ({how})"
-    raise UsageError(
-        f"{folder}: holds {what}: fingerprints {found.fingerprints.short} there, "
-        f"{run.fingerprints.short} here; {hint}"
-    )
+def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRecord | None:
+    """Return the run record that a folder was begun with, or None if nothing was begun there.
+
+    Parameters
+    ----------
+    folder : Path
+    run : RunRecord
+        What is to be drawn there.
+    overwrite : bool
+        Other data is to be replaced: its record is returned.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds other data, or files that are not ours.
+    FormatError
+        If no file tells whose the shards in the folder are.
+    """
+    if not folder.is_dir():
+        if os.path.lexists(folder):
+            raise UsageError(f"{folder}: must be a folder, got a file")
+        return None
+
+    found, damage = readable_records(folder)
+    same = [record for record in found if agree(record, run)]
+    same.sort(key=lambda record: encode_json(record) != encode_json(run))
+    if same:
+        return same[0]
+
+    sidecar = _any_sidecar(folder, run)
+    if sidecar is not None and sidecar.fingerprints == run.fingerprints:
+        return msgspec.structs.replace(run, device=sidecar.device) if run.tolerance else run
+    if found:
+        return _of_other_data(folder, found[0], run, overwrite)
+    _check_strangers(folder, damage, sidecar is not None or overwrite)
+    return None
 
 
 def check_device(folder: Path, begun: RunRecord, run: RunRecord, any_device: bool) -> None:
@@ -69,42 +79,141 @@ def check_device(folder: Path, begun: RunRecord, run: RunRecord, any_device: boo
         )
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether a file may lie in a folder before its run record does: another part may just be starting."""
-    if path.name == SHARDS:
-        return not any(path.iterdir())
-    return path.name.startswith(".part-") or fnmatch(path.name, ".*.tmp")
+def readable_manifest(folder: Path, run: RunRecord) -> Manifest | None:
+    """Return the manifest of a finished folder, or None where it is missing, damaged or of other data."""
+    manifest = _readable(folder / DATASET, Manifest)[0]
+    return manifest if manifest is not None and agree(manifest, run) else None
 
 
-def file_names(folder: Path, run: RunRecord, shards) -> list[str]:
+def file_names(folder: Path, run: RunRecord, shards: Iterable[int]) -> list[str]:
     """Return the names of shards and of their sidecars."""
     return [name for s in shards for name in (run.shard_name(s), sidecar_path(folder, run, s).name)]
 
 
-def remove_listed(folder: Path) -> None:
-    """Remove what the run record of a folder lists, but not the record: after a kill the rest can be removed."""
-    run = read_run(folder)
-    if run is None:
-        return
+def sweep(folder: Path, run: RunRecord, shards: Iterable[int], records: bool = False) -> None:
+    """Remove what killed writers of some shards left behind; with `records` also what those of records left."""
+    if any(temporaries(folder / SHARDS)):
+        remove_temporaries(folder / SHARDS, file_names(folder, run, shards))
+    if records:
+        remove_temporaries(folder, (RUN, DATASET, CLASSES, PARTS))
+
+
+def remove_listed(folder: Path, run: RunRecord) -> None:
+    """Remove what a run record lists, but not the record: after a kill the rest can be removed."""
     names = [f"{SHARDS}/{name}" for name in file_names(folder, run, range(run.shards))]
-    for name in (DATASET, *names, CLASSES):
-        try:
+    for name in (DATASET, *names, CLASSES, PARTS):
+        with storage_errors(folder / name):
             (folder / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise storage_error(error, folder / name) from None
 
 
-def write_records(folder: Path, plan: Plan, overwrite: bool) -> RunRecord:
-    """Write run record and class table, where they are not there yet; return the record that counts.
+def readable_records(folder: Path) -> tuple[list[RunRecord], FormatError | None]:
+    """Return the records that can be read, that of ``run.json`` first, and what is wrong with that file."""
+    run, damage = _readable(folder / RUN, RunRecord)
+    manifest, _ = _readable(folder / DATASET, Manifest)
+    records = [] if run is None else [run]
+    if manifest is not None:
+        values = {name: getattr(manifest, name) for name in RunRecord.__struct_fields__}
+        records.append(RunRecord(**values))
+    return records, damage
 
-    Of several parts that begin at once, one writes the record, and the others find it.
+
+def _readable(path: Path, kind: type):
+    """Return (content, None) of a file, or (None, what is wrong with it); a missing file is not wrong."""
+    if not os.path.lexists(path):
+        return None, None
+    try:
+        return read_json(path, kind), None
+    except FormatError as damage:
+        return None, damage
+
+
+def agree(record: RunRecord, run: RunRecord) -> bool:
+    """Return whether a record is of the same data, stored in the same way, and says so in all its values."""
+    names = (name for name in RunRecord.__struct_fields__ if name not in _LOOSE)
+    return all(getattr(record, name) == getattr(run, name) for name in names) and _same_recipe(
+        record.recipe, run.recipe
+    )
+
+
+def _same_recipe(recipe: dict, other: dict) -> bool:
+    keys = (recipe.keys() | other.keys()) - set(_LOOSE_IN_RECIPE)
+    return all(_same_value(recipe.get(key), other.get(key)) for key in keys)
+
+
+def _same_value(value, other) -> bool:
+    """Compare values of two recipes; files may have moved: their contents are part of the fingerprint."""
+    if isinstance(value, (list, tuple)) and isinstance(other, (list, tuple)):
+        return list(value) == list(other)
+    moved = isinstance(value, str) and isinstance(other, str) and os.path.isabs(value) and os.path.isabs(other)
+    return moved or value == other
+
+
+def _of_other_data(folder: Path, found: RunRecord, run: RunRecord, overwrite: bool) -> RunRecord:
+    if overwrite:
+        return found
+    if found.fingerprints == run.fingerprints:
+        # Altered in another place, with nothing beside it: the fingerprints tell what it said.
+        return msgspec.structs.replace(run, device=found.device)
+
+    what = "other data"
+    hint = "choose another --out, or --overwrite to replace it"
+    if found.fingerprints.data == run.fingerprints.data:
+        what = f"the same data, stored in another way ({_storage_changes(found, run)})"
+    raise UsageError(
+        f"{folder}: holds {what}: fingerprints {found.fingerprints.short} there, "
+        f"{run.fingerprints.short} here; {hint}"
+    )
+
+
+def _storage_changes(found: RunRecord, run: RunRecord) -> str:
+    before = found.versions
+    changed = [name for name, version in run.versions.items() if before.get(name) != version]
+    changes = [f"{name} {before.get(name)} -> {run.versions[name]}" for name in changed]
+    return ", ".join(changes) or "format, codec or shard size"
+
+
+def _check_strangers(folder: Path, damage: FormatError | None, has_shards: bool) -> None:
+    """Refuse a folder without a run record that can be read, unless nothing in it could be lost.
+
+    `damage` is what is wrong with ``run.json``, if it is there; `has_shards`: it is known that there are shards.
     """
-    family, recipe = families.load(plan.recipe.family), plan.recipe
-    write_atomically(folder / RUN, encode_json(plan.run), replace=overwrite)
-    if not (folder / CLASSES).exists():
-        rows = (
-            {"id": label, **family.describe_class(recipe.options, recipe.seed, label)}
-            for label in range(recipe.classes)
+    strangers = [path.name for path in _listed(folder) if not _is_ours(path, damage is not None)]
+    if damage is not None and (has_shards or SHARDS in strangers):
+        raise FormatError(
+            f"{damage}; no other file tells that the shards are of this recipe: run the recipe that began the "
+            "folder, or remove the folder"
         )
-        write_atomically(folder / CLASSES, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
-    return read_run(folder)
+    if strangers:
+        raise UsageError(
+            f"{folder}: must be empty or hold this data set, got {len(strangers)} other files, "
+            f"for example {sorted(strangers)[0]}"
+        )
+
+
+def _any_sidecar(folder: Path, run: RunRecord) -> Sidecar | None:
+    """Return the first sidecar of a folder that can be read."""
+    for shard in range(run.shards):
+        sidecar, _ = _readable(sidecar_path(folder, run, shard), Sidecar)
+        if sidecar is not None:
+            return sidecar
+    return None
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise read_error(error, folder) from None
+
+
+def _is_ours(path: Path, begun: bool) -> bool:
+    """Return whether a file may lie in a folder that has no shard yet: another part may just be starting.
+
+    `begun`: a run record was there and is damaged.
+    """
+    if path.name == SHARDS and path.is_dir():
+        return all(entry.name.endswith(".tmp") for entry in _listed(path))
+    if path.name in (RUN, CLASSES):
+        return begun
+    is_temporary = path.name.startswith(".") and path.name.endswith(".tmp")
+    return is_temporary or is_lock(path.name) or path.name == PARTS

@@ -5,19 +5,22 @@ import shutil
 from pathlib import Path
 
 from synthgen.errors import FormatError, UsageError
-from synthgen.run.folder import check_folder
+from synthgen.recipe import Recipe
+from synthgen.run.classes import ensure_classes
+from synthgen.run.folder import agree, begun_record, readable_manifest, readable_records, sweep
 from synthgen.run.lock import part_lock
-from synthgen.shards.files import make_folder, replacing, sha256_of, write_atomically
+from synthgen.run.records import ensure, finish, known_sidecars, own_sidecar
+from synthgen.shards.files import make_folder, refuse_remote, replacing, sha256_of, system_errors, write_atomically
 from synthgen.shards.manifest import (
     CLASSES,
     RUN,
     SHARDS,
     Manifest,
+    RunRecord,
+    Sidecar,
     encode_json,
-    read_run,
-    read_sidecar,
+    read_manifest,
     sidecar_path,
-    write_manifest,
 )
 
 
@@ -44,40 +47,90 @@ def merge(parts, out, link: bool = False, any_device: bool = False) -> Manifest:
     UsageError
         If the folders are not of the same run, or shards are missing; the message names them.
     """
-    folders, out = [Path(p) for p in parts], Path(out)
-    runs = {folder: read_run(folder) for folder in folders}
-    for folder, run in runs.items():
-        if run is None:
-            raise UsageError(f"{folder}: is not a part of a data set: it has no {RUN}")
-    run = runs[folders[0]]
-    present = read_run(out) if out.is_dir() else None
-    for folder, other in ((out, present), *runs.items()):
-        if other is not None and other.fingerprints != run.fingerprints:
-            raise UsageError(
-                f"{folder}: must be of the same run as {folders[0]}: fingerprints {other.fingerprints.short}, "
-                f"expected {run.fingerprints.short}"
-            )
-    check_folder(out, run, overwrite=False)
+    refuse_remote(out)
+    out = Path(out)
+    with system_errors(out):
+        return _merge([Path(part) for part in parts], out, link, any_device)
+
+
+def _merge(folders: list[Path], out: Path, link: bool, any_device: bool) -> Manifest:
+    runs = [_run_of(folder) for folder in folders]
+    first = runs[0]
+    for folder, run in zip(folders, runs, strict=True):
+        _check_same(folder, run, folders[0], first)
+    run = begun_record(out, first) or first
     _check_devices(folders, run, any_device)
+
+    def clear_away():
+        sweep(out, run, range(run.shards), records=True)
+
     make_folder(out / SHARDS, out)
-    with part_lock(out, (1, 1)):
-        for name in (RUN, CLASSES):
-            if not (out / name).exists():
-                write_atomically(out / name, (folders[0] / name).read_bytes())
-        missing = [run.shard_name(s) for s in range(run.shards) if not _collect(folders, out, run, s, link)]
-        if missing:
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise UsageError(
-                f"{out}: {len(missing)} of {run.shards} shards are missing: {', '.join(missing[:3])}{more}"
-            )
-        return write_manifest(out, run)
+    with part_lock(out, (1, 1), last=clear_away):
+        _begin(folders, out, run)
+        sidecars = known_sidecars(out, run)
+        for shard, sidecar in enumerate(sidecars):
+            if sidecar is None:
+                sidecars[shard] = _collect(folders, out, run, shard, link)
+
+        _check_complete(out, run, sidecars)
+        finish(out, run, sidecars)
+        return read_manifest(out)
 
 
-def _check_devices(folders: list[Path], run, any_device: bool) -> None:
+def _check_complete(out: Path, run: RunRecord, sidecars: list[Sidecar | None]) -> None:
+    missing = [run.shard_name(shard) for shard, sidecar in enumerate(sidecars) if sidecar is None]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        names = ", ".join(missing[:3]) + more
+        raise UsageError(f"{out}: {len(missing)} of {run.shards} shards are missing: {names}")
+
+
+def _run_of(folder: Path) -> RunRecord:
+    """Return the run record of a part; that of its manifest if ``run.json`` is damaged."""
+    records, damage = readable_records(folder)
+    if records:
+        return records[0]
+    raise damage or UsageError(f"{folder}: is not a part of a data set: it has no {RUN}")
+
+
+def _check_same(folder: Path, run: RunRecord, first: Path, expected: RunRecord) -> None:
+    if run.fingerprints != expected.fingerprints:
+        raise UsageError(
+            f"{folder}: must be of the same run as {first}: fingerprints {run.fingerprints.short}, "
+            f"expected {expected.fingerprints.short}"
+        )
+    if not agree(run, expected):
+        raise FormatError(
+            f"{folder / RUN}: must say the same as {first / RUN}, one of them is damaged: run the commands of both "
+            "parts again"
+        )
+
+
+def _begin(folders: list[Path], out: Path, run: RunRecord) -> None:
+    """Write run record and class table of the whole."""
+    ensure(out / RUN, encode_json(run))
+    manifest = readable_manifest(out, run)
+    try:
+        ensure_classes(out, Recipe.from_dict(run.recipe), manifest and manifest.classes_sha256)
+    except UsageError:
+        # The recipe needs files that are not on this machine: the parts vouch for one another.
+        _copy_classes(folders, out)
+
+
+def _copy_classes(folders: list[Path], out: Path) -> None:
+    tables = {folder: (folder / CLASSES).read_bytes() for folder in folders}
+    first = tables[folders[0]]
+    for folder, table in tables.items():
+        if table != first:
+            raise FormatError(f"{folder / CLASSES}: must be as {folders[0] / CLASSES}; one of them is damaged")
+    ensure(out / CLASSES, first)
+
+
+def _check_devices(folders: list[Path], run: RunRecord, any_device: bool) -> None:
     """Refuse parts of several devices, where these draw a little differently."""
     if not run.tolerance or any_device:
         return
-    sidecars = (read_sidecar(folder, run, s) for folder in folders for s in range(run.shards))
+    sidecars = (own_sidecar(folder, run, shard) for folder in folders for shard in range(run.shards))
     found = sorted({sidecar.device for sidecar in sidecars if sidecar is not None})
     if len(found) > 1:
         raise UsageError(
@@ -86,26 +139,45 @@ def _check_devices(folders: list[Path], run, any_device: bool) -> None:
         )
 
 
-def _collect(folders: list[Path], out: Path, run, shard: int, link: bool) -> bool:
-    """Bring one shard and its sidecar to `out`; return whether it was found."""
-    if read_sidecar(out, run, shard) is not None:
-        return True
+def _collect(folders: list[Path], out: Path, run: RunRecord, shard: int, link: bool) -> Sidecar | None:
+    """Bring one shard and its sidecar to `out`, from the first folder that has it whole; return the sidecar.
+
+    Raises
+    ------
+    FormatError
+        If all that there are of it are damaged.
+    """
+    damage = None
     for folder in folders:
-        sidecar = read_sidecar(folder, run, shard)
-        if sidecar is not None:
-            source, target = (f / SHARDS / run.shard_name(shard) for f in (folder, out))
-            with replacing(target) as temporary:
-                _copy(source, temporary, link)
-                if sha256_of(temporary) != sidecar.sha256:
-                    raise FormatError(f"{source}: is damaged: its SHA-256 is not that of its sidecar")
-            write_atomically(sidecar_path(out, run, shard), encode_json(sidecar))
-            return True
-    return False
+        sidecar = own_sidecar(folder, run, shard)
+        if sidecar is None:
+            continue
+        try:
+            _copy_checked(folder, out, sidecar, link)
+        except FormatError as error:
+            damage = error
+            continue
+        write_atomically(sidecar_path(out, run, shard), encode_json(sidecar))
+        return sidecar
+    if damage is not None:
+        raise damage
+    return None
+
+
+def _copy_checked(folder: Path, out: Path, sidecar: Sidecar, link: bool) -> None:
+    source = folder / SHARDS / sidecar.name
+    with replacing(out / SHARDS / sidecar.name) as temporary:
+        _copy(source, temporary, link)
+        if sha256_of(temporary) != sidecar.sha256:
+            raise FormatError(
+                f"{source}: is damaged: its SHA-256 is not that of its sidecar; delete it and draw its part again"
+            )
 
 
 def _copy(source: Path, target: Path, link: bool) -> None:
     if link:
         try:
+            target.unlink()
             os.link(source, target)
             return
         except OSError:

@@ -1,6 +1,5 @@
 """A run from start to end: folder, lock, shards, manifest. Running it again resumes it."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -12,14 +11,16 @@ from synthgen.families import chosen_device
 from synthgen.machine import human_bytes, human_time
 from synthgen.recipe import load_recipe
 from synthgen.run.estimate import Estimate, check_disk, effective_workers, probe
-from synthgen.run.folder import check_device, check_folder, file_names, remove_listed, write_records
-from synthgen.run.lock import check_unlocked, part_lock
-from synthgen.run.plan import Plan, make_plan, parse_part
+from synthgen.run.folder import begun_record, check_device, sweep
+from synthgen.run.lock import part_lock
+from synthgen.run.parts import Part, parse_part
+from synthgen.run.plan import Plan, make_plan
 from synthgen.run.pool import run_pool
-from synthgen.run.progress import Progress
+from synthgen.run.progress import Progress, tell
+from synthgen.run.records import begin, finish, known_sidecars
 from synthgen.run.shard import write_shard
-from synthgen.shards.files import make_folder, remove_temporaries
-from synthgen.shards.manifest import SHARDS, read_sidecar, write_manifest
+from synthgen.shards.files import make_folder, refuse_remote, system_errors
+from synthgen.shards.manifest import SHARDS
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -100,55 +101,71 @@ def generate(
         If the disk cannot hold the data set, or the folder cannot be written.
     """
     recipe = load_recipe(recipe)
-    plan = make_plan(recipe)
+    refuse_remote(recipe.name if out is None else out)
     folder = Path(recipe.name if out is None else out)
-    k, n = parse_part(part)
     if workers is not None and not 0 <= workers <= 4096:
-        raise UsageError(f"--workers must lie in 0..4096, got {workers}")
-    if overwrite and (k, n) != (1, 1):
-        raise UsageError(f"--overwrite must not go with --part, got {k}/{n}: it would remove what other parts drew")
-    with chosen_device(device):
-        return _generate(plan, folder, workers, (k, n), progress, overwrite, any_device)
+        raise UsageError(f"workers must lie in 0..4096, got {workers}")
+    part = parse_part(part, folder)
+    if overwrite and part.n > 1:
+        raise UsageError(
+            f"overwrite must not go with part, got part {part.k}/{part.n}: it would remove what other parts drew"
+        )
+    with chosen_device(device), system_errors(folder):
+        plan = _with_device(make_plan(recipe))
+        return _generate(plan, folder, workers, part, progress, overwrite, any_device)
 
 
-def _generate(plan: Plan, folder: Path, workers, part, progress, overwrite: bool, any_device: bool) -> Report:
-    start = time.monotonic()
-    k, n = part
-    check_folder(folder, plan.run, overwrite)
+def _with_device(plan: Plan) -> Plan:
+    """Return a plan whose record names what draws on this machine."""
     device = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
-    plan = msgspec.structs.replace(plan, run=msgspec.structs.replace(plan.run, device=device.name))
-    mine = range(k - 1, plan.run.shards, n)
+    return msgspec.structs.replace(plan, run=msgspec.structs.replace(plan.run, device=device.name))
+
+
+def _generate(plan: Plan, folder: Path, workers, part: Part, progress, overwrite: bool, any_device: bool) -> Report:
+    start = time.monotonic()
+    begun_record(folder, plan.run, overwrite)
     make_folder(folder / SHARDS, folder)
-    with part_lock(folder, (k, n)):
-        check_unlocked(folder, (k, n), same_split=not overwrite)
-        if overwrite:
-            remove_listed(folder)
-        begun = write_records(folder, plan, overwrite)
-        check_folder(folder, plan.run, overwrite=False)  # another part may have begun other data meanwhile
+    everything = range(plan.run.shards)
+
+    def clear_away():
+        sweep(folder, plan.run, everything, records=True)
+
+    with part_lock(folder, (part.k, part.n), alone=overwrite, last=clear_away):
+        begun = begin(folder, plan, part, overwrite)
         check_device(folder, begun, plan.run, any_device)
-        todo = [s for s in mine if read_sidecar(folder, plan.run, s) is None]
-        left, total = (sum(map(plan.run.shard_count, shards)) for shards in (todo, mine))
+
+        mine = everything[part.k - 1 :: part.n]
+        sidecars = known_sidecars(folder, begun)
+        todo = [shard for shard in mine if sidecars[shard] is None]
+        left = sum(map(begun.shard_count, todo))
+        total = sum(map(begun.shard_count, mine))
         if todo:
-            remove_temporaries(folder / SHARDS, file_names(folder, plan.run, todo))
-            workers = min(effective_workers(plan, workers), len(todo))
-            estimate = probe(plan, left)
-            check_disk(estimate, plan, folder)
-            if progress not in ("none", False):
-                print(describe(plan, estimate, workers), file=sys.stderr, flush=True)
-            _draw(plan, folder, todo, workers, Progress(progress, total, total - left))
-        finished = write_manifest(folder, begun) is not None
-        sizes = [read_sidecar(folder, plan.run, s).bytes for s in mine]
+            sweep(folder, begun, mine)
+            _announce_and_draw(plan, folder, todo, workers, progress, total)
+            sidecars = known_sidecars(folder, begun)
+        finished = finish(folder, begun, sidecars)
     return Report(
         path=str(folder),
-        samples=plan.run.count,
-        shards=plan.run.shards,
+        samples=begun.count,
+        shards=begun.shards,
         drawn=left,
         resumed=total - left,
         seconds=round(time.monotonic() - start, 3),
-        bytes=sum(sizes),
+        bytes=sum(sidecar.bytes for sidecar in sidecars[part.k - 1 :: part.n] if sidecar is not None),
         finished=finished,
-        fingerprint=plan.run.fingerprints.data,
+        fingerprint=begun.fingerprints.data,
     )
+
+
+def _announce_and_draw(plan: Plan, folder: Path, todo: list[int], workers, progress, total: int) -> None:
+    """Say what a run will take, and draw shards; `total`: images of this part, drawn or not."""
+    left = sum(map(plan.run.shard_count, todo))
+    workers = min(effective_workers(plan, workers), len(todo))
+    estimate = probe(plan, left)
+    check_disk(estimate, plan, folder)
+    if progress not in ("none", False):
+        tell(describe(plan, estimate, workers))
+    _draw(plan, folder, todo, workers, Progress(progress, total, total - left))
 
 
 def describe(plan: Plan, estimate: Estimate, workers: int) -> str:
@@ -171,4 +188,4 @@ def _draw(plan: Plan, folder: Path, shards: list[int], workers: int, progress: P
             else:
                 run_pool(plan, folder, shards, workers, progress)
         finally:
-            remove_temporaries(folder / SHARDS, file_names(folder, plan.run, shards))
+            sweep(folder, plan.run, shards)

@@ -1,7 +1,5 @@
 """The plan of a run: which sample lies in which shard. It does not depend on workers or parts."""
 
-import os
-import re
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 
@@ -108,37 +106,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "unknown"
-
-
-def parse_part(part) -> tuple[int, int]:
-    """Return (K, N) of a part: ``"K/N"`` with 1 <= K <= N, a pair, None for the whole, or ``"auto"``.
-
-    ``auto`` takes it from the variables that Slurm gives to the tasks of a job array.
-
-    Examples
-    --------
-    >>> parse_part("3/64")
-    (3, 64)
-    """
-    if part is None:
-        return 1, 1
-    if part == "auto":
-        return _slurm_part(os.environ)
-    text = part if isinstance(part, str) else "/".join(map(str, part))
-    match = re.fullmatch(r"(\d{1,7})/(\d{1,7})", text)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise UsageError(f"--part must be K/N with 1 <= K <= N, or auto, got {text!r}")
-    return int(match[1]), int(match[2])
-
-
-def _slurm_part(environ) -> tuple[int, int]:
-    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
-    try:
-        task, first, count = (int(environ[name]) for name in names)
-        step = int(environ.get("SLURM_ARRAY_TASK_STEP", 1))
-    except (KeyError, ValueError):
-        raise UsageError(f"--part auto needs {', '.join(names)} as numbers: run it in a Slurm job array") from None
-    number, rest = divmod(task - first, max(step, 1))
-    if rest or not 0 <= number < count:
-        raise UsageError(f"--part auto needs an array of even steps: task {task} of {count} from {first} by {step}")
-    return number + 1, count

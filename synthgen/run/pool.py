@@ -18,6 +18,18 @@ from synthgen.run.plan import Plan
 from synthgen.run.progress import Progress
 
 _TRIES = 2
+# What the kernel sends to a process when memory runs out: SIGKILL.
+_KILL = 9
+# A batch system ends a job by a signal to all of its processes. The parent answers it, and ends the workers: they
+# must not die of it before, not even while they import.
+_START = """
+import signal
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+from synthgen.run.worker import main
+main()
+"""
 # Workers find the package that runs here, installed or not.
 _HOME = str(Path(__file__).parents[2])
 
@@ -29,7 +41,7 @@ class _Worker:
         path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _HOME)))
         # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then ends the workers.
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "synthgen.run.worker"],
+            [sys.executable, "-P", "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
@@ -45,7 +57,8 @@ class _Worker:
         })  # fmt: skip
 
     def start(self, shard: int) -> None:
-        self.shard, self.counted = shard, 0
+        self.shard = shard
+        self.counted = 0
         self._send({"shard": shard})
 
     def _send(self, message: dict) -> None:
@@ -82,60 +95,95 @@ def run_pool(plan: Plan, folder: Path, shards: list[int], workers: int, progress
     SynthgenError
         What a worker reported, for example a full disk.
     """
-    waiting = list(reversed(shards))
-    tries = dict.fromkeys(shards, 0)
-    crew: set[_Worker] = set()
-    with selectors.DefaultSelector() as selector:
+    pool = _Pool(plan, folder, shards, progress)
+    try:
+        pool.run(workers)
+    finally:
+        pool.end()
+
+
+class _Pool:
+    """The workers of a run, and the shards that wait for them."""
+
+    def __init__(self, plan: Plan, folder: Path, shards: list[int], progress: Progress):
+        self._plan = plan
+        self._folder = folder
+        self._progress = progress
+        self._waiting = list(reversed(shards))
+        self._tries = dict.fromkeys(shards, 0)
+        self._crew: set[_Worker] = set()
+        self._selector = selectors.DefaultSelector()
+
+    def run(self, workers: int) -> None:
+        """Hand out shards until all are written."""
+        while self._waiting or any(worker.shard is not None for worker in self._crew):
+            while self._waiting and len(self._crew) < workers:
+                self._hire()
+            for key, _ in self._selector.select():
+                self._listen(key.data)
+
+    def end(self) -> None:
+        """Kill all workers that are left."""
+        self._selector.close()
+        for worker in self._crew:
+            worker.end()
+
+    def _hire(self) -> None:
         try:
-            while waiting or any(w.shard is not None for w in crew):
-                while waiting and len(crew) < workers:
-                    worker = _Worker(plan, folder)
-                    crew.add(worker)
-                    selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
-                    _give(worker, waiting, tries)
-                for key, _ in selector.select():
-                    worker = key.data
-                    reports = worker.receive()
-                    if reports is None:
-                        selector.unregister(worker.process.stdout)
-                        crew.remove(worker)
-                        _bury(worker, waiting, tries, progress)
-                        continue
-                    for report in reports:
-                        _take(worker, report, progress)
-                    if worker.shard is None and waiting:
-                        _give(worker, waiting, tries)
-        finally:
-            for worker in crew:
-                worker.end()
+            worker = _Worker(self._plan, self._folder)
+        except OSError as error:
+            raise WorkerError(
+                f"a worker process cannot be started: {error.strerror}; fewer workers need less"
+            ) from None
+        self._crew.add(worker)
+        self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+        self._give(worker)
+
+    def _give(self, worker: _Worker) -> None:
+        shard = self._waiting.pop()
+        self._tries[shard] += 1
+        worker.start(shard)
+
+    def _listen(self, worker: _Worker) -> None:
+        reports = worker.receive()
+        if reports is None:
+            self._selector.unregister(worker.process.stdout)
+            self._crew.remove(worker)
+            self._bury(worker)
+            return
+        for report in reports:
+            self._take(worker, report)
+        if worker.shard is None and self._waiting:
+            self._give(worker)
+
+    def _take(self, worker: _Worker, report: dict) -> None:
+        """Act on one report of a worker."""
+        if "error" in report:
+            kind = getattr(errors, report["kind"], SynthgenError)
+            raise kind(report["error"])
+        if "done" in report:
+            worker.shard = None
+        else:
+            worker.counted += report["progress"]
+            self._progress.advance(report["progress"])
+
+    def _bury(self, worker: _Worker) -> None:
+        """Put the shard of a dead worker back, or give up on it."""
+        how = _way_of_dying(worker.end())
+        shard = worker.shard
+        if shard is None:
+            return
+        self._progress.advance(-worker.counted)
+        if self._tries[shard] >= _TRIES:
+            raise WorkerError(f"workers died {_TRIES} times on shard {shard} ({how}); all finished shards are kept")
+        self._progress.note(f"a worker died on shard {shard} ({how}); trying it once more")
+        self._waiting.append(shard)
 
 
-def _give(worker: _Worker, waiting: list[int], tries: dict[int, int]) -> None:
-    shard = waiting.pop()
-    tries[shard] += 1
-    worker.start(shard)
-
-
-def _take(worker: _Worker, report: dict, progress: Progress) -> None:
-    """Act on one report of a worker."""
-    if "error" in report:
-        kind = getattr(errors, report["kind"], SynthgenError)
-        raise kind(report["error"])
-    if "done" in report:
-        worker.shard = None
-    else:
-        worker.counted += report["progress"]
-        progress.advance(report["progress"])
-
-
-def _bury(worker: _Worker, waiting: list[int], tries: dict[int, int], progress: Progress) -> None:
-    """Put the shard of a dead worker back, or give up on it."""
-    code, shard = worker.end(), worker.shard
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    if shard is None:
-        return
-    progress.advance(-worker.counted)
-    if tries[shard] >= _TRIES:
-        raise WorkerError(f"workers died {_TRIES} times on shard {shard} ({how}); all finished shards are kept")
-    progress.note(f"a worker died on shard {shard} ({how}); trying it once more")
-    waiting.append(shard)
+def _way_of_dying(code: int) -> str:
+    """Return in words how a process ended."""
+    if code >= 0:
+        return f"exit code {code}"
+    if code == -_KILL:
+        return f"signal {_KILL}: killed, most likely for memory; fewer workers or smaller images need less"
+    return f"signal {-code}"

@@ -2,8 +2,17 @@
 
 import sys
 import time
+from contextlib import suppress
 
 _PLAIN_SECONDS = 10.0
+
+
+def tell(text: str) -> None:
+    """Print a line on stderr, if anybody still listens there: a closed one must not end the work."""
+    if sys.stderr is None:
+        return
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
 
 
 class Progress:
@@ -23,12 +32,18 @@ class Progress:
 
     def __init__(self, mode, total: int, done: int = 0, unit: str = "images"):
         mode = {True: "auto", False: "none"}.get(mode, mode)
-        self._total, self._done, self._unit = total, done, unit
-        self._first, self._start = done, time.monotonic()
-        self._told = self._start
-        self._plain = mode == "plain" or (mode == "auto" and not sys.stderr.isatty())
+        now = time.monotonic()
+        self._total = total
+        self._done = done
+        self._first = done
+        self._unit = unit
+        self._start = now
+        self._told = now
+
+        on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._plain = mode == "plain" or (mode == "auto" and not on_terminal)
         self._bar = None
-        if mode == "auto" and not self._plain:
+        if mode == "auto" and on_terminal:
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, initial=done, unit=f" {unit}", smoothing=0.1, file=sys.stderr)
@@ -37,23 +52,29 @@ class Progress:
         """Count units as done; negative ones are taken back."""
         self._done += units
         if self._bar is not None:
-            self._bar.update(units)
+            with suppress(OSError, ValueError):
+                self._bar.update(units)
         elif self._plain and time.monotonic() - self._told >= _PLAIN_SECONDS:
             self._told = time.monotonic()
-            rate = (self._done - self._first) / (self._told - self._start)
-            left = (self._total - self._done) / rate if rate > 0 else float("inf")
-            self.note(f"{self._done:,} of {self._total:,} {self._unit}, {rate:,.0f}/s, {left:,.0f} s left")
+            self.note(self._state())
+
+    def _state(self) -> str:
+        rate = (self._done - self._first) / (self._told - self._start)
+        left = (self._total - self._done) / rate if rate > 0 else float("inf")
+        return f"{self._done:,} of {self._total:,} {self._unit}, {rate:,.0f}/s, {left:,.0f} s left"
 
     def note(self, text: str) -> None:
         """Print a line without breaking the bar."""
         if self._bar is not None:
-            self._bar.write(text, file=sys.stderr)
+            with suppress(OSError, ValueError):
+                self._bar.write(text, file=sys.stderr)
         elif self._plain:
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError, ValueError):
+                self._bar.close()

@@ -42,6 +42,7 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
     run = plan.run
     path = folder / SHARDS / run.shard_name(shard)
     device = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
+
     with replacing(path) as temporary:
         writer = FORMATS[run.storage].Writer(temporary, run.fields, run.format)
         try:
@@ -51,7 +52,9 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
             writer.finish()
         finally:
             writer.close()
-        size, digest = temporary.stat().st_size, sha256_of(temporary)
+        size = temporary.stat().st_size
+        digest = sha256_of(temporary)
+
     sidecar = Sidecar(
         shard=shard,
         name=path.name,

@@ -1,7 +1,7 @@
 """A worker process: takes shard numbers on stdin, writes shards, reports on stdout. One JSON object a line.
 
-Run as ``python -m synthgen.run.worker`` by `synthgen.run.pool`. Its standard input is its lifeline: when the parent
-dies, however it dies, the pipe closes and the worker ends at once, in the middle of whatever it does.
+Started by `synthgen.run.pool`. Its standard input is its lifeline: when the parent dies, however it dies, the pipe
+closes and the worker ends at once, in the middle of whatever it does.
 """
 
 import json
@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 _REPORT_SECONDS = 0.2
@@ -18,37 +19,55 @@ _REPORT_SECONDS = 0.2
 
 def main() -> None:
     """Serve until stdin closes."""
-    # What a library prints must not mix with the reports.
-    reports = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
+    send = _sender(_taken_stdout())
     warnings.simplefilter("ignore")  # the process that started this one has told them
     orders = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
-    send = _sender(reports)
 
+    from synthgen.errors import SynthgenError
+
+    write = _prepared(orders.get(), send)
+    while write is not None:
+        shard = orders.get()["shard"]
+        counter = _Counter(send)
+        try:
+            write(shard, counter)
+        except SynthgenError as error:
+            _report_error(send, error)
+            continue
+        counter.report()
+        send({"done": shard})
+
+
+def _taken_stdout():
+    """Return stdout for the reports alone: what a library prints goes to stderr."""
+    reports = os.fdopen(os.dup(1), "w", buffering=1)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # no stderr
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return reports
+
+
+def _prepared(first: dict, send):
+    """Return the function that writes a shard of the plan in the first order, or None if it cannot be made."""
     from synthgen.errors import SynthgenError, UsageError
     from synthgen.recipe import Recipe
     from synthgen.run.plan import make_plan
     from synthgen.run.shard import write_shard
 
-    first = orders.get()
     try:
-        plan, folder = make_plan(Recipe.from_dict(first["recipe"])), Path(first["folder"])
+        plan = make_plan(Recipe.from_dict(first["recipe"]))
         if plan.run.fingerprints.data != first["fingerprint"]:
             raise UsageError("the files that samples are made of must stay as they are during a run; some changed")
     except SynthgenError as error:
-        send({"error": str(error), "kind": type(error).__name__})
-        return
-    while True:
-        shard = orders.get()["shard"]
-        counter = _Counter(send)
-        try:
-            write_shard(plan, folder, shard, counter)
-        except SynthgenError as error:
-            send({"error": str(error), "kind": type(error).__name__})
-            continue
-        counter.report()
-        send({"done": shard})
+        _report_error(send, error)
+        return None
+    return partial(write_shard, plan, Path(first["folder"]))
+
+
+def _report_error(send, error: Exception) -> None:
+    send({"error": str(error), "kind": type(error).__name__})
 
 
 def _listen(orders: queue.SimpleQueue) -> None:
@@ -71,7 +90,9 @@ class _Counter:
     """Counts samples and reports now and then."""
 
     def __init__(self, send):
-        self._send, self._count, self._told = send, 0, time.monotonic()
+        self._send = send
+        self._count = 0
+        self._told = time.monotonic()
 
     def __call__(self, samples: int) -> None:
         self._count += samples
@@ -80,8 +101,5 @@ class _Counter:
 
     def report(self) -> None:
         self._send({"progress": self._count})
-        self._count, self._told = 0, time.monotonic()
-
-
-if __name__ == "__main__":
-    main()
+        self._count = 0
+        self._told = time.monotonic()

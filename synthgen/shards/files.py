@@ -15,6 +15,7 @@ from synthgen.errors import FormatError, StorageError, SynthgenError, UsageError
 
 # How a system says that it, or this file system, cannot do what was asked for.
 UNSUPPORTED = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 # What a missing or misplaced file is reported as. All other errors of reading say nothing of the file.
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
 _BLOCK = 2**20
@@ -173,11 +174,24 @@ def storage_errors(path):
         raise storage_error(error, path) from error
 
 
+@contextmanager
+def system_errors(folder):
+    """Turn an `OSError` that the block leaves into a `StorageError`, which names the file, or else the folder."""
+    try:
+        yield
+    except SynthgenError:
+        raise
+    except OSError as error:
+        place = error.filename or folder
+        if error.errno in _FULL:
+            raise storage_error(error, place) from error
+        raise StorageError(f"{place}: cannot be used: {_reason(error)}") from error
+
+
 def storage_error(error: OSError, path) -> StorageError:
     """Return the error of a failed write as a sentence."""
     # HDF5 reports a full disk as text only
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
-    if full:
+    if error.errno in _FULL or "No space left" in str(error):
         return StorageError(f"{path}: the disk is full; free some space and run the same command again to resume")
     return StorageError(f"{path}: cannot be written: {_reason(error)}")
 

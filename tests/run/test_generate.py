@@ -68,7 +68,7 @@ def test_overwriting_replaces_what_is_listed_and_nothing_else(make_recipe, tmp_p
 def test_overwriting_takes_nothing_from_other_parts(make_recipe, tmp_path):
     draw(make_recipe(), tmp_path, part="1/2")
     before = files_of(tmp_path)
-    with pytest.raises(UsageError, match="--overwrite must not go with --part"):
+    with pytest.raises(UsageError, match="overwrite must not go with part"):
         draw(make_recipe(seed=1), tmp_path, part="2/2", overwrite=True)
     with part_lock(tmp_path, (2, 2)), pytest.raises(LockedError, match="part-2-of-2 is being written"):
         draw(make_recipe(seed=1), tmp_path, overwrite=True)
@@ -216,7 +216,7 @@ def test_a_folder_that_may_not_be_written_is_a_sentence(make_recipe, tmp_path):
 
 @pytest.mark.parametrize("workers", [-1, 10_000])
 def test_the_number_of_workers_is_checked(make_recipe, tmp_path, workers):
-    with pytest.raises(UsageError, match="--workers must lie in"):
+    with pytest.raises(UsageError, match="workers must lie in"):
         draw(make_recipe(), tmp_path, workers=workers)
 
 

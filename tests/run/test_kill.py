@@ -1,10 +1,12 @@
 """Runs that are killed: by signal 9, by Ctrl-C, one worker of them. Nothing is lost, nothing half-written stays."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -42,7 +44,7 @@ def wait_for(condition):
 
 
 def finished(folder):
-    return len(list(folder.glob("shards/.train*.json")))
+    return len(list(folder.glob("shards/*train*.json")))
 
 
 def children(pid):
@@ -144,3 +146,44 @@ def test_a_shard_that_kills_its_workers_twice_ends_the_run(tmp_path, monkeypatch
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(WorkerError, match=r"died 2 times on shard 0 \(exit code 7\)"):
         synthgen.generate(make_recipe(storage={"shard_size": 40}), tmp_path / "d", workers=1, progress=False)
+
+
+def one_part(folder, k, n):
+    """Start drawing part K/N with two workers."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "synthgen", *ARGUMENTS, "--out", folder, "--workers", "1", "--part", f"{k}/{n}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_twice_and_cut_anew_leaves_no_other_files(tmp_path, undisturbed, seed):
+    chance = random.Random(seed)
+    folder = tmp_path / "d"
+    for n in (2, 3):
+        processes = [one_part(folder, k, n) for k in range(1, n + 1)]
+        least = finished(folder) + chance.randint(1, 3)
+        wait_for(lambda least=least: finished(folder) >= least)
+        # a worker first, then the parents: nobody clears away what it was writing
+        for process in processes:
+            for worker in children(process.pid)[: chance.randint(0, 1)]:
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+        time.sleep(chance.random() / 5)
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.communicate()
+
+    last = [one_part(folder, k, 4) for k in range(1, 5)]
+    errors = [process.communicate(timeout=4 * SECONDS)[1] for process in last]
+    assert [process.returncode for process in last] == [0] * 4, errors
+    check_whole(folder, undisturbed)
+
+
+def test_a_worker_that_is_killed_for_memory_is_told_as_such(tmp_path):
+    process = start(tmp_path / "d", progress="plain")
+    wait_for(lambda: finished(tmp_path / "d") >= 1)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    _, errors = process.communicate(timeout=SECONDS)
+    assert "most likely for memory; fewer workers or smaller images need less" in errors

@@ -5,10 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthgen.errors import UsageError
 from synthgen.recipe import Recipe, installed, load_recipe
-from synthgen.run.estimate import remembered_probe
-from synthgen.run.plan import make_plan, parse_part
+from synthgen.run.plan import make_plan
 
 
 def plan_of(classes, per_class, **storage):
@@ -54,26 +52,6 @@ def test_parts_share_out_all_shards(n, data):
     assert sorted(s for part in parts for s in part) == list(range(plan.run.shards))
 
 
-@pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "-1/3", "a/b", "1/2/3", ""])
-def test_parts_are_checked(text):
-    with pytest.raises(UsageError, match="--part must be K/N"):
-        parse_part(text)
-
-
-def test_parts_are_taken_from_slurm(monkeypatch):
-    for name, value in (("ID", 7), ("MIN", 5), ("COUNT", 4)):
-        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
-    assert parse_part("auto") == (3, 4)
-    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "20")
-    with pytest.raises(UsageError, match="even steps"):
-        parse_part("auto")
-    monkeypatch.setenv("SLURM_ARRAY_TASK_STEP", "5")
-    assert parse_part("auto") == (4, 4)
-    monkeypatch.delenv("SLURM_ARRAY_TASK_COUNT")
-    with pytest.raises(UsageError, match="Slurm"):
-        parse_part("auto")
-
-
 @pytest.mark.parametrize("name", [name for name in installed() if "cutpaste" not in name])
 def test_every_recipe_has_a_plan(name):
     recipe = load_recipe(name)
@@ -81,16 +59,3 @@ def test_every_recipe_has_a_plan(name):
     assert plan.run.count == recipe.classes * recipe.per_class
     assert Recipe.from_dict(plan.run.recipe) == recipe
     assert Recipe.from_dict(plan.run.recipe).data_fingerprint == plan.run.fingerprints.data
-
-
-def test_a_probe_is_remembered(make_recipe, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    plan = make_plan(make_recipe())
-    first = remembered_probe(plan)
-    (cached,) = (tmp_path / "synthgen" / "probes").iterdir()
-    assert remembered_probe(plan) == first
-    assert remembered_probe(make_plan(make_recipe(points=600))).samples == first.samples
-    assert len(list(cached.parent.iterdir())) == 2
-    cached.write_text("{")
-    assert remembered_probe(plan).samples == first.samples
-    assert cached.read_text() != "{"

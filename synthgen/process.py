@@ -1,0 +1,78 @@
+"""The process of a command: signals from its first moment on, and standard streams that are always there.
+
+This module is loaded before all others of a command, so it imports nothing that takes time.
+"""
+
+import os
+import signal
+import sys
+
+EXIT_INTERRUPTED = 130
+INTERRUPTED = "interrupted; run the same command again to resume"
+
+_STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+_IMPORT = "<frozen importlib._bootstrap>"
+
+
+def prepare() -> None:
+    """Make Ctrl-C and SIGTERM interrupt the work, and give the process all its streams."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    _open_streams()
+    if not isinstance(sys.stderr, _Enduring):
+        sys.stderr = _Enduring(sys.stderr)
+
+
+def _interrupt(number, frame) -> None:
+    """Answer a signal; a batch system ends a job by SIGTERM.
+
+    While modules are imported the process ends at once: nothing is begun then, and an exception would be lost in
+    other people's code, or end in a traceback.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORT:
+            sys.stderr.write(f"synthgen: {INTERRUPTED}\n")
+            sys.stderr.flush()
+            os._exit(EXIT_INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _open_streams() -> None:
+    """Open the standard streams that the process was started without: no file of ours must take their numbers."""
+    for number, (name, mode) in enumerate(_STREAMS):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - it stays open
+
+
+class _Enduring:
+    """A text stream that goes on when nobody reads it any more: its text is lost, the work is not."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):
+            self._fall_silent()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        """Send what is still to be written nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)

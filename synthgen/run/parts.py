@@ -1,0 +1,134 @@
+"""Parts of a run: K of N from the caller, or from Slurm's job arrays."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from synthgen.errors import FormatError, UsageError
+from synthgen.shards.files import write_atomically
+from synthgen.shards.manifest import encode_json, read_json
+
+# In how many parts an unfinished folder is drawn. It is no part of the data set: the last part removes it.
+PARTS = ".parts.json"
+_MOST = 9_999_999
+
+
+class _Split(msgspec.Struct, frozen=True):
+    """What `PARTS` holds: the number of parts, and the numbers that a job array gave them."""
+
+    parts: Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
+    first: Annotated[int, msgspec.Meta(ge=0)] = 1
+    step: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+class Part(NamedTuple):
+    """Part `k` of `n`, 1-based. In a job array it is the task of number ``first + (k - 1) * step``."""
+
+    k: int
+    n: int
+    first: int = 1
+    step: int = 1
+
+
+class _Array(NamedTuple):
+    """What Slurm says of a job array, and of the task at hand."""
+
+    task: int
+    first: int
+    last: int
+    count: int
+    step: int
+
+
+def parse_part(part, folder: Path | None = None) -> Part:
+    """Return which part to draw.
+
+    Parameters
+    ----------
+    part : str, (int, int) or None
+        ``"K/N"`` with 1 <= K <= N, a pair, or None for the whole. ``"auto"`` takes both from the variables that
+        Slurm gives to the tasks of a job array. ``"auto/N"`` takes K from there: tasks are numbered from 1.
+    folder : Path, optional
+        Of the data set. Where it was begun in parts, ``"auto"`` keeps to their number, so that some tasks of an
+        array can be sent again.
+
+    Raises
+    ------
+    UsageError
+        If the text is no part, or the array does not say which part a task is.
+
+    Examples
+    --------
+    >>> parse_part("3/64")[:2]
+    (3, 64)
+    """
+    if part is None:
+        return Part(1, 1)
+    text = part if isinstance(part, str) else "/".join(map(str, part))
+    if text == "auto":
+        return _auto_part(_array(os.environ), _recorded(folder))
+
+    match = re.fullmatch(r"([0-9]{1,7}|auto)/([0-9]{1,7})", text)
+    n = int(match[2]) if match else 0
+    if n and match[1] == "auto":
+        return _numbered(_array(os.environ), _Split(n))
+    if not n or not 1 <= int(match[1]) <= n:
+        raise UsageError(f"part must be K/N with 1 <= K <= N, auto or auto/N, got {text!r}")
+    return Part(int(match[1]), n)
+
+
+def record_parts(folder: Path, part: Part) -> None:
+    """Write down in how many parts a folder is drawn, for tasks that are sent again."""
+    split = _Split(part.n, part.first, part.step)
+    if _recorded(folder) != split:
+        write_atomically(folder / PARTS, encode_json(split))
+
+
+def _recorded(folder: Path | None) -> _Split | None:
+    if folder is None or not (folder / PARTS).exists():
+        return None
+    try:
+        return read_json(folder / PARTS, _Split)
+    except FormatError:
+        return None
+
+
+def _array(environ) -> _Array:
+    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
+    try:
+        task, first, count = (int(environ[name]) for name in names)
+        step = int(environ.get("SLURM_ARRAY_TASK_STEP", 1))
+        last = int(environ.get("SLURM_ARRAY_TASK_MAX", first + (count - 1) * step))
+    except (KeyError, ValueError):
+        raise UsageError(f"part auto needs {', '.join(names)} as numbers: run it in a Slurm job array") from None
+    return _Array(task, first, last, count, max(step, 1))
+
+
+def _auto_part(array: _Array, recorded: _Split | None) -> Part:
+    """Return the part of a task: as the folder was begun, or else as the array is."""
+    if recorded is not None:
+        return _numbered(array, recorded)
+
+    is_even = array.last == array.first + (array.count - 1) * array.step
+    if not is_even or (array.count == 1 and array.first > 1):
+        raise UsageError(
+            f"part auto needs an array of even steps, or a folder that was begun in parts: tasks "
+            f"{array.first} to {array.last} ({array.count} of them) do not say of how many parts the data set is; "
+            "auto/N does"
+        )
+    return _numbered(array, _Split(array.count, array.first, array.step))
+
+
+def _numbered(array: _Array, split: _Split) -> Part:
+    """Return the part of a task by its number; all tasks of an array must have one."""
+    last = split.first + (split.parts - 1) * split.step
+    number, rest = divmod(array.task - split.first, split.step)
+    if rest or not 0 <= number < split.parts or array.first < split.first or array.last > last:
+        raise UsageError(
+            f"part auto must be a task from {split.first} to {last} in even steps of {split.step}, one for each of "
+            f"{split.parts} parts, got task {array.task} of an array from {array.first} to {array.last}"
+        )
+    return Part(number + 1, split.parts, split.first, split.step)

@@ -1,0 +1,141 @@
+"""Locks of parts: who may draw at the same time, and what dead holders leave."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from synthgen.errors import LockedError
+from synthgen.run import lock, mutex
+from synthgen.run.lock import gate, is_lock, part_lock
+
+DEAD = subprocess.Popen([sys.executable, "-c", ""])
+DEAD.wait()
+
+
+@pytest.fixture(params=["with locks", "without locks"])
+def system(request, monkeypatch):
+    """The file system at hand, and one that has no locks."""
+    if request.param == "without locks":
+        monkeypatch.setattr(mutex, "fcntl", None)
+
+
+# held part, wanted part, alone -> may it be drawn?
+TOGETHER = [
+    ((1, 2), (2, 2), False, True),
+    ((1, 2), (1, 2), False, False),
+    ((1, 2), (1, 3), False, False),
+    ((1, 2), (1, 1), False, False),
+    ((1, 2), (2, 2), True, False),
+    ((1, 1), (1, 1), True, False),
+]
+
+
+@pytest.mark.parametrize(("held", "wanted", "alone", "allowed"), TOGETHER)
+def test_parts_of_one_split_are_drawn_together_and_others_are_not(tmp_path, system, held, wanted, alone, allowed):
+    with part_lock(tmp_path, held):
+        if allowed:
+            with part_lock(tmp_path, wanted, alone):
+                pass
+        else:
+            with pytest.raises(LockedError, match=f"part-{held[0]}-of-{held[1]} is being written by"):
+                with part_lock(tmp_path, wanted, alone):
+                    pass
+    with part_lock(tmp_path, wanted, alone):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_last_part_is_told(tmp_path, system):
+    told = []
+    with part_lock(tmp_path, (1, 2), last=lambda: told.append(1)):
+        with part_lock(tmp_path, (2, 2), last=lambda: told.append(2)):
+            pass
+        assert told == []
+    assert told == [1]
+
+
+def leave_locks(folder, parts):
+    for k, n in parts:
+        name = json.dumps({"pid": DEAD.pid, "host": socket.gethostname()})
+        (folder / f".part-{k}-of-{n}.lock").write_text(name)
+        if mutex.fcntl is None:
+            (folder / f".part-{k}-of-{n}.held").write_text(name)
+
+
+def test_locks_of_the_dead_are_taken_and_cleared_away(tmp_path, system):
+    leave_locks(tmp_path, [(1, 3), (2, 3), (3, 3), (1, 8)])
+    with part_lock(tmp_path, (1, 8)):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_many_parts_may_start_at_once_where_others_were_killed(tmp_path, system):
+    failures = []
+    barrier = threading.Barrier(8)
+
+    def draw(k):
+        barrier.wait()
+        try:
+            with part_lock(tmp_path, (k, 8)):
+                barrier.wait()
+        except LockedError as error:
+            failures.append(str(error))
+            barrier.abort()
+
+    for _ in range(10):
+        leave_locks(tmp_path, [(k, 3) for k in (1, 2, 3)])
+        threads = [threading.Thread(target=draw, args=(k,)) for k in range(1, 9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures
+        assert not list(tmp_path.iterdir())
+
+
+def test_without_locks_a_holder_elsewhere_is_named_with_what_to_remove(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutex, "fcntl", None)
+    leave_locks(tmp_path, [(1, 2)])
+    (tmp_path / ".part-1-of-2.held").write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
+    with pytest.raises(LockedError, match=r"elsewhere.*if that process is dead, remove .*\.part-1-of-2\.held"):
+        with part_lock(tmp_path, (1, 2)):
+            pass
+    (tmp_path / ".part-1-of-2.held").unlink()
+    with part_lock(tmp_path, (1, 2)):
+        pass
+
+
+def test_the_gate_is_waited_for(tmp_path, system, monkeypatch):
+    monkeypatch.setattr(lock, "_PATIENCE", 0.05)
+    with gate(tmp_path), pytest.raises(LockedError, match=r"must be free within .* is held by"):
+        with part_lock(tmp_path, (1, 1)):
+            pass
+
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from synthgen.run.lock import part_lock
+with part_lock(Path(sys.argv[1]), (1, 1)):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"held\n"
+    with pytest.raises(LockedError, match=f'"pid": {process.pid}'), part_lock(tmp_path, (1, 1)):
+        pass
+    process.kill()
+    process.communicate()
+    with part_lock(tmp_path, (1, 1)):
+        assert is_lock(".part-1-of-1.lock")
+        assert os.listdir(tmp_path) == [".part-1-of-1.lock"]
