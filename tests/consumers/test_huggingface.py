@@ -66,6 +66,8 @@ def test_hdf5_shards_are_read_through_a_generator(make_recipe, tmp_path, kind):
     ours = synthgen.open(tmp_path / "d")
 
     def samples(path):
+        import synthgen  # `datasets` pickles what a generator refers to
+
         for sample in synthgen.open(path):
             yield {"image": sample.image, "label": sample.label, "mask": sample.fields["mask"]}
 
