@@ -117,7 +117,7 @@ def semantic_map(instances: np.ndarray, objects: list[dict]) -> np.ndarray:
     instances : ndarray of uint8 or uint16, (H, W)
         ``fields["instances"]``: ids from 1, 0 for the background.
     objects : list of dict
-        ``params["objects"]``, each with ``id`` and ``params["source_class"]``.
+        ``params["objects"]``, each with ``id`` and, in its ``params``, ``source_class``.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def semantic_map(instances: np.ndarray, objects: list[dict]) -> np.ndarray:
     Raises
     ------
     UsageError
-        If the objects have no source classes, which those of other families do not.
+        If the objects have no source classes, as those of most families.
 
     Examples
     --------
@@ -137,10 +137,9 @@ def semantic_map(instances: np.ndarray, objects: list[dict]) -> np.ndarray:
     """
     table = np.full(np.iinfo(instances.dtype).max + 1, -1, np.int32)
     for thing in objects:
-        # until version 1 is final: multiformula wrote the class beside the id
-        own = thing.get("params", thing)
+        own = thing.get("params", {})
         if "source_class" not in own:
-            raise UsageError(f"a semantic map needs objects with a source_class, got {', '.join(own)}")
+            raise UsageError(f"objects must have a source_class for a semantic map, got {', '.join(thing)}")
         table[thing["id"]] = own["source_class"]
     return table[instances]
 
