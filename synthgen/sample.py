@@ -137,10 +137,11 @@ def semantic_map(instances: np.ndarray, objects: list[dict]) -> np.ndarray:
     """
     table = np.full(np.iinfo(instances.dtype).max + 1, -1, np.int32)
     for thing in objects:
-        own = thing.get("params", {})
-        if "source_class" not in own:
+        # beside the id as long as multiformula writes it there
+        known = thing.get("params", {}).get("source_class", thing.get("source_class"))
+        if known is None:
             raise UsageError(f"objects must have a source_class for a semantic map, got {', '.join(thing)}")
-        table[thing["id"]] = own["source_class"]
+        table[thing["id"]] = known
     return table[instances]
 
 
