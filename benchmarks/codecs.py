@@ -41,7 +41,7 @@ def ours(codec: str):
 
 
 CODECS = {
-    "`png` (default): palette, ISA-L level 1": ours("png"),
+    "`png` (default): palette, ISA-L level 1, begun by 4 bytes": ours("png"),
     "`png-stored`: palette, not compressed": ours("png-stored"),
     "`jpeg`: quality 90, lossy": ours("jpeg"),
     "`png` read into (H, W, 3)": (lambda p: encode(p, "png"), lambda data: decode(data, SPEC)),

@@ -122,10 +122,11 @@ def info(folder, as_json):
 @command()
 @click.argument("folder", type=click.Path())
 @click.option("--pixels", is_flag=True, help="Decode every field, check its values, print the content digest.")
+@click.option("--workers", type=int, help="Processes; by default one for each CPU.")
 @json_option
 @progress_option
-def verify(folder, pixels, as_json, progress):
-    """Check a finished data set: bytes, order, on request every pixel. Exit code 3 if a shard is broken.
+def verify(folder, pixels, workers, as_json, progress):
+    """Check a finished data set: bytes, order, on request every pixel. Exit code 3 if a file is damaged or unread.
 
     \b
     synthgen verify fractals-1000x1000
@@ -142,24 +143,40 @@ def verify(folder, pixels, as_json, progress):
     except FormatError as error:
         raise FormatError(f"{error}; where it was finished, running the same recipe again makes it anew") from None
     with Progress(progress, count) as bar:
-        found = check(folder, pixels, bar.advance)
+        found = check(folder, pixels, bar.advance, workers)
     problems = [*found.problems, *wrong_classes(folder)]
     found = msgspec.structs.replace(found, problems=problems, digest=None if problems else found.digest)
+
     if as_json:
         print_json({"ok": found.ok, **msgspec.to_builtins(found)})
     else:
-        for name, reason in found.problems:
-            click.echo(f"{name}: {reason}")
-        state = "ok" if found.ok else f"{len(found.problems)} problems"
-        click.echo(f"{folder}: {found.shards:,} shards, {found.samples:,} samples: {state}")
-        if found.digest:
-            click.echo(f"content digest {found.digest}")
+        _print_verification(folder, found)
+    _advise(found)
     if not found.ok:
+        raise SystemExit(EXIT_DAMAGED)
+
+
+def _print_verification(folder, found) -> None:
+    for name, reason in (*found.problems, *found.unread):
+        click.echo(f"{name}: {reason}")
+
+    counts = [f"{len(found.problems)} problems"] if found.problems else []
+    counts += [f"{len(found.unread)} files not read"] if found.unread else []
+    state = ", ".join(counts) or "ok"
+    click.echo(f"{folder}: {found.shards:,} shards, {found.samples:,} samples: {state}")
+    if found.digest:
+        click.echo(f"content digest {found.digest}")
+
+
+def _advise(found) -> None:
+    """Say on stderr what to do; nothing is to be deleted because the system could not read it."""
+    if found.unread:
+        print("synthgen: files that could not be read may be whole: verify them again", file=sys.stderr)
+    if found.problems:
         print(
             "synthgen: delete the files named above and run the same recipe again: only they are made anew",
             file=sys.stderr,
         )
-        raise SystemExit(EXIT_DAMAGED)
 
 
 @command()

@@ -9,7 +9,7 @@ import numpy as np
 from synthgen import families
 from synthgen.errors import UsageError
 from synthgen.recipe import Recipe, storage_fingerprint
-from synthgen.shards.codecs import codec_of
+from synthgen.shards.codecs import ENCODER, codec_of
 from synthgen.shards.manifest import MAX_COUNT, MAX_SHARDS, VERSION, FieldEntry, Fingerprints, RunRecord
 from synthgen.shards.order import Permutation
 
@@ -94,7 +94,7 @@ def library_versions(recipe: Recipe) -> dict[str, str]:
     names = ["synthgen", "numpy", "isal", "msgspec", *families.load(recipe.family).LIBRARIES]
     names += ["h5py"] if recipe.storage.format == "hdf5" else []
     names += ["pillow"] if recipe.storage.codec == "jpeg" else []
-    return {name: _version(name) for name in sorted(set(names))}
+    return {"encoder": ENCODER, **{name: _version(name) for name in sorted(set(names))}}
 
 
 def _version(name: str) -> str:

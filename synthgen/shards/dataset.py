@@ -1,6 +1,5 @@
 """A finished data set, read sample by sample."""
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,13 +7,14 @@ import msgspec
 import numpy as np
 
 from synthgen.errors import FormatError
-from synthgen.sample import Sample, format_key, parse_key
+from synthgen.sample import Sample, parse_key
 from synthgen.shards.codecs import decode
-from synthgen.shards.manifest import CLASSES, FORMATS, SHARDS, VERSION, Manifest, read_manifest
+from synthgen.shards.manifest import CLASSES, Manifest, read_manifest
+from synthgen.shards.opened import OpenShards
 from synthgen.shards.order import Permutation
+from synthgen.shards.reading import read_lines
 
-# Shards held open at a time by one process; each takes a file descriptor, of which most systems allow 1,024.
-_OPEN_SHARDS = 512
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def open_dataset(path) -> "Dataset":
@@ -33,22 +33,19 @@ def open_dataset(path) -> "Dataset":
     ------
     FormatError
         If the folder is not a data set, is not finished, is damaged or of an unknown version.
+    StorageError
+        If the system cannot read it.
     """
     return Dataset(Path(path))
-
-
-def open_shard(folder: Path, manifest, shard: int):
-    """Return the reader of one shard: ``read(i, field)``, ``label(i)``, ``key(i)``, ``close()``."""
-    path = folder / SHARDS / manifest.shard_name(shard)
-    module = FORMATS[manifest.storage]
-    return module.Reader(path, manifest.fields, manifest.shard_count(shard), VERSION)
 
 
 class Dataset:
     """A sequence of samples in stored order, which mixes the classes. Made by `synthgen.open`.
 
-    Shards are opened when they are first needed, at most 512 at a time. The object can be pickled and used after
-    a fork: reading shares no state between processes.
+    Shards are opened when they are first needed, at most 512 at a time, fewer where the system allows few open
+    files. Keys and labels are compared with the plan then, bytes with their checksums when they are read: a damaged
+    sample is an error and never a wrong one. The object can be pickled and used after a fork: reading shares no
+    state between processes.
 
     Attributes
     ----------
@@ -61,11 +58,8 @@ class Dataset:
         self.path = path
         self.manifest: Manifest = read_manifest(path)
         self._specs = {name: entry.spec() for name, entry in self.manifest.fields.items()}
-        self._open = OrderedDict()
+        self._shards = OpenShards(path, self.manifest)
         self._classes: list[dict] | None = None
-
-    def __getstate__(self):
-        return {**self.__dict__, "_open": OrderedDict()}
 
     def __len__(self) -> int:
         return self.manifest.count
@@ -74,13 +68,11 @@ class Dataset:
         """Return sample `i` of the stored order, all of it decoded."""
         shard, row = self.locate(i)
         key = shard.key(row)
-        label, index = parse_key(key)
-        if shard.label(row) != label:
-            raise FormatError(f"{self.path}: label of {key} must be {label}, got {shard.label(row)}")
+        label = shard.label(row)
         params = self._params(shard, row)
         fields = {name: self._decode(shard, row, name) for name in self._specs}
         image = fields.pop("image")
-        return Sample(format_key(label, index), image, label, fields, params)
+        return Sample(key, image, label, fields, params)
 
     def __iter__(self) -> Iterator[Sample]:
         for i in range(len(self)):
@@ -98,27 +90,29 @@ class Dataset:
 
     def _read_classes(self) -> list[dict]:
         path = self.path / CLASSES
-        try:
-            lines = path.read_bytes().splitlines()
-            table = [msgspec.json.decode(line, type=dict) for line in lines]
-        except OSError as error:
-            raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise FormatError(f"{path}: is damaged: {error}") from None
-        if len(table) != self.manifest.classes or any(
-            row.get("id") != k or not isinstance(row.get("name"), str) for k, row in enumerate(table)
-        ):
-            raise FormatError(
-                f"{path}: must have the classes 0..{self.manifest.classes - 1} in order, got {len(table)}"
-            )
+        table = []
+        for k, line in enumerate(read_lines(path, self.manifest.classes)):
+            try:
+                row = msgspec.json.decode(line, type=dict)
+            except _NOT_JSON as error:
+                raise FormatError(f"{path}: line {k + 1} is damaged: {error}") from None
+            if row.get("id") != k or not isinstance(row.get("name"), str):
+                raise FormatError(f"{path}: line {k + 1} must be class {k} with a name, got {row.get('id')!r}")
+            table.append(row)
+
+        if len(table) != self.manifest.classes:
+            raise FormatError(f"{path}: must have {self.manifest.classes} classes, got {len(table)}")
         return table
 
     def find(self, label: int, index: int) -> int:
         """Return the position of a sample in the stored order; raise IndexError if there is none such."""
-        m = self.manifest
-        if not (0 <= label < m.classes and 0 <= index < m.per_class):
-            raise IndexError(f"no sample of class {label}, index {index}: there are {m.classes} x {m.per_class}")
-        return int(Permutation(m.count, m.seed).inverse(label * m.per_class + index))
+        classes = self.manifest.classes
+        per_class = self.manifest.per_class
+        if not (0 <= label < classes and 0 <= index < per_class):
+            raise IndexError(f"no sample of class {label}, index {index}: there are {classes} x {per_class}")
+
+        order = Permutation(self.manifest.count, self.manifest.seed)
+        return int(order.inverse(label * per_class + index))
 
     def label(self, i: int) -> int:
         """Return the class of sample `i` without decoding anything."""
@@ -126,7 +120,7 @@ class Dataset:
         return shard.label(row)
 
     def encoded(self, i: int, name: str) -> bytes:
-        """Return the stored bytes of one field of sample `i`; what fast readers build on."""
+        """Return the stored bytes of one field of sample `i`, compared with their checksum; for fast readers."""
         shard, row = self.locate(i)
         return shard.read(row, name)
 
@@ -138,7 +132,7 @@ class Dataset:
         key = shard.key(row)
         try:
             params = msgspec.json.decode(shard.read(row, "params"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except _NOT_JSON as error:
             raise FormatError(f"{self.path}: params of {key} are damaged: {error}") from None
         if not isinstance(params, dict) or (params.get("class"), params.get("index")) != parse_key(key):
             raise FormatError(f"{self.path}: params of {key} must have its class and index")
@@ -150,8 +144,9 @@ class Dataset:
         return self._decode(shard, row, name)
 
     def _decode(self, shard, row: int, name: str) -> np.ndarray:
+        data = shard.read(row, name)
         try:
-            return decode(shard.read(row, name), self._specs[name])
+            return decode(data, self._specs[name], checked=True)
         except FormatError as error:
             raise FormatError(f"{self.path}: {name} of {shard.key(row)}: {error}") from None
 
@@ -161,9 +156,4 @@ class Dataset:
         if not -count <= i < count:
             raise IndexError(f"sample {i} of {count}")
         number, row = divmod(i + count if i < 0 else i, self.manifest.shard_size)
-        shard = self._open.get(number)
-        if shard is None:
-            self._open[number] = shard = open_shard(self.path, self.manifest, number)
-            if len(self._open) > _OPEN_SHARDS:
-                self._open.popitem(last=False)  # not closed here: another thread may be reading from it
-        return shard, row
+        return self._shards[number], row

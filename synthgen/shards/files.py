@@ -8,7 +8,7 @@ import secrets
 import shutil
 import stat
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from synthgen.errors import FormatError, StorageError, SynthgenError, UsageError
@@ -17,7 +17,8 @@ from synthgen.errors import FormatError, StorageError, SynthgenError, UsageError
 UNSUPPORTED = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What a missing or misplaced file is reported as. All other errors of reading say nothing of the file.
-_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
+_BLOCK = 2**20
 # A scheme has two letters or more: "C:/data" is a folder of Windows. A `Path` makes one slash of two.
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 # Windows has no such flags; there, files are opened as text unless told otherwise.
@@ -222,12 +223,12 @@ def make_folder(path: Path, place=None) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise read_error(error, path) from None
+    """Return the SHA-256 of a file, in hexadecimal; errors as for `RawFile`."""
+    digest = hashlib.sha256()
+    with closing(RawFile(path)) as file:
+        for offset in range(0, file.size, _BLOCK):
+            digest.update(file.read(offset, min(_BLOCK, file.size - offset)))
+    return digest.hexdigest()
 
 
 def temporaries(folder: Path):

@@ -1,18 +1,23 @@
-"""HDF5 shards: one contiguous byte column for each field, with offsets. No filter, no time stamps.
+"""HDF5 shards: one contiguous byte column for each field, with offsets and checksums. No filter, no time stamps.
 
 Contiguous columns let the reader take a sample's bytes from the file by itself: HDF5 is asked once for the place of
 each column, and neither its lock nor its handles are in the way of forked or threaded readers.
 """
 
-import os
+import io
 import tempfile
+from array import array
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from synthgen.errors import FormatError
+from synthgen.errors import FormatError, SynthgenError
 from synthgen.sample import format_key
-from synthgen.shards.files import RawFile
+from synthgen.shards.checksums import check_bytes, checksum
+from synthgen.shards.files import RawFile, read_error, reserve
+from synthgen.shards.reading import Stream
 
 SUFFIX = "h5"
 # A column waits in memory up to this size, then in an unnamed temporary file next to the shard: a writer's memory
@@ -23,6 +28,27 @@ _PARAMS = "params"
 _LIBVER = "v110"
 # More than the structure of a file takes, labels and keys aside.
 _ROOM = 2**16
+# What HDF5 raises where a file is not what it should be.
+_DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, OverflowError)
+
+
+class _Spool:
+    """One column in the making: its bytes, where each sample ends, and the checksum of each."""
+
+    def __init__(self, folder: Path):
+        self.file = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=folder)  # noqa: SIM115 - see `Writer.close`
+        self.offsets = array("Q", [0])
+        self.checksums = array("I")
+
+    def add(self, data: bytes, check: int) -> None:
+        """Append the bytes of one sample."""
+        self.file.write(data)
+        self.offsets.append(self.offsets[-1] + len(data))
+        self.checksums.append(check)
+
+    def size(self) -> int:
+        """Return the bytes that the column will take in the file."""
+        return self.offsets[-1] + 8 * len(self.offsets) + 4 * len(self.checksums)
 
 
 class Writer:
@@ -41,22 +67,18 @@ class Writer:
     def __init__(self, path: Path, fields: dict, version: int):
         self._path = path
         self._version = version
-        names = [*fields, _PARAMS]
-        self._spools = {
-            name: tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=path.parent)  # noqa: SIM115 - see `close`
-            for name in names
-        }
-        self._offsets = {n: [0] for n in names}
-        self._labels: list[int] = []
+        self._spools = {name: _Spool(path.parent) for name in (*fields, _PARAMS)}
+        self._labels = array("q")
         self._keys: list[bytes] = []
 
     def add(self, label: int, index: int, columns: dict[str, bytes], params: bytes) -> None:
         """Append one sample: the encoded bytes of its fields, and its parameters as JSON."""
+        key = format_key(label, index).encode()
         for name, data in (*columns.items(), (_PARAMS, params)):
-            self._spools[name].write(data)
-            self._offsets[name].append(self._offsets[name][-1] + len(data))
+            self._spools[name].add(data, checksum(key, name, data))
+
         self._labels.append(label)
-        self._keys.append(format_key(label, index).encode())
+        self._keys.append(key)
 
     def finish(self) -> None:
         """Write the file."""
@@ -67,7 +89,7 @@ class Writer:
             file.attrs["synthgen_format"] = self._version
             file.attrs["count"] = len(self._keys)
             for name, spool in self._spools.items():
-                self._write_column(file, name, spool)
+                _write_column(file, name, spool)
             file.create_dataset("label", data=np.array(self._labels, dtype="<i8"))
             file.create_dataset("key", data=np.array(self._keys, dtype="S"))
 
@@ -79,30 +101,49 @@ class Writer:
         """
         import h5py
 
-        with h5py.File("empty", "w", driver="core", backing_store=False, libver=_LIBVER) as file:
-            file.flush()
-            empty = file.id.get_file_image()
-        samples = len(self._keys)
-        columns = sum(ends[-1] + 8 * (samples + 1) for ends in self._offsets.values())
-        with open(self._path, "wb") as file:
-            file.write(empty)
-            file.flush()
-            os.posix_fallocate(file.fileno(), 0, columns + 64 * samples + _ROOM)
+        # In memory, through a stream: the core driver's `get_file_image` fails before h5py 3.16 (h5py issue 2558).
+        empty = io.BytesIO()
+        h5py.File(empty, "w", libver=_LIBVER).close()
 
-    def _write_column(self, file, name, spool):
-        offsets = np.array(self._offsets[name], dtype="<u8")
-        column = file.create_dataset(name, shape=(int(offsets[-1]),), dtype="u1")
-        spool.seek(0)
-        at = 0
-        while block := spool.read(_BLOCK):
-            column[at : at + len(block)] = np.frombuffer(block, dtype="u1")
-            at += len(block)
-        file.create_dataset(f"{name}_offsets", data=offsets)
+        columns = sum(spool.size() for spool in self._spools.values())
+        with open(self._path, "wb") as file:
+            file.write(empty.getvalue())
+            reserve(file, columns + 64 * len(self._keys) + _ROOM)
 
     def close(self) -> None:
         """Give up the temporary columns."""
         for spool in self._spools.values():
-            spool.close()
+            spool.file.close()
+
+
+def _write_column(file, name: str, spool: _Spool) -> None:
+    size = spool.offsets[-1]
+    column = file.create_dataset(name, shape=(size,), dtype="u1")
+    spool.file.seek(0)
+    at = 0
+    while block := spool.file.read(_BLOCK):
+        column[at : at + len(block)] = np.frombuffer(block, dtype="u1")
+        at += len(block)
+
+    file.create_dataset(f"{name}_offsets", data=np.array(spool.offsets, dtype="<u8"))
+    file.create_dataset(f"{name}_crc32", data=np.array(spool.checksums, dtype="<u4"))
+
+
+class _Place(NamedTuple):
+    """Where a one-dimensional data set lies in the file."""
+
+    offset: int
+    length: int
+    dtype: np.dtype
+
+
+class _Column(NamedTuple):
+    """The bytes of a field, and for each sample where they end and their checksum."""
+
+    start: int
+    size: int
+    offsets: np.ndarray
+    checksums: np.ndarray
 
 
 class Reader:
@@ -123,6 +164,8 @@ class Reader:
     ------
     FormatError
         If the file is damaged, of another version, or not laid out as FORMAT.md says.
+    StorageError
+        If the system cannot read the file.
     """
 
     def __init__(self, path: Path, fields: dict, count: int, version: int):
@@ -130,57 +173,116 @@ class Reader:
 
         self._file = RawFile(path)
         self.count = count
+        # What is looked up for each sample, read when it is first needed: 12 bytes a sample and field.
+        self._columns: dict[str, _Column] = {}
         try:
-            with h5py.File(path, "r") as file:
-                found = int(file.attrs["synthgen_format"]), int(file.attrs["count"])
-                if found != (version, count):
-                    raise FormatError(
-                        f"{path}: must be of version {version} with {count} samples, got version {found[0]} "
-                        f"with {found[1]}"
-                    )
-                self._columns = {n: self._place(file, n, "|u1", None) for n in (*fields, _PARAMS)}
-                self._ends = {n: self._place(file, f"{n}_offsets", "<u8", count + 1) for n in self._columns}
-                self._labels = self._place(file, "label", "<i8", count)
-                self._key_size = getattr(file.get("key"), "dtype", np.dtype("S1")).itemsize
-                self._keys = self._place(file, "key", f"|S{self._key_size}", count)
-        except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, OverflowError) as error:
-            if isinstance(error, FormatError):
-                raise
-            raise FormatError(f"{path}: is not a whole HDF5 shard: {error}") from None
+            with h5py.File(Stream(self._file), "r") as file:
+                self._check_head(file, version)
+                self._places = self._find(file, [*fields, _PARAMS])
+        except SynthgenError:
+            raise
+        except _DAMAGE as error:
+            if isinstance(error, OSError) and error.errno:
+                raise read_error(error, path) from None
+            raise FormatError(f"{path}: is not a whole HDF5 shard: {_first_line(error)}") from None
 
-    def _place(self, file, name: str, dtype: str, length: int | None) -> tuple[int, int]:
-        """Return offset in the file and length of a one-dimensional contiguous data set."""
+    def _check_head(self, file, version: int) -> None:
+        found = int(file.attrs["synthgen_format"])
+        count = int(file.attrs["count"])
+        if (found, count) != (version, self.count):
+            raise FormatError(
+                f"{self._file.path}: must be of version {version} with {self.count} samples, "
+                f"got version {found} with {count}"
+            )
+
+    def _find(self, file, names: list[str]) -> dict[str, _Place]:
+        """Return where all data sets of a shard lie."""
+        places = {}
+        for name in names:
+            places[name] = self._place(file, name, "|u1", None)
+            places[f"{name}_offsets"] = self._place(file, f"{name}_offsets", "<u8", self.count + 1)
+            places[f"{name}_crc32"] = self._place(file, f"{name}_crc32", "<u4", self.count)
+        places["label"] = self._place(file, "label", "<i8", self.count)
+        places["key"] = self._place(file, "key", "|S", self.count)
+        return places
+
+    def _place(self, file, name: str, dtype: str, length: int | None) -> _Place:
+        """Return where a contiguous data set lies; its type must begin as `dtype` does."""
         import h5py
 
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        # Not file[name]: opening a shard takes twice as long with it.
+        if file.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
             raise FormatError(f"{self._file.path}: {name} must lie in the file itself")
-        item = file[name]
-        shape, offset = item.shape, item.id.get_offset()
-        if item.dtype.str != dtype or len(shape) != 1 or (length is not None and shape[0] != length):
-            raise FormatError(
-                f"{self._file.path}: {name} must be {dtype} of length {length}, got {item.dtype} {shape}"
-            )
+        item = h5py.h5d.open(file.id, name.encode())
+        shape = item.shape
+        found = item.dtype
+        offset = item.get_offset()
+
+        if not found.str.startswith(dtype) or len(shape) != 1 or (length is not None and shape[0] != length):
+            raise FormatError(f"{self._file.path}: {name} must be {dtype} of length {length}, got {found} {shape}")
         if shape[0] and offset is None:
             raise FormatError(f"{self._file.path}: {name} must be contiguous and unfiltered")
-        return offset or 0, int(shape[0])
+        return _Place(offset or 0, int(shape[0]), found)
+
+    def _rows(self, name: str, first: int = 0, count: int | None = None) -> np.ndarray:
+        """Return a data set, or `count` rows of it."""
+        place = self._places[name]
+        size = place.dtype.itemsize
+        count = place.length if count is None else count
+        return np.frombuffer(self._file.read(place.offset + size * first, size * count), place.dtype)
+
+    @cached_property
+    def _keys(self) -> np.ndarray:
+        return self._rows("key")
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        return self._rows("label")
+
+    def _column(self, name: str) -> _Column:
+        place = self._places[name]
+        column = _Column(place.offset, place.length, self._rows(f"{name}_offsets"), self._rows(f"{name}_crc32"))
+        self._columns[name] = column
+        return column
+
+    def check_rows(self, first: int, keys: np.ndarray, labels: np.ndarray) -> None:
+        """Compare keys and labels of the rows from `first` on with those of the plan; raise `FormatError`."""
+        found_keys = self._rows("key", first, len(keys))
+        found_labels = self._rows("label", first, len(keys))
+        wrong = (found_keys != keys) | (found_labels != labels)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise FormatError(
+                f"{self._file.path}: sample {first + row} must be {keys[row].decode()}, "
+                f"got {found_keys[row].decode('ascii', 'replace')} of class {found_labels[row]}"
+            )
 
     def read(self, i: int, name: str) -> bytes:
-        """Return the stored bytes of a field (or ``params``) of sample `i`."""
-        start, size = self._columns[name]
-        begin, end = np.frombuffer(self._file.read(self._ends[name][0] + 8 * i, 16), dtype="<u8").tolist()
-        if not begin <= end <= size:
-            raise FormatError(f"{self._file.path}: offsets of {name} {i} are damaged: {begin}..{end} of {size}")
-        return self._file.read(start + begin, end - begin)
+        """Return the stored bytes of a field (or ``params``) of sample `i`, compared with their checksum."""
+        column = self._columns.get(name) or self._column(name)
+        begin = column.offsets.item(i)
+        end = column.offsets.item(i + 1)
+        if not begin <= end <= column.size:
+            raise FormatError(
+                f"{self._file.path}: offsets of {name} {i} are damaged: {begin}..{end} of {column.size}"
+            )
+
+        data = self._file.read(column.start + begin, end - begin)
+        check_bytes(self._file.path, self._keys.item(i), name, data, column.checksums.item(i))
+        return data
 
     def label(self, i: int) -> int:
         """Return the class of sample `i`."""
-        return int.from_bytes(self._file.read(self._labels[0] + 8 * i, 8), "little", signed=True)
+        return self._labels.item(i)
 
     def key(self, i: int) -> str:
         """Return the key of sample `i`."""
-        raw = self._file.read(self._keys[0] + self._key_size * i, self._key_size)
-        return raw.rstrip(b"\0").decode("ascii", "replace")
+        return self._keys.item(i).decode("ascii", "replace")
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

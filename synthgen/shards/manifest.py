@@ -11,11 +11,16 @@ import msgspec
 from synthgen.errors import FormatError, UsageError
 from synthgen.sample import FieldSpec
 from synthgen.shards import hdf5, webdataset
-from synthgen.shards.files import read_error, sha256_of, write_atomically
+from synthgen.shards.codecs import CODECS
+from synthgen.shards.files import sha256_of, write_atomically
+from synthgen.shards.reading import exists, read_whole
 
 VERSION = 1
 FORMATS = {"hdf5": hdf5, "webdataset": webdataset}
-RUN, DATASET, CLASSES, SHARDS = "run.json", "dataset.json", "classes.jsonl", "shards"
+RUN = "run.json"
+DATASET = "dataset.json"
+CLASSES = "classes.jsonl"
+SHARDS = "shards"
 _MAX_JSON = 64 * 2**20
 # So that a manifest, 250 bytes a shard, stays within it.
 MAX_SHARDS = 200_000
@@ -25,6 +30,15 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
 ShardName = Annotated[str, msgspec.Meta(pattern=r"^train-[0-9]{6,9}\.(h5|tar)\Z")]
+
+# For each kind of field but `array`: the types, and the numbers of dimensions, that it may have.
+_KINDS = {
+    "image": (("uint8",), (2, 3)),
+    "mask": (("uint8",), (2,)),
+    "ids": (("uint8", "uint16"), (2,)),
+    "depth": (("float32",), (2,)),
+    "normal": (("float32",), (3,)),
+}
 
 
 class FieldEntry(msgspec.Struct, frozen=True):
@@ -36,17 +50,21 @@ class FieldEntry(msgspec.Struct, frozen=True):
     codec: Literal["png", "png-stored", "jpeg", "npy"]
 
     def __post_init__(self):
-        image = self.kind == "image"
-        dims = {"image": (len(self.shape),), "normal": (3,)}.get(self.kind, (2,))
-        dtype = {"depth": "float32", "normal": "float32"}.get(self.kind, "uint8")
         if self.kind == "array":
-            if self.codec != "npy":
-                raise ValueError(f"codec of an array must be npy, got {self.codec}")
+            self._check_codec(("npy",))
             return
-        if self.dtype != dtype or len(self.shape) not in dims or (len(self.shape) == 3 and self.shape[2] != 3):
-            raise ValueError(f"{self.kind} must be {dtype} (H, W) or (H, W, 3), got {self.dtype} {self.shape}")
-        if self.codec == "npy" or (self.codec != "png" and not image):
-            raise ValueError(f"codec of {self.kind} must be png, got {self.codec}")
+
+        dtypes, dimensions = _KINDS[self.kind]
+        channels = self.shape[2:] in ([], [3])
+        if self.dtype not in dtypes or len(self.shape) not in dimensions or not channels:
+            raise ValueError(
+                f"{self.kind} must be {' or '.join(dtypes)} (H, W) or (H, W, 3), got {self.dtype} {self.shape}"
+            )
+        self._check_codec(CODECS if self.kind == "image" else ("png",))
+
+    def _check_codec(self, allowed: tuple[str, ...]) -> None:
+        if self.codec not in allowed:
+            raise ValueError(f"codec of {self.kind} must be {' or '.join(allowed)}, got {self.codec}")
 
     def spec(self) -> FieldSpec:
         """Return the field without its storage."""
@@ -103,7 +121,7 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 class Sidecar(msgspec.Struct, frozen=True):
-    """``shards/train-000000.json``: says that its shard is finished, and what it is."""
+    """``shards/.train-000000.json``: says that its shard is finished, and what it is."""
 
     shard: Annotated[int, msgspec.Meta(ge=0, le=10**9)]
     name: ShardName
@@ -150,14 +168,7 @@ def encode_json(value, indent=2) -> bytes:
 
 def read_json(path: Path, kind: type):
     """Read one of the structures above; raise `FormatError` with place, rule and value."""
-    try:
-        if not path.is_file():
-            raise FormatError(f"{path}: must be a plain file")
-        if path.stat().st_size > _MAX_JSON:
-            raise FormatError(f"{path}: must be smaller than {_MAX_JSON} bytes, got {path.stat().st_size}")
-        raw = path.read_bytes()
-    except OSError as error:
-        raise read_error(error, path) from None
+    raw = read_whole(path, _MAX_JSON)
     try:
         if issubclass(kind, RunRecord):
             _check_version(path, msgspec.json.decode(raw, type=_Version).format)
@@ -179,28 +190,29 @@ def _check_version(path: Path, version: int) -> None:
 def read_run(folder: Path) -> RunRecord | None:
     """Return the run record of a folder, or None where there is none."""
     path = folder / RUN
-    return read_json(path, RunRecord) if path.exists() else None
+    return read_json(path, RunRecord) if exists(path) else None
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a finished data set; raise `FormatError` for a folder that is not one."""
     path = folder / DATASET
-    if path.exists():
+    if exists(path):
         return read_json(path, Manifest)
     if not folder.is_dir():
         raise FormatError(f"{folder}: no such folder")
     run = read_run(folder)
     if run is None:
         raise FormatError(f"{folder}: is not a synthgen data set: it has no {DATASET}")
-    done = len(list((folder / SHARDS).glob("train-*.json")))
+    done = len(list((folder / SHARDS).glob(".train-*.json")))
     raise FormatError(
         f"{folder}: is not finished: {done} of {run.shards} shards; run the command that began it again to resume"
     )
 
 
 def sidecar_path(folder: Path, run: RunRecord, shard: int) -> Path:
-    """Return where the sidecar of a shard lies."""
-    return (folder / SHARDS / run.shard_name(shard)).with_suffix(".json")
+    """Return where the sidecar of a shard lies: under a hidden name, so that no loader takes it for data."""
+    stem, _, _ = run.shard_name(shard).partition(".")
+    return folder / SHARDS / f".{stem}.json"
 
 
 def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
@@ -209,7 +221,7 @@ def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
     A shard of another size than its sidecar says counts as missing. A sidecar of other data is an error.
     """
     path = sidecar_path(folder, run, shard)
-    if not path.exists():
+    if not exists(path):
         return None
     try:
         sidecar = read_json(path, Sidecar)

@@ -1,18 +1,23 @@
-"""Checking a data set: bytes against the manifest, order against the plan, on request every pixel."""
+"""Checking a data set, on all cores: its records, and shard by shard what `checking` looks at."""
 
 import hashlib
-from collections.abc import Callable
-from pathlib import Path
+import queue
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
-import numpy as np
 
-from synthgen.errors import FormatError
-from synthgen.sample import format_key
+from synthgen.errors import FormatError, UsageError
+from synthgen.machine import available_cpus
+from synthgen.shards.checker import Checker
+from synthgen.shards.checking import ShardCheck, attempt, check_shard
 from synthgen.shards.dataset import Dataset, open_dataset
 from synthgen.shards.files import sha256_of
-from synthgen.shards.manifest import CLASSES, RUN, SHARDS, encode_json, read_run
-from synthgen.shards.order import Permutation
+from synthgen.shards.manifest import CLASSES, RUN, read_run
+
+_MOST_WORKERS = 4096
+# Smaller data sets are checked before a process has started.
+_LEAST_BYTES = 64 * 10**6
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -21,26 +26,34 @@ class Verification(msgspec.Struct, frozen=True):
     Attributes
     ----------
     shards, samples : int
-        How many were looked at.
+        How many the data set has.
     problems : list of (str, str)
         File name and reason of each fault; empty if all is well.
+    unread : list of (str, str)
+        File name and reason of each file that the system could not read: that says nothing of the file.
     digest : str or None
-        SHA-256 over all keys, labels, parameters and decoded fields in stored order: equal for equal data in any
-        format, codec and shard size. Only with `pixels`, and only if all is well.
+        The content digest, SHA-256 over the SHA-256 of each sample in stored order: equal for equal data in any
+        format, lossless codec and shard size. Only with `pixels`, and only if all is well.
     """
 
     shards: int
     samples: int
     problems: list[tuple[str, str]]
+    unread: list[tuple[str, str]] = []
     digest: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether no fault was found."""
-        return not self.problems
+        """Whether everything was read and no fault was found."""
+        return not self.problems and not self.unread
 
 
-def verify(path, pixels: bool = False, progress: Callable[[int], None] = lambda samples: None) -> Verification:
+def verify(
+    path,
+    pixels: bool = False,
+    progress: Callable[[int], None] = lambda samples: None,
+    workers: int | None = None,
+) -> Verification:
     """Check a finished data set.
 
     Parameters
@@ -51,6 +64,9 @@ def verify(path, pixels: bool = False, progress: Callable[[int], None] = lambda 
         Decode every field of every sample, check its values, and compute the content digest.
     progress : callable
         Called with the number of samples just checked.
+    workers : int, optional
+        Processes; by default one for each CPU, and none for small data sets. 0 checks in this process. The result
+        does not depend on it.
 
     Returns
     -------
@@ -60,79 +76,87 @@ def verify(path, pixels: bool = False, progress: Callable[[int], None] = lambda 
     ------
     FormatError
         If there is no finished data set to check.
+    StorageError
+        If the system cannot read its manifest.
+    UsageError
+        If `workers` is out of range.
     """
+    if workers is not None and not 0 <= workers <= _MOST_WORKERS:
+        raise UsageError(f"workers must lie in 0..{_MOST_WORKERS}, got {workers}")
     dataset = open_dataset(path)
-    problems = []
+    found = [
+        attempt(CLASSES, lambda: _check_classes(dataset)),
+        attempt(RUN, lambda: _check_run(dataset)),
+    ]
+
     digest = hashlib.sha256()
-    for name, check in ((CLASSES, _check_classes), (RUN, _check_run)):
-        try:
-            check(dataset)
-        except FormatError as error:
-            problems.append((name, str(error)))
-    for k, entry in enumerate(dataset.manifest.shard_list):
-        try:
-            _check_bytes(dataset.path / SHARDS / entry.name, entry)
-            _check_order(dataset, k)
-            if pixels:
-                _check_pixels(dataset, k, digest)
-        except FormatError as error:
-            problems.append((entry.name, str(error)))
-        progress(entry.count)
-    whole = pixels and not problems
-    return Verification(dataset.manifest.shards, len(dataset), problems, digest.hexdigest() if whole else None)
+    counts = [entry.count for entry in dataset.manifest.shard_list]
+    for count, checked in zip(counts, _checks(dataset, pixels, workers), strict=True):
+        digest.update(checked.digests)
+        found.append(ShardCheck(checked.problems, checked.unread))
+        progress(count)
+
+    problems = [problem for checked in found for problem in checked.problems]
+    unread = [failure for checked in found for failure in checked.unread]
+    whole = pixels and not problems and not unread
+    return Verification(
+        dataset.manifest.shards, len(dataset), problems, unread, digest.hexdigest() if whole else None
+    )
 
 
 def _check_classes(dataset: Dataset) -> None:
     _ = dataset.classes
     found = sha256_of(dataset.path / CLASSES)
-    if found != dataset.manifest.classes_sha256:
-        raise FormatError(f"SHA-256 must be {dataset.manifest.classes_sha256[:16]}..., got {found[:16]}...")
+    expected = dataset.manifest.classes_sha256
+    if found != expected:
+        raise FormatError(f"{dataset.path / CLASSES}: SHA-256 must be {expected[:16]}..., got {found[:16]}...")
 
 
 def _check_run(dataset: Dataset) -> None:
+    path = dataset.path / RUN
     run = read_run(dataset.path)
     if run is None:
-        raise FormatError("is missing")
+        raise FormatError(f"{path}: is missing")
     for name in run.__struct_fields__:
         if getattr(run, name) != getattr(dataset.manifest, name):
-            raise FormatError(f"{name} must be as in dataset.json")
+            raise FormatError(f"{path}: {name} must be as in dataset.json")
 
 
-def _check_bytes(path: Path, entry) -> None:
-    if not path.is_file():
-        raise FormatError(f"{path}: is missing")
-    size = path.stat().st_size
-    if size != entry.bytes:
-        raise FormatError(f"{path}: must have {entry.bytes} bytes, got {size}")
-    found = sha256_of(path)
-    if found != entry.sha256:
-        raise FormatError(f"{path}: SHA-256 must be {entry.sha256[:16]}..., got {found[:16]}...")
+def _checks(dataset: Dataset, pixels: bool, workers: int | None) -> Iterator[ShardCheck]:
+    """Yield what is found in each shard, in order."""
+    shards = range(dataset.manifest.shards)
+    if workers is None:
+        size = sum(entry.bytes for entry in dataset.manifest.shard_list)
+        workers = available_cpus() if size >= _LEAST_BYTES else 0
+    workers = min(workers, len(shards))
+    if workers == 0:
+        yield from (check_shard(dataset, shard, pixels) for shard in shards)
+        return
+
+    idle = queue.SimpleQueue()
+    checkers = []
+    try:
+        for _ in range(workers):
+            checkers.append(Checker(dataset.path.absolute(), pixels))
+            idle.put(checkers[-1])
+        yield from _shared_out(dataset, idle, workers)
+    finally:
+        for checker in checkers:
+            checker.end()
 
 
-def _rows(manifest, shard: int) -> range:
-    start = shard * manifest.shard_size
-    return range(start, start + manifest.shard_count(shard))
+def _shared_out(dataset: Dataset, idle: queue.SimpleQueue, workers: int) -> Iterator[ShardCheck]:
+    """Yield what idle checkers find in each shard, in order; a thread waits for each checker."""
 
+    def check(shard: int) -> ShardCheck:
+        checker = idle.get()
+        try:
+            return checker.check(shard, dataset.manifest.shard_list[shard].name)
+        finally:
+            idle.put(checker)
 
-def _check_order(dataset: Dataset, shard: int) -> None:
-    """Check that a shard holds the samples that the plan puts there."""
-    manifest = dataset.manifest
-    rows = _rows(manifest, shard)
-    reader, _ = dataset.locate(rows.start)  # first: it checks that the shard is as large as its count says
-    ids = Permutation(manifest.count, manifest.seed).forward(np.arange(rows.start, rows.stop))
-    for row, (label, index) in enumerate(zip(*np.divmod(ids, manifest.per_class), strict=True)):
-        key = format_key(label, index)
-        if reader.key(row) != key or reader.label(row) != label:
-            raise FormatError(f"sample {row} must be {key}, got {reader.key(row)} of class {reader.label(row)}")
-
-
-def _check_pixels(dataset: Dataset, shard: int, digest) -> None:
-    for i in _rows(dataset.manifest, shard):
-        sample = dataset[i]
-        digest.update(f"{sample.key} {sample.label}\n".encode())
-        digest.update(encode_json(sample.params))
-        digest.update(np.ascontiguousarray(sample.image))
-        for name, value in sample.fields.items():
-            if dataset.manifest.fields[name].kind == "mask" and not np.isin(value, (0, 255)).all():
-                raise FormatError(f"{name} of {sample.key} must be 0 or 255 everywhere")
-            digest.update(np.ascontiguousarray(value))
+    threads = ThreadPoolExecutor(workers)
+    try:
+        yield from threads.map(check, range(dataset.manifest.shards))
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)

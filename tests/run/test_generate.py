@@ -164,7 +164,7 @@ def test_a_truncated_shard_is_drawn_again(make_recipe, tmp_path):
 def test_a_damaged_sidecar_is_written_again(make_recipe, tmp_path):
     draw(make_recipe(), tmp_path)
     before = files_of(tmp_path)
-    (tmp_path / "shards" / "train-000002.json").write_text("{")
+    (tmp_path / "shards" / ".train-000002.json").write_text("{")
     assert draw(make_recipe(), tmp_path).drawn == 0  # the manifest knows the shard
     assert files_of(tmp_path) == before
 

@@ -21,7 +21,7 @@ def images(draw):
     """Yield (value, array) of any kind of image."""
     rng = np.random.default_rng(draw(seeds))
     shape = (draw(sides), draw(sides))
-    kind = draw(st.sampled_from(["grey", "rgb", "palette", "flat"]))
+    kind = draw(st.sampled_from(["gray", "rgb", "palette", "flat"]))
     if kind == "palette":
         colors = rng.integers(0, 256, (draw(st.integers(1, 256)), 3)).astype(np.uint8)
         value = PaletteImage(rng.integers(0, len(colors), shape).astype(np.uint8), colors)
@@ -117,3 +117,28 @@ def test_jpeg_is_near():
     ramp = np.repeat(np.linspace(0, 255, 32).astype(np.uint8)[None, :, None], 32, 0).repeat(3, 2)
     back = decode(encode(ramp, "jpeg"), FieldSpec("uint8", (32, 32, 3)))
     assert np.abs(back.astype(int) - ramp).mean() < 3
+
+
+@given(seeds, sides, sides, st.sampled_from(["uint8", "uint16"]))
+@settings(max_examples=60)
+def test_ids_come_back_and_pillow_reads_the_same(seed, height, width, dtype):
+    ids = np.random.default_rng(seed).integers(0, np.iinfo(dtype).max + 1, (height, width)).astype(dtype)
+    data = encode(ids, "png", "ids")
+    back = decode(data, FieldSpec(dtype, (height, width), "ids"))
+    assert back.dtype == dtype
+    assert np.array_equal(back, ids)
+    with Image.open(io.BytesIO(data)) as other:
+        assert np.array_equal(np.asarray(other), ids)
+
+
+def test_16_bit_pngs_of_others_are_read():
+    ids = np.arange(0, 65536, 97, dtype=np.uint16)[:660].reshape(22, 30)
+    out = io.BytesIO()
+    Image.fromarray(ids).save(out, "PNG")
+    assert np.array_equal(decode(out.getvalue(), FieldSpec("uint16", ids.shape, "ids")), ids)
+
+
+def test_ids_of_another_depth_are_refused():
+    data = encode(np.zeros((4, 4), np.uint16), "png", "ids")
+    with pytest.raises(FormatError, match=r"must be 4x4, 8 bits.*got 4x4, 16 bits"):
+        decode(data, FieldSpec("uint8", (4, 4), "ids"))

@@ -1,5 +1,7 @@
 """Damage of any kind is found, named by its shard, and never crashes a reader."""
 
+import errno
+import os
 import shutil
 
 import pytest
@@ -7,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import synthgen
-from synthgen.errors import SynthgenError
+from synthgen.errors import StorageError, SynthgenError
 
 
 def shards_of(folder):
-    return sorted(p for p in (folder / "shards").iterdir() if p.suffix != ".json")
+    return sorted(p for p in (folder / "shards").iterdir() if p.suffix in (".h5", ".tar"))
 
 
 def test_a_whole_data_set_passes(data_set):
@@ -61,6 +63,11 @@ def test_shards_swapped_with_their_sidecars_and_manifest_are_found(data_set, cop
     for key in ("bytes", "sha256"):
         a[key], b[key] = b[key], a[key]
     path.write_text(json.dumps(values))
+    for number, entry in ((0, a), (1, b)):
+        sidecar = copy / "shards" / f".train-{number:06d}.json"
+        text = json.loads(sidecar.read_text())
+        text.update(bytes=entry["bytes"], sha256=entry["sha256"])
+        sidecar.write_text(json.dumps(text))
     assert len(synthgen.verify(copy).problems) == 2
 
 
@@ -127,3 +134,49 @@ def test_readers_survive_any_damage(data_set, tmp_path_factory, data):
         except SynthgenError as error:
             assert "\n" not in str(error).strip()
     shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("pixels", [False, True])
+def test_the_result_does_not_depend_on_workers(data_set, copy_of, pixels):
+    healthy = [synthgen.verify(data_set, pixels, workers=workers) for workers in (0, 1, 3)]
+    assert healthy[0].ok
+    assert healthy == [healthy[0]] * 3
+
+    copy = copy_of(data_set)
+    damage("flipped", copy)
+    broken = [synthgen.verify(copy, pixels, workers=workers) for workers in (0, 2)]
+    assert len(broken[0].problems) == 1
+    assert broken[0] == broken[1]
+
+
+def test_a_changed_sidecar_is_named(data_set, copy_of):
+    copy = copy_of(data_set)
+    path = copy / "shards" / ".train-000001.json"
+    path.write_text(path.read_text().replace('"shard": 1', '"shard": 2'))
+    assert [name for name, _ in synthgen.verify(copy).problems] == [".train-000001.json"]
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOMEM]
+)
+@pytest.mark.parametrize("call", ["open", "pread"])
+def test_errors_of_the_system_are_no_damage(data_set, monkeypatch, number, call):
+    """Every call that opens or reads one shard fails: it is named as not read, the others are checked."""
+    victim = shards_of(data_set)[1]
+    node = victim.stat().st_ino
+    genuine = getattr(os, call)
+
+    def failing(target, *arguments, **options):
+        found = os.stat(target).st_ino if call == "open" else os.fstat(target).st_ino
+        if found == node:
+            raise OSError(number, os.strerror(number))
+        return genuine(target, *arguments, **options)
+
+    monkeypatch.setattr(os, call, failing)
+    found = synthgen.verify(data_set, workers=0)
+    assert found.problems == []
+    assert [name for name, _ in found.unread] == [victim.name]
+    assert os.strerror(number) in found.unread[0][1]
+    assert not found.ok
+    with pytest.raises(StorageError, match=victim.name):
+        synthgen.open(data_set)[9]

@@ -12,7 +12,7 @@ def planes_of(data: bytes, spec: FieldSpec, codec: str) -> np.ndarray:
     if not codec.startswith("png"):
         return channels_first(decode(data, spec))
 
-    colors, pixels = decode_png(data, spec.shape)
+    colors, pixels = decode_png(data, spec.shape, checked=True)
     image = pixels if colors is None else PaletteImage(pixels, colors)
     return channels_first(image)
 

@@ -1,0 +1,117 @@
+"""Checking one shard: bytes against the manifest, order against the plan, on request every pixel."""
+
+import hashlib
+from contextlib import closing
+
+import msgspec
+import numpy as np
+
+from synthgen.errors import FormatError, StorageError
+from synthgen.shards.dataset import Dataset
+from synthgen.shards.files import RawFile, sha256_of
+from synthgen.shards.manifest import SHARDS, Sidecar, read_json, sidecar_path
+from synthgen.shards.reading import exists
+
+
+class ShardCheck(msgspec.Struct, frozen=True):
+    """What the check of a shard, or of another file, found.
+
+    Attributes
+    ----------
+    problems : list of (str, str)
+        File name and reason of each fault.
+    unread : list of (str, str)
+        File name and reason of each file that the system could not read.
+    digests : bytes
+        The SHA-256 of each sample, in stored order; only where pixels were checked and all is well.
+    """
+
+    problems: list[tuple[str, str]] = []
+    unread: list[tuple[str, str]] = []
+    digests: bytes = b""
+
+
+def check_shard(dataset: Dataset, shard: int, pixels: bool) -> ShardCheck:
+    """Check one shard and its sidecar; nothing is raised for what is wrong with them."""
+    entry = dataset.manifest.shard_list[shard]
+    sidecar = sidecar_path(dataset.path, dataset.manifest, shard)
+    beside = attempt(sidecar.name, lambda: _check_sidecar(dataset, shard))
+    itself = attempt(entry.name, lambda: _check_shard(dataset, shard, pixels))
+    return ShardCheck(beside.problems + itself.problems, beside.unread + itself.unread, itself.digests)
+
+
+def attempt(name: str, check) -> ShardCheck:
+    """Return what a check of the file `name` finds: `check` raises for a fault, or returns digests."""
+    try:
+        return ShardCheck(digests=check() or b"")
+    except FormatError as error:
+        return ShardCheck(problems=[(name, str(error))])
+    except StorageError as error:
+        return ShardCheck(unread=[(name, str(error))])
+    except MemoryError:
+        return ShardCheck(unread=[(name, "cannot be read: the memory is too small")])
+
+
+def _check_sidecar(dataset: Dataset, shard: int) -> None:
+    """Compare a sidecar with the manifest; a finished data set may do without."""
+    path = sidecar_path(dataset.path, dataset.manifest, shard)
+    if not exists(path):
+        return
+
+    sidecar = read_json(path, Sidecar)
+    entry = dataset.manifest.shard_list[shard]
+    expected = {
+        **msgspec.structs.asdict(entry),
+        "shard": shard,
+        "fingerprints": dataset.manifest.fingerprints,
+        "versions": dataset.manifest.versions,
+    }
+    for name, value in expected.items():
+        if getattr(sidecar, name) != value:
+            raise FormatError(f"{path}: {name} must be as in dataset.json")
+
+
+def _check_shard(dataset: Dataset, shard: int, pixels: bool) -> bytes | None:
+    _check_bytes(dataset, shard)
+    start = shard * dataset.manifest.shard_size
+    count = dataset.manifest.shard_count(shard)
+    reader, _ = dataset.locate(start)  # it compares all keys with the plan
+    for row in range(count):
+        reader.label(row)
+
+    if pixels:
+        return b"".join(sample_digest(dataset, i) for i in range(start, start + count))
+    return None
+
+
+def _check_bytes(dataset: Dataset, shard: int) -> None:
+    entry = dataset.manifest.shard_list[shard]
+    path = dataset.path / SHARDS / entry.name
+    with closing(RawFile(path)) as file:
+        if file.size != entry.bytes:
+            raise FormatError(f"{path}: must have {entry.bytes} bytes, got {file.size}")
+    found = sha256_of(path)
+    if found != entry.sha256:
+        raise FormatError(f"{path}: SHA-256 must be {entry.sha256[:16]}..., got {found[:16]}...")
+
+
+def sample_digest(dataset: Dataset, i: int) -> bytes:
+    """Return the SHA-256 of all that sample `i` is; FORMAT.md defines it.
+
+    Raises
+    ------
+    FormatError
+        If the sample is damaged, or a mask has other values than 0 and 255.
+    """
+    sample = dataset[i]
+    digest = hashlib.sha256(f"{sample.key} {sample.label}\n".encode())
+    digest.update(dataset.encoded(i, "params"))
+
+    for name, value in {"image": sample.image, **sample.fields}.items():
+        kind = dataset.manifest.fields[name].kind
+        if kind == "mask" and not ((value == 0) | (value == 255)).all():
+            raise FormatError(f"{dataset.path}: {name} of {sample.key} must be 0 or 255 everywhere")
+        little = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+        digest.update(f"\n{name} {little.dtype.name} {'x'.join(map(str, little.shape))}\n".encode())
+        digest.update(little)
+    return digest.digest()

@@ -1,0 +1,34 @@
+"""A checksum for each stored field of each sample."""
+
+from isal import isal_zlib
+
+from synthgen.errors import FormatError
+
+
+def checksum(key: bytes, name: str, data) -> int:
+    """Return the CRC32 of the line ``KEY NAME`` and the stored bytes that follow it.
+
+    Key and name are part of it, so that the bytes of another sample or field do not pass.
+
+    Parameters
+    ----------
+    key : bytes
+        Of the sample, in ASCII.
+    name : str
+        Of the field, ``label`` or ``params``.
+    data : bytes-like
+        As stored.
+
+    Examples
+    --------
+    >>> f"{checksum(b'c000012-i00000034', 'label', b'12'):08x}"
+    '02865325'
+    """
+    start = isal_zlib.crc32(b"%s %s\n" % (key, name.encode()))
+    return isal_zlib.crc32(data, start)
+
+
+def check_bytes(path, key: bytes, name: str, data, expected: int) -> None:
+    """Raise `FormatError` unless the stored bytes have the checksum that the shard says."""
+    if checksum(key, name, data) != expected:
+        raise FormatError(f"{path}: {name} of {key.decode('ascii', 'replace')} is damaged: its checksum differs")
