@@ -45,6 +45,7 @@ def model_options(command):
         click.option("--channels", type=int, help="padim: channels to keep.  [default: 100]"),
         click.option("--regularisation", type=float, help="padim: added to each variance.  [default: 0.01]"),
         click.option("--pool", type=int, help="Side of the local average of features."),
+        click.option("--pool-padding", type=click.Choice(["zeros", "none"]), help="Beyond the edges of features."),
         click.option("--border", type=int, help="Places of the features left out at each edge.  [default: 0]"),
         click.option("--sigma", type=float, help="Smoothing of the maps, pixels.  [default: 4]"),
         click.option("--seed", type=int, help="Of all chance.  [default: 0]"),

@@ -12,6 +12,7 @@ from torch.nn import functional
 from synthgen.errors import UsageError
 
 LAYERS = (1, 2, 3, 4)
+PADDINGS = ("zeros", "none")
 
 
 def normalised(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
@@ -52,12 +53,28 @@ def normalised(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]
     return (values - offset) / scale
 
 
-def local_average(maps: torch.Tensor, size: int = 3) -> torch.Tensor:
-    """Average each channel over the `size` x `size` places around each place, less at the edges: (N, D, h, w)."""
+def local_average(maps: torch.Tensor, size: int = 3, padding: str = "zeros") -> torch.Tensor:
+    """Return the average of each channel over the `size` x `size` places around each place.
+
+    Parameters
+    ----------
+    maps : Tensor, (N, D, h, w)
+    size : int
+        1 leaves the maps as they are.
+    padding : {'zeros', 'none'}
+        What lies beyond the edges: zeros, which count, as in the published code of PatchCore; or nothing, so that
+        the average there is over fewer places.
+
+    Returns
+    -------
+    Tensor, (N, D, h, w)
+    """
     if size == 1:
         return maps
+
     height, width = maps.shape[-2:]
-    mean = functional.avg_pool2d(maps, size, stride=1, padding=size // 2, count_include_pad=False)
+    zeros_count = padding == "zeros"
+    mean = functional.avg_pool2d(maps, size, stride=1, padding=size // 2, count_include_pad=zeros_count)
     return mean[..., :height, :width]  # an even size gives one row and column more
 
 
@@ -99,6 +116,8 @@ class FeatureExtractor:
     device : str or torch.device
     border : int
         Places left out at each edge of the largest map, where what a backbone sees is its own padding.
+    pool_padding : {'zeros', 'none'}
+        What the local average finds beyond the edges; see `local_average`.
 
     Raises
     ------
@@ -106,7 +125,15 @@ class FeatureExtractor:
         If the backbone has no such layers.
     """
 
-    def __init__(self, backbone, layers: Sequence[int] = (2, 3), pool: int = 3, device="cpu", border: int = 0):
+    def __init__(
+        self,
+        backbone,
+        layers: Sequence[int] = (2, 3),
+        pool: int = 3,
+        device="cpu",
+        border: int = 0,
+        pool_padding: str = "zeros",
+    ):
         layers = tuple(layers)
         if not layers or list(layers) != sorted(set(layers) & set(LAYERS)):
             raise UsageError(f"layers: must be some of {LAYERS}, ascending, got {layers}")
@@ -114,7 +141,10 @@ class FeatureExtractor:
             raise UsageError(f"pool: must be >= 1, got {pool}")
         if border < 0:
             raise UsageError(f"border: must be >= 0, got {border}")
+        if pool_padding not in PADDINGS:
+            raise UsageError(f"pool_padding: must be {' or '.join(PADDINGS)}, got {pool_padding!r}")
         self.border = border
+        self.pool_padding = pool_padding
         self.layers, self.pool, self.device = layers, pool, torch.device(device)
         if not isinstance(backbone, torch.nn.Module):
             from synthgen.torch.backbones import load_backbone
@@ -163,7 +193,8 @@ class FeatureExtractor:
             size = " x ".join(map(str, images.shape[-2:]))
             raise UsageError(f"backbone: cannot take images of {size}: {str(error).splitlines()[0]}") from error
         with torch.no_grad():
-            features = without_border(aligned([local_average(m, self.pool) for m in maps]), self.border)
+            averaged = [local_average(m, self.pool, self.pool_padding) for m in maps]
+            features = without_border(aligned(averaged), self.border)
             bad = ~torch.isfinite(features).flatten(1).all(1)
         if bad.any():
             first = int(bad.nonzero()[0])

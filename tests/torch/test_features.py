@@ -14,6 +14,14 @@ def images():
     return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 3, 64, 64), dtype=np.uint8))
 
 
+def unfolded_average(maps, size):
+    """Average over unfolded patches of maps that zeros surround, as the published code of PatchCore does."""
+    before, after = size // 2, (size - 1) // 2
+    padded = torch.nn.functional.pad(maps, (before, after, before, after))
+    patches = torch.nn.functional.unfold(padded, size).view(*maps.shape[:2], size**2, -1)
+    return patches.mean(2).view(maps.shape)
+
+
 def plain_average(maps, size):
     """Average over what lies inside, place by place."""
     out = np.empty_like(maps)
@@ -26,9 +34,28 @@ def plain_average(maps, size):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_local_average_is_that_of_a_plain_loop(size):
+def test_local_average_without_padding_is_that_of_a_plain_loop(size):
     maps = np.random.default_rng(1).normal(size=(2, 3, 5, 7)).astype(np.float32)
-    np.testing.assert_allclose(local_average(torch.from_numpy(maps), size), plain_average(maps, size), atol=1e-6)
+    found = local_average(torch.from_numpy(maps), size, "none")
+    np.testing.assert_allclose(found, plain_average(maps, size), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_local_average_is_that_of_unfolded_patches_among_zeros(size):
+    maps = torch.from_numpy(np.random.default_rng(1).normal(size=(2, 3, 5, 7)).astype(np.float32))
+    torch.testing.assert_close(local_average(maps, size), unfolded_average(maps, size), rtol=0, atol=1e-6)
+
+
+def test_features_are_those_of_the_published_unfolding_over_the_edges_too(images):
+    extract = FeatureExtractor("random:test_resnet", (2, 3))
+    large, small = (unfolded_average(maps, 3) for maps in extract.maps(images))
+    grown = torch.nn.functional.interpolate(small, large.shape[2:], mode="bilinear", align_corners=False)
+    torch.testing.assert_close(extract(images), torch.cat([large, grown], 1), rtol=0, atol=1e-6)
+
+
+def test_an_unknown_padding_is_refused():
+    with pytest.raises(UsageError, match="pool_padding: must be zeros or none, got 'mirror'"):
+        FeatureExtractor("random:test_resnet", pool_padding="mirror")
 
 
 def test_bytes_and_floats_are_normalised_alike(images):

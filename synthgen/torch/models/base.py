@@ -41,6 +41,8 @@ class AnomalyModel(abc.ABC):
     border : int
         Places of the features left out at each edge, where a backbone sees its own padding instead of the image;
         maps repeat there what is nearest. 4 places are 32 pixels for layers 2 and 3 of common backbones.
+    pool_padding : {'zeros', 'none'}
+        What the local average finds beyond the edges of the features: zeros, as in the published code, or nothing.
     """
 
     kind: ClassVar[str]
@@ -57,6 +59,7 @@ class AnomalyModel(abc.ABC):
         memory: int | None,
         device,
         border: int,
+        pool_padding: str,
     ):
         if not 0 <= sigma < math.inf:
             raise UsageError(f"sigma: must be >= 0 and finite, got {sigma}")
@@ -64,7 +67,7 @@ class AnomalyModel(abc.ABC):
             raise UsageError(f"seed: must lie in 0..{MAX_SEED}, got {seed}")
         if memory is not None and memory <= 0:
             raise UsageError(f"memory: must be a positive number of bytes, got {memory}")
-        self.features = FeatureExtractor(backbone, layers, pool, choose_device(device), border)
+        self.features = FeatureExtractor(backbone, layers, pool, choose_device(device), border, pool_padding)
         self.sigma, self.seed, self.memory = sigma, seed, memory
         self.image_size: tuple[int, int] | None = None
         self.notes: dict = {}
@@ -84,6 +87,7 @@ class AnomalyModel(abc.ABC):
         return {
             "layers": list(self.features.layers),
             "pool": self.features.pool,
+            "pool_padding": self.features.pool_padding,
             "border": self.features.border,
             "sigma": self.sigma,
             "seed": self.seed,

@@ -19,7 +19,7 @@ class PaDiM(AnomalyModel):
 
     Parameters
     ----------
-    backbone, layers, pool, sigma, seed, memory, device, border
+    backbone, layers, pool, sigma, seed, memory, device, border, pool_padding
         As for `AnomalyModel`; the paper has no pooling, and normal images must be aligned.
     channels : int
         So many channels of the features, drawn at random, are used (all, where there are fewer).
@@ -47,8 +47,9 @@ class PaDiM(AnomalyModel):
         memory: int | None = None,
         device=None,
         border: int = 0,
+        pool_padding: str = "zeros",
     ):
-        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border)
+        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border, pool_padding)
         if channels < 1:
             raise UsageError(f"channels: must be >= 1, got {channels}")
         if not regularisation > 0:

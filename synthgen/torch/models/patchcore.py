@@ -19,8 +19,10 @@ class BankModel(AnomalyModel):
 
     state = ("bank",)
 
-    def __init__(self, backbone, layers, pool, sigma, seed, memory, device, border, neighbours: int, block: int):
-        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border)
+    def __init__(
+        self, backbone, layers, pool, sigma, seed, memory, device, border, pool_padding, neighbours: int, block: int
+    ):
+        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border, pool_padding)
         if neighbours < 1:
             raise UsageError(f"neighbours: must be >= 1, got {neighbours}")
         if block < 1:
@@ -49,7 +51,7 @@ class PatchCore(BankModel):
 
     Parameters
     ----------
-    backbone, layers, pool, sigma, seed, memory, device, border
+    backbone, layers, pool, sigma, seed, memory, device, border, pool_padding
         As for `AnomalyModel`.
     coreset : float or int
         Points to keep: a share of all patches in (0, 1], or their number.
@@ -83,8 +85,11 @@ class PatchCore(BankModel):
         block: int = BLOCK_BYTES,
         device=None,
         border: int = 0,
+        pool_padding: str = "zeros",
     ):
-        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border, neighbours, block)
+        super().__init__(
+            backbone, layers, pool, sigma, seed, memory, device, border, pool_padding, neighbours, block
+        )
         if not (0 < coreset <= 1 if isinstance(coreset, float) else coreset >= 1):
             raise UsageError(f"coreset: must be a share in (0, 1] or a number of points >= 1, got {coreset}")
         if projection is not None and projection < 1:

@@ -24,7 +24,7 @@ class SequentialPatchCore(BankModel):
 
     Parameters
     ----------
-    backbone, layers, pool, sigma, seed, memory, device, border
+    backbone, layers, pool, sigma, seed, memory, device, border, pool_padding
         As for `AnomalyModel`. The paper pools over 2 x 2 and smooths by 2 pixels, and uses layers 3 and 4 of a
         MobileNetV3.
     points : int
@@ -59,8 +59,11 @@ class SequentialPatchCore(BankModel):
         block: int = BLOCK_BYTES,
         device=None,
         border: int = 0,
+        pool_padding: str = "zeros",
     ):
-        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border, neighbours, block)
+        super().__init__(
+            backbone, layers, pool, sigma, seed, memory, device, border, pool_padding, neighbours, block
+        )
         if points < 1:
             raise UsageError(f"points: must be >= 1, got {points}")
         if epochs < 1:

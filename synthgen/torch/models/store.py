@@ -7,6 +7,7 @@ backbone's, as ``backbone.KEY``.
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,8 @@ from synthgen.shards.files import replacing
 from synthgen.version import __version__
 
 FORMAT = 1
+# Options that files of older versions lack, with the values that their models were fitted with.
+OLDER = {"pool_padding": "none"}
 _KEY = "synthgen-model"
 _BACKBONE = "backbone."
 _Side = Annotated[int, msgspec.Meta(ge=1, le=16384)]
@@ -130,7 +133,8 @@ def load_model(path, backbone: torch.nn.Module | None = None, memory: int | None
             raise UsageError(
                 f"{path}: backbone must have the weights of {made.arch} that the model was fitted with"
             )
-        model = _classes()[header.kind].from_options(backbone, header.options, memory=memory, device=device)
+        options = {**OLDER, **header.options}
+        model = _classes()[header.kind].from_options(backbone, options, memory=memory, device=device)
         model.image_size, model.notes = header.image_size, header.notes
         features = model.features.shape(model.image_size)
         for name, (shape, dtype) in model.state_forms(features).items():
@@ -138,6 +142,11 @@ def load_model(path, backbone: torch.nn.Module | None = None, memory: int | None
             setattr(model, name, tensors[name].to(model.device))
     except (KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"{path}: is a damaged model, {type(error).__name__} {error}") from error
+    if "pool_padding" not in header.options and model.features.pool > 1:
+        warnings.warn(
+            f"{path}: an older synthgen fitted this model with pool_padding none; fit it again for zeros",
+            stacklevel=2,
+        )
     return model
 
 

@@ -209,6 +209,20 @@ def test_files_that_are_no_models_are_refused(backbone, images, tmp_path):
         load_model(path, backbone=load_backbone("random:test_resnet", seed=1))
 
 
+def test_a_file_of_an_older_version_keeps_the_padding_it_was_fitted_with(backbone, images, tmp_path):
+    path = tmp_path / "m"
+    model = PatchCore(backbone, pool_padding="none").fit([images])
+    model.save(path)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["synthgen-model"])
+    del header["options"]["pool_padding"]
+    save_file(load_file(path), path, {"synthgen-model": json.dumps(header)})
+    with pytest.warns(UserWarning, match="an older synthgen fitted this model with pool_padding none"):
+        read = load_model(path)
+    assert read.options() == model.options()
+    assert np.array_equal(read.predict(images)[1], model.predict(images)[1])
+
+
 def test_forged_gaussians_are_refused(backbone, images, tmp_path):
     path, wrong = tmp_path / "m", tmp_path / "wrong"
     PaDiM(backbone, channels=20).fit([images]).save(path)
@@ -227,7 +241,9 @@ def test_forged_gaussians_are_refused(backbone, images, tmp_path):
 
 
 def test_a_border_is_neither_learned_nor_scored(make, images, tmp_path):
-    plain, model = make(sigma=0.0).fit([images[:6]]), make(sigma=0.0, border=1).fit([images[:6]])
+    # without padding the scores at the edge are as high as elsewhere
+    options = {"sigma": 0.0, "pool_padding": "none"}
+    plain, model = make(**options).fit([images[:6]]), make(**options, border=1).fit([images[:6]])
     places = plain.features(images).shape[2]
     assert model.features(images).shape[2] == places - 2
     defect = images[6:].clone()
