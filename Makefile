@@ -1,35 +1,51 @@
 # A newcomer needs Python (3.11 or newer), make and a compiler; `make demo` and `make test` do the rest in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Test processes at a time.
+JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 
-.PHONY: demo test lint benchmarks readme-pictures system-deps clean
+.PHONY: demo test lint docs benchmarks readme-pictures test-lowest test-consumers system-deps clean
 
 # Draws a data set, checks it, and makes a picture of it.
 demo: .venv/core
 	$(BIN)/synthgen fractals --classes 10 --per-class 20 --out demo/fractals
 	$(BIN)/synthgen verify demo/fractals --pixels
-	$(BIN)/synthgen preview demo/fractals -o demo/fractals.png
+	$(BIN)/synthgen preview demo/fractals --out demo/fractals.png
 	@echo "Look at demo/fractals.png"
 
 test: .venv/test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS)
 
 lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tools/density.py --limit 7.5
+
+# The pages under docs/, as HTML in docs/_build; a warning is an error.
+docs: .venv/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q docs docs/_build
 
 # About half an hour; each script can be run alone.
 benchmarks: .venv/test
 	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates cutpaste \
 		metrics patchcore; do ../$(BIN)/python $$script.py || exit 1; done
 
-# Parts with a shape are drawn through EGL; without these packages their tests are skipped by name.
-system-deps:
-	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends libegl1 libgl1-mesa-dri
-
 readme-pictures: .venv/test
 	$(BIN)/python docs/pictures.py
+
+# The whole suite with the oldest versions that setup.cfg allows, in an environment of its own.
+test-lowest: .venv-lowest/installed
+	.venv-lowest/bin/python -m pytest -n $(JOBS) -W default
+
+# Programs that read what we write, in an environment of its own: they are large.
+test-consumers: .venv-consumers/installed
+	.venv-consumers/bin/python -m pytest -n $(JOBS) tests/consumers
+
+# OpenGL draws parts with a shape, PoCL is an OpenCL device. Without them, tests that need one are skipped by name.
+system-deps:
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends libegl1 libgl1-mesa-dri pocl-opencl-icd
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -40,8 +56,24 @@ readme-pictures: .venv/test
 	touch $@
 
 .venv/test: .venv/core
-	$(BIN)/python -m pip install --quiet -e ".[torch,opencl-cpu,scene,test]"
+	$(BIN)/python -m pip install --quiet -e ".[torch,opencl-cpu,scene,docs,test]"
+	touch $@
+
+.venv/docs: .venv/core
+	$(BIN)/python -m pip install --quiet -e ".[torch,docs]"
+	touch $@
+
+.venv-lowest/installed: setup.cfg tools/lowest.py
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) tools/lowest.py torch scene test > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/constraints.txt -e ".[torch,scene,test]"
+	touch $@
+
+.venv-consumers/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv-consumers
+	.venv-consumers/bin/python -m pip install --quiet --upgrade pip
+	.venv-consumers/bin/python -m pip install --quiet -e ".[torch,test,consumers]"
 	touch $@
 
 clean:
-	rm -rf .venv demo build *.egg-info
+	rm -rf .venv .venv-lowest .venv-consumers demo build docs/_build *.egg-info

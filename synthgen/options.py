@@ -5,6 +5,7 @@ values; an error names the place, the rule and the value.
 """
 
 import difflib
+import json
 import re
 import reprlib
 from types import UnionType
@@ -17,7 +18,7 @@ from synthgen.errors import UsageError
 
 
 def convert(values, kind, place: str, prefix: str = "", known=()):
-    """Convert plain values into a struct; errors carry place, rule and value.
+    """Return plain values as a checked struct.
 
     Parameters
     ----------
@@ -26,32 +27,69 @@ def convert(values, kind, place: str, prefix: str = "", known=()):
     kind : type
         A ``msgspec.Struct``.
     place : str
-        As for `Recipe.from_dict`.
+        Where the values come from, such as a file; errors begin with it. Empty where they are arguments.
     prefix : str
         Section of the keys, for example ``storage.``.
     known : sequence of str
-        Keys that there are, for hints at misspelt ones.
+        Keys to choose a hint from, for one that is misspelt; by default those of `kind`.
+
+    Raises
+    ------
+    UsageError
+        With the place, the rule and the value.
     """
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise UsageError(
-            f"{named(place, prefix.rstrip('.'))} must be a mapping of names, got {reprlib.repr(values)}"
-        )
-    hints = {f.name: f.type for f in msgspec.structs.fields(kind)}
-    ready = {name: _as_sequence(hints.get(name), value) for name, value in values.items()}
+        section = named(place, prefix.rstrip("."))
+        raise UsageError(f"{section} must be a mapping of names, got {reprlib.repr(values)}")
+
+    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    ready = {name: _as_sequence(types.get(name), value) for name, value in values.items()}
     try:
         return msgspec.convert(ready, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise UsageError(_explain(str(error), ready, kind, place, prefix, known)) from None
+        key, rule = _explained(str(error), ready, kind, list(known) or list(types))
+        raise UsageError(f"{named(place, prefix + key)} {rule}") from None
 
 
-def check_text(values: dict, place: str) -> None:
-    """Raise `UsageError` for text that JSON cannot hold, such as a path of other bytes than UTF-8."""
-    for name, value in values.items():
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise UsageError(f"{named(place, name)} must be UTF-8, got {value!r}") from None
+def named(place: str, key: str) -> str:
+    """Return how a message names a key: after the place that it comes from, if it has one.
+
+    Examples
+    --------
+    >>> named("a.yaml", "size"), named("", "size")
+    ('a.yaml: size', 'size')
+    """
+    return f"{place}: {key}" if place else key
+
+
+def _explained(message: str, values: dict, kind, known: list[str]) -> tuple[str, str]:
+    """Return the key that a message of msgspec is about, and the rest of the sentence: rule and value."""
+    rule, _, path = message.partition(" - at `$.")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", rule)
+
+    if unknown:
+        close = difflib.get_close_matches(unknown[1], known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+        return unknown[1], f"is not a known key; {hint}"
+
+    if not path:  # raised by a struct's own check, which begins with the key
+        key, _, rest = rule.partition(" ")
+        return key, rest
+
+    name = re.split(r"[.\[`]", path)[0]
+    if rule.startswith("Invalid enum value"):
+        wanted = "one of " + ", ".join(_choices(kind, name))
+    else:
+        wanted = rule.removeprefix("Expected ").replace("`", "").split(", got ")[0]
+    return name, f"must be {wanted}, got {reprlib.repr(values.get(name))}"
+
+
+def _choices(kind, name: str) -> tuple[str, ...]:
+    """Return the words that a field of a struct allows, or the elements of its sequence."""
+    fields = msgspec.structs.fields(kind)
+    hint = next(field.type for field in fields if field.name == name)
+    words = get_args(sequence_in(hint) or hint)[0]
+    return get_args(words)
 
 
 def _as_sequence(hint, value):
@@ -59,63 +97,55 @@ def _as_sequence(hint, value):
     kind = sequence_in(hint)
     if kind is None:
         return value
+
     if get_args(kind)[-1] is Ellipsis:
-        return [parse_scalar(part) for part in value.split(",") if part] if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return [parse_scalar(part) for part in value.split(",") if part]
+
     if isinstance(value, str) and value.count(":") <= 1:
         value = [parse_scalar(part) for part in value.split(":")]
     elif isinstance(value, int | float) and not isinstance(value, bool):
         value = [value]
-    return list(value) * 2 if isinstance(value, list) and len(value) == 1 else value
+
+    if isinstance(value, list) and len(value) == 1:
+        return value * 2
+    return value
 
 
 def sequence_in(hint):
     """Return the tuple type of a field, also where it is annotated or optional, or None."""
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    is_union = get_origin(hint) in (Union, UnionType)
+    kinds = get_args(hint) if is_union else (hint,)
     return next((kind for kind in kinds if get_origin(kind) is tuple), None)
 
 
-def named(place: str, key: str) -> str:
-    """Return how a key is called where it came from."""
-    return "--" + key.split(".")[-1].replace("_", "-") if place == "command line" else f"{place}: {key}"
-
-
-def _explain(message: str, values: dict, kind, place: str, prefix: str, known) -> str:
-    """Turn a message of msgspec into place, rule and value."""
-    rule, _, path = message.partition(" - at `$.")
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", rule)
-    if unknown:
-        names = list(known) or list(kind.__struct_fields__)
-        close = difflib.get_close_matches(unknown[1], names, 1)
-        hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(names)}"
-        return f"{named(place, prefix + unknown[1])} is not a known key{hint}"
-    if not path:  # raised by a struct's own check, which begins with the key
-        key, _, rest = rule.partition(" ")
-        return f"{named(place, prefix + key)} {rest}"
-    name = re.split(r"[.\[`]", path)[0]
-    if rule.startswith("Invalid enum value"):
-        rule = "must be one of " + ", ".join(_choices(kind, name))
-    else:
-        rule = "must be " + rule.removeprefix("Expected ").replace("`", "").split(", got ")[0]
-    return f"{named(place, prefix + name)} {rule}, got {reprlib.repr(values.get(name))}"
-
-
-def _choices(kind, name: str) -> tuple[str, ...]:
-    """Return the words that a field of a struct allows, or the elements of its sequence."""
-    hint = next(field.type for field in msgspec.structs.fields(kind) if field.name == name)
-    hint = get_args(sequence_in(hint) or hint)[0]
-    return get_args(hint)
+def check_text(values: dict, place: str) -> None:
+    """Raise `UsageError` for text that JSON cannot hold, such as a path of other bytes than UTF-8."""
+    for name, value in values.items():
+        if not isinstance(value, str):
+            continue
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{named(place, name)} must be UTF-8, got {value!r}") from None
 
 
 def parse_size(value, place: str):
     """Return (height, width) of ``N``, ``"WxH"`` or a pair."""
     if isinstance(value, list | tuple) and len(value) == 2:
         return list(value)
-    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", str(value)) if isinstance(value, int | str) else None
+
+    text = str(value) if isinstance(value, int | str) else ""
+    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text)
     if match is None:
         raise UsageError(f"{named(place, 'size')} must be N or WIDTHxHEIGHT in pixels, got {reprlib.repr(value)}")
-    return [int(match[2] or match[1]), int(match[1])]
+
+    width = int(match[1])
+    height = int(match[2] or width)
+    return [height, width]
 
 
 def check_ranges(options, *names: str) -> None:
@@ -170,6 +200,26 @@ for _tag, _pattern, _first in (
     YamlLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
 YamlLoader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
 YamlLoader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(loader.construct_scalar(node)))
+
+
+def parse_yaml(raw: bytes, place: str) -> dict:
+    """Return the mapping of names that a YAML text holds.
+
+    Raises
+    ------
+    UsageError
+        If the text is no YAML, or no such mapping; the message begins with `place`.
+    """
+    try:
+        values = yaml.load(raw, Loader=YamlLoader)
+        json.dumps(values, ensure_ascii=False, default=str).encode()  # half a surrogate pair is no text
+    except NOT_YAML as error:
+        reason = " ".join(ascii(str(error))[1:-1].split())
+        raise UsageError(f"{place}: must be YAML: {reason[:300]}") from None
+
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UsageError(f"{place}: must be a mapping of names to values, got {type(values).__name__}")
+    return values
 
 
 def parse_scalar(text: str):

@@ -1,8 +1,7 @@
-"""Recipes: YAML or options -> checked, frozen `Recipe` -> dict again. All user text is judged here."""
+"""Recipes: YAML or options -> checked, frozen `Recipe` -> dict again."""
 
 import difflib
 import hashlib
-import json
 import re
 import reprlib
 from importlib import resources
@@ -14,7 +13,7 @@ import yaml
 
 from synthgen import families
 from synthgen.errors import UsageError
-from synthgen.options import NOT_YAML, YamlLoader, check_text, convert, named, parse_size
+from synthgen.options import check_text, convert, named, parse_size, parse_yaml
 from synthgen.seeding import MAX_SEED
 from synthgen.shards.codecs import CODECS, LOSSY
 
@@ -25,7 +24,7 @@ Side = Annotated[int, msgspec.Meta(ge=16, le=4096)]
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How samples are stored; it does not touch what they are."""
+    """How samples are stored, which does not change what they are."""
 
     format: Annotated[Literal["hdf5", "webdataset"], msgspec.Meta(description="File format of the shards.")] = (
         "hdf5"
@@ -41,7 +40,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a data set depends on. Make one with `load_recipe` or `Recipe.from_dict`.
+    """Everything that a data set depends on. Make one with `load_recipe` or `Recipe.from_dict`.
 
     Attributes
     ----------
@@ -102,7 +101,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         values : dict
             ``family`` is required; other missing keys take the family's defaults. Numbers may be text.
         place : str
-            What errors call the source. ``command line`` spells keys as options.
+            What errors call the source, such as the name of a file; empty for arguments of a call.
 
         Raises
         ------
@@ -112,37 +111,33 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         values = dict(values)
         version = values.pop("synthgen", VERSION)
         if version != VERSION:
-            raise UsageError(
-                f"{named(place, 'synthgen')} must be {VERSION} for this version of synthgen, "
-                f"got {reprlib.repr(version)}"
-            )
+            rule = f"must be {VERSION} for this version of synthgen"
+            raise UsageError(f"{named(place, 'synthgen')} {rule}, got {reprlib.repr(version)}")
         if not isinstance(values.get("family"), str):
             raise UsageError(f"{named(place, 'family')} must be one of {', '.join(families.FAMILIES)}")
-        family = families.load(values["family"])
         if "options" in values:
-            raise UsageError(
-                f"{named(place, 'options')} is not a key: the family's options stand beside the others"
-            )
-        own = {k: v for k, v in values.items() if k not in cls.__struct_fields__}
-        common = {k: v for k, v in values.items() if k not in own}
+            rule = "is not a key: the family's options stand beside the others"
+            raise UsageError(f"{named(place, 'options')} {rule}")
+
+        family = families.load(values["family"])
+        common = {key: value for key, value in values.items() if key in cls.__struct_fields__}
+        own = {key: value for key, value in values.items() if key not in common}
         known = [*cls.__struct_fields__, *family.Options.__struct_fields__]
         known.remove("options")
+
         options = convert(own, family.Options, place, "", known)
         common = {**family.defaults(options), **common, "options": options}
         common["size"] = parse_size(common["size"], place)
-        common["storage"] = convert(common.get("storage", {}), Storage, place, "storage.")
-        if getattr(family, "LOSSLESS", False) and common["storage"].codec in LOSSY:
-            raise UsageError(
-                f"{named(place, 'storage.codec')} must be lossless for {family.NAME}, or pixels outside the masks "
-                f"would change, got {common['storage'].codec}"
-            )
+        common["storage"] = _checked_storage(common.get("storage", {}), family, place)
         common.setdefault("name", f"{family.NAME}-{common['classes']}x{common['per_class']}")
         recipe = convert(common, cls, place, "", known)
+
         most = family.most_classes(options)
         if recipe.classes > most:
             raise UsageError(f"{named(place, 'classes')} must be <= {most:,}, got {recipe.classes:,}")
         if hasattr(family, "resolve"):
-            recipe = msgspec.structs.replace(recipe, options=family.resolve(options, recipe.classes))
+            resolved = family.resolve(options, recipe.classes)
+            recipe = msgspec.structs.replace(recipe, options=resolved)
         check_text({"name": recipe.name, **msgspec.structs.asdict(recipe.options)}, place)
         return recipe
 
@@ -150,10 +145,21 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     def data_fingerprint(self) -> str:
         """SHA-256 of all that the samples depend on."""
         values = self.to_dict()
-        del values["storage"], values["name"], values["synthgen"]
+        for key in ("storage", "name", "synthgen"):
+            del values[key]
+
         family = families.load(self.family)
         inputs = family.inputs(self.options) if hasattr(family, "inputs") else {}
         return _fingerprint({**values, **inputs, "family_version": family.VERSION})
+
+
+def _checked_storage(values, family, place: str) -> Storage:
+    """Return how samples are stored; refuse a lossy codec where it would make masks wrong."""
+    storage = convert(values, Storage, place, "storage.")
+    if getattr(family, "LOSSLESS", False) and storage.codec in LOSSY:
+        rule = f"must be lossless for {family.NAME}, or pixels outside the masks would change"
+        raise UsageError(f"{named(place, 'storage.codec')} {rule}, got {storage.codec}")
+    return storage
 
 
 def _fingerprint(value) -> str:
@@ -169,7 +175,8 @@ def storage_fingerprint(recipe: Recipe, shard_size: int, versions: dict[str, str
 def installed() -> dict[str, Path]:
     """Return the recipes that come with the package: name -> file."""
     folder = resources.files("synthgen.recipes")
-    return {p.name[:-5]: p for p in sorted(folder.iterdir(), key=lambda p: p.name) if p.name.endswith(".yaml")}
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
+    return {file.name.removesuffix(".yaml"): file for file in files}
 
 
 def load_recipe(source, overrides: dict | None = None) -> Recipe:
@@ -185,49 +192,59 @@ def load_recipe(source, overrides: dict | None = None) -> Recipe:
     Raises
     ------
     UsageError
-        If there is none such, or it breaks a rule.
+        If there is no such recipe, or it breaks a rule.
     """
     if isinstance(source, Recipe):
-        values, place = source.to_dict(), source.name
+        values = source.to_dict()
+        place = source.name
     else:
         values, place = _read(source)
+
     for key, value in (overrides or {}).items():
-        section, _, name = key.rpartition(".")
-        if section not in ("", "storage"):
-            raise UsageError(f"--set {key}: section must be storage, got {section}")
-        target = values
-        if section:
-            if not isinstance(values.get("storage", {}), dict):
-                raise UsageError(f"{named(place, 'storage')} must be a mapping of names")
-            target = values["storage"] = dict(values.get("storage", {}))
-        target[name] = value
+        _replace(values, key, value, place)
     return Recipe.from_dict(values, place)
 
 
+def _replace(values: dict, key: str, value, place: str) -> None:
+    """Replace a key of a recipe in place; ``storage.format`` reaches into a section."""
+    section, _, name = key.rpartition(".")
+    if not section:
+        values[name] = value
+        return
+
+    if section != "storage":
+        raise UsageError(f"{named(place, key)} is not a known key: the only section is storage")
+    if not isinstance(values.get("storage", {}), dict):
+        raise UsageError(f"{named(place, 'storage')} must be a mapping of names")
+    values["storage"] = {**values.get("storage", {}), name: value}
+
+
 def _read(source) -> tuple[dict, str]:
-    path, known = Path(source), installed()
+    """Return the values of a recipe, and the place that they come from."""
+    path = Path(source)
+    known = installed()
     # The name of an installed recipe wins over a data set of the same name in this folder: that is ./NAME.
-    if str(source) not in known and path.is_dir() and (path / "run.json").is_file():
+    if str(source) in known:
+        path = known[str(source)]
+    elif path.is_dir() and (path / "run.json").is_file():
         from synthgen.shards.manifest import read_run
 
         return dict(read_run(path).recipe), str(path / "run.json")
-    if str(source) in known:
-        path = known[str(source)]
     elif not path.is_file():
         close = difflib.get_close_matches(str(source), known, 1)
-        hint = f"; did you mean {close[0]}?" if close else "; `synthgen recipes` lists those that are installed"
-        raise UsageError(f"recipe must be a file, a data set or an installed recipe, got {str(source)!r}{hint}")
+        hint = f"did you mean {close[0]}?" if close else "`synthgen recipes` lists those that are installed"
+        raise UsageError(f"recipe must be a file, a data set or an installed recipe, got {str(source)!r}; {hint}")
+
+    values = parse_yaml(_bytes_of(path), str(path))
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")
+    return {"name": name[:100], **values}, str(path)
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     if len(raw) > _MAX_BYTES:
         raise UsageError(f"{path}: must be smaller than {_MAX_BYTES} bytes, got {len(raw)}")
-    try:
-        values = yaml.load(raw, Loader=YamlLoader)
-        json.dumps(values, ensure_ascii=False, default=str).encode()  # half a surrogate pair is no text
-    except NOT_YAML as error:
-        raise UsageError(f"{path}: is not YAML: {' '.join(ascii(str(error))[1:-1].split())[:300]}") from None
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise UsageError(f"{path}: must be a mapping of names to values, got {type(values).__name__}")
-    return {"name": re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")[:100], **values}, str(path)
+    return raw

@@ -1,5 +1,6 @@
 """The command ``synthgen``: text -> one library call. Messages go to stderr, results to stdout."""
 
+import difflib
 import os
 import signal
 import sys
@@ -45,7 +46,15 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"synthgen.cli.{_COMMANDS[cmd_name][0]}")
-        return module.command(cmd_name) if cmd_name in FAMILIES else getattr(module, cmd_name)
+        return module.family_command(cmd_name) if cmd_name in FAMILIES else getattr(module, cmd_name)
+
+    def resolve_command(self, ctx, args):
+        """Return the command that is meant; suggest one where the name is misspelt."""
+        name = args[0]
+        close = difflib.get_close_matches(name, _COMMANDS, 1)
+        if name not in _COMMANDS and not name.startswith("-") and close:
+            ctx.fail(f"No such command '{name}'; did you mean {close[0]}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx, formatter):
         with formatter.section("Commands"):

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from synthgen.cli import EXIT_DAMAGED
-from synthgen.cli.options import json_option, print_json, progress_option
+from synthgen.cli.options import any_device_option, command, json_option, print_json, progress_option
 
 
 @click.group(invoke_without_command=True)
@@ -27,35 +27,51 @@ def recipes(context, with_time, as_json):
 
 
 def _list_recipes(with_time: bool, as_json: bool) -> None:
-    from synthgen.errors import UsageError
-    from synthgen.machine import human_bytes, human_time
     from synthgen.recipe import installed, load_recipe
-    from synthgen.run import make_plan
-    from synthgen.run.estimate import effective_workers, remembered_probe
 
     rows = []
     if not as_json:
-        click.echo(
-            f"{'recipe':26s} {'classes':>8s} {'images':>12s}" + with_time * f" {'time here':>14s} {'disk':>9s}"
-        )
+        click.echo(_HEADER + _TIMES * with_time)
+
     for name in installed():
         recipe = load_recipe(name)
         row = {"name": name, "family": recipe.family, "classes": recipe.classes, "images": recipe.count}
-        line = f"{name:26s} {recipe.classes:8,d} {recipe.count:12,d}"
         if with_time:
-            try:
-                plan = make_plan(recipe)
-                estimate = remembered_probe(plan)
-                row.update(seconds=estimate.seconds(effective_workers(plan, None)), bytes=estimate.bytes)
-                line += f" {human_time(row['seconds']):>14s} {human_bytes(row['bytes']):>9s}"
-            except UsageError as error:  # it needs something of the user's
-                row["needs"] = str(error)
-                line += f" {error}"
+            row |= _estimated(recipe)
         rows.append(row)
         if not as_json:
-            click.echo(line)
+            click.echo(_recipe_line(row))
+
     if as_json:
         print_json(rows)
+
+
+_HEADER = f"{'recipe':26s} {'classes':>8s} {'images':>12s}"
+_TIMES = f" {'time here':>14s} {'disk':>9s}"
+
+
+def _estimated(recipe) -> dict:
+    """Return the time and the disk that a recipe takes here, or what it needs of the user."""
+    from synthgen.errors import UsageError
+    from synthgen.run import make_plan
+    from synthgen.run.estimate import effective_workers, remembered_probe
+
+    try:
+        plan = make_plan(recipe)
+        estimate = remembered_probe(plan)
+    except UsageError as error:
+        return {"needs": str(error)}
+    workers = effective_workers(plan, None)
+    return {"seconds": estimate.seconds(workers), "bytes": estimate.bytes}
+
+
+def _recipe_line(row: dict) -> str:
+    from synthgen.machine import human_bytes, human_time
+
+    line = f"{row['name']:26s} {row['classes']:8,d} {row['images']:12,d}"
+    if "seconds" in row:
+        line += f" {human_time(row['seconds']):>14s} {human_bytes(row['bytes']):>9s}"
+    return f"{line} {row['needs']}" if "needs" in row else line
 
 
 @recipes.command()
@@ -67,7 +83,7 @@ def show(name):
     click.echo(load_recipe(name).to_yaml(), nl=False)
 
 
-@click.command()
+@command()
 @click.argument("folder", type=click.Path())
 @json_option
 def info(folder, as_json):
@@ -89,18 +105,21 @@ def info(folder, as_json):
     click.echo(f"  {manifest.count:,} images, {manifest.classes:,} classes x {manifest.per_class:,}")
     click.echo(f"  {manifest.shards:,} {manifest.storage} shards of {manifest.shard_size:,}, {human_bytes(size)}")
     for name, entry in manifest.fields.items():
-        click.echo(f"  {name}: {entry.dtype} {'x'.join(map(str, entry.shape))}, stored as {entry.codec}")
+        shape = "x".join(map(str, entry.shape))
+        click.echo(f"  {name}: {entry.dtype} {shape}, stored as {entry.codec}")
     if manifest.tolerance:
         click.echo(f"  other devices may differ by {manifest.tolerance:g} gray levels on average")
     click.echo(f"  data fingerprint    {manifest.fingerprints.data}")
     click.echo(f"  storage fingerprint {manifest.fingerprints.storage}")
-    click.echo("  made with " + ", ".join(f"{name} {v}" for name, v in manifest.versions.items()))
-    for device in sorted({entry.device for entry in manifest.shard_list}):
+    versions = (f"{name} {version}" for name, version in manifest.versions.items())
+    click.echo("  made with " + ", ".join(versions))
+    devices = {entry.device for entry in manifest.shard_list}
+    for device in sorted(devices):
         click.echo(f"  made on {device}")
     click.echo("  recipe " + msgspec.json.encode(manifest.recipe).decode())
 
 
-@click.command()
+@command()
 @click.argument("folder", type=click.Path())
 @click.option("--pixels", is_flag=True, help="Decode every field, check its values, print the content digest.")
 @json_option
@@ -135,11 +154,11 @@ def verify(folder, pixels, as_json, progress):
         raise SystemExit(EXIT_DAMAGED)
 
 
-@click.command()
+@command()
 @click.argument("out", type=click.Path())
 @click.argument("parts", type=click.Path(), nargs=-1, required=True)
 @click.option("--link", is_flag=True, help="Hard links instead of copies, where the file system can.")
-@click.option("--any-device", is_flag=True, help="Accept parts that were drawn on different devices.")
+@any_device_option
 def merge(out, parts, link, any_device):
     """Bring PARTS, drawn with --part into several folders, together in OUT.
 

@@ -5,25 +5,25 @@ import inspect
 import click
 
 from synthgen import families
-from synthgen.cli.options import json_option, print_json, recipe_of, recipe_options, run_options
+from synthgen.cli.options import command, json_option, print_json, recipe_of, recipe_options, run_options
 from synthgen.options import parse_scalar
 from synthgen.recipe import Recipe, load_recipe
 
 
-def command(name: str) -> click.Command:
+def family_command(name: str) -> click.Command:
     """Return the command of a family; its help is the ``HELP`` of the family's module."""
     module = families.load(name)
 
-    @click.command(name, help=inspect.cleandoc(module.HELP))
-    @recipe_options(module)
     def draw(**given):
         recipe = recipe_of(name, given)
         start(recipe, **given)
 
-    return run_options(draw, devices=hasattr(module, "device"))
+    draw = run_options(draw, devices=hasattr(module, "device"))
+    draw = recipe_options(module)(draw)
+    return command(name, help=inspect.cleandoc(module.HELP))(draw)
 
 
-@click.command()
+@command()
 @click.argument("recipe")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Replace a key of the recipe.")
 @run_options
@@ -37,7 +37,7 @@ def run(recipe, changes, **options):
     start(load_recipe(recipe, _changes(changes)), **options)
 
 
-@click.command()
+@command()
 @click.argument("recipe")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Replace a key of the recipe.")
 @click.option("--workers", type=int, help="Processes to plan for.  [default: one for each CPU]")

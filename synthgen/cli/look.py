@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.options import print_json
+from synthgen.cli.options import command, out_option, print_json
 
 
-@click.command()
+@command()
 @click.argument("source")
-@click.option("-o", "--output", type=click.Path(), required=True, help="PNG file to write.")
+@out_option("PNG file to write.")
 @click.option("--classes", type=click.IntRange(1, 200), default=8, help="Rows.  [default: 8]")
 @click.option("--per-class", type=click.IntRange(1, 200), default=8, help="Images in each.  [default: 8]")
 @click.option("--overlay", metavar="FIELD", help="Lay a mask or instance ids over the images.")
@@ -17,7 +17,7 @@ from synthgen.cli.options import print_json
     "--cell", type=click.IntRange(16, 1024), default=128, help="Side of a cell in pixels.  [default: 128]"
 )
 @click.option("--field", metavar="FIELD", help="Show a field in place of the image: mask, depth, normal.")
-def preview(source, output, classes, per_class, overlay, cell, field):
+def preview(source, out, classes, per_class, overlay, cell, field):
     """Make a labelled contact sheet of SOURCE: a data set, or a recipe that has not been drawn.
 
     \b
@@ -27,19 +27,19 @@ def preview(source, output, classes, per_class, overlay, cell, field):
     from synthgen.look.sheet import contact_sheet
 
     sheet = contact_sheet(source, classes, per_class, overlay, cell, field)
-    _save(sheet, Path(output))
-    click.echo(f"{output}: {sheet.width}x{sheet.height}")
+    _save(sheet, Path(out))
+    click.echo(f"{out}: {sheet.width}x{sheet.height}")
 
 
-@click.command()
+@command()
 @click.argument("recipe")
 @click.option("--label", type=int, required=True, help="Class of the sample.")
 @click.option("--index", type=int, default=0, help="Number within the class.  [default: 0]")
 @click.option("--size", metavar="N|WxH", help="Draw it at another size.")
-@click.option("-o", "--output", type=click.Path(), required=True, help="PNG file to write.")
-@click.option("--fields", "with_fields", is_flag=True, help="Write each field too: OUTPUT.FIELD.png")
+@out_option("PNG file to write.")
+@click.option("--fields", "with_fields", is_flag=True, help="Write each field too: OUT.FIELD.png")
 @click.option("--params", is_flag=True, help="Print the parameters as JSON.")
-def render(recipe, label, index, size, output, with_fields, params):
+def render(recipe, label, index, size, out, with_fields, params):
     """Draw one sample of RECIPE (a name, a file or a data set) without the data set's files.
 
     \b
@@ -53,7 +53,7 @@ def render(recipe, label, index, size, output, with_fields, params):
     from synthgen.run import render as draw
 
     sample = draw(load_recipe(recipe, {"size": size} if size else None), label, index)
-    path = Path(output)
+    path = Path(out)
     _save(Image.fromarray(sample.image), path)
     if with_fields:
         for name, value in sample.fields.items():

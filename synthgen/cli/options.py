@@ -1,16 +1,50 @@
-"""Options that several commands share, and options made of a family's `Options`."""
+"""Options that several commands share, and options made of a struct of options.
+
+All commands are a `Command`, which spells an argument that an error of the library names as an option.
+"""
 
 import json
+import re
+from functools import partial
 from typing import Annotated, Literal, get_args, get_origin
 
 import click
 import msgspec
 
 from synthgen import families
+from synthgen.errors import UsageError
 from synthgen.options import sequence_in
 from synthgen.recipe import Recipe, Storage
 
-COMMAND_LINE = "command line"
+COMMAND_LINE = ""  # values typed as options come from no place that a message could name
+
+_ARGUMENT = re.compile(r"([a-z][a-z0-9_.]*)(:?)(?= )")
+
+
+class Command(click.Command):
+    """A command whose errors name options: ``workers must be`` becomes ``--workers must be``."""
+
+    def invoke(self, context):
+        """Run the command."""
+        try:
+            return super().invoke(context)
+        except UsageError as error:
+            raise UsageError(self.spelled(str(error))) from None
+
+    def spelled(self, message: str) -> str:
+        """Return a message with the argument that begins it spelled as this command's option."""
+        match = _ARGUMENT.match(message)
+        if match is None:
+            return message
+
+        name = match[1].rpartition(".")[2]
+        for option in self.params:
+            if isinstance(option, click.Option) and option.name == name:
+                return max(option.opts, key=len) + message[match.end() :]
+        return message
+
+
+command = partial(click.command, cls=Command)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 progress_option = click.option(
@@ -19,16 +53,24 @@ progress_option = click.option(
     default="auto",
     help="A bar, a line every ten seconds, or nothing.",
 )
+any_device_option = click.option(
+    "--any-device", is_flag=True, help="Accept shards that were drawn on another device."
+)
 
 
-def run_options(command, devices: bool = True):
+def out_option(text: str, required: bool = True):
+    """Return the option for what a command writes."""
+    return click.option("-o", "--out", type=click.Path(), required=required, help=text)
+
+
+def run_options(draw, devices: bool = True):
     """Add the options of commands that draw a data set; `devices`: also those that choose a compute device."""
     chosen = (
         click.option("--device", help="OpenCL device, by name or number; see `synthgen doctor`."),
-        click.option("--any-device", is_flag=True, help="Resume what was begun on another device."),
+        any_device_option,
     )
-    for option in reversed((
-        click.option("--out", type=click.Path(), help="Folder of the data set.  [default: the recipe's name]"),
+    options = (
+        out_option("Folder of the data set.  [default: the recipe's name]", required=False),
         click.option("--workers", type=int, help="Processes; 0 draws in this one.  [default: one for each CPU]"),
         click.option("--part", help="Draw part K/N only, 1-based; auto takes it from a Slurm job array."),
         click.option("--dry-run", is_flag=True, help="Print the plan, with time and disk, and stop."),
@@ -36,64 +78,84 @@ def run_options(command, devices: bool = True):
         *(chosen if devices else ()),
         json_option,
         progress_option,
-    )):  # fmt: skip
-        command = option(command)
-    return command
+    )
+    return with_options(draw, options)
+
+
+def with_options(draw, options):
+    """Add options to a command, in the order in which its help lists them."""
+    for option in reversed(options):
+        draw = option(draw)
+    return draw
 
 
 def recipe_options(family):
     """Return a decorator that adds an option for each key of a recipe, the family's own from its ``Options``."""
-    options = family.Options
-    usual = family.defaults(options())
-    size = "{1}x{0}".format(*usual["size"]) if isinstance(usual["size"], list) else usual["size"]
-    common = [
+    usual = family.defaults(family.Options())
+    size = usual["size"]
+    if isinstance(size, list):
+        size = f"{size[1]}x{size[0]}"
+
+    common = (
         click.option("--classes", metavar="N", help=f"Number of classes.  [default: {usual['classes']:,}]"),
-        click.option("--per-class", metavar="N", help=f"Images in each.  [default: {usual['per_class']:,}]"),
+        click.option("--per-class", metavar="N", help=f"Images in each class.  [default: {usual['per_class']:,}]"),
         click.option("--size", metavar="N|WxH", help=f"Size in pixels, 16 to 4096.  [default: {size}]"),
-        click.option("--seed", metavar="N", help="Seed of all chance.  [default: 0]"),
-    ]
-    own = [option_of(field) for field in msgspec.structs.fields(options)]
-    storage = [option_of(field) for field in msgspec.structs.fields(Storage)]
+        click.option("--seed", metavar="N", help="Seed of all random choices.  [default: 0]"),
+    )
+    return partial(with_options, options=(*common, *options_of(family.Options), *options_of(Storage)))
 
-    def decorate(command):
-        for option in reversed(common + own + storage):
-            command = option(command)
-        return command
 
-    return decorate
+def options_of(kind) -> list:
+    """Return a command-line option for each field of a struct."""
+    return [option_of(field) for field in msgspec.structs.fields(kind)]
 
 
 def option_of(field):
     """Return the command-line option of a field of a struct."""
     flag = field.name.replace("_", "-")
     hint, meta = get_args(field.type) if get_origin(field.type) is Annotated else (field.type, None)
+    text = meta.description if meta else ""
     kind = sequence_in(field.type)
-    several = kind is not None and get_args(kind)[-1] is Ellipsis
-    shown = "" if field.default in (None, ()) else f"  [default: {_show(field.default, ',' if several else ':')}]"
-    text = f"{meta.description if meta else ''}{shown}"
+    is_list = kind is not None and get_args(kind)[-1] is Ellipsis
+
+    if field.default not in (None, ()):
+        text += f"  [default: {_show(field.default, ',' if is_list else ':')}]"
     if hint is bool:
         return click.option(f"--{flag}/--no-{flag}", default=None, help=text)
     if get_origin(hint) is Literal:
         return click.option(f"--{flag}", type=click.Choice(get_args(hint)), help=text)
-    if kind is None and str in (hint, *get_args(hint)):
-        return click.option(f"--{flag}", metavar="TEXT", help=text)
-    metavar = "N" if kind is None else "A,B,.." if several else "LOW:HIGH"
+
+    if is_list:
+        metavar = "A,B,.."
+    elif kind is not None:
+        metavar = "LOW:HIGH"
+    elif str in (hint, *get_args(hint)):
+        metavar = "TEXT"
+    else:
+        metavar = "N"
     return click.option(f"--{flag}", metavar=metavar, help=text)
 
 
 def _show(value, between: str) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return between.join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return between.join(map(str, value))
+    return str(value)
 
 
 def recipe_of(family: str, given: dict) -> Recipe:
     """Take the recipe's options, as typed, out of all that were given; those that were not are None."""
-    keys = {"classes", "per_class", "size", "seed", *families.load(family).Options.__struct_fields__}
-    taken = {key: given.pop(key) for key in list(given) if key in keys or key in Storage.__struct_fields__}
-    given = {key: value for key, value in taken.items() if value is not None}
-    storage = {key: given.pop(key) for key in Storage.__struct_fields__ if key in given}
-    return Recipe.from_dict({"family": family, **given, "storage": storage}, COMMAND_LINE)
+    own = families.load(family).Options.__struct_fields__
+    stored = Storage.__struct_fields__
+    taken = {}
+    for key in ("classes", "per_class", "size", "seed", *own, *stored):
+        value = given.pop(key)
+        if value is not None:
+            taken[key] = value
+
+    storage = {key: taken.pop(key) for key in stored if key in taken}
+    return Recipe.from_dict({"family": family, **taken, "storage": storage}, COMMAND_LINE)
 
 
 def print_json(value) -> None:

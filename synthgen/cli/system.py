@@ -5,12 +5,11 @@ import shutil
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from synthgen.cli.options import json_option, print_json
+from synthgen.cli.options import command, json_option, print_json
 from synthgen.extras import install_hint
 
 _CORE = ("numpy", "numba", "h5py", "pillow", "isal", "msgspec", "click", "tqdm", "pyyaml", "pyopencl")
@@ -21,7 +20,7 @@ _EXTRAS = {
 }
 
 
-@click.command()
+@command()
 @json_option
 def doctor(as_json):
     """Say what is installed, what runs, how fast, and how to get the rest."""
@@ -38,18 +37,34 @@ def doctor(as_json):
     }
     if as_json:
         print_json(facts)
-        return
+    else:
+        _print_packages(facts)
+        _print_speed(facts)
+        _print_devices(facts)
+
+
+def _print_packages(facts: dict) -> None:
     click.echo(f"python {facts['python']} on {facts['cpu']}, {facts['cpus']} CPUs, {facts['free_disk']} free here")
     for name, found in facts["packages"].items():
-        click.echo(f"  {name:12s} {found or 'missing: pip install ' + name}")
+        state = found or f"missing: pip install {name}"
+        click.echo(f"  {name:12s} {state}")
     for extra, there in facts["extras"].items():
-        click.echo(f"  extra {extra:10s} {'installed' if there else 'missing: ' + install_hint(extra)}")
+        state = "installed" if there else f"missing: {install_hint(extra)}"
+        click.echo(f"  extra {extra:10s} {state}")
+
+
+def _print_speed(facts: dict) -> None:
+    speed = facts["fractals_per_second"]
     click.echo(f"compiled code is cached in {facts['numba_cache']}")
-    click.echo(f"fractals: {facts['fractals_per_second']:,.0f} images/s on one core (256x256, 100,000 points)")
+    click.echo(f"fractals: {speed:,.0f} images/s on one core (256x256, 100,000 points)")
+
+
+def _print_devices(facts: dict) -> None:
     click.echo("devices for Mandelbulbs, best first; --device or SYNTHGEN_DEVICE chooses by number or name:")
     for device in facts["devices"]:
-        speed = f"{device['rays_per_second']:,.0f} rays/s" if device["usable"] else device["note"]
-        click.echo(f"  {device['index']}: {device['label']}: {speed}")
+        state = f"{device['rays_per_second']:,.0f} rays/s" if device["usable"] else device["note"]
+        click.echo(f"  {device['index']}: {device['label']}: {state}")
+
     if all(device["kind"] == "numba" for device in facts["devices"]):
         click.echo(f"  no OpenCL device works here; one line installs one: {facts['install_hint']}")
 
@@ -76,8 +91,11 @@ def _numba_cache() -> str:
     """Return where numba keeps compiled code: beside the sources if they can be written."""
     if "NUMBA_CACHE_DIR" in os.environ:
         return os.environ["NUMBA_CACHE_DIR"]
-    home = Path(find_spec("synthgen.ifs").origin).parent
-    return str(home / "__pycache__" if os.access(home, os.W_OK) else Path.home() / ".cache" / "numba")
+
+    home = Path(__file__).parents[1] / "ifs"
+    if os.access(home, os.W_OK):
+        return str(home / "__pycache__")
+    return str(Path.home() / ".cache" / "numba")
 
 
 def _devices() -> list[dict]:
@@ -86,8 +104,7 @@ def _devices() -> list[dict]:
 
     rows = []
     for device in list_devices():
-        row = {"index": device.index, "label": device.label, "kind": device.kind, "usable": device.usable,
-               "note": device.note}  # fmt: skip
+        row = {name: getattr(device, name) for name in ("index", "label", "kind", "usable", "note")}
         if device.usable:
             try:
                 row["rays_per_second"] = rays_per_second(device)
@@ -109,7 +126,7 @@ def _probe() -> dict:
     }
 
 
-@click.command()
+@command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell):
     """Print the completion script of a shell.

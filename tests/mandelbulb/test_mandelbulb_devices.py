@@ -65,7 +65,7 @@ def test_without_opencl_numba_draws_and_says_what_to_install():
     )
     done = run_python(code)
     assert done.stdout.count("Numba / numba") == 2, done.stderr
-    assert done.stderr.count('pip install "synthgen[opencl-cpu]"') == 1
+    assert done.stderr.count("pip install 'synthgen[opencl-cpu]'") == 1
     assert "times slower" in done.stderr
 
 

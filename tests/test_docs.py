@@ -1,0 +1,168 @@
+"""Every command and every snippet that README and docs show runs, on data small enough for a test.
+
+Blocks marked ``console`` and ``python`` are run in the order of the page, in a folder that holds the photographs,
+the test set and the data set that the pages speak of. Options at the end of a command make it small; what a page
+writes keeps its name.
+"""
+
+import re
+import runpy
+import shlex
+import shutil
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from PIL import Image
+
+import synthgen
+from synthgen.cli import cli
+from synthgen.families import FAMILIES
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)]
+
+# What makes a command small. Of an option that is given twice, the last counts.
+SMALL = {
+    "fractals": "--classes 2 --per-class 3 --size 32 --points 500",
+    "mandelbulb": "--classes 2 --per-class 1 --size 24",
+    "multiformula": "--classes 2 --per-class 2 --size 48",
+    "stains": "--per-class 1 --size 120x100",
+    "cutpaste": "--per-class 1 --size 48",
+    "run": "--set classes=2 --set per_class=3 --set size=32",
+    "plan": "--set classes=2 --set per_class=3 --set size=32",
+    "recipes": "--no-time",
+    "pretrain": "--arch test_resnet --epochs 1 --batch-size 2 --resize 0 --crop 0",
+    "fit": "--size 64",
+}
+# Programs that a test does not start, and why.
+NOT_RUN = {
+    "pip": "it would change the environment",
+    "eval": "it is for an interactive shell",
+    "sbatch": "there is no cluster",
+    "torchrun": "it needs several devices",
+    "tar": "it is not ours",
+}
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Return the marked blocks of a page: kind and text."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [(kind, text) for kind, text in found if kind in ("console", "python")]
+
+
+def commands(text: str) -> list[list[str]]:
+    """Return the commands of a console block, as lists of words."""
+    lines = text.replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder with what the pages take for granted."""
+    folder = tmp_path_factory.mktemp("docs")
+    rng = np.random.default_rng(0)
+
+    def write(path: str, bright: bool = False) -> None:
+        pixels = rng.integers(90, 120, (64, 64, 3), np.uint8)
+        if bright:
+            pixels[20:40, 20:40] = 250
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / path)
+
+    for i in range(6):
+        write(f"photos/good/{i:03d}.png")
+    for i in range(2):
+        write(f"photos/new/{i:03d}.png", bright=i == 1)
+        write(f"test-set/test/good/{i:03d}.png")
+        write(f"test-set/test/scratch/{i:03d}.png", bright=True)
+        mask = np.zeros((64, 64), np.uint8)
+        mask[20:40, 20:40] = 255
+        (folder / "test-set/ground_truth/scratch").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(folder / f"test-set/ground_truth/scratch/{i:03d}_mask.png")
+
+    synthgen.generate(
+        synthgen.Recipe.from_dict({"family": "fractals", "classes": 2, "per_class": 8, "size": 32, "points": 500}),
+        folder / "fractals-1000x1000",
+        workers=0,
+        progress=False,
+    )
+    return folder
+
+
+def default_name(words: list[str]) -> str:
+    """Return the folder that a family's command names after what was asked for."""
+    with cli.make_context("synthgen", [words[0], "--help"], resilient_parsing=True) as context:
+        command = cli.get_command(context, words[0])
+        given = command.make_context(words[0], words[1:], parent=context).params
+    from synthgen.cli.options import recipe_of
+
+    return recipe_of(words[0], dict(given)).name
+
+
+def made_small(words: list[str]) -> list[str]:
+    """Return the words of a command after ``synthgen``, with options that make it small."""
+    name = words[0]
+    out = []
+    if name in FAMILIES and not {"--out", "-o", "--help", "--dry-run"} & set(words):
+        out = ["--out", default_name(words)]
+        shutil.rmtree(out[1], ignore_errors=True)  # the page makes itself what the others take for granted
+    if "--help" in words or (name == "recipes" and len(words) > 1):
+        return words
+    small = shlex.split(SMALL.get(name, "")) if "--update" not in words else []
+    if (
+        name == "fit"
+        and "--backbone" in words
+        and not words[words.index("--backbone") + 1].endswith(".safetensors")
+    ):
+        small += ["--backbone", "random:test_resnet"]
+    return [*words, *small, *out]
+
+
+def run(words: list[str]) -> None:
+    """Run one line of a console block."""
+    program, *rest = words
+    if program == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert set(rest) <= set(targets)
+        return
+    if program in NOT_RUN:
+        return
+    assert program == "synthgen", f"a page shows a program that no test knows: {' '.join(words)}"
+    try:
+        cli.main(made_small(rest), standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        assert stop.exit_code == 0, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_shows_runs(page, world, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    folder = tmp_path / "page"
+    shutil.copytree(world, folder)
+    monkeypatch.chdir(folder)
+    for name, value in {"TASK_ID": "1", "TASK_MIN": "1", "TASK_MAX": "1", "TASK_COUNT": "1"}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_{name}", value)
+
+    names: dict = {}
+    for kind, text in blocks(page):
+        if kind == "python":
+            exec(compile(text, str(page), "exec"), names)  # noqa: S102 - the page is ours
+        else:
+            for words in commands(text):
+                run(words)
+
+
+def test_tables_of_options_are_true():
+    filled = runpy.run_path(str(ROOT / "docs" / "options.py"))["filled"]
+    pages = sorted((ROOT / "docs" / "families").glob("*.md"))
+    assert {page.stem for page in pages} - {"index"} == set(FAMILIES)
+    for page in pages:
+        assert filled(page.read_text()) == page.read_text(), f"run python docs/options.py: {page.name}"
+
+
+def test_no_page_shows_code_that_is_not_run():
+    for page in PAGES:
+        plain = re.findall(r"^```(?!console|python|text|yaml)(\w*)\n[^`]", page.read_text(), re.MULTILINE)
+        assert not [kind for kind in plain if kind], page
