@@ -65,22 +65,32 @@ def texture_of(name: str, folder: Path) -> Texture:
     train = crops(photograph, TRAIN, (0, TRAINING_COLUMNS), rng)
     good = crops(photograph, GOOD, test_columns, rng)
     sources = crops(photograph, GOOD, test_columns, rng)
+    defective = with_defects(sources, folder / name)
 
-    keep_images(folder / name, {f"{i:03d}": image for i, image in enumerate(sources)})
-    options = {"normal": str(folder / name), "per_class": PER_KIND, "size": 256, "severity": "0.6:1.0"}
-    recipe = Recipe.from_dict({"family": "cutpaste", "name": name, **options})
-    synthgen.generate(recipe, folder / f"{name}-defects", workers=0, progress=False)
-
-    defective = list(synthgen.open(folder / f"{name}-defects"))
-    masks = [np.zeros((256, 256), bool)] * GOOD + [sample.fields["mask"] > 0 for sample in defective]
     test = good + [sample.image for sample in defective]
+    nothing = np.zeros((256, 256), bool)
+    masks = [nothing] * GOOD + [sample.fields["mask"] > 0 for sample in defective]
 
     return Texture(as_batch(train), as_batch(test), np.stack(masks))
 
 
+def with_defects(images: list[np.ndarray], folder: Path) -> list:
+    """Return samples of cut-paste: images of a texture with defects of all kinds."""
+    names = [f"{number:03d}" for number in range(len(images))]
+    keep_images(folder / "normal", dict(zip(names, images, strict=True)))
+
+    recipe = Recipe.from_dict({
+        "family": "cutpaste", "name": folder.name, "normal": str(folder / "normal"), "per_class": PER_KIND,
+        "size": 256, "severity": "0.6:1.0",
+    })  # fmt: skip
+    synthgen.generate(recipe, folder / "defects", workers=0, progress=False)
+    return list(synthgen.open(folder / "defects"))
+
+
 def as_batch(images: list[np.ndarray]) -> torch.Tensor:
     """Return gray images as one tensor, (N, 1, H, W)."""
-    return torch.from_numpy(np.stack(images))[:, None]
+    stack = np.stack(images)
+    return torch.from_numpy(stack)[:, None]
 
 
 def patchcore(net, seed: int):
@@ -182,49 +192,59 @@ def weights_of(net, levels: list[str]) -> dict[str, torch.Tensor]:
 def measured(found: Found, masks: np.ndarray) -> list[float]:
     """Return the metrics, in per cent."""
     labels = masks.any(axis=(1, 2))
-    values = [image_auroc(labels, found.scores), pixel_auroc(masks, found.maps), aupro(masks, found.maps)]
+    values = [
+        image_auroc(labels, found.scores),
+        pixel_auroc(masks, found.maps),
+        aupro(masks, found.maps),
+    ]
     return [100 * float(value) for value in values]
 
 
 def study(kind: str, net, textures: dict[str, Texture], seeds: int, peer: Anomalib | None) -> None:
-    """Print the rows of one kind of model: each texture, and the mean."""
-    make, job = MODELS[kind]
-    rows = {"ours": [], "anomalib": []}
+    """Print the rows of one kind of model: each texture, and the mean over them."""
+    tables = []
 
     for name, texture in textures.items():
-        for values in rows.values():
-            values.append([])
+        runs = [one_run(kind, net, seed, name, texture, peer) for seed in range(seeds)]
+        tables.append(np.array(runs))  # (seeds, ours and theirs, metrics)
+        print_rows(kind, name, tables[-1])
 
-        for seed in range(seeds):
-            model = make(net, seed)
-            own = ours(model, texture)
-            rows["ours"][-1].append(measured(own, texture.masks))
-            if peer is None:
-                continue
-
-            other = peer.found(job, net, model, name, texture)
-            rows["anomalib"][-1].append(measured(other, texture.masks))
-            gap = (own.features - other.features).abs().max()
-            print(f"# {kind} {name} {seed}: features of one image differ by {gap:.1e}", flush=True)
-
-        print_rows(kind, name, {who: np.array(values[-1]) for who, values in rows.items()})
-
-    print_rows(kind, "mean", {who: np.mean(values, axis=0) for who, values in rows.items()})
+    print_rows(kind, "mean", np.mean(tables, axis=0))
 
 
-def print_rows(kind: str, name: str, values: dict[str, np.ndarray]) -> None:
-    """Print means over seeds with deviations, of (seeds, metrics), and the difference."""
-    means = {}
-    for who, table in values.items():
-        if not table.size:
-            continue
-        means[who] = table.mean(axis=0)
-        cells = [f"{mean:6.2f} ({spread:.2f})" for mean, spread in zip(means[who], table.std(axis=0), strict=True)]
-        print(f"{kind:12s}{name:8s}{who:12s}" + "  ".join(cells), flush=True)
+def one_run(kind: str, net, seed: int, name: str, texture: Texture, peer: Anomalib | None) -> list[list[float]]:
+    """Return the metrics of our model, and of anomalib's if it is there."""
+    make, job = MODELS[kind]
+    model = make(net, seed)
+    own = ours(model, texture)
+    values = [measured(own, texture.masks)]
+
+    if peer is not None:
+        other = peer.found(job, net, model, name, texture)
+        values.append(measured(other, texture.masks))
+        gap = (own.features - other.features).abs().max()
+        print(f"# {kind} {name} {seed}: features of one image differ by {gap:.1e}", flush=True)
+    return values
+
+
+def print_rows(kind: str, name: str, table: np.ndarray) -> None:
+    """Print means over seeds with deviations, of (seeds, ours and theirs, metrics), and the difference."""
+    means = table.mean(axis=0)
+    spreads = table.std(axis=0)
+
+    for who, mean, spread in zip(("ours", "anomalib"), means, spreads, strict=False):
+        cells = [f"{value:6.2f} ({deviation:.2f})" for value, deviation in zip(mean, spread, strict=True)]
+        print_row(kind, name, who, cells)
 
     if len(means) == 2:
-        cells = [f"{gap:+6.2f}       " for gap in means["ours"] - means["anomalib"]]
-        print(f"{kind:12s}{name:8s}{'difference':12s}" + "  ".join(cells), flush=True)
+        differences = means[0] - means[1]
+        print_row(kind, name, "difference", [f"{value:+6.2f}" for value in differences])
+
+
+def print_row(kind: str, name: str, who: str, cells: list[str]) -> None:
+    """Print a line of the table."""
+    columns = [f"{cell:13s}" for cell in cells]
+    print(f"{kind:12s}{name:8s}{who:12s}", *columns, flush=True)
 
 
 def main() -> None:
@@ -245,7 +265,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         textures = {name: texture_of(name, Path(folder)) for name in given.textures.split(",")}
 
-    print(f"{'model':12s}{'texture':8s}{'who':12s}" + "  ".join(f"{metric:13s}" for metric in METRICS))
+    print_row("model", "texture", "who", METRICS)
     for kind in given.models.split(","):
         study(kind, net, textures, given.seeds, peer)
     if peer is not None:

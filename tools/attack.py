@@ -2,10 +2,11 @@
 
     python tools/attack.py [kills|damage|models|checkpoints|images|faults|all] [--count N] [--seed S] [--trial N]
 
-A trial is right where all comes out as undisturbed, refused where one line says why not. Everything else is a fault:
-other data without a word, a traceback, no end. The seed decides what is damaged and how; only the moments of kills
-are the machine's. The exit status is 1 where there is a fault. Without --count the numbers are those of the attack
-of November 2026: 209 kills, 1,918 data sets, 300 models, 130 checkpoints, 465 images.
+A trial is right where all comes out as undisturbed, refused where one line says why not. Everything else is a
+fault: other data without a word, a traceback, no end. The seed decides what is damaged and how; only the moments of
+kills are the machine's. The exit status is 1 where there is a fault. Without --count the numbers are those of the
+attack of November 2026: 209 kills, 1,918 data sets, 300 models, 130 checkpoints, 465 images, and 1,000 calls of the
+system that fail.
 """
 
 import argparse
@@ -34,15 +35,18 @@ _SHOWN = 20
 def attack(kind: str, count: int | None, seed: int, only: int | None = None) -> Tally:
     """Run the trials of a kind, or only one of them."""
     module, name = KINDS[kind]
-    made = getattr(importlib.import_module(f"attacks.{module}"), name)
+    attacker_of = getattr(importlib.import_module(f"attacks.{module}"), name)
     tally = Tally(kind)
+    place = list(KINDS).index(kind)
 
     with tempfile.TemporaryDirectory(prefix="attack-") as folder:
-        attacker = made(Path(folder))
-        trials = range(attacker.count if count is None else count) if only is None else [only]
+        attacker = attacker_of(Path(folder))
+        count = attacker.count if count is None else count
+        trials = range(count) if only is None else [only]
 
         for number in trials:
-            trial = attacker.trial(np.random.default_rng([seed, list(KINDS).index(kind), number]))
+            rng = np.random.default_rng([seed, place, number])
+            trial = attacker.trial(rng)
             tally.add(number, trial)
             if only is not None:
                 print_trial(trial)

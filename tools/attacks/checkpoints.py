@@ -7,19 +7,21 @@ import time
 from pathlib import Path
 
 import numpy as np
-import synthgen
 import torch
-from synthgen.recipe import Recipe
-from synthgen.torch.pretrain import pretrain
-from synthgen.torch.pretrain.checkpoint import CHECKPOINT
 
+import synthgen
 from attacks import damage
 from attacks.isolated import isolated
 from attacks.models import edit_header
 from attacks.trials import Trial, Wrong
+from synthgen.recipe import Recipe
+from synthgen.torch.pretrain import pretrain
+from synthgen.torch.pretrain.checkpoint import CHECKPOINT
 
 _SETTINGS = {"epochs": 3, "batch_size": 6, "threads": 1, "workers": 0, "device": "cpu", "progress": "none"}
 ROOM = 2**31
+# Ways of damage for files of a kind.
+_MORE = {".safetensors": (edit_header,) * 4, ".json": damage.TEXTS}
 
 
 class Checkpoints:
@@ -48,11 +50,9 @@ class Checkpoints:
         shutil.copytree(self.interrupted, copy)
         try:
             files = sorted(path for path in copy.iterdir() if path.is_file())
-            weighted = [*files, *[path for path in files if path.name.startswith("checkpoint")] * 6]
-            path = weighted[int(rng.integers(len(weighted)))]
+            path = damage.one_of(rng, [*files, *[copy / CHECKPOINT] * 6])
 
-            more = (edit_header,) * 4 if path.suffix == ".safetensors" else ()
-            more = damage.TEXTS if path.suffix == ".json" else more
+            more = _MORE.get(path.suffix, ())
             what = damage.damaged(path, rng, more)
             findings = isolated({"resume": lambda: self._compare(copy)}, room=ROOM)
         finally:
@@ -60,7 +60,8 @@ class Checkpoints:
         return Trial(what, findings)
 
     def _train(self, folder: Path, **changes) -> None:
-        pretrain(self.folder / "set", folder, "test_resnet", **{**_SETTINGS, **changes})
+        settings = {**_SETTINGS, **changes}
+        pretrain(self.folder / "set", folder, "test_resnet", **settings)
 
     def _interrupted(self, folder: Path) -> Path:
         """Return the folder of a training that was killed after its first checkpoint."""
@@ -84,4 +85,5 @@ class Checkpoints:
 
 def weights_in(folder: Path) -> dict[str, bytes]:
     """Return the weights that a training ends with."""
-    return {name: (folder / name).read_bytes() for name in ("best.safetensors", "last.safetensors")}
+    paths = [folder / "best.safetensors", folder / "last.safetensors"]
+    return {path.name: path.read_bytes() for path in paths}

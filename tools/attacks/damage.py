@@ -10,13 +10,42 @@ import numpy as np
 
 Way = Callable[[Path, np.random.Generator], str]
 _GIANT = 2**40
-_ODD_VALUES = [None, True, -1, 0, 1.5, 255, 16384, 2**31, 2**63, 1e308, "", "x", "../..", "/etc/passwd", [], {}, [[]]]
+_ODD_VALUES = [
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    255,
+    16384,
+    2**31,
+    2**63,
+    1e308,
+    "",
+    "x",
+    "../..",
+    "/etc/passwd",
+    [],
+    {},
+    [[]],
+]
+
+
+def one_of(rng: np.random.Generator, things):
+    """Return one of some things, each as likely as the others."""
+    return things[int(rng.integers(len(things)))]
+
+
+def _opened(path: Path, rng) -> tuple[bytearray, int]:
+    """Return the bytes of a file, and a place among them."""
+    data = bytearray(path.read_bytes())
+    at = rng.integers(max(1, len(data)))
+    return data, int(at)
 
 
 def flip_bit(path: Path, rng) -> str:
     """Change one bit."""
-    data = bytearray(path.read_bytes())
-    at = int(rng.integers(max(1, len(data))))
+    data, at = _opened(path, rng)
     if data:
         data[at] ^= 1 << int(rng.integers(8))
     path.write_bytes(data)
@@ -25,35 +54,39 @@ def flip_bit(path: Path, rng) -> str:
 
 def garble(path: Path, rng) -> str:
     """Replace a stretch by random bytes."""
-    data = bytearray(path.read_bytes())
-    at = int(rng.integers(max(1, len(data))))
-    size = int(rng.integers(1, 65))
-    data[at : at + size] = rng.bytes(len(data[at : at + size]))
+    data, at = _opened(path, rng)
+    size = min(int(rng.integers(1, 65)), len(data) - at)
+
+    data[at : at + size] = rng.bytes(size)
     path.write_bytes(data)
     return f"{size} bytes garbled at {at}"
 
 
 def clear(path: Path, rng) -> str:
     """Replace a stretch by zeros, as a lost block of a disk."""
-    data = bytearray(path.read_bytes())
-    at = int(rng.integers(max(1, len(data)))) // 512 * 512
-    data[at : at + 512] = bytes(len(data[at : at + 512]))
+    data, at = _opened(path, rng)
+    at = at // 512 * 512
+    size = min(512, len(data) - at)
+
+    data[at : at + size] = bytes(size)
     path.write_bytes(data)
-    return f"512 bytes cleared at {at}"
+    return f"{size} bytes cleared at {at}"
 
 
 def repeat(path: Path, rng) -> str:
     """Say a stretch twice, so that all behind it moves."""
-    data = path.read_bytes()
-    at = int(rng.integers(max(1, len(data))))
+    data, at = _opened(path, rng)
     size = int(rng.integers(1, 65))
-    path.write_bytes(data[: at + size] + data[at:])
+
+    longer = data[: at + size] + data[at:]
+    path.write_bytes(longer)
     return f"{size} bytes repeated at {at}"
 
 
 def truncate(path: Path, rng) -> str:
     """Cut the end off."""
-    size = int(rng.integers(max(1, path.stat().st_size)))
+    before = path.stat().st_size
+    size = int(rng.integers(max(1, before)))
     os.truncate(path, size)
     return f"truncated to {size}"
 
@@ -124,13 +157,19 @@ def nested(path: Path, rng) -> str:
     return "deeply nested JSON"
 
 
+def _others(path: Path) -> list[Path]:
+    """Return the other files of a kind in a folder."""
+    alike = path.parent.glob(f"*{path.suffix}")
+    return sorted(other for other in alike if other != path and other.is_file())
+
+
 def swap(path: Path, rng) -> str:
     """Exchange it with another file of its kind in the folder, if there is one."""
-    others = sorted(p for p in path.parent.iterdir() if p.suffix == path.suffix and p != path and p.is_file())
+    others = _others(path)
     if not others:
         return flip_bit(path, rng)
 
-    other = others[int(rng.integers(len(others)))]
+    other = one_of(rng, others)
     aside = path.with_name("aside")
     path.rename(aside)
     other.rename(path)
@@ -140,11 +179,11 @@ def swap(path: Path, rng) -> str:
 
 def stale(path: Path, rng) -> str:
     """Replace it by a copy of another file of its kind, if there is one."""
-    others = sorted(p for p in path.parent.iterdir() if p.suffix == path.suffix and p != path and p.is_file())
+    others = _others(path)
     if not others:
         return garble(path, rng)
 
-    other = others[int(rng.integers(len(others)))]
+    other = one_of(rng, others)
     shutil.copyfile(other, path)
     return f"replaced by {other.name}"
 
@@ -171,16 +210,18 @@ def set_oddly(value, rng) -> str:
 
     while True:
         keys = sorted(value) if isinstance(value, dict) else range(len(value))
-        key = keys[int(rng.integers(len(keys)))]
+        key = one_of(rng, keys)
         path += f".{key}"
         inner = value[key]
-        if not (isinstance(inner, dict | list) and inner) or rng.random() < 0.2:
+
+        branches = isinstance(inner, dict | list) and len(inner) > 0
+        if not branches or rng.random() < 0.2:
             break
         value = inner
 
-    odd = _ODD_VALUES[int(rng.integers(len(_ODD_VALUES)))]
-    if isinstance(inner, int) and not isinstance(inner, bool) and rng.random() < 0.5:
-        odd = inner + int(rng.choice([-1, 1, 1000]))
+    odd = one_of(rng, _ODD_VALUES)
+    if type(inner) is int and rng.random() < 0.5:
+        odd = inner + one_of(rng, (-1, 1, 1000))
 
     value[key] = odd
     return f"{path[1:]} set to {odd!r}"
@@ -193,6 +234,6 @@ TEXTS: tuple[Way, ...] = (only_lines, nested, edit_json, edit_json, edit_json, e
 
 def damaged(path: Path, rng, more: tuple[Way, ...] = ()) -> str:
     """Damage a file in one way; `more` are ways for files of its kind. Return what was done."""
-    ways = [*BYTES, *FILES, *more]
-    way = ways[int(rng.integers(len(ways)))]
-    return f"{path.name}: {way(path, rng)}"
+    way = one_of(rng, [*BYTES, *FILES, *more])
+    said = way(path, rng)
+    return f"{path.name}: {said}"

@@ -6,14 +6,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import synthgen
-from synthgen.errors import SynthgenError
-from synthgen.recipe import Recipe
-from synthgen.shards.manifest import encode_json
 
+import synthgen
 from attacks import damage
 from attacks.isolated import command, isolated
 from attacks.trials import Trial, Wrong
+from synthgen.errors import SynthgenError
+from synthgen.recipe import Recipe
+from synthgen.shards.manifest import encode_json
 
 FIELDS = ("mask", "instances")
 _STORAGES = (
@@ -27,8 +27,8 @@ _STORAGES = (
 def recipe_of(storage: dict) -> Recipe:
     """Return the recipe of a small data set with masks and ids: 4 classes x 5 images in 4 shards."""
     return Recipe.from_dict({
-        "family": "multiformula", "source": "fractals", "source_classes": 4, "groups": 4, "classes": 4, "per_class": 5,
-        "size": 32, "points": 500, "systems": 2, "storage": {"shard_size": 5, **storage},
+        "family": "multiformula", "source": "fractals", "source_classes": 4, "groups": 4, "classes": 4,
+        "per_class": 5, "size": 32, "points": 500, "systems": 2, "storage": {"shard_size": 5, **storage},
     })  # fmt: skip
 
 
@@ -53,16 +53,21 @@ class Original:
 
 def files_of(folder: Path) -> list[Path]:
     """Return all files below a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    found = folder.rglob("*")
+    return sorted(path for path in found if path.is_file())
 
 
 def digest_of_sample(sample) -> str:
     """Return a digest of all that a sample is."""
     digest = hashlib.sha256(f"{sample.key} {sample.label}".encode())
     digest.update(encode_json(sample.params))
-    for name, values in [("image", sample.image), *sorted(sample.fields.items())]:
+
+    arrays = {"image": sample.image, **sample.fields}
+    for name in sorted(arrays):
+        values = arrays[name]
         digest.update(f"{name} {values.dtype} {values.shape}".encode())
         digest.update(np.ascontiguousarray(values))
+
     return digest.hexdigest()
 
 
@@ -84,11 +89,14 @@ class DataSets:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.originals = [Original(folder / f"set-{i}", storage) for i, storage in enumerate(_STORAGES)]
+        self.originals = []
+        for number, storage in enumerate(_STORAGES):
+            original = Original(folder / f"set-{number}", storage)
+            self.originals.append(original)
 
     def trial(self, rng: np.random.Generator) -> Trial:
         """Damage a copy of a data set, and read it in every way."""
-        original = self.originals[int(rng.integers(len(self.originals)))]
+        original = damage.one_of(rng, self.originals)
         copy = self.folder / "copy"
         shutil.copytree(original.folder, copy)
 
@@ -102,11 +110,9 @@ class DataSets:
 
 def _damaged_file(folder: Path, rng) -> str:
     """Damage a file of a data set; return which and how."""
-    files = files_of(folder)
-    path = files[int(rng.integers(len(files)))]
-
-    more = {".h5": (labels_swapped, offsets_moved, params_swapped) * 2}
-    return damage.damaged(path, rng, more.get(path.suffix, damage.TEXTS if path.suffix != ".tar" else ()))
+    path = damage.one_of(rng, files_of(folder))
+    more = {".h5": (labels_swapped, offsets_moved, params_swapped) * 2, ".tar": ()}
+    return damage.damaged(path, rng, more.get(path.suffix, damage.TEXTS))
 
 
 def labels_swapped(path: Path, rng) -> str:
@@ -116,8 +122,8 @@ def labels_swapped(path: Path, rng) -> str:
 
 def offsets_moved(path: Path, rng) -> str:
     """Exchange two offsets of an HDF5 shard, or move all by one sample."""
-    name = ("image_offsets", "mask_offsets", "instances_offsets")[int(rng.integers(3))]
-    return _column_changed(path, name, rng)
+    field = damage.one_of(rng, ("image", *FIELDS))
+    return _column_changed(path, f"{field}_offsets", rng)
 
 
 def params_swapped(path: Path, rng) -> str:
@@ -149,23 +155,25 @@ def _column_changed(path: Path, name: str, rng) -> str:
 def _steps(folder: Path, original: Original) -> dict:
     """Return the readers that a damaged data set is given to."""
     return {
-        "open": lambda: _read_all(folder, original),
-        "ShardDataset": lambda: _read_tensors(folder, original),
-        "StreamDataset": lambda: _read_stream(folder, original),
+        "open": lambda: read_all(folder, original),
+        "ShardDataset": lambda: read_tensors(folder, original),
+        "StreamDataset": lambda: read_stream(folder, original),
         "verify": lambda: _verify(folder, original),
         "synthgen verify": lambda: command("verify", folder, "--pixels", "--progress", "none"),
         "synthgen info": lambda: command("info", folder),
     }
 
 
-def _read_all(folder: Path, original: Original) -> None:
+def read_all(folder: Path, original: Original) -> None:
+    """Read a folder by `synthgen.open`; raise `Wrong` unless it gives what the original does."""
     dataset = synthgen.open(folder)
     _compare(lambda i: digest_of_sample(dataset[i]), len(dataset), original.samples)
     if dataset.classes != original.classes:
         raise Wrong("another class table")
 
 
-def _read_tensors(folder: Path, original: Original) -> None:
+def read_tensors(folder: Path, original: Original) -> None:
+    """Read a folder by `ShardDataset`, as `read_all` does."""
     from synthgen.torch import ShardDataset
 
     dataset = ShardDataset(folder, fields=FIELDS)
@@ -191,7 +199,8 @@ def _compare(read, count: int, wanted: list[str]) -> None:
         raise refusal
 
 
-def _read_stream(folder: Path, original: Original) -> None:
+def read_stream(folder: Path, original: Original) -> None:
+    """Read a folder by `StreamDataset`, as `read_all` does."""
     from synthgen.torch import StreamDataset
 
     found = [digest_of_item(item) for item in StreamDataset(folder, fields=FIELDS)]
@@ -220,7 +229,8 @@ def _verify(folder: Path, original: Original) -> None:
 
 def changed_files(folder: Path, original: Original) -> list[Path]:
     """Return the files whose contents are others than they were; JSON that says the same is not changed."""
-    return [path for path, data in original.files.items() if not _equal(folder / path, data)]
+    files = original.files.items()
+    return [path for path, data in files if not _equal(folder / path, data)]
 
 
 def _equal(path: Path, data: bytes) -> bool:

@@ -13,9 +13,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from synthgen.errors import SynthgenError
-
 from attacks.trials import Finding, Outcome, Refused, Wrong
+from synthgen.errors import SynthgenError
 
 Step = Callable[[], object]
 _TEXT = 300
@@ -65,7 +64,9 @@ def _unfinished(step: str, ended: bool, status: int, seconds: float) -> Finding:
     """Return what came of a step that sent nothing."""
     if not ended:
         return Finding(step, Outcome.HANG, f"not done after {seconds:g} s")
-    return Finding(step, Outcome.TRACEBACK, f"the process ended with code {os.waitstatus_to_exitcode(status)}")
+
+    code = os.waitstatus_to_exitcode(status)
+    return Finding(step, Outcome.TRACEBACK, f"the process ended with code {code}")
 
 
 def _lines_of(receiver: int, seconds: float) -> tuple[list[dict], bool]:
@@ -104,8 +105,9 @@ def _serve(steps: dict[str, Step], sender: int, room: int) -> None:
 
 def _address_space() -> int:
     """Return the bytes of address space that this process takes."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return pages * resource.getpagesize()
+    statistics = Path("/proc/self/statm").read_text()
+    pages, *_ = statistics.split()
+    return int(pages) * resource.getpagesize()
 
 
 def judged(step: Step) -> tuple[Outcome, str]:
@@ -116,7 +118,11 @@ def judged(step: Step) -> tuple[Outcome, str]:
         return Outcome.WRONG, shortened(error)
     except (Refused, SynthgenError) as error:
         several = "\n" in str(error).strip()
-        return (Outcome.TRACEBACK, f"several lines: {shortened(error)}") if several else (Outcome.REFUSED, shortened(error))
+        return (
+            (Outcome.TRACEBACK, f"several lines: {shortened(error)}")
+            if several
+            else (Outcome.REFUSED, shortened(error))
+        )
     except BaseException as error:  # noqa: BLE001
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
@@ -126,7 +132,8 @@ def judged(step: Step) -> tuple[Outcome, str]:
 
 def shortened(error) -> str:
     """Return a message in one line of bounded length."""
-    return " ".join(str(error).split())[:_TEXT]
+    words = str(error).split()
+    return " ".join(words)[:_TEXT]
 
 
 def command(*arguments) -> str:

@@ -1,6 +1,8 @@
 """Runs that are killed and resumed: the folder ends as that of an undisturbed run, to the byte."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attacks.damage import one_of
 from attacks.isolated import shortened
 from attacks.trials import Finding, Outcome, Trial
 
@@ -42,20 +45,23 @@ class Kills:
 
         for _ in range(times):
             part = any_part(rng)
-            victim = _VICTIMS[int(rng.integers(len(_VICTIMS)))]
+            victim = one_of(rng, _VICTIMS)
             after = int(rng.integers(-6, 12))
-            said.append(f"{victim} killed {'' if part is None else f'in part {part} '}after {after}")
+
+            said.append(f"{victim} of part {part or 'all'} after {after}")
             findings.append(disturb(folder, part, victim, after))
 
-        for part in remaining_parts(rng):
+        for part in [*remaining_parts(rng), None]:
             findings.append(Run(folder, part).finish())
-        findings.append(Run(folder, None).finish())
         findings.append(self._compared(folder))
+
+        shutil.rmtree(folder)
         return Trial("; ".join(said), findings, weight=times)
 
     def _compared(self, folder: Path) -> Finding:
         found = contents_of(folder)
-        differing = sorted(name for name in found.keys() | self.wanted.keys() if found.get(name) != self.wanted.get(name))
+        names = sorted(found.keys() | self.wanted.keys())
+        differing = [name for name in names if found.get(name) != self.wanted.get(name)]
 
         if differing:
             return Finding("folder", Outcome.WRONG, f"differs from an undisturbed one: {', '.join(differing)}")
@@ -64,19 +70,23 @@ class Kills:
 
 def any_part(rng) -> str | None:
     """Return a part of a small number of them, or None for the whole."""
-    parts = int(rng.choice([1, 2, 3, 8]))
-    return None if parts == 1 else f"{rng.integers(1, parts + 1)}/{parts}"
+    parts = one_of(rng, (1, 2, 3, 8))
+    if parts == 1:
+        return None
+    return f"{rng.integers(1, parts + 1)}/{parts}"
 
 
 def remaining_parts(rng) -> list[str | None]:
     """Return the parts that complete a data set, in any order; none to leave all to the run of the whole."""
-    parts = int(rng.choice([0, 2, 3]))
-    return [f"{k}/{parts}" for k in rng.permutation(parts) + 1]
+    parts = one_of(rng, (0, 2, 3))
+    order = rng.permutation(parts) + 1
+    return [f"{part}/{parts}" for part in order]
 
 
 def contents_of(folder: Path) -> dict[str, bytes]:
     """Return all files below a folder, hidden ones too."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 class Run:
@@ -121,7 +131,29 @@ def disturb(folder: Path, part: str | None, victim: str, after: int) -> Finding:
     for target, number in _targets(victim, process.pid, workers):
         _kill(target, number)
     # A killed worker is replaced, and its run goes on; a run may be over before the signal comes.
-    return run.finish((0, INTERRUPTED, -signal.SIGKILL))
+    finding = run.finish((0, INTERRUPTED, -signal.SIGKILL))
+
+    end = time.monotonic() + 10
+    while living(process.pid):
+        if time.monotonic() > end:
+            return Finding(run.name, Outcome.HANG, "its workers outlive it by 10 s")
+        time.sleep(0.02)
+    return finding
+
+
+def living(group: int) -> list[int]:
+    """Return the processes of a group that have not ended."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (place / "stat").read_text()
+        except OSError:
+            continue  # it ended meanwhile
+
+        state, _, its_group = text.rpartition(")")[2].split()[:3]
+        if int(its_group) == group and state != "Z":
+            found.append(int(place.name))
+    return found
 
 
 def _targets(victim: str, parent: int, workers: list[int]) -> list[tuple[int, int]]:
@@ -140,21 +172,23 @@ def _targets(victim: str, parent: int, workers: list[int]) -> list[tuple[int, in
 
 
 def _kill(pid: int, number: int) -> None:
-    try:
+    """Send a signal to a process, which may be gone."""
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _wait(process, condition, seconds: float) -> None:
     end = time.monotonic() + seconds
-    while process.poll() is None and not condition() and time.monotonic() < end:
+    while time.monotonic() < end:
+        if process.poll() is not None or condition():
+            return
         time.sleep(0.005)
 
 
 def finished(folder: Path) -> int:
     """Return how many shards a run has finished."""
-    return len(list(folder.glob("shards/train-*.h5")))
+    shards = folder.glob("shards/train-*.h5")
+    return len(list(shards))
 
 
 def children(pid: int) -> list[int]:

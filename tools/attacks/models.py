@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from synthgen.torch.models import PaDiM, PatchCore, SequentialPatchCore, load_model
 
 from attacks import damage
 from attacks.isolated import isolated
 from attacks.trials import Trial, Wrong
+from synthgen.torch.models import PaDiM, PatchCore, SequentialPatchCore, load_model
 
 BACKBONE = "random:test_resnet"
 ROOM = 3 * 2**29
@@ -18,19 +18,30 @@ ROOM = 3 * 2**29
 
 def fitted_models(folder: Path) -> list[Path]:
     """Return the files of small models of all kinds."""
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (6, 3, 48, 48), dtype=np.uint8))
     models = (
         PatchCore(BACKBONE, coreset=20),
         SequentialPatchCore(BACKBONE, points=20, epochs=1),
         PaDiM(BACKBONE, channels=8),
     )
 
-    paths = []
-    for model in models:
-        path = folder / f"{model.kind}.safetensors"
-        model.fit(images.split(3), progress="none").save(path)
-        paths.append(path)
-    return paths
+    return [fitted_model(model, folder) for model in models]
+
+
+def fitted_model(model, folder: Path) -> Path:
+    """Fit a model to a few images; return its file."""
+    path = folder / f"{model.kind}.safetensors"
+    images = noise(6, seed=0)
+
+    model.fit(images.split(3), progress="none")
+    model.save(path)
+    return path
+
+
+def noise(count: int, seed: int) -> torch.Tensor:
+    """Return images of noise."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (count, 3, 48, 48), dtype=np.uint8)
+    return torch.from_numpy(pixels)
 
 
 class Models:
@@ -43,18 +54,19 @@ class Models:
         torch.set_num_threads(1)
         self.paths = fitted_models(folder)
         self.copy = folder / "copies" / "model.safetensors"
-        self.images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (2, 3, 48, 48), dtype=np.uint8))
+        self.images = noise(2, seed=1)
         self.wanted = {path: self._said(path) for path in self.paths}
 
     def trial(self, rng: np.random.Generator) -> Trial:
         """Damage one model."""
-        path = self.paths[int(rng.integers(len(self.paths)))]
+        path = damage.one_of(rng, self.paths)
         shutil.rmtree(self.copy.parent, ignore_errors=True)
         self.copy.parent.mkdir()
         shutil.copyfile(path, self.copy)
 
         what = damage.damaged(self.copy, rng, (edit_header,) * 12)
-        findings = isolated({"load and predict": lambda: self._compare(path)}, room=ROOM)
+        steps = {"load and predict": lambda: self._compare(path)}
+        findings = isolated(steps, room=ROOM)
         return Trial(f"{path.stem}: {what}", findings)
 
     def _said(self, path: Path) -> tuple:
@@ -76,15 +88,19 @@ def edit_header(path: Path, rng) -> str:
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
 
-    texts = {key: text for key, text in header.get("__metadata__", {}).items() if text.startswith("{")}
+    metadata = header.get("__metadata__", {})
+    texts = [key for key, text in sorted(metadata.items()) if text.startswith("{")]
+
     if texts and rng.random() < 0.8:
-        key = sorted(texts)[int(rng.integers(len(texts)))]
-        value = json.loads(texts[key])
+        key = damage.one_of(rng, texts)
+        value = json.loads(metadata[key])
         said = damage.set_oddly(value, rng)
-        header["__metadata__"][key] = json.dumps(value)
+        metadata[key] = json.dumps(value)
     else:
         said = damage.set_oddly(header, rng)
 
     text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
+    length = len(text).to_bytes(8, "little")
+    tensors = data[8 + size :]
+    path.write_bytes(length + text + tensors)
     return f"header: {said}"

@@ -37,14 +37,15 @@ class Trial(NamedTuple):
     @property
     def outcome(self) -> Outcome:
         """The worst outcome of all steps."""
-        return max((finding.outcome for finding in self.findings), key=_ORDER.index)
+        outcomes = [finding.outcome for finding in self.findings]
+        return max(outcomes, key=_ORDER.index)
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """A command ended with one line that says why."""
 
 
-class Wrong(Exception):  # noqa: N818
+class Wrong(Exception):
     """A step gave something else than the undamaged data would, and did not say so."""
 
 
@@ -60,23 +61,28 @@ class Tally:
         """Count a trial."""
         self.counts[trial.outcome] += trial.weight
 
-        for finding in trial.findings:
-            if finding.outcome in BAD:
-                self.failures.append(
-                    f"{self.kind} {number}: {trial.what}: {finding.step}: {finding.outcome}: {finding.text}"
-                )
+        for step, outcome, text in trial.findings:
+            if outcome in BAD:
+                where = f"{self.kind} {number}: {trial.what}"
+                self.failures.append(f"{where}: {step}: {outcome}: {text}")
 
     @property
     def bad(self) -> int:
         """How many trials ended badly."""
-        return sum(self.counts[outcome] for outcome in BAD)
+        counts = [self.counts[outcome] for outcome in BAD]
+        return sum(counts)
 
     def row(self) -> str:
         """Return a line of the table."""
-        cells = [f"{self.counts[outcome]:14,d}" for outcome in Outcome]
-        return f"{self.kind:12s}{sum(self.counts.values()):8,d}" + "".join(cells)
+        tried = sum(self.counts.values())
+        row = f"{self.kind:12s}{tried:8,d}"
+
+        for outcome in Outcome:
+            row += f"{self.counts[outcome]:14,d}"
+        return row
 
 
 def heading() -> str:
     """Return the first line of the table."""
-    return f"{'kind':12s}{'tried':>8s}" + "".join(f"{outcome:>14s}" for outcome in Outcome)
+    names = "".join(f"{outcome:>14s}" for outcome in Outcome)
+    return f"{'kind':12s}{'tried':>8s}{names}"
