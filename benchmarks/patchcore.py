@@ -20,7 +20,7 @@ from timing import on_one_core, seconds_of
 
 from synthgen.metrics import image_auroc, pixel_auroc
 from synthgen.torch.backbones import load_backbone
-from synthgen.torch.coreset.greedy import k_centre, projected
+from synthgen.torch.coreset.greedy import k_center, projected
 from synthgen.torch.features import as_vectors
 from synthgen.torch.models import PatchCore, SequentialPatchCore
 
@@ -131,10 +131,10 @@ def coreset(net, python: str | None) -> None:
     features = []
     extraction = seconds_of(lambda: features.extend(as_vectors(model.features(part)) for part in images.split(8)))
     features = torch.cat(features)
-    k_centre(features[:100], 10)  # compile
+    k_center(features[:100], 10)  # compile
     name, rows, theirs = baseline(features, python)
     found = []
-    ours = seconds_of(lambda: found.append(k_centre(features, len(rows))))
+    ours = seconds_of(lambda: found.append(k_center(features, len(rows))))
     print(f"  {name}: features {extraction:.1f} s + choice {theirs:.1f} s")
     print(f"  ours: features {extraction:.1f} s + choice {ours:.1f} s")
     print(f"  fit x{(extraction + theirs) / (extraction + ours):.1f}, choice alone x{theirs / ours:.1f}")
@@ -162,7 +162,7 @@ def agreement(net, python: str | None, seeds: int = 3) -> None:
         results = []
         for seed in range(seeds):
             name, rows, _ = baseline(features, python, seed)
-            for chosen in (rows, k_centre(projected(features, model.projection, seed), len(rows), seed)):
+            for chosen in (rows, k_center(projected(features, model.settings.projection, seed), len(rows), seed)):
                 model.bank = features[chosen]
                 results.append(measured(model, texture)[1:])
         means, spreads = (f(np.reshape(results, (seeds, 2, 2)), axis=0) for f in (np.mean, np.std))

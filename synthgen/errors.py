@@ -35,3 +35,17 @@ class DeviceError(SynthgenError, RuntimeError):
 
 class MissingExtraError(SynthgenError, ImportError):
     """An optional dependency is not installed; the message names the extra that installs it."""
+
+
+def one_line(error: BaseException, most: int = 200) -> str:
+    """Return what an error says in one line of at most so many characters, or its kind if it says nothing.
+
+    Examples
+    --------
+    >>> one_line(ValueError("a line\\n  and another"))
+    'a line and another'
+    >>> one_line(MemoryError())
+    'MemoryError'
+    """
+    text = " ".join(str(error).split())
+    return (text or type(error).__name__)[:most]

@@ -14,6 +14,7 @@ ROWS = [
     {"options", "machine", "extras", "seeding", "splitmix"},
     {"sample"},
     {"shards"},
+    {"tables"},
     {"ifs", "mandelbulb", "surface"},
     {"compose"},
     {"families"},

@@ -1,161 +1,203 @@
-"""The command that makes an anomaly model: fit. It needs synthgen[torch]."""
+"""The command that makes an anomaly model: ``fit KIND``. It needs synthgen[torch]; its help pages do not."""
 
+import difflib
+import inspect
 from pathlib import Path
 
 import click
 
-from synthgen.cli.anomaly import THRESHOLDS, batch_option, device_option, load
-from synthgen.cli.options import COMMAND_LINE, progress_option
+from synthgen.cli.anomaly import THRESHOLDS, device_option, load
+from synthgen.cli.options import command, options_of, out_option, progress_option, with_options
 from synthgen.errors import UsageError
+from synthgen.extras import needed_for
+from synthgen.options import convert, parse_size
+from synthgen.torch import models
 
-MODELS = ("patchcore", "sequential-patchcore", "padim")
-SEQUENTIAL = MODELS[1]
-
-
-def _points(context, option, value):
-    """Read ``--coreset``: a number of points, or a share."""
-    if value is None:
-        return None
-    try:
-        return int(value) if value.isdecimal() else float(value)
-    except ValueError:
-        raise UsageError(f"--coreset: must be a share such as 0.1 or a number of points, got {value!r}") from None
-
-
-def _layers(context, option, value):
-    """Read ``--layers``."""
-    if value is None:
-        return None
-    parts = value.split(",")
-    if not all(part.isdecimal() for part in parts):
-        raise UsageError(f"--layers: must be numbers 1 to 4 with commas between, got {value!r}")
-    return tuple(map(int, parts))
-
-
-def model_options(command):
-    """Add the options that go to the constructor of a model; those not given keep its defaults."""
-    for option in reversed((
-        click.option("--layers", metavar="A,B,..", callback=_layers, help="Some of 1 to 4.  [default: 2,3]"),
-        click.option("--coreset", metavar="N", callback=_points, help="patchcore: share or count.  [default: 0.1]"),
-        click.option("--projection", type=int, help="patchcore: channels in choosing points.  [default: 128]"),
-        click.option("--neighbours", type=int, help="patchcore, sequential: that weigh the score of an image."),
-        click.option("--points", type=int, help="sequential: size of the bank.  [default: 2048]"),
-        click.option("--epochs", type=int, help="sequential: passes at most.  [default: 5]"),
-        click.option("--augment", is_flag=True, default=None, help="sequential: vary the images as paper 002."),
-        click.option("--channels", type=int, help="padim: channels to keep.  [default: 100]"),
-        click.option("--regularisation", type=float, help="padim: added to each variance.  [default: 0.01]"),
-        click.option("--pool", type=int, help="Side of the local average of features."),
-        click.option("--pool-padding", type=click.Choice(["zeros", "none"]), help="Beyond the edges of features."),
-        click.option("--border", type=int, help="Places of the features left out at each edge.  [default: 0]"),
-        click.option("--sigma", type=float, help="Smoothing of the maps, pixels.  [default: 4]"),
-        click.option("--seed", type=int, help="Of all chance.  [default: 0]"),
-        click.option("--memory", metavar="MB", type=int, help="Most memory to use.  [default: what is left]"),
-        device_option,
-    )):  # fmt: skip
-        command = option(command)
-    return command
+_SIZE = 256
+_NORMAL = click.option(
+    "--normal",
+    type=click.Path(),
+    multiple=True,
+    help="Normal images: a folder, or a data set of any layout. May be given several times.",
+)
+_BACKBONE = click.option(
+    "--backbone",
+    metavar="NAME|FILE",
+    help="timm name, random:NAME, or weights of `synthgen pretrain`.",
+)
+_UPDATE = click.option(
+    "--update", type=click.Path(), help="Go on from the model in this file, with the images of --normal."
+)
+_MELD = click.option("--meld", type=click.Path(), multiple=True, help="Join the models in these files.")
+_COMMON = (
+    click.option("--size", metavar="N|WxH", help=f"Size that images are stretched to.  [default: {_SIZE}]"),
+    click.option("--memory", metavar="MB", type=int, help="Most memory to use.  [default: what is left]"),
+    device_option,
+    click.option("--batch-size", type=click.IntRange(min=1), default=8, help="Images at a time.  [default: 8]"),
+    progress_option,
+)
 
 
-@click.command()
-@click.argument("kind", metavar="MODEL", type=click.Choice(MODELS))
-@click.option("--normal", type=click.Path(), help="Normal images: a folder, or a data set of any layout.")
-@click.option("--backbone", metavar="NAME|FILE", help="timm name, random:NAME, or weights of `synthgen pretrain`.")
-@click.option("--out", required=True, type=click.Path(), help="File of the model (safetensors).")
-@click.option("--size", metavar="N|WxH", help="Size that images are stretched to.  [default: 256]")
-@click.option("--update", type=click.Path(), help="sequential: go on from the model in this file, with new images.")
-@click.option("--meld", type=click.Path(), multiple=True, help="sequential: join the models in these files.")
-@model_options
-@batch_option
-@progress_option
-def fit(kind, normal, backbone, out, size, update, meld, batch, progress, **options):
-    """Fit MODEL (patchcore, sequential-patchcore or padim) to normal images.
+class _Kinds(click.Group):
+    """A command for each kind of model, made when it is used."""
+
+    def list_commands(self, context):
+        return list(models.kinds())
+
+    def get_command(self, context, name):
+        return kind_command(name) if name in models.kinds() else None
+
+    def resolve_command(self, context, arguments):
+        """Return the command of a kind; suggest one where the name is misspelt."""
+        name = arguments[0]
+        close = difflib.get_close_matches(name, models.kinds(), 1)
+        if name not in models.kinds() and not name.startswith("-") and close:
+            context.fail(f"No such kind of model '{name}'; did you mean {close[0]}?")
+        return super().resolve_command(context, arguments)
+
+    def format_commands(self, context, formatter):
+        with formatter.section("Kinds"):
+            formatter.write_dl(list(models.kinds().items()))
+
+
+@click.command(cls=_Kinds, subcommand_metavar="KIND [OPTIONS]")
+def fit():
+    """Fit an anomaly model to normal images.
 
     \b
     synthgen fit patchcore --normal photos/good --backbone resnet18 --out brick.safetensors
-    synthgen fit sequential-patchcore --normal mvtec/bottle --backbone out/best.safetensors --out bottle.safetensors
-    synthgen fit sequential-patchcore --update a.safetensors --normal new --out b.safetensors
-    synthgen fit sequential-patchcore --meld a.safetensors --meld b.safetensors --points 4096 --out ab.safetensors
+    synthgen fit padim --help
     """
-    options = {name: value for name, value in options.items() if value is not None}
-    if "memory" in options:
-        options["memory"] *= 10**6
-    place = Path(out)
-    if place.is_dir() or not place.parent.is_dir():
-        raise UsageError(f"--out: must be a file in a folder that is there, got {out}")
-    if meld:
-        others = {"--normal": normal, "--backbone": backbone, "--update": update, "--size": size}
-        _only("--meld", kind, others, options, {"points", "device"})
-        model = _melded(meld, **options)
-    elif normal is None:
-        raise UsageError("--normal: must be a folder of normal images, got none")
-    elif update is not None:
-        _only("--update", kind, {"--backbone": backbone, "--size": size}, options, {"memory", "device"})
-        model = _updated(update, normal, batch, progress, options)
-    elif backbone is None:
-        raise UsageError("--backbone: must be a name of timm's or a file of weights, got none")
-    else:
-        model = _fitted(kind, normal, backbone, size or 256, batch, progress, options)
-    model.save(place)
-    height, width = model.image_size
-    click.echo(f"{out}: {model.kind} for images of {width}x{height}, {place.stat().st_size / 1e6:.1f} MB")
 
 
-def _only(option: str, kind: str, others: dict, given: dict, allowed: set) -> None:
-    """Refuse what does not go with ``--update`` or ``--meld``."""
-    if kind != SEQUENTIAL:
-        raise UsageError(f"{option}: must be for {SEQUENTIAL}, got {kind}")
-    wrong = [name for name, value in others.items() if value is not None]
-    wrong += [f"--{name}" for name in given if name not in allowed]
-    if wrong:
-        raise UsageError(f"{wrong[0]}: must be left out with {option}, got it")
+def kind_command(kind: str) -> click.Command:
+    """Return the command of a kind of model; its help is the ``HELP`` of the model's module."""
+    module = models.load(kind)
+    options = [
+        _NORMAL,
+        _BACKBONE,
+        out_option("File of the model (safetensors)."),
+        click.option("--overwrite", is_flag=True, help="Replace a model that is there."),
+    ]
+    if hasattr(module.MODEL, "update"):
+        options.append(_UPDATE)
+    if hasattr(module, "meld"):
+        options.append(_MELD)
+
+    def run(out, overwrite, **given):
+        _check_place(Path(out), overwrite)
+        model = _made(module, given)
+        model.save(out)
+        _report(model, Path(out))
+
+    run = with_options(run, [*options, *options_of(module.Options), *_COMMON])
+    return command(kind, help=inspect.cleandoc(module.HELP))(run)
 
 
-def _fitted(kind: str, normal, backbone: str, size, batch: int, progress: str, options: dict):
-    """Return a new model, fitted to normal images."""
-    import inspect
-
-    from synthgen import torch as companion
-    from synthgen.options import parse_size
-
-    classes = (companion.PatchCore, companion.SequentialPatchCore, companion.PaDiM)
-    made = next(model for model in classes if model.kind == kind)
-    known = inspect.signature(made).parameters
-    for name in options:
-        if name not in known:
-            raise UsageError(f"--{name}: must be left out for {kind}, which has no such option")
-    from synthgen.layouts import open_normal
-    from synthgen.torch.evaluation import Batches
-
-    images = open_normal(normal, tuple(parse_size(size, COMMAND_LINE)))
-    click.echo(f"{normal}: {len(images)} normal images ({images.layout})", err=True)
-    model = made(backbone, **options)
-    model.notes = {"normal": str(normal), "images": len(images), "backbone": backbone}
-    return model.fit(Batches(images, batch), progress, _say)
+def _check_place(out: Path, overwrite: bool) -> None:
+    """Refuse a file that cannot be written, or that is there already."""
+    if out.is_dir() or not out.parent.is_dir():
+        raise UsageError(f"out must be a file in a folder that is there, got {out}")
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out}: is there already; --overwrite replaces it")
 
 
-def _updated(path, normal, batch: int, progress: str, options: dict):
-    """Return the model of a file after it has learned more images."""
-    model = load(path, SEQUENTIAL, **options)
+def _made(module, given: dict):
+    """Return the model that the options ask for: a new one, one that goes on, or several joined."""
+    batch_size = given.pop("batch_size")
+    progress = given.pop("progress")
+    given = {name: value for name, value in given.items() if value not in (None, ())}
+    if "memory" in given:
+        given["memory"] *= 10**6
 
-    from synthgen.layouts import open_normal
-    from synthgen.torch.evaluation import Batches
+    with needed_for(f"fit {module.MODEL.kind}"):
+        import torch  # noqa: F401
 
-    images = open_normal(normal, tuple(model.image_size))
-    click.echo(f"{normal}: {len(images)} normal images ({images.layout})", err=True)
-    model.notes["updated"] = [*model.notes.get("updated", []), str(normal)]
+    if "meld" in given:
+        return _melded(module, given)
+    if "normal" not in given:
+        raise UsageError("normal must be a folder of normal images, got none")
+
+    normal = given.pop("normal")
+    if "update" in given:
+        model = _read(module, given)
+        images = _opened(normal, tuple(model.image_size))
+        return model.update(_in_batches(images, batch_size), progress, _say)
+
+    size = parse_size(given.pop("size", _SIZE), "")
+    model = _new(module, given)
+    images = _opened(normal, tuple(size))
+    model.notes |= {"normal": list(normal), "images": len(images)}
+    return model.fit(_in_batches(images, batch_size), progress, _say)
+
+
+def _new(module, given: dict):
+    """Return a model that is to be fitted."""
+    if "backbone" not in given:
+        raise UsageError("backbone must be a name of timm's or a file of weights, got none")
+
+    backbone = given.pop("backbone")
+    others = {name: given.pop(name) for name in ("memory", "device") if name in given}
+    model = module.MODEL(backbone, **others, **given)
+    model.notes["backbone"] = backbone
+    return model
+
+
+def _read(module, given: dict):
+    """Return the model of ``--update``, to go on with."""
+    path = given.pop("update")
+    _refuse_others("update", given, {"memory", "device"}, "the model in the file keeps its own")
+    model = load(path, module.MODEL.kind, **given)
+    model.notes["updated"] = [*model.notes.get("updated", []), str(path)]
     model.notes.pop(THRESHOLDS, None)  # they were another model's
-    return model.update(Batches(images, batch), progress, _say)
+    return model
 
 
-def _melded(paths, points: int | None = None, device: str | None = None):
-    """Return one model made of those in some files."""
-    models = [load(path, SEQUENTIAL, device=device) for path in paths]
-
-    from synthgen.torch.models import meld
-
-    model = meld(models, points)
+def _melded(module, given: dict):
+    """Return one model made of those of ``--meld``."""
+    paths = given.pop("meld")
+    _refuse_others("meld", given, {"points", "device"}, "the models in the files keep theirs")
+    parts = [load(path, module.MODEL.kind, device=given.get("device")) for path in paths]
+    points = None
+    if "points" in given:
+        points = convert({"points": given["points"]}, module.Options, "").points
+    model = module.meld(parts, points)
     model.notes = {"melded": list(paths)}
     return model
+
+
+def _refuse_others(option: str, given: dict, allowed: set, reason: str) -> None:
+    """Refuse what does not go with an option."""
+    for name in given:
+        if name not in allowed:
+            raise UsageError(f"{name} cannot be given with --{option}: {reason}")
+
+
+def _opened(normal, size: tuple[int, int]):
+    """Return the normal images of all sources, and print each with its count."""
+    from synthgen.layouts import open_normal
+
+    images = open_normal(normal, size)
+    for source in images.sources:
+        _say(f"{source.place}: {source.count} normal images ({source.layout})")
+    for line in images.left_out:
+        _say(line)
+    if len(images.sources) > 1:
+        _say(f"{len(images)} normal images in all, from {len(images.sources)} places")
+    return images
+
+
+def _in_batches(images, batch_size: int):
+    from synthgen.torch.evaluation import Batches
+
+    return Batches(images, batch_size)
+
+
+def _report(model, out: Path) -> None:
+    """Print what was written."""
+    height, width = model.image_size
+    megabytes = out.stat().st_size / 1e6
+    click.echo(f"{out}: {model.kind} for images of {width}x{height}, {megabytes:.1f} MB")
 
 
 def _say(line: str) -> None:

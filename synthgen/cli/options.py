@@ -120,7 +120,7 @@ def option_of(field):
 
     if field.default not in (None, ()):
         text += f"  [default: {_show(field.default, ',' if is_list else ':')}]"
-    if hint is bool:
+    if bool in (hint, *get_args(hint)):
         return click.option(f"--{flag}/--no-{flag}", default=None, help=text)
     if get_origin(hint) is Literal:
         return click.option(f"--{flag}", type=click.Choice(get_args(hint)), help=text)

@@ -5,6 +5,7 @@ import struct
 import threading
 import warnings
 from collections import OrderedDict
+from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synthgen.compose import masks
 from synthgen.errors import UsageError
 from synthgen.shards.files import sha256_of
 
@@ -20,9 +22,11 @@ FORMATS = {
     ".bmp": "BMP", ".jpeg": "JPEG", ".jpg": "JPEG", ".pgm": "PPM", ".png": "PNG", ".ppm": "PPM", ".tif": "TIFF",
     ".tiff": "TIFF", ".webp": "WEBP",
 }  # fmt: skip
-LEAST_SIDE, MOST_PIXELS, MOST_BYTES = 16, 2**26, 2**29
+LEAST_SIDE = 16
+MOST_PIXELS = 2**26
+MOST_BYTES = 2**29
 _CACHE_BYTES = 2**28
-_GREY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N", "I"}
+_GRAY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N", "I"}
 # What Pillow raises for files that are cut off, damaged, or not what their name says.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, MemoryError)
 
@@ -68,20 +72,24 @@ def list_pictures(folder: str, option: str = "normal", least: int = LEAST_SIDE) 
     path = Path(folder)
     if not path.is_dir():
         raise UsageError(f"{option} must be a folder of images, got {folder!r}")
+
     try:
-        files = sorted((p for p in path.iterdir() if _is_image(p)), key=lambda p: p.name)
+        files = [file for file in path.iterdir() if _is_image(file)]
     except OSError as error:
         raise UsageError(f"{option} must be a folder that can be read, got {folder!r}: {error.strerror}") from None
     if not files:
         raise UsageError(f"{option} must hold images ({', '.join(FORMATS)}), got none in {folder!r}")
-    return tuple(_register(p, least) for p in files)
+
+    files.sort(key=lambda file: file.name)
+    return tuple(_register(file, least) for file in files)
 
 
 def one_picture(file: str, option: str, least: int = 1) -> Picture:
     """Return a single image file as `list_pictures` does those of a folder."""
     path = Path(file)
     if not _is_image(path):
-        raise UsageError(f"{option} must be an image file ({', '.join(FORMATS)}), got {file!r}")
+        suffixes = ", ".join(FORMATS)
+        raise UsageError(f"{option} must be an image file ({suffixes}), got {file!r}")
     return _register(path, least)
 
 
@@ -94,7 +102,9 @@ def digest_of(pictures) -> str:
 def _is_image(path: Path) -> bool:
     if path.suffix.lower() not in FORMATS or path.name.startswith("."):
         return False
-    return path.is_file() or (path.is_symlink() and not path.exists())  # a link to nothing is told when it is read
+    return path.is_file() or (
+        path.is_symlink() and not path.exists()
+    )  # a link to nothing is an error once it is read
 
 
 def _register(path: Path, least: int) -> Picture:
@@ -103,8 +113,10 @@ def _register(path: Path, least: int) -> Picture:
         digest = _checked_digest(path.absolute(), least, status.st_size, status.st_mtime_ns, status.st_ino)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+
     _PLACES[digest] = path.absolute()
-    return Picture(path.name.encode("utf-8", "replace").decode(), digest)
+    name = path.name.encode("utf-8", "replace").decode()
+    return Picture(name, digest)
 
 
 @lru_cache(maxsize=2**17)
@@ -113,15 +125,15 @@ def _checked_digest(path: Path, least: int, *status: int) -> str:
         return sha256_of(path)
 
 
-def are_grey(pictures) -> bool:
+def are_gray(pictures) -> bool:
     """Return whether all of some pictures have one channel."""
-    return all(_is_grey(picture.sha256) for picture in pictures)
+    return all(_is_gray(picture.sha256) for picture in pictures)
 
 
 @lru_cache(maxsize=2**16)
-def _is_grey(digest: str) -> bool:
+def _is_gray(digest: str) -> bool:
     with _opened(_place(digest)) as image:
-        return image.mode in _GREY_MODES
+        return image.mode in _GRAY_MODES
 
 
 def _place(digest: str) -> Path:
@@ -133,29 +145,33 @@ def _place(digest: str) -> Path:
 
 
 def _opened(path: Path, least: int = 1, data: bytes | None = None):
-    """Return a Pillow image of which the header alone was read, and found to be of a fair size."""
+    """Return a Pillow image of which only the header has been read; its size is checked."""
     from PIL import Image
 
+    formats = sorted(set(FORMATS.values()))
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UsageError(f"{path}: must have at most {MOST_BYTES:,} bytes, got {path.stat().st_size:,}")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the size: the rule below is stricter than Pillow's warning
-            image = Image.open(path if data is None else BytesIO(data), formats=sorted(set(FORMATS.values())))
+        with _readable(path):
+            length = path.stat().st_size
+            if length > MOST_BYTES:
+                raise UsageError(f"{path}: must have at most {MOST_BYTES:,} bytes, got {length:,}")
+            image = Image.open(path if data is None else BytesIO(data), formats=formats)
     except Image.DecompressionBombError:
         raise UsageError(f"{path}: must have at most {MOST_PIXELS:,} pixels, got more") from None
+
+    try:
+        _check_size(image, path, least)
     except UsageError:
+        image.close()
         raise
-    except _BROKEN as error:
-        raise UsageError(f"{path}: must be an image that can be read: {_reason(error)}") from None
+    return image
+
+
+def _check_size(image, path: Path, least: int) -> None:
     width, height = image.size
     if width * height > MOST_PIXELS:
-        image.close()
         raise UsageError(f"{path}: must have at most {MOST_PIXELS:,} pixels, got {width} x {height}")
     if min(width, height) < least:
-        image.close()
         raise UsageError(f"{path}: must be at least {least} pixels wide and high, got {width} x {height}")
-    return image
 
 
 def _reason(error: Exception) -> str:
@@ -168,27 +184,36 @@ class _Cache:
     """Decoded pictures, the last used ones up to a number of bytes; readers in threads may share it."""
 
     def __init__(self, most: int):
-        self._most, self._held, self._bytes, self._lock = most, OrderedDict(), 0, threading.Lock()
+        self._most = most
+        self._bytes = 0
+        self._held = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, key, make):
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
                 return self._held[key]
-        value = make()
+
+        value = make()  # outside the lock: others may read meanwhile
         with self._lock:
-            if key not in self._held:
-                self._held[key] = value
-                self._bytes += value.nbytes
-            while self._bytes > self._most and len(self._held) > 1:
-                self._bytes -= self._held.popitem(last=False)[1].nbytes
+            self._keep(key, value)
         return value
+
+    def _keep(self, key, value) -> None:
+        if key not in self._held:
+            self._held[key] = value
+            self._bytes += value.nbytes
+
+        while self._bytes > self._most and len(self._held) > 1:
+            _, oldest = self._held.popitem(last=False)
+            self._bytes -= oldest.nbytes
 
 
 _cache = _Cache(_CACHE_BYTES)
 
 
-def read_picture(digest: str, size: tuple[int, int], grey: bool) -> np.ndarray:
+def read_picture(digest: str, size: tuple[int, int], gray: bool) -> np.ndarray:
     """Return the pixels of a listed picture.
 
     The camera's rotation (EXIF) is applied; 16-bit values keep their upper byte; palettes are looked up; what is
@@ -201,8 +226,8 @@ def read_picture(digest: str, size: tuple[int, int], grey: bool) -> np.ndarray:
         SHA-256 of the file.
     size : (int, int)
         Height and width in pixels.
-    grey : bool
-        Luma instead of colours.
+    gray : bool
+        Luma instead of colors.
 
     Returns
     -------
@@ -214,18 +239,18 @@ def read_picture(digest: str, size: tuple[int, int], grey: bool) -> np.ndarray:
     UsageError
         If the file has changed or vanished since it was listed, or cannot be decoded.
     """
-    return _cache.get((digest, size, grey), lambda: _decode(digest, size, grey))
+    return _cache.get((digest, size, gray), lambda: _decode(digest, size, gray))
 
 
 def read_mask(digest: str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Return a mask: True above half of the brightest value of a listed picture.
+    """Return the mask in a listed picture, by the rule of `synthgen.compose.masks`.
 
     Parameters
     ----------
     digest : str
         SHA-256 of the file.
     size : (int, int), optional
-        Height and width in pixels, to which it is stretched by nearest neighbours; its own by default.
+        Height and width in pixels, to which it is stretched by nearest neighbors; its own by default.
 
     Returns
     -------
@@ -240,11 +265,28 @@ def read_mask(digest: str, size: tuple[int, int] | None = None) -> np.ndarray:
     return _cache.get((digest, size, "mask"), lambda: _decode_mask(digest, size))
 
 
-def _decode_mask(digest: str, size) -> np.ndarray:
-    values = _decode(digest, None, grey=True)[..., 0]
-    mask = 2 * values.astype(np.int32) > values.max()
+def mask_values(digest: str) -> np.ndarray:
+    """Return how bright the mask in a listed picture is, (H, W), and 0 where there is none.
+
+    Raises
+    ------
+    UsageError
+        As `read_picture`; also if a value is negative or not finite.
+    """
+    path = _place(digest)
+    data = _contents(digest)
+
+    with _opened(path, data=data) as image:
+        lossy = masks.is_lossy(image, data)
+        image = _decoded(image, path)
+    return masks.mask_values(image, path, lossy)
+
+
+def _decode_mask(digest: str, size: tuple[int, int] | None) -> np.ndarray:
+    mask = mask_values(digest) > 0
     if size is not None:
         mask = nearest(mask, size)
+
     if not mask.any():
         at = "" if size is None else f" at {size[1]} x {size[0]}"
         raise UsageError(f"{_place(digest)}: must have pixels that are not black{at}, got none")
@@ -252,15 +294,20 @@ def _decode_mask(digest: str, size) -> np.ndarray:
     return mask
 
 
-def nearest(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a mask at another size: each pixel is the one that lies at its centre."""
-    rows, columns = ((2 * np.arange(n) + 1) * own // (2 * n) for n, own in zip(size, mask.shape, strict=True))
-    return mask[np.ix_(rows, columns)]
+def nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return an image (H, W) at another size: each pixel is the one that lies at its center."""
+    rows = _centers(size[0], values.shape[0])
+    columns = _centers(size[1], values.shape[1])
+    return values[np.ix_(rows, columns)]
 
 
-def _decode(digest: str, size, grey: bool) -> np.ndarray:
-    from PIL import Image, ImageOps
+def _centers(new: int, old: int) -> np.ndarray:
+    """Return for each of `new` places along an axis which of `old` ones lies at its center."""
+    return (2 * np.arange(new) + 1) * old // (2 * new)
 
+
+def _contents(digest: str) -> bytes:
+    """Return the bytes of a listed picture, which must be those that were listed."""
     path = _place(digest)
     try:
         data = path.read_bytes()
@@ -268,22 +315,52 @@ def _decode(digest: str, size, grey: bool) -> np.ndarray:
         raise UsageError(f"{path}: must stay as it was when it was listed: {error.strerror}") from None
     if hashlib.sha256(data).hexdigest() != digest:
         raise UsageError(f"{path}: must stay as it was when it was listed, got other contents")
-    with _opened(path, data=data) as image:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of odd metadata
-                image = ImageOps.exif_transpose(image)
-                image = _eight_bits(image, path).convert("L" if grey else "RGB")
-                if size is not None and image.size != (size[1], size[0]):
-                    image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        except UsageError:
-            raise
-        except _BROKEN as error:
-            raise UsageError(f"{path}: must be an image that can be read: {_reason(error)}") from None
+    return data
+
+
+@contextmanager
+def _readable(path: Path):
+    """Turn what Pillow raises for a broken file into one line; its warnings of odd metadata are dropped."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UsageError:
+        raise
+    except _BROKEN as error:
+        raise UsageError(f"{path}: must be an image that can be read: {_reason(error)}") from None
+
+
+def _decoded(image, path: Path):
+    """Return an image with its pixels read, turned as the camera was held."""
+    from PIL import ImageOps
+
+    with _readable(path):
+        return ImageOps.exif_transpose(image)
+
+
+def _decode(digest: str, size: tuple[int, int] | None, gray: bool) -> np.ndarray:
+    path = _place(digest)
+    with _opened(path, data=_contents(digest)) as image, _readable(path):
+        image = _decoded(image, path)
+        image = _eight_bits(image, path)
+        image = image.convert("L" if gray else "RGB")
+        if size is not None:
+            image = stretched(image, size)
         pixels = np.array(image, order="C")
-    pixels = pixels[..., None] if grey else pixels
+
+    pixels = pixels[..., None] if gray else pixels
     pixels.setflags(write=False)
     return pixels
+
+
+def stretched(image, size: tuple[int, int]):
+    """Return a Pillow image at another (H, W), bilinearly with antialiasing."""
+    from PIL import Image
+
+    if image.size == (size[1], size[0]):
+        return image
+    return image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
 
 
 def _eight_bits(image, path: Path):
@@ -294,8 +371,11 @@ def _eight_bits(image, path: Path):
         values = np.asarray(image)
         if values.dtype.kind == "f" or values.min() < 0 or values.max() > 0xFFFF:
             raise UsageError(f"{path}: must have 8 or 16 bits a channel, got {values.dtype} values")
-        return Image.fromarray((values >> 8).astype(np.uint8))
+        upper = (values >> 8).astype(np.uint8)
+        return Image.fromarray(upper)
+
     if image.mode in ("PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, image)
     return image

@@ -190,9 +190,9 @@ def _look_again() -> None:
 
 @lru_cache(maxsize=32)
 def _grey(options: Options) -> bool:
-    from synthgen.compose.pictures import are_grey
+    from synthgen.compose.pictures import are_gray
 
-    return are_grey(_files(options)["normal"]) if options.channels == "auto" else options.channels == "gray"
+    return are_gray(_files(options)["normal"]) if options.channels == "auto" else options.channels == "gray"
 
 
 def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:

@@ -10,52 +10,63 @@ A layout is one module of this package; a new layout is a new file and a place i
     The entries of the normal images, for fitting.
 ``test_set(path)``
     The entries of the images for testing, normal and anomalous.
+``known(path, fitting)``
+    Files and folders that belong to the layout and are not for fitting, or not for testing. Whatever else is found
+    and not read is reported in `ImageSet.left_out`.
+
+A layout that can be written has ``write(images, path)`` in the same module, so that a round trip tests both.
 
 >>> from synthgen.layouts import open_normal, open_test_set
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 from synthgen.errors import UsageError
 from synthgen.layouts import loco, mvtec, own, plain, visa
-from synthgen.layouts.entries import NORMAL, Entry, ImageSet, Item, Truth, subfolders
-from synthgen.layouts.files import entry_of, pictures_in
+from synthgen.layouts.entries import NORMAL, Entry, ImageSet, Item, Joined, OfCategory, Source
+from synthgen.layouts.files import entry_of, left_out, pictures_in, subfolders
+from synthgen.layouts.truth import Truth
 
-__all__ = ["Entry", "ImageSet", "Item", "Truth", "open_images", "open_normal", "open_test_set"]
+__all__ = ["Entry", "ImageSet", "Item", "Source", "Truth", "open_images", "open_normal", "open_test_set"]
 
 # The first that recognises a folder reads it.
 _LAYOUTS = (own, visa, loco, mvtec)
+_SHOWN = 5  # names in a message
 
 
-def open_normal(path, size: tuple[int, int] | None = None) -> ImageSet:
-    """Open the normal images of a data set, to fit a model to.
+def open_normal(paths, size: tuple[int, int] | None = None) -> ImageSet:
+    """Open normal images, to fit a model to.
 
     Parameters
     ----------
-    path : str or Path
-        A category of MVTec AD, MVTec LOCO or VisA; a folder of several categories; a plain folder of images, or one
-        with a folder ``good``; or a data set of ours.
+    paths : str, Path, or sequence of them
+        Each a category of MVTec AD, MVTec LOCO or VisA; a folder of several categories; a plain folder of images,
+        or one with a folder ``good``; or a data set of ours. Several are joined.
     size : tuple of int, optional
         (H, W) that every image is stretched to. Default: each keeps its own.
 
     Returns
     -------
     ImageSet
+        Its ``left_out`` has a line for each thing that was found and not read, and for categories that were joined.
 
     Raises
     ------
     UsageError
-        If the folder is in none of these layouts, or holds no normal image.
+        If a folder is in none of these layouts or could be meant in two ways, holds no normal image, or is given
+        twice.
     """
-    layout, parts = _recognised(Path(path))
-    entries = [entry for part in parts for entry in layout.normal(part)]
-    if not entries:
-        raise UsageError(
-            f"{path}: must hold normal images, or a folder {' or '.join(NORMAL)} of them, got {_found(Path(path))}"
-        )
-    return ImageSet(str(path), layout.NAME, entries, size)
+    paths = [paths] if isinstance(paths, str | PathLike) else list(paths)
+    _check_paths(paths)
+
+    opened = [_open_one(Path(path), fitting=True) for path in paths]
+    for images in opened:
+        if len(images) == 0:
+            wanted = f"must hold normal images, or a folder {' or '.join(NORMAL)} of them"
+            raise UsageError(f"{images.place}: {wanted}, got {_found(Path(images.place))}")
+    return _joined(opened, size)
 
 
 def open_test_set(path, size: tuple[int, int] | None = None, normal=None) -> ImageSet:
@@ -63,9 +74,11 @@ def open_test_set(path, size: tuple[int, int] | None = None, normal=None) -> Ima
 
     Parameters
     ----------
-    path, size
+    path : str or Path
+        As one of `open_normal`. Every category of a folder of several is read by its own layout.
+    size : tuple of int, optional
         As for `open_normal`.
-    normal : str or Path, optional
+    normal : str, Path, or sequence of them, optional
         Normal images to add, as for `open_normal`, for a data set that has none.
 
     Returns
@@ -77,20 +90,17 @@ def open_test_set(path, size: tuple[int, int] | None = None, normal=None) -> Ima
     UsageError
         If the folder is in none of these layouts, lacks normal or anomalous images, or masks do not match.
     """
-    layout, parts = _recognised(Path(path))
-    entries = [entry for part in parts for entry in layout.test_set(part)]
+    images = _open_one(Path(path), fitting=False)
     if normal is not None:
-        if len(parts) > 1:
-            raise UsageError(f"{path}: must be one category for normal images to be added, got {len(parts)}")
-        added = open_normal(normal).entries
-        entries = [replace(entry, category=entries[0].category if entries else "") for entry in added] + entries
-    wrong = sum(entry.label for entry in entries)
-    right = len(entries) - wrong
-    if not (wrong and right):
+        images = _joined([_added(normal, images), images], None)
+
+    anomalous = sum(entry.label for entry in images.entries)
+    right = len(images) - anomalous
+    if not (anomalous and right):
         raise UsageError(
-            f"{path}: must hold normal and anomalous images, got {right} normal and {wrong} anomalous ones"
+            f"{path}: must hold normal and anomalous images, got {right} normal and {anomalous} anomalous ones"
         )
-    return ImageSet(str(path), layout.NAME, entries, size)
+    return images.resized(size)
 
 
 def open_images(paths: Sequence, size: tuple[int, int] | None = None) -> ImageSet:
@@ -100,7 +110,7 @@ def open_images(paths: Sequence, size: tuple[int, int] | None = None) -> ImageSe
     ----------
     paths : sequence of str or Path
         Files; folders, whose images are taken, also those of the folders in them; data sets of ours.
-    size
+    size : tuple of int, optional
         As for `open_normal`.
 
     Returns
@@ -110,44 +120,129 @@ def open_images(paths: Sequence, size: tuple[int, int] | None = None) -> ImageSe
     Raises
     ------
     UsageError
-        If there is nothing at a path.
+        If there is nothing at a path, or a folder without images.
     """
+    return _joined([_open_unknown(Path(path)) for path in paths], size)
+
+
+def _check_paths(paths: list) -> None:
+    if not paths:
+        raise UsageError("paths must name a folder of normal images, got none")
+    places = [Path(path).resolve() for path in paths]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise UsageError(f"paths must name each folder once, got {paths[number]} twice")
+
+
+def _open_one(path: Path, fitting: bool) -> ImageSet:
+    """Return the images at one path, with a line for all that is left out."""
+    found = _recognised(path)
     entries = []
-    for path in map(Path, paths):
-        if own.recognises(path):
-            entries += own.test_set(path)
-            continue
-        found = _below(path) if path.is_dir() else [path]
-        if not found or not found[0].exists():
-            raise UsageError(f"{path}: must be an image or a folder of images, got {_found(path)}")
-        entries += [entry_of(picture, 0, "unknown", picture.parent.name) for picture in found]
-    return ImageSet(", ".join(map(str, paths)), "images", entries, size)
+    notes = []
+    for layout, part in found:
+        of_part = layout.normal(part) if fitting else layout.test_set(part)
+        entries.append(of_part)
+        used = () if layout is own else [entry.name for entry in of_part]
+        notes += left_out(part, used, layout.known(part, fitting))
+
+    notes = _notes_on_several(path, found, fitting) + notes
+    layouts = dict.fromkeys(layout.NAME for layout, _ in found)
+    joined = Joined(entries)
+    source = Source(str(path), ", ".join(layouts), len(joined))
+    return ImageSet(joined, [source], notes)
+
+
+def _recognised(path: Path) -> list[tuple]:
+    """Return the categories at a path, each as its layout and its folder."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: must be a folder of images or a data set, got {_found(path)}")
+
+    whole = _layout_of(path)
+    if whole is not None:
+        return [(whole, path)]
+
+    parts = [(_layout_of(folder), folder) for folder in subfolders(path)]
+    categories = [(layout, folder) for layout, folder in parts if layout is not None]
+    if categories:
+        return categories
+    if plain.recognises(path):
+        return [(plain, path)]
+    raise UsageError(f"{path}: must hold images, got {_found(path)}")
+
+
+def _layout_of(path: Path):
+    return next((layout for layout in _LAYOUTS if layout.recognises(path)), None)
+
+
+def _notes_on_several(path: Path, found: list[tuple], fitting: bool) -> list[str]:
+    """Return lines on the categories of a folder, and on what lies beside them."""
+    categories = [part for _, part in found]
+    if categories == [path]:
+        return []
+
+    notes = left_out(path, (), [*categories, path / visa.SPLITS])
+    if fitting and len(categories) > 1:
+        names = _shown([part.name for part in categories])
+        notes.append(f"{path}: {len(categories)} categories are joined into one set: {names}")
+    return notes
+
+
+def _joined(opened: list[ImageSet], size: tuple[int, int] | None) -> ImageSet:
+    """Return several sets as one."""
+    if len(opened) == 1:
+        return opened[0].resized(size)
+
+    entries = Joined([images.entries for images in opened])
+    sources = [source for images in opened for source in images.sources]
+    notes = [line for images in opened for line in images.left_out]
+    return ImageSet(entries, sources, notes, size)
+
+
+def _added(normal, images: ImageSet) -> ImageSet:
+    """Return normal images from elsewhere, as images of the one category of a set."""
+    categories = sorted({entry.category for entry in images.entries})
+    if len(categories) > 1:
+        raise UsageError(
+            f"{images.place}: must be one category for normal images to be added, got {_shown(categories)}"
+        )
+    added = open_normal(normal)
+    category = categories[0] if categories else ""
+    return ImageSet(OfCategory(added.entries, category), added.sources, added.left_out)
+
+
+def _open_unknown(path: Path) -> ImageSet:
+    """Return the images at one path, of which nothing is known."""
+    if own.recognises(path):
+        entries = own.test_set(path)
+        return ImageSet(entries, [Source(str(path), own.NAME, len(entries))])
+
+    found = _below(path) if path.is_dir() else [path]
+    if not found or not found[0].exists():
+        raise UsageError(f"{path}: must be an image or a folder of images, got {_found(path)}")
+
+    entries = [entry_of(image, 0, "unknown", image.parent.name) for image in found]
+    notes = left_out(path, map(str, found), ()) if path.is_dir() else []
+    return ImageSet(entries, [Source(str(path), "images", len(entries))], notes)
 
 
 def _below(folder: Path) -> list[Path]:
-    return pictures_in(folder) + [picture for inner in subfolders(folder) for picture in _below(inner)]
-
-
-def _recognised(path: Path):
-    """Return the layout of a folder and the categories in it."""
-    if not path.is_dir():
-        raise UsageError(f"{path}: must be a folder of images or a data set, got {_found(path)}")
-    for layout in _LAYOUTS:
-        if layout.recognises(path):
-            return layout, [path]
-    for layout in _LAYOUTS[1:]:
-        parts = [folder for folder in subfolders(path) if layout.recognises(folder)]
-        if parts:
-            return layout, parts
-    if plain.recognises(path):
-        return plain, [path]
-    raise UsageError(f"{path}: must hold images, got {_found(path)}")
+    """Return the images of a folder and of all folders in it."""
+    images = pictures_in(folder)
+    for inner in subfolders(folder):
+        images += _below(inner)
+    return images
 
 
 def _found(path: Path) -> str:
     """Say what is at a path."""
     if not path.is_dir():
         return "a file" if path.exists() else "nothing there"
+
     folders = [folder.name for folder in subfolders(path)]
-    shown = ", ".join(folders[:5]) + (", .." if folders[5:] else "")
-    return f"the folders {shown}" if folders else "an empty folder" if not any(path.iterdir()) else "no image"
+    if folders:
+        return f"the folders {_shown(folders)}"
+    return "no image" if any(path.iterdir()) else "an empty folder"
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", .." if names[_SHOWN:] else "")

@@ -1,37 +1,19 @@
-"""What the readers of all layouts share: an entry for each image, read when it is asked for, and resizing."""
+"""What the readers of all layouts share: an entry for each image, and sets of images that are read on demand."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.extras import needed_for
+from synthgen.layouts.truth import Truth, nothing_wrong, resized_truth
 
-# Folder and class names that mean: nothing is wrong with these.
+# Names of folders and classes of normal images.
 NORMAL = ("good", "normal", "ok")
 MAX_SIDE = 16384  # of images as a model sees them
-_CONNECTED = np.ones((3, 3))  # regions are 8-connected, as in MVTec's script and anomalib
-
-
-@dataclass(frozen=True)
-class Truth:
-    """Where the defects of an image are.
-
-    Parameters
-    ----------
-    instances : ndarray of int32, (H, W)
-        0 where nothing is wrong, else the number of a defect.
-    regions : tuple of ndarray of bool, (H, W)
-        Regions that saturate, which may overlap; empty where the layout knows no saturation.
-    saturation : tuple of float
-        For each region the pixels that are enough to call it found, in (0, area].
-    """
-
-    instances: np.ndarray
-    regions: tuple[np.ndarray, ...] = ()
-    saturation: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,13 +27,14 @@ class Entry:
     label : int
         0 normal, 1 anomalous.
     kind : str
-        ``good``, or what is wrong.
+        ``good``, or the kind of defect.
     category : str
-        What is shown: the name of the folder in MVTec AD and VisA.
+        What the image shows: the name of the folder in MVTec AD and VisA.
     picture : callable
         Returns the image, uint8 (H, W, 3).
     truth : callable, optional
-        Takes the image's (H, W), returns its `Truth`; None where nobody knows, which for normal images is nowhere.
+        Takes the image's (H, W) and returns its `Truth`. None for a normal image, and for an anomalous one whose
+        defects are not marked.
     """
 
     name: str
@@ -74,7 +57,7 @@ class Item:
     truth : Truth or None
         None for an anomalous image without a mask.
     lost : int
-        Defects that resizing made vanish.
+        Defects of which resizing left no pixel.
     """
 
     image: np.ndarray
@@ -91,25 +74,93 @@ class Item:
         return None if self.truth is None else self.truth.instances > 0
 
 
+class Joined(Sequence):
+    """Several sequences one after the other, without a copy.
+
+    Examples
+    --------
+    >>> joined = Joined(["ab", "", "cde"])
+    >>> len(joined), joined[2], "".join(joined)
+    (5, 'c', 'abcde')
+    """
+
+    def __init__(self, parts: Sequence[Sequence]):
+        self.parts = parts
+        self._ends = list(accumulate(map(len, parts)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, i: int):
+        i = range(len(self))[i]  # negative places, and errors beyond the end
+        part = bisect_right(self._ends, i)
+        first = self._ends[part] - len(self.parts[part])
+        return self.parts[part][i - first]
+
+
+class OfCategory(Sequence):
+    """The same entries under another category, made when they are asked for."""
+
+    def __init__(self, entries: Sequence[Entry], category: str):
+        self.entries = entries
+        self.category = category
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, i: int) -> Entry:
+        return replace(self.entries[i], category=self.category)
+
+
+class Source(NamedTuple):
+    """A place that images of a set come from.
+
+    Attributes
+    ----------
+    place : str
+    layout : str
+        Name of the layout that was recognised there.
+    count : int
+        Images.
+    """
+
+    place: str
+    layout: str
+    count: int
+
+
 class ImageSet(Sequence):
-    """Images of one layout, read when they are asked for. Made by `open_normal` and `open_test_set`.
+    """Images of one or several places, read when they are asked for. `open_normal` and `open_test_set` make them.
 
     Parameters
     ----------
-    place : str
-        Where it was opened.
-    layout : str
-        Name of the layout that was recognised.
-    entries : list of Entry
+    entries : sequence of Entry
+    sources : sequence of Source
+    left_out : sequence of str
+        A line for everything that was found there and not read, or that was joined without being asked.
     size : tuple of int, optional
         (H, W) that every image is stretched to, bilinearly with antialiasing; its mask by the nearest pixel.
         Default: each image keeps its own.
+
+    Raises
+    ------
+    UsageError
+        If the size is out of range.
     """
 
-    def __init__(self, place: str, layout: str, entries: list[Entry], size: tuple[int, int] | None = None):
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        sources: Sequence[Source],
+        left_out: Sequence[str] = (),
+        size: tuple[int, int] | None = None,
+    ):
         if size is not None and not all(1 <= side <= MAX_SIDE for side in size):
-            raise UsageError(f"size: must be 1..{MAX_SIDE} pixels high and wide, got {size[0]} x {size[1]}")
-        self.place, self.layout, self.entries, self.size = place, layout, entries, size
+            raise UsageError(f"size must be 1..{MAX_SIDE} pixels high and wide, got {size[0]} x {size[1]}")
+        self.entries = entries
+        self.sources = tuple(sources)
+        self.left_out = list(left_out)
+        self.size = size
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -117,13 +168,12 @@ class ImageSet(Sequence):
     def __getitem__(self, i: int) -> Item:
         entry = self.entries[i]
         image = entry.picture()
-        shape = image.shape[:2]
-        if entry.truth is not None:
-            truth = entry.truth(shape)
-        else:
-            truth = Truth(np.zeros(shape, np.int32)) if entry.label == 0 else None
+        truth = _truth_of(entry, image.shape[:2])
+
         item = Item(image, entry.label, entry.kind, entry.category, entry.name, truth)
-        return item if self.size in (None, shape) else _resized(item, self.size)
+        if self.size in (None, image.shape[:2]):
+            return item
+        return _resized(item, self.size)
 
     def __iter__(self) -> Iterator[Item]:
         return map(self.__getitem__, range(len(self)))
@@ -131,78 +181,46 @@ class ImageSet(Sequence):
     def __repr__(self):
         return f"ImageSet({self.place!r}, {self.layout}, {len(self)} images)"
 
-    def resized(self, size: tuple[int, int] | None) -> "ImageSet":
-        """Return the same images at another size."""
-        return ImageSet(self.place, self.layout, self.entries, size)
+    @property
+    def place(self) -> str:
+        """Where the set was opened; several places with commas between."""
+        return ", ".join(source.place for source in self.sources)
+
+    @property
+    def layout(self) -> str:
+        """Name of the layout that was recognised; several with commas between."""
+        names = dict.fromkeys(source.layout for source in self.sources)
+        return ", ".join(names)
 
     @property
     def labels(self) -> np.ndarray:
         """Int (N,): 0 normal, 1 anomalous."""
-        return np.array([entry.label for entry in self.entries], int)
+        return np.fromiter((entry.label for entry in self.entries), int, len(self))
 
     @property
     def has_masks(self) -> bool:
-        """Whether it is known of every anomalous image where its defects are."""
+        """Whether the defects of every anomalous image are marked."""
         return all(entry.truth is not None for entry in self.entries if entry.label)
 
-
-def instances_of(mask: np.ndarray) -> np.ndarray:
-    """Return the mask with its 8-connected regions numbered from 1: int32 (H, W)."""
-    with needed_for("masks"):
-        from scipy.ndimage import label
-
-    return label(mask, structure=_CONNECTED, output=np.int32)[0]
+    def resized(self, size: tuple[int, int] | None) -> "ImageSet":
+        """Return the same images at another size."""
+        return ImageSet(self.entries, self.sources, self.left_out, size)
 
 
-def subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (H, W) to `size` by the pixel whose centre is nearest."""
-    rows, columns = (
-        (2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, values.shape, strict=True)
-    )
-    return values[rows[:, None], columns]
+def _truth_of(entry: Entry, shape: tuple[int, int]) -> Truth | None:
+    if entry.truth is not None:
+        return entry.truth(shape)
+    return None if entry.label else nothing_wrong(shape)
 
 
 def _resized(item: Item, size: tuple[int, int]) -> Item:
     from PIL import Image
 
-    image = np.asarray(Image.fromarray(item.image).resize(size[::-1], Image.Resampling.BILINEAR))
+    from synthgen.compose.pictures import stretched
+
+    image = np.asarray(stretched(Image.fromarray(item.image), size))
     if item.truth is None:
         return replace(item, image=image)
-    instances = nearest(item.truth.instances, size)
-    lost = len(np.unique(item.truth.instances)) - len(np.unique(instances))
-    regions, saturation = [], []
-    for region, enough in zip(item.truth.regions, item.truth.saturation, strict=True):
-        small = nearest(region, size)
-        if small.any():  # the same share of the region is enough
-            regions.append(small)
-            saturation.append(enough / region.sum() * small.sum())
-    truth = Truth(instances, tuple(regions), tuple(saturation))
-    return replace(item, image=image, truth=truth, lost=max(lost, 0))
 
-
-def paired(pictures: list[Path], masks: dict[str, Path], folder: Path) -> list[Path]:
-    """Return the mask of each picture, by name: never by order, which one missing file would shift.
-
-    Raises
-    ------
-    UsageError
-        If a picture has no mask or a mask no picture.
-    """
-    missing = [picture.name for picture in pictures if picture.stem not in masks]
-    if missing:
-        raise UsageError(
-            f"{folder}: must hold a mask for each of {len(pictures)} images, got none for {missing[0]}"
-            + (f" and {len(missing) - 1} others" if missing[1:] else "")
-        )
-    surplus = sorted(set(masks) - {picture.stem for picture in pictures})
-    if surplus:
-        raise UsageError(
-            f"{folder}: must hold a mask for each of {len(pictures)} images, "
-            f"got {len(masks)}: {masks[surplus[0]].name} has no image"
-        )
-    return [masks[picture.stem] for picture in pictures]
+    truth, lost = resized_truth(item.truth, size)
+    return replace(item, image=image, truth=truth, lost=lost)

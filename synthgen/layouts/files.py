@@ -1,6 +1,7 @@
-"""Image files of users: which there are, and their pixels or masks."""
+"""Image files of users: which there are, which mask belongs to which image, and their pixels."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,24 @@ from synthgen.compose import pictures
 from synthgen.errors import UsageError
 from synthgen.layouts.entries import Entry
 
+_MOST_LINES = 20
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, by name, without hidden ones."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the image files of a folder by name; none if there is no such folder."""
+    """Return the image files of a folder by name, without hidden ones; none if there is no such folder."""
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in pictures.FORMATS and p.name[0] != ".")
+    return sorted(path for path in folder.iterdir() if _is_picture(path.name) and not path.is_dir())
+
+
+def _is_picture(name: str) -> bool:
+    _, suffix = os.path.splitext(name)
+    return suffix.lower() in pictures.FORMATS and not name.startswith(".")
 
 
 def entry_of(path: Path, label: int, kind: str, category: str, truth: Callable | None = None) -> Entry:
@@ -23,32 +36,110 @@ def entry_of(path: Path, label: int, kind: str, category: str, truth: Callable |
     return Entry(str(path), label, kind, category, partial(read_picture, path), truth)
 
 
+def normal_entries(paths: Iterable[Path], category: str) -> list[Entry]:
+    """Return the entries of normal images."""
+    return [entry_of(path, 0, "good", category) for path in paths]
+
+
 def read_picture(path: Path) -> np.ndarray:
     """Return an image file as uint8 (H, W, 3), whatever it is stored as; raise UsageError if it cannot be read."""
-    return pictures.read_picture(pictures.one_picture(str(path), "image").sha256, None, grey=False)
+    picture = pictures.one_picture(str(path), "image")
+    return pictures.read_picture(picture.sha256, None, gray=False)
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Return a mask file as it is stored, (H, W): nonzero where something is wrong, whether that is 1 or 255.
+    """Return how bright a mask file is, (H, W), and 0 where nothing is wrong.
 
-    Of several channels the highest value counts, transparency apart.
+    What counts as mask is told in `synthgen.compose.masks`.
 
     Raises
     ------
     UsageError
-        If it cannot be read, or is not as large as its image, `shape`.
+        If the file cannot be read, or is not as large as its image, `shape`.
     """
-    from PIL import Image
+    picture = pictures.one_picture(str(path), "mask")
+    values = pictures.mask_values(picture.sha256)
 
-    pictures.one_picture(str(path), "mask")  # judges name and header
-    try:
-        with Image.open(path) as file:
-            values = np.array(file)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise UsageError(f"{path}: must be an image that can be read: {error}") from None
-    if values.shape[:2] != shape:
-        sizes = [f"{width}x{height}" for height, width in (shape, values.shape[:2])]
-        raise UsageError(f"{path}: must be as large as its image, {sizes[0]}, got {sizes[1]}")
-    if values.ndim == 3:
-        values = values[..., : 3 if values.shape[2] > 2 else 1].max(axis=2)
+    if values.shape != shape:
+        wanted, got = (f"{width}x{height}" for height, width in (shape, values.shape))
+        raise UsageError(f"{path}: must be as large as its image, {wanted}, got {got}")
     return values
+
+
+def paired(images: list[Path], masks: dict[str, Path], folder: Path) -> list[Path]:
+    """Return the mask of each image by name. Order would not do: one missing file would shift all others.
+
+    Parameters
+    ----------
+    images : list of Path
+    masks : dict of str to Path
+        By the name of the image without its suffix.
+    folder : Path
+        Where the masks lie, for errors.
+
+    Raises
+    ------
+    UsageError
+        If an image has no mask or a mask has no image.
+    """
+    rule = f"{folder}: must hold a mask for each of {len(images)} images"
+
+    missing = [image.name for image in images if image.stem not in masks]
+    if missing:
+        others = f" and {len(missing) - 1} others" if missing[1:] else ""
+        raise UsageError(f"{rule}, got none for {missing[0]}{others}")
+
+    surplus = sorted(set(masks) - {image.stem for image in images})
+    if surplus:
+        raise UsageError(f"{rule}, got {len(masks)}: {masks[surplus[0]].name} has no image")
+
+    return [masks[image.stem] for image in images]
+
+
+def left_out(folder: Path, read: Iterable[str], known: Iterable[Path]) -> list[str]:
+    """Return a line for each folder below one, itself included, that holds files which were not read.
+
+    Hidden files and folders are passed over.
+
+    Parameters
+    ----------
+    folder : Path
+    read : iterable of str
+        Paths of the images that were read.
+    known : iterable of Path
+        Files and folders that serve another purpose: masks, and images for the other half of the work.
+    """
+    read = set(read)
+    known = set(map(str, known))
+    homes = {os.path.dirname(name) for name in read}
+    if str(folder) in known:
+        return []
+
+    lines = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name[0] != "." and os.path.join(place, name) not in known)
+        files = [name for name in files if name[0] != "." and os.path.join(place, name) not in known]
+        # beside images a strange file may be an image, too; at the top lie licences and tables
+        strict = place in homes or place != str(folder)
+        lines += _unread(place, files, read, strict)
+
+    if len(lines) > _MOST_LINES:
+        more = len(lines) - _MOST_LINES
+        lines = [*lines[:_MOST_LINES], f"{folder}: {more} more folders hold files that were left out"]
+    return lines
+
+
+def _unread(place: str, files: list[str], read: set[str], strict: bool) -> list[str]:
+    """Return lines on the files of one folder."""
+    lines = []
+
+    images = [name for name in files if _is_picture(name)]
+    unread = [name for name in images if os.path.join(place, name) not in read]
+    if unread:
+        share = f"{len(unread)} images" if len(unread) == len(images) else f"{len(unread)} of {len(images)} images"
+        lines.append(f"{place}: {share} left out, {min(unread)} among them")
+
+    strange = sorted(set(files) - set(images))
+    if strange and strict:
+        lines.append(f"{place}: {len(strange)} files left out that are no images by their names: {strange[0]}, ..")
+    return lines

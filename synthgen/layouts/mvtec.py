@@ -9,10 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from synthgen.layouts.entries import NORMAL, Entry, Truth, instances_of, paired, subfolders
-from synthgen.layouts.files import entry_of, pictures_in, read_mask
+from synthgen.layouts.entries import NORMAL, Entry
+from synthgen.layouts.files import entry_of, normal_entries, paired, pictures_in, read_mask, subfolders
+from synthgen.layouts.truth import Truth, truth_of_regions
 
 NAME = "MVTec AD"
 
@@ -24,49 +23,66 @@ def recognises(path: Path) -> bool:
 
 def normal(path: Path) -> list[Entry]:
     """Return the images of ``train/good``."""
-    return [entry_of(picture, 0, "good", path.name) for picture in pictures_in(path / "train" / "good")]
+    return normal_entries(pictures_in(path / "train" / "good"), path.name)
 
 
 def test_set(path: Path) -> list[Entry]:
     """Return the images of ``test``, with masks where there is a folder ``ground_truth``."""
-    return kinds_of(path / "test", path / "ground_truth", path.name, truths)
+    return kinds_of(subfolders_of(path / "test"), path.name, partial(masks_for, path), truths)
 
 
-def kinds_of(images: Path, truth: Path, category: str, truths_of: Callable) -> list[Entry]:
-    """Return the images of a folder for each kind.
+def known(path: Path, fitting: bool) -> list[Path]:
+    """Return the files and folders that are not for fitting, or not for testing, and rightly so."""
+    if fitting:
+        return [path / "test", path / "ground_truth"]
+    kinds = [path / "ground_truth" / folder.name for folder in subfolders_of(path / "test")]
+    return [path / "train", *kinds]
+
+
+def subfolders_of(path: Path) -> list[Path]:
+    """Return the folders in a folder, none if it is not there."""
+    return subfolders(path) if path.is_dir() else []
+
+
+def masks_for(path: Path, kind: str) -> Path | None:
+    """Return the folder of the masks of a kind of defect; None if the category has no masks."""
+    truth = path / "ground_truth"
+    return truth / kind if truth.is_dir() else None
+
+
+def kinds_of(folders: list[Path], category: str, masks: Callable, read_all: Callable) -> list[Entry]:
+    """Return the images of folders, each a kind.
 
     Parameters
     ----------
-    images : Path
-        Its folders are the kinds; those named good, normal or ok are normal.
-    truth : Path
-        Folder of the masks, by kind. If there is none, no masks are known.
+    folders : list of Path
+        Those named good, normal or ok are normal, each other is a kind of defect.
     category : str
-    truths_of : callable
-        Takes the pictures of a kind and the folder of its masks, returns what reads the truth of each.
+    masks : callable
+        Takes a kind and returns the folder of its masks, or None if there are none.
+    read_all : callable
+        Takes the images of a kind and the folder of its masks, returns for each what reads its truth.
     """
     entries = []
-    for folder in subfolders(images) if images.is_dir() else []:
-        pictures = pictures_in(folder)
-        if folder == truth or not pictures:
-            continue
+    for folder in folders:
+        images = pictures_in(folder)
         if folder.name in NORMAL:
-            entries += [entry_of(picture, 0, "good", category) for picture in pictures]
+            entries += normal_entries(images, category)
             continue
-        truths = truths_of(pictures, truth / folder.name) if truth.is_dir() else [None] * len(pictures)
-        entries += [
-            entry_of(picture, 1, folder.name, category, of_picture)
-            for picture, of_picture in zip(pictures, truths, strict=True)
-        ]
+
+        place = masks(folder.name)
+        known_truths = [None] * len(images) if place is None or not images else read_all(images, place)
+        for image, truth in zip(images, known_truths, strict=True):
+            entries.append(entry_of(image, 1, folder.name, category, truth))
     return entries
 
 
-def truths(pictures: list[Path], folder: Path) -> list[Callable]:
-    """Return what reads the truth of each picture from the masks of a folder."""
+def truths(images: list[Path], folder: Path) -> list[Callable]:
+    """Return for each image what reads its truth from the masks of a folder."""
     masks = {mask.stem.removesuffix("_mask"): mask for mask in pictures_in(folder)}
-    return [partial(read_truth, mask) for mask in paired(pictures, masks, folder)]
+    return [partial(read_truth, mask) for mask in paired(images, masks, folder)]
 
 
 def read_truth(path: Path, shape: tuple[int, int]) -> Truth:
     """Return the truth of one mask file: each 8-connected region is a defect."""
-    return Truth(instances_of(read_mask(path, shape) > np.uint8(0)))
+    return truth_of_regions(read_mask(path, shape) > 0)

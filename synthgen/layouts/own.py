@@ -5,20 +5,22 @@ with a scratch, ``mask`` covers both, ``scratch`` the defect alone. ``instances`
 each 8-connected region is one.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.layouts.entries import NORMAL, Entry, Truth, instances_of
+from synthgen.layouts.entries import NORMAL, Entry
+from synthgen.layouts.truth import Truth, truth_of_regions
 from synthgen.sample import format_key
 from synthgen.shards.dataset import open_dataset
 from synthgen.shards.manifest import DATASET
 from synthgen.shards.order import Permutation
 
 NAME = "synthgen data set"
+MOST_IMAGES = 10_000_000  # of each 8 bytes are held
 
 
 def recognises(path: Path) -> bool:
@@ -26,38 +28,80 @@ def recognises(path: Path) -> bool:
     return (path / DATASET).is_file()
 
 
-def normal(path: Path) -> list[Entry]:
+def normal(path: Path) -> Sequence[Entry]:
     """Return the samples of the normal classes; of a data set with one class, all."""
     dataset = open_dataset(path)
     names = [row["name"] for row in dataset.classes]
-    if len(names) > 1 and not set(NORMAL) & set(names):
+    if len(names) == 1:
+        return Samples(dataset, path, [0], normal=[0])
+
+    labels = [label for label, name in enumerate(names) if name in NORMAL]
+    if not labels:
         shown = ", ".join(names[:5]) + (", .." if names[5:] else "")
         raise UsageError(f"{path}: must have a class named {' or '.join(NORMAL)}, got {shown}")
-    entries = _entries(dataset, path)
-    if len(names) == 1:
-        return [replace(entry, label=0, kind="good", truth=None) for entry in entries]
-    return [entry for entry in entries if not entry.label]
+    return Samples(dataset, path, labels, normal=labels)
 
 
-def test_set(path: Path) -> list[Entry]:
+def test_set(path: Path) -> Sequence[Entry]:
     """Return all samples."""
-    return _entries(open_dataset(path), path)
+    dataset = open_dataset(path)
+    normal = [label for label, row in enumerate(dataset.classes) if row["name"] in NORMAL]
+    return Samples(dataset, path, range(len(dataset.classes)), normal)
 
 
-def _entries(dataset, path: Path) -> list[Entry]:
-    """Return the samples in the order of class and index."""
-    m = dataset.manifest
-    known = "mask" in m.fields or "instances" in m.fields
-    places = Permutation(m.count, m.seed).inverse(np.arange(m.count)).reshape(m.classes, m.per_class)
-    entries = []
-    for label, row in enumerate(dataset.classes):
-        wrong = row["name"] not in NORMAL
-        for index, place in enumerate(places[label].tolist()):
-            kind = row["name"] if wrong else "good"
-            truth = partial(_truth, dataset, place, kind) if wrong and known else None
-            key = format_key(label, index)
-            entries.append(Entry(key, int(wrong), kind, path.name, partial(_picture, dataset, place), truth))
-    return entries
+def known(path: Path, fitting: bool) -> list[Path]:
+    """Return the folder: of a data set of ours every file has its purpose."""
+    return [path]
+
+
+class Samples(Sequence):
+    """The entries of some classes, in the order of class and index; each is made when it is asked for.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    path : Path
+        Its folder.
+    labels : sequence of int
+        The classes.
+    normal : sequence of int
+        Those of them that are normal.
+
+    Raises
+    ------
+    UsageError
+        If there are more than `MOST_IMAGES` images.
+    """
+
+    def __init__(self, dataset, path: Path, labels: Sequence[int], normal: Sequence[int]):
+        manifest = dataset.manifest
+        count = len(labels) * manifest.per_class
+        if count > MOST_IMAGES:
+            raise UsageError(f"{path}: must have at most {MOST_IMAGES:,} images to be looked at, got {count:,}")
+
+        self._dataset = dataset
+        self._category = path.name
+        self._labels = labels
+        self._normal = frozenset(normal)
+        self._per_class = manifest.per_class
+        self._marked = "mask" in manifest.fields or "instances" in manifest.fields
+        ids = np.array(labels)[:, None] * manifest.per_class + np.arange(manifest.per_class)
+        self._places = Permutation(manifest.count, manifest.seed).inverse(ids.ravel())
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, i: int) -> Entry:
+        place = int(self._places[i])
+        number, index = divmod(range(len(self))[i], self._per_class)
+        label = self._labels[number]
+        picture = partial(_picture, self._dataset, place)
+        if label in self._normal:
+            return Entry(format_key(label, index), 0, "good", self._category, picture)
+
+        kind = self._dataset.classes[label]["name"]
+        truth = partial(_truth, self._dataset, place, kind) if self._marked else None
+        return Entry(format_key(label, index), 1, kind, self._category, picture, truth)
 
 
 def _picture(dataset, place: int) -> np.ndarray:
@@ -69,6 +113,8 @@ def _truth(dataset, place: int, kind: str, shape: tuple[int, int]) -> Truth:
     fields = dataset.manifest.fields
     name = next(name for name in (kind, "mask", "instances") if name in fields)
     mask = dataset.field(place, name) > 0
+
     if "instances" in fields:
-        return Truth(dataset.field(place, "instances") * mask.astype(np.int32))
-    return Truth(instances_of(mask))
+        instances = dataset.field(place, "instances") * mask.astype(np.int32)
+        return Truth((instances,))
+    return truth_of_regions(mask)

@@ -1,8 +1,8 @@
 """VisA: ``Data/Images/Normal``, ``Data/Images/Anomaly``, ``Data/Masks/Anomaly``, beside it ``split_csv/1cls.csv``.
 
 Without a split the first nine tenths of the normal images, by name, are for fitting and the rest for testing: the
-proportion of the published one-class split. What is wrong with an image is taken from ``image_anno.csv`` if it is
-there.
+proportion of the published one-class split. The kind of defect of an image is taken from ``image_anno.csv`` if it
+is there.
 
 Source: Zou et al., SPot-the-Difference, ECCV 2022, section 3, and the readme of the data set.
 """
@@ -11,58 +11,75 @@ import csv
 from functools import partial
 from pathlib import Path
 
-from synthgen.errors import UsageError
-from synthgen.layouts.entries import Entry, paired
-from synthgen.layouts.files import entry_of, pictures_in
+from synthgen.errors import UsageError, one_line
+from synthgen.layouts.entries import Entry
+from synthgen.layouts.files import entry_of, normal_entries, paired, pictures_in
 from synthgen.layouts.mvtec import read_truth
 
 NAME = "VisA"
-_SPLIT = Path("split_csv") / "1cls.csv"
+SPLITS = "split_csv"
+_SPLIT = Path(SPLITS) / "1cls.csv"
 _COLUMNS = ("object", "split", "label", "image", "mask")
+_ANOMALOUS = Path("Data/Images/Anomaly")
+_NORMAL = Path("Data/Images/Normal")
+_MASKS = Path("Data/Masks/Anomaly")
 
 
 def recognises(path: Path) -> bool:
     """Return whether a folder is one category in this layout."""
-    return (path / "Data" / "Images" / "Normal").is_dir()
+    return (path / _NORMAL).is_dir()
 
 
 def normal(path: Path) -> list[Entry]:
     """Return the normal images that are for fitting."""
-    return [entry_of(picture, 0, "good", path.name) for picture in _normal(path, "train")]
+    return normal_entries(_normal(path, "train"), path.name)
 
 
 def test_set(path: Path) -> list[Entry]:
     """Return the normal images that are for testing, and the anomalous ones with their masks."""
-    entries = [entry_of(picture, 0, "good", path.name) for picture in _normal(path, "test")]
-    folder = path / "Data" / "Masks" / "Anomaly"
-    pictures = pictures_in(path / "Data" / "Images" / "Anomaly")
-    masks = paired(pictures, {mask.stem: mask for mask in pictures_in(folder)}, folder)
-    rows = _rows(path)
-    if rows is not None:
-        chosen = {row["image"] for row in rows if row["split"] == "test" and row["label"] != "normal"}
-        pairs = [pair for pair in zip(pictures, masks, strict=True) if _within(path, pair[0]) in chosen]
-    else:
-        pairs = list(zip(pictures, masks, strict=True))
+    entries = normal_entries(_normal(path, "test"), path.name)
     kinds = _kinds(path / "image_anno.csv")
-    return entries + [
-        entry_of(picture, 1, kinds.get(picture.name, "anomaly"), path.name, partial(read_truth, mask))
-        for picture, mask in pairs
-    ]
+
+    for image, mask in _anomalous(path):
+        kind = kinds.get(image.name, "anomaly")
+        entries.append(entry_of(image, 1, kind, path.name, partial(read_truth, mask)))
+    return entries
+
+
+def known(path: Path, fitting: bool) -> list[Path]:
+    """Return the files and folders that are not for fitting, or not for testing, and rightly so."""
+    if fitting:
+        return [path / _ANOMALOUS, path / _MASKS, *_normal(path, "test")]
+    return [path / _MASKS, *_normal(path, "train")]
+
+
+def _anomalous(path: Path) -> list[tuple[Path, Path]]:
+    """Return the anomalous images that are for testing, each with its mask."""
+    images = pictures_in(path / _ANOMALOUS)
+    masks = {mask.stem: mask for mask in pictures_in(path / _MASKS)}
+    pairs = list(zip(images, paired(images, masks, path / _MASKS), strict=True))
+
+    rows = _rows(path)
+    if rows is None:
+        return pairs
+    chosen = {row["image"] for row in rows if row["split"] == "test" and row["label"] != "normal"}
+    return [(image, mask) for image, mask in pairs if _within(path, image) in chosen]
 
 
 def _normal(path: Path, split: str) -> list[Path]:
-    pictures = pictures_in(path / "Data" / "Images" / "Normal")
+    images = pictures_in(path / _NORMAL)
     rows = _rows(path)
     if rows is None:
-        cut = len(pictures) * 9 // 10
-        return pictures[:cut] if split == "train" else pictures[cut:]
+        cut = len(images) * 9 // 10
+        return images[:cut] if split == "train" else images[cut:]
+
     chosen = {row["image"] for row in rows if row["split"] == split and row["label"] == "normal"}
-    return [picture for picture in pictures if _within(path, picture) in chosen]
+    return [image for image in images if _within(path, image) in chosen]
 
 
-def _within(path: Path, picture: Path) -> str:
-    """Return a picture's path as the split writes it, from the folder of all categories."""
-    return picture.relative_to(path.parent).as_posix()
+def _within(path: Path, image: Path) -> str:
+    """Return an image's path as the split writes it, from the folder of all categories."""
+    return image.relative_to(path.parent).as_posix()
 
 
 def _rows(path: Path) -> list[dict] | None:
@@ -70,17 +87,19 @@ def _rows(path: Path) -> list[dict] | None:
     split = path.parent / _SPLIT
     if not split.is_file():
         return None
+
     rows = [row for row in _table(split, _COLUMNS) if row["object"] == path.name]
     if not rows:
         raise UsageError(f"{split}: must have rows of the object {path.name}, got none")
     for row in rows:
-        if not (path.parent / row["image"]).is_file():
-            raise UsageError(f"{split}: every image must be there, got none at {path.parent / row['image']}")
+        image = path.parent / row["image"]
+        if not image.is_file():
+            raise UsageError(f"{split}: every image must be there, got none at {image}")
     return rows
 
 
 def _kinds(path: Path) -> dict[str, str]:
-    """Return what is wrong with each image, by its name."""
+    """Return the kind of defect of each anomalous image, by its name."""
     if not path.is_file():
         return {}
     rows = _table(path, ("image", "label"))
@@ -91,9 +110,12 @@ def _table(path: Path, columns: tuple[str, ...]) -> list[dict]:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file, restval="")
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise UsageError(f"{path}: must have the columns {', '.join(columns)}, got no {missing[0]}")
-            return list(reader)
+            head = reader.fieldnames or ()
+            rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path}: must be a table of comma-separated values: {error}") from None
+        raise UsageError(f"{path}: must be a table of comma-separated values: {one_line(error)}") from None
+
+    for column in columns:
+        if column not in head:
+            raise UsageError(f"{path}: must have the columns {', '.join(columns)}, got no {column}")
+    return rows

@@ -1,10 +1,10 @@
 """Metrics of anomaly detection: the truth first, then the scores; NumPy in and out, and no torch.
 
-Every function takes masks as ``{0, 1}``, ``{0, 255}`` or bool alike (nonzero = defect) and scores on any scale
-(higher = more anomalous), so there is no sigmoid and no normalising: only the order of scores counts, and for the
-linear thresholds of `proportion_localised` their spacing. What has no value, a rate without anything to count, is
-``nan``, without a warning, so that it cannot pass for a result; a constant score is what chance gives (AUROC 0.5,
-AUPRO ``max_fpr / 2``).
+Masks may be ``{0, 1}``, ``{0, 255}`` or bool: nonzero is a defect. Labels are 0, 1 or bool. Scores may have any
+scale, and higher is more anomalous. There is no sigmoid and no normalising: only the order of scores counts, and
+for the linear thresholds of `proportion_localised` their spacing. A rate without anything to count is ``nan``,
+without a warning, so that it cannot pass for a result. A constant score gives what chance gives (AUROC 0.5, AUPRO
+``max_fpr / 2``).
 
 Pixel metrics read one image at a time, so `masks` and `maps` may be arrays (N, H, W), or lists or other objects
 that give images (H, W) or batches (B, H, W) each time they are iterated. With ``maps=None``, `masks` gives the

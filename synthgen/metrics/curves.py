@@ -40,7 +40,7 @@ def image_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     Parameters
     ----------
     labels : array, (N,)
-        Nonzero = defective.
+        0 = normal, 1 = defective; or bool.
     scores : array, (N,)
         Finite, on any scale.
 
@@ -52,7 +52,7 @@ def image_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     Raises
     ------
     UsageError
-        If shapes differ, there are no images, or a score is not finite.
+        If shapes differ, there are no images, a label is neither 0 nor 1, or a score is not finite.
 
     Examples
     --------
@@ -111,12 +111,16 @@ def best_f1_threshold(labels: Iterable, scores: Iterable | None = None) -> tuple
     refuse_iterator(labels, "labels")
     of_images = scores is not None and np.ndim(next(iter(labels), 0)) == 0
     read = read_labels(labels, scores) if of_images else read_twice(labels, scores)
+
     found = _defect_scores(read)
     if len(found) == 0:
         return np.nan, np.nan
+
     ranks, of_each = rank(found, read)
-    true = np.cumsum(np.bincount(of_each)[::-1])[::-1]
-    f1 = 2 * true / (len(found) + true + ranks.above + ranks.same)
+    true = _counted_from_the_top(np.bincount(of_each))
+    predicted = true + ranks.above + ranks.same
+    f1 = 2 * true / (len(found) + predicted)
+
     best = len(f1) - 1 - np.argmax(f1[::-1])
     return float(ranks.scores[best]), float(f1[best])
 
@@ -124,17 +128,24 @@ def best_f1_threshold(labels: Iterable, scores: Iterable | None = None) -> tuple
 def rank(found: np.ndarray, read: Reader) -> tuple[Ranks, np.ndarray]:
     """Return how the scores `found` (P,) stand among normal pixels, and the place of each in `Ranks.scores`."""
     scores, of_each = np.unique(found, return_inverse=True)
-    over = np.zeros(len(scores) + 1, np.int64)
+    passed = np.zeros(len(scores) + 1, np.int64)  # how many normal pixels reach so many of the scores
     same = np.zeros(len(scores) + 1, np.int64)
+
     for mask, values in read():
         normal = np.sort(values[~mask])  # sorted keys make the search below several times faster
-        passed = np.searchsorted(scores, normal, side="right")
-        over += np.bincount(passed, minlength=len(over))
-        equal = passed[(passed > 0) & (scores[passed - 1] == normal)]
+        reached = np.searchsorted(scores, normal, side="right")
+        equal = reached[(reached > 0) & (scores[reached - 1] == normal)]
+        passed += np.bincount(reached, minlength=len(passed))
         same += np.bincount(equal, minlength=len(same))
+
     same = same[1:]
-    above = np.cumsum(over[:0:-1])[::-1] - same
-    return Ranks(scores, above, same, int(over.sum())), of_each
+    above = _counted_from_the_top(passed[1:]) - same
+    return Ranks(scores, above, same, int(passed.sum())), of_each
+
+
+def _counted_from_the_top(counts: np.ndarray) -> np.ndarray:
+    """Return for each place the sum of the counts there and above."""
+    return np.cumsum(counts[::-1])[::-1]
 
 
 def area_under(ranks: Ranks, weights: np.ndarray, max_fpr: float = 1.0) -> float:
@@ -151,10 +162,12 @@ def area_under(ranks: Ranks, weights: np.ndarray, max_fpr: float = 1.0) -> float
         Together 1.
     """
     limit = max_fpr * ranks.normal  # in normal pixels
-    start, end = ranks.above, ranks.above + ranks.same
-    width = np.maximum(ranks.same, 1)
-    ramp = np.clip(limit - start, 0, ranks.same) ** 2 / (2 * width)
-    heights = (ramp + np.maximum(limit - end, 0)) / limit
+
+    # the curve of one score: a ramp over the normal pixels that score the same, then flat
+    ramp = np.clip(limit - ranks.above, 0, ranks.same)
+    flat = np.maximum(limit - ranks.above - ranks.same, 0)
+    heights = (ramp**2 / (2 * np.maximum(ranks.same, 1)) + flat) / limit
+
     # Weights may sum to 1 + 1e-16; two sums of one order leave heights of 1 and 0 exactly that.
     return float((weights * heights).sum() / weights.sum())
 

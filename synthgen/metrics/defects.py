@@ -11,8 +11,9 @@ from synthgen.metrics.pixels import ratio, read_predictions
 def defect_wise_recall(instances: Iterable, predictions: Iterable | None = None, coverage: float = 0.0) -> float:
     """Return the share of defects of which at least one pixel, and at least the share `coverage`, was predicted.
 
-    Paper 002, section V.B; for `coverage` appendix C and figure 5: for inspectors it matters that a defect is
-    found, not its outline. For the mean over kinds of defect, call it with the instances of each kind.
+    Mao et al. 2025, section V.B; for `coverage` appendix C and figure 5: for inspectors it matters that a defect is
+    found, not its outline. For the mean over kinds of defect, call it with the instances of each kind. Defects that
+    overlap go into several images with the same prediction, so that none hides another.
 
     Parameters
     ----------
@@ -42,11 +43,15 @@ def defect_wise_recall(instances: Iterable, predictions: Iterable | None = None,
     0.0
     """
     share(coverage, "coverage")
-    found = defects = 0
+    found = 0
+    defects = 0
     for ids, prediction in read_predictions(instances, predictions):
-        which, number = np.unique(ids[ids != 0], return_inverse=True)
+        marked = ids != 0
+        which, number = np.unique(ids[marked], return_inverse=True)
         area = np.bincount(number, minlength=len(which))
-        hits = np.bincount(number, prediction[ids != 0], minlength=len(which))
-        found += np.count_nonzero((hits > 0) & (hits / area >= coverage))
+        hits = np.bincount(number, prediction[marked], minlength=len(which))
+
+        noticed = (hits > 0) & (hits / area >= coverage)
+        found += np.count_nonzero(noticed)
         defects += len(which)
     return ratio(found, defects)

@@ -11,9 +11,9 @@ from synthgen.metrics.inputs import read_images
 def pixel_scores(masks: Iterable, predictions: Iterable | None = None) -> dict[str, float]:
     """Return precision, recall, F1, IoU and DICE of predicted pixels.
 
-    Precision, recall and F1 as in paper 002, section V.B (binary, pixel-wise); DICE is F1 under another name. All
-    images are counted as one, so that an image without a defect has its false positives counted and no score of its
-    own.
+    Precision, recall and F1 as in Mao et al. 2025, section V.B (binary, pixel-wise); DICE is F1 under another name.
+    All images are counted as one, so that an image without a defect has its false positives counted and no score of
+    its own.
 
     Parameters
     ----------
@@ -45,12 +45,14 @@ def pixel_scores(masks: Iterable, predictions: Iterable | None = None) -> dict[s
         true += np.count_nonzero(mask & prediction)
         predicted += np.count_nonzero(prediction)
         defective += np.count_nonzero(mask)
-    f1 = ratio(2 * true, predicted + defective)
+
+    either = predicted + defective
+    f1 = ratio(2 * true, either)
     return {
         "precision": ratio(true, predicted),
         "recall": ratio(true, defective),
         "f1": f1,
-        "iou": ratio(true, predicted + defective - true),
+        "iou": ratio(true, either - true),
         "dice": f1,
     }
 
@@ -59,10 +61,9 @@ def read_predictions(masks: Iterable, predictions: Iterable | None) -> Iterator[
     """Yield the images' masks as they came and predictions as bool, (H, W) both; refuse scores."""
     for number, (mask, prediction) in enumerate(read_images(masks, predictions, "predictions")):
         made = prediction != 0
-        if prediction.dtype != bool and len(values := np.unique(prediction[made])) > 1:
-            raise UsageError(
-                f"predictions, image {number}: must hold one value beside 0 (threshold first), got {len(values)}"
-            )
+        values = 1 if prediction.dtype == bool else len(np.unique(prediction[made]))
+        if values > 1:
+            raise UsageError(f"predictions[{number}] must hold one value beside 0 (threshold first), got {values}")
         yield mask, made
 
 

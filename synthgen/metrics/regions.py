@@ -10,7 +10,7 @@ from synthgen.extras import needed_for
 from synthgen.metrics.curves import area_under, rank
 from synthgen.metrics.inputs import Reader, pairs, read_images, read_twice, refuse_iterator, share
 
-EIGHT = np.ones((3, 3), int)  # neighbours of a pixel, itself included
+EIGHT = np.ones((3, 3), int)  # neighbors of a pixel, itself included
 
 
 def aupro(masks: Iterable, maps: Iterable | None = None, max_fpr: float = 0.3) -> float:
@@ -97,17 +97,26 @@ def _saturated(masks: Iterable, images: Iterable, saturation: list | float) -> I
     number = -1
     for number, (stack, (_, scores)) in enumerate(zip(masks, images, strict=True)):
         stack = _stack(stack)
-        place = f"saturation, image {number}"
-        if not one_for_all and number >= len(saturation):
-            raise UsageError(f"saturation: must have an entry for each image, got only {len(saturation)}")
-        enough = np.full(len(stack), saturation) if one_for_all else np.atleast_1d(saturation[number])
-        if len(enough) != len(stack):
-            raise UsageError(f"{place}: must have a number for each of {len(stack)} masks, got {len(enough)}")
-        if not np.all(enough > 0):
-            raise UsageError(f"{place}: must be pixels > 0, got {enough.tolist()}")
-        yield from zip((scores[region] for region in stack), enough, strict=True)
+        if one_for_all:
+            enough = np.full(len(stack), saturation)
+        elif number < len(saturation):
+            enough = np.atleast_1d(saturation[number])
+        else:
+            raise UsageError(f"saturation must have an entry for each image, got only {len(saturation)}")
+
+        _check_saturation(enough, len(stack), f"saturation[{number}]")
+        for region, pixels in zip(stack, enough, strict=True):
+            yield scores[region], pixels
+
     if not one_for_all and len(saturation) != number + 1:
-        raise UsageError(f"saturation: must have an entry for each of {number + 1} images, got {len(saturation)}")
+        raise UsageError(f"saturation must have an entry for each of {number + 1} images, got {len(saturation)}")
+
+
+def _check_saturation(enough: np.ndarray, count: int, place: str) -> None:
+    if len(enough) != count:
+        raise UsageError(f"{place} must have a number for each of {count} masks, got {len(enough)}")
+    if not np.all(enough > 0):
+        raise UsageError(f"{place} must be pixels > 0, got {enough.tolist()}")
 
 
 def _stack(masks: np.ndarray) -> np.ndarray:
@@ -118,22 +127,26 @@ def _stack(masks: np.ndarray) -> np.ndarray:
 
 def _overlap_area(regions: Iterable[tuple[np.ndarray, float]], read: Reader, max_fpr: float) -> float:
     """Return the area for regions given as (scores of its pixels, pixels that are enough)."""
-    found, shares = [], []
+    found = []
+    shares = []
     for scores, enough in regions:
         if len(scores) == 0:
             continue
         # Only the highest pixels count, as many as are enough; the last one for a part, if `enough` has one.
         enough = min(float(enough), len(scores))
         kept = int(np.ceil(enough))
+        share = np.full(kept, 1 / enough)
+        share[0] -= (kept - enough) / enough
+        shares.append(share)
         found.append(np.sort(scores)[len(scores) - kept :])
-        shares.append(np.full(kept, 1 / enough))
-        shares[-1][0] -= (kept - enough) / enough
+
     if not found:
         return np.nan
     ranks, of_each = rank(np.concatenate(found), read)
     if ranks.normal == 0:
         return np.nan
-    return area_under(ranks, np.bincount(of_each, np.concatenate(shares)) / len(found), max_fpr)
+    weights = np.bincount(of_each, np.concatenate(shares)) / len(found)
+    return area_under(ranks, weights, max_fpr)
 
 
 def by_region(mask: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
@@ -141,8 +154,11 @@ def by_region(mask: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
     with needed_for("regions"):
         from scipy import ndimage
 
-    labels = ndimage.label(mask, EIGHT)[0][mask]
-    if len(labels) == 0:
+    regions, _ = ndimage.label(mask, EIGHT)
+    region_of = regions[mask]
+    if len(region_of) == 0:
         return []
-    ends = np.cumsum(np.bincount(labels)[1:])
-    return np.split(values[np.argsort(labels, kind="stable")], ends[:-1])
+
+    order = np.argsort(region_of, kind="stable")
+    ends = np.cumsum(np.bincount(region_of)[1:])
+    return np.split(values[order], ends[:-1])

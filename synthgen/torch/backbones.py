@@ -1,28 +1,55 @@
-"""Backbones: timm models whose every weight is known to have found its place.
+"""Backbones: timm models, loaded with a check that every weight of the file and of the model has its counterpart.
 
 A backbone is named in one of three ways: a timm name (with timm's published weights), ``random:NAME`` (random
 weights from a seed), or the path of a safetensors file. The files that ``synthgen pretrain`` writes have a card
-beside them, JSON of the same name, that says which architecture they are of and how its input is normalised.
+beside them, JSON of the same name, that says which architecture they are of and how its input is normalised. A card
+may have the ``sha256`` of the file, which is then checked.
 """
 
 import copy
 import difflib
+import hashlib
 import json
 import logging
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from synthgen.errors import FormatError, SynthgenError, UsageError
+from synthgen.errors import FormatError, SynthgenError, UsageError, one_line
 from synthgen.extras import needed_for
+from synthgen.shards.files import sha256_of
 
 BEST = "best.safetensors"
 RANDOM = "random:"
 SUFFIX = ".safetensors"
 _MAX_CARD = 2**20
+_MAX_SIDE = 16384
+
+
+class _Source(NamedTuple):
+    """Where the weights of a backbone come from.
+
+    Attributes
+    ----------
+    place : str
+        What errors name: the file, or the architecture.
+    arch : str
+    weights : dict of Tensor
+    config : dict
+        Mean and standard deviation, or all of timm's configuration.
+    options : dict
+        What timm is given to build the architecture.
+    """
+
+    place: str
+    arch: str
+    weights: dict
+    config: dict
+    options: dict
 
 
 def load_backbone(
@@ -33,7 +60,7 @@ def load_backbone(
     out_indices: Sequence[int] | None = None,
     arch: str | None = None,
 ) -> torch.nn.Module:
-    """Return a timm model in evaluation mode, whose weights have all found their places.
+    """Return a timm model in evaluation mode, every weight of which was loaded.
 
     Parameters
     ----------
@@ -67,27 +94,44 @@ def load_backbone(
     SynthgenError
         If weights could not be downloaded.
     """
-    timm = import_timm()
-    name, path = str(name_or_path), _weights_path(name_or_path)
-    if path is not None:
-        card = read_card(path)
-        weights, arch = _read_weights(path), _architecture(path, card, arch)
-        found = {key: tuple(card[key]) for key in ("mean", "std") if key in card}
-        options = size_options(arch, card.get("size"))
+    path = _weights_path(name_or_path)
+    if path is None:
+        source = _timm_source(str(name_or_path), pretrained, seed)
     else:
-        pretrained, arch = pretrained and not name.startswith(RANDOM), name.removeprefix(RANDOM)
-        check_architecture(arch)
-        full = _published(timm, arch) if pretrained else create_model(arch, seed=seed)
-        weights, found, options = full.state_dict(), full.pretrained_cfg, {}
-    place = str(path or arch)
-    model = create_model(arch, 0, num_classes=_classes_of(timm, arch, weights), **options)
-    check_weights(place, arch, weights, model.state_dict())
+        source = _file_source(path, arch)
+
+    # On the meta device first: a small file that names a huge architecture must not cost memory.
+    classes = _classes_of(source.arch, source.weights)
+    skeleton = create_skeleton(source.arch, num_classes=classes, **source.options)
+    check_weights(source.place, source.arch, source.weights, skeleton.state_dict())
+
     if features_only:
-        model = _features(place, arch, weights, out_indices, options)
+        model = _features(source, out_indices)
     else:
-        model.load_state_dict(weights)
-    model.pretrained_cfg = {**model.pretrained_cfg, **found}
+        model = create_model(source.arch, 0, num_classes=classes, **source.options)
+        model.load_state_dict(source.weights)
+    model.pretrained_cfg = {**model.pretrained_cfg, **source.config}
     return model.eval()
+
+
+def _timm_source(name: str, pretrained: bool, seed: int) -> _Source:
+    """Return timm's weights of a name, published or random."""
+    arch = name.removeprefix(RANDOM)
+    check_architecture(arch)
+    if pretrained and not name.startswith(RANDOM):
+        model = _published(arch)
+    else:
+        model = create_model(arch, seed=seed)
+    return _Source(arch, arch, model.state_dict(), model.pretrained_cfg, {})
+
+
+def _file_source(path: Path, arch: str | None) -> _Source:
+    """Return the weights in a file, with what its card says."""
+    card = read_card(path)
+    arch = _architecture(path, card, arch)
+    config = {key: tuple(card[key]) for key in ("mean", "std") if key in card}
+    options = size_options(arch, card.get("size"))
+    return _Source(str(path), arch, _read_weights(path, card.get("sha256")), config, options)
 
 
 def create_model(arch: str, seed: int, **options) -> torch.nn.Module:
@@ -98,10 +142,32 @@ def create_model(arch: str, seed: int, **options) -> torch.nn.Module:
         return timm.create_model(arch, **options)
 
 
+def create_skeleton(arch: str, **options) -> torch.nn.Module:
+    """Return a timm model on torch's meta device: it has names and shapes of all weights, and takes no memory."""
+    with torch.device("meta"):
+        return import_timm().create_model(arch, **options)
+
+
+def fingerprint(net: torch.nn.Module) -> str:
+    """Return the SHA-256 of the names, types, shapes and bytes of a module's weights."""
+    digest = hashlib.sha256()
+    weights = net.state_dict()
+    for name in sorted(weights):
+        add_to_digest(digest, name, weights[name])
+    return digest.hexdigest()
+
+
+def add_to_digest(digest, name: str, tensor: torch.Tensor) -> None:
+    """Add the name, type, shape and bytes of a tensor to a digest."""
+    digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+    flat = tensor.detach().cpu().contiguous().view(-1)
+    digest.update(flat.view(torch.uint8).numpy().data)
+
+
 def size_options(arch: str, size: int | tuple[int, int] | None) -> dict:
-    """Return what timm must be told of the image size: nothing, but for models that are made for one size only."""
-    fixed = import_timm().models.get_pretrained_cfg(arch, allow_unregistered=True).fixed_input_size
-    return {"img_size": size} if fixed and size else {}
+    """Return what timm needs to know of the image size: nothing, but for models that are made for one size only."""
+    config = import_timm().models.get_pretrained_cfg(arch, allow_unregistered=True)
+    return {"img_size": size} if config.fixed_input_size and size else {}
 
 
 def calibrate_batch_norm(model: torch.nn.Module, loader: Iterable) -> torch.nn.Module:
@@ -122,25 +188,36 @@ def calibrate_batch_norm(model: torch.nn.Module, loader: Iterable) -> torch.nn.M
         If the model has no batch norm, or the loader is empty.
     """
     model = copy.deepcopy(model)
-    layers = [m for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)]
     if not any(layer.track_running_stats for layer in layers):
-        raise UsageError("model: must have batch-norm layers to calibrate, got none")
-    was_training, momenta = model.training, [layer.momentum for layer in layers]
-    device = next(model.parameters()).device
+        raise UsageError("model must have batch-norm layers to calibrate, got none")
+
+    was_training = model.training
+    momenta = [layer.momentum for layer in layers]
     model.eval()
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # torch's word for a plain average
+        layer.momentum = None  # a plain average
         layer.train()
-    batches = 0
-    with torch.no_grad():
-        for batches, batch in enumerate(loader, 1):  # noqa: B007
-            model((batch if isinstance(batch, torch.Tensor) else batch[0]).to(device))
-    if not batches:
-        raise UsageError("loader: must give images to calibrate batch norm with, got none")
+
+    if not _run(model, loader):
+        raise UsageError("loader must give images to calibrate batch norm with, got none")
+
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     return model.train(was_training)
+
+
+def _run(model: torch.nn.Module, loader: Iterable) -> int:
+    """Give all batches of a loader to a model; return how many there were."""
+    device = next(model.parameters()).device
+    count = 0
+    with torch.no_grad():
+        for batch in loader:
+            images = batch if isinstance(batch, torch.Tensor) else batch[0]
+            model(images.to(device))
+            count += 1
+    return count
 
 
 def import_timm():
@@ -154,26 +231,34 @@ def check_architecture(arch: str) -> None:
     """Raise `UsageError` if timm has no model of this name; suggest one that is close."""
     timm = import_timm()
     if timm.is_model(arch):
-        name, _, tag = arch.partition(".")
-        tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{name}.*")]
-        if not tag or tag in tags:
-            return
-        raise UsageError(f"{arch}: timm's weights of {name} must be among {', '.join(tags) or 'none'}, got {tag!r}")
+        _check_tag(arch)
+        return
+
     close = difflib.get_close_matches(arch, timm.list_models(), 1)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise UsageError(f"backbone must be a timm name, random:NAME or a safetensors file, got {arch!r}{hint}")
 
 
+def _check_tag(arch: str) -> None:
+    """Refuse the name of weights, after the dot, that timm does not have."""
+    name, _, tag = arch.partition(".")
+    published = import_timm().list_pretrained(f"{name}.*")
+    tags = [full.partition(".")[2] for full in published]
+    if tag and tag not in tags:
+        raise UsageError(f"{arch}: timm's weights of {name} must be among {', '.join(tags) or 'none'}, got {tag!r}")
+
+
 def check_weights(place: str, arch: str, weights: dict, expected: dict) -> None:
     """Raise `UsageError` that names weights which are missing, unexpected or of another shape."""
-    shapes = [
-        f"{key} {tuple(weights[key].shape)} in place of {tuple(value.shape)}"
-        for key, value in expected.items()
-        if key in weights and weights[key].shape != value.shape
-    ]
-    missing, unexpected = ([k for k in a if k not in b] for a, b in ((expected, weights), (weights, expected)))
-    wrong = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-    parts = [f"{len(names)} {what} ({_some(names)})" for what, names in wrong if names]
+    missing = [key for key in expected if key not in weights]
+    unexpected = [key for key in weights if key not in expected]
+    misshapen = []
+    for key, value in expected.items():
+        if key in weights and weights[key].shape != value.shape:
+            misshapen.append(f"{key} {tuple(weights[key].shape)} in place of {tuple(value.shape)}")
+
+    wrong = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    parts = [f"{len(names)} {what} ({_some(names)})" for what, names in wrong.items() if names]
     if parts:
         raise UsageError(f"{place}: must be weights of {arch}, got {', '.join(parts)}")
 
@@ -183,25 +268,41 @@ def read_card(path: Path) -> dict:
     card = path.with_suffix(".json")
     if not card.is_file():
         return {}
+
     try:
-        if card.stat().st_size > _MAX_CARD:
-            raise FormatError(f"{card}: must be smaller than {_MAX_CARD} bytes, got {card.stat().st_size}")
+        size = card.stat().st_size
+        if size > _MAX_CARD:
+            raise FormatError(f"{card}: must be smaller than {_MAX_CARD} bytes, got {size}")
         values = json.loads(card.read_bytes())
     except OSError as error:
         raise FormatError(f"{card}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{card}: is no JSON: {error}") from None
+
     if not isinstance(values, dict) or not isinstance(values.get("arch"), str):
         raise FormatError(f"{card}: must be the card of a backbone, with its arch")
-    size = values.get("size")
-    if size is not None and (type(size) is not int or not 1 <= size <= 16384):
-        raise FormatError(f"{card}: size must be a whole number of pixels, got {size!r}")
-    for key in ("mean", "std"):
-        numbers = values.get(key, [0.5] * 3)
-        good = isinstance(numbers, list) and len(numbers) == 3 and all(type(n) in (int, float) for n in numbers)
-        if not good or not all(map(math.isfinite, numbers)) or (key == "std" and min(numbers) <= 0):
-            raise FormatError(f"{card}: {key} must be three numbers, got {numbers!r}")
+    _check_card(card, values)
     return values
+
+
+def _check_card(card: Path, values: dict) -> None:
+    """Refuse values of a card that cannot be used."""
+    size = values.get("size")
+    if size is not None and not (type(size) is int and 1 <= size <= _MAX_SIDE):
+        raise FormatError(f"{card}: size must be a whole number of pixels, got {size!r}")
+
+    for key in ("mean", "std"):
+        numbers = values.get(key)
+        if numbers is not None and not _are_three_numbers(numbers):
+            raise FormatError(f"{card}: {key} must be three numbers, got {numbers!r}")
+    if min(values.get("std") or (1,)) <= 0:
+        raise FormatError(f"{card}: std must be three numbers > 0, got {values['std']!r}")
+
+
+def _are_three_numbers(values) -> bool:
+    if not isinstance(values, list) or len(values) != 3:
+        return False
+    return all(type(value) in (int, float) and math.isfinite(value) for value in values)
 
 
 def _weights_path(name_or_path) -> Path | None:
@@ -219,51 +320,67 @@ def _weights_path(name_or_path) -> Path | None:
 
 
 def _architecture(path: Path, card: dict, arch: str | None) -> str:
+    """Return the architecture of a file: that of its card, or the one given."""
     name = card.get("arch", arch)
     if name is None:
         raise UsageError(
             f'{path}: must have a card {path.with_suffix(".json").name} beside it, such as {{"arch": "resnet18"}}, '
-            "or arch=NAME be said"
+            "or be loaded with arch=NAME"
         )
+
     if arch is not None and arch != name:
         raise UsageError(f"{path}: must be weights of {arch}, its card says {name}")
     check_architecture(name)
     return name
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+def _read_weights(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file; with a digest, of that file only."""
     with needed_for(str(path)):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
+
     try:
+        if sha256 is not None and sha256_of(path) != sha256:
+            raise FormatError(f"{path}: is damaged, its card has another sha256")
         return load_file(path)
     except (SafetensorError, OSError, KeyError) as error:
         raise FormatError(f"{path}: is no whole safetensors file: {error}") from None
 
 
-def _classes_of(timm, arch: str, weights: dict) -> int:
+def _classes_of(arch: str, weights: dict) -> int:
     """Return the classes of the classifier that the weights have, 0 without one."""
-    heads, empty = timm.models.get_pretrained_cfg(arch, allow_unregistered=True).classifier, torch.tensor(0)
-    for head in [heads] if isinstance(heads, str) else heads or ():
-        if weights.get(f"{head}.weight", empty).ndim:
-            return len(weights[f"{head}.weight"])
+    config = import_timm().models.get_pretrained_cfg(arch, allow_unregistered=True)
+    heads = config.classifier or ()
+    if isinstance(heads, str):
+        heads = [heads]
+
+    for head in heads:
+        weight = weights.get(f"{head}.weight")
+        if weight is not None and weight.ndim:
+            return len(weight)
     return 0
 
 
-def _features(place: str, arch: str, weights: dict, out_indices, options: dict) -> torch.nn.Module:
+def _features(source: _Source, out_indices) -> torch.nn.Module:
     """Return timm's feature extractor with these weights of the whole model."""
+    arch = source.arch
+    options = dict(source.options)
     if out_indices is not None:
-        options = {**options, "out_indices": tuple(out_indices)}
+        options["out_indices"] = tuple(out_indices)
+
     try:
         model = create_model(arch, 0, features_only=True, **options)
     except (IndexError, AssertionError):
-        raise UsageError(f"{place}: {arch} has no layers {tuple(out_indices)}") from None
+        raise UsageError(f"{source.place}: {arch} has no layers {tuple(out_indices)}") from None
     except (RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
-        raise UsageError(f"{place}: timm has no features of {arch}: {_one_line(error)}") from None
+        raise UsageError(f"{source.place}: timm has no features of {arch}: {one_line(error)}") from None
+
     # An extractor's names are those of the model, some with underscores in place of dots.
-    known = {_flat(key): value for key, value in weights.items()}
-    own = {key: known[_flat(key)] for key in model.state_dict() if _flat(key) in known}
-    check_weights(place, f"the features of {arch}", own, model.state_dict())
+    known = {_flat(key): value for key, value in source.weights.items()}
+    wanted = model.state_dict()
+    own = {key: known[_flat(key)] for key in wanted if _flat(key) in known}
+    check_weights(source.place, f"the features of {arch}", own, wanted)
     model.load_state_dict(own)
     return model
 
@@ -272,8 +389,9 @@ def _flat(key: str) -> str:
     return key.removeprefix("model.").replace(".", "_")
 
 
-def _published(timm, arch: str) -> torch.nn.Module:
+def _published(arch: str) -> torch.nn.Module:
     """Return a model with timm's published weights, from its cache or the network."""
+    timm = import_timm()
     if not timm.models.get_pretrained_cfg(arch, allow_unregistered=True).has_weights:
         raise UsageError(f"{arch}: timm has no published weights of it; {RANDOM}{arch} gives random ones")
     try:
@@ -281,14 +399,14 @@ def _published(timm, arch: str) -> torch.nn.Module:
             return timm.create_model(arch, pretrained=True)
     except OSError as error:
         raise SynthgenError(
-            f"{arch}: timm's weights cannot be downloaded from Hugging Face ({_one_line(error)}); offline, "
+            f"{arch}: timm's weights cannot be downloaded from Hugging Face ({one_line(error)}); offline, "
             f"give a safetensors file or {RANDOM}{arch}"
         ) from None
 
 
 @contextmanager
 def _quiet(name: str):
-    """Keep a logger from telling of each retry."""
+    """Keep a logger from reporting each retry."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -296,10 +414,6 @@ def _quiet(name: str):
         yield
     finally:
         logger.setLevel(level)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def _some(names: list[str]) -> str:

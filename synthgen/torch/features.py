@@ -1,10 +1,12 @@
 """Patch features of a frozen backbone: layers of `timm`, averaged locally and laid on one grid.
 
-Pure functions from tensor to tensor, and `FeatureExtractor`, which holds the backbone. The recipe is that of
-PatchCore (Roth et al. 2022, section 3.1), which paper 000 (section 4) and paper 002 (section IV) use as well.
+Pure functions from tensor to tensor, and `FeatureExtractor`, which holds the backbone. The steps are those of
+PatchCore (Roth et al. 2022, section 3.1), which Ugwu et al. 2024 (section 4) and Mao et al. 2025 (section IV) use.
 """
 
+import copy
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch.nn import functional
@@ -13,6 +15,7 @@ from synthgen.errors import UsageError
 
 LAYERS = (1, 2, 3, 4)
 PADDINGS = ("zeros", "none")
+ENLARGING = ("bilinear", "nearest")
 
 
 def normalised(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
@@ -34,23 +37,34 @@ def normalised(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]
     UsageError
         If the number of channels is another one, or floats do not lie in [0, 1].
     """
-    if images.ndim != 4 or images.shape[1] not in (1, len(mean)):
-        raise UsageError(f"images: must be (N, 1 or {len(mean)}, H, W), got {tuple(images.shape)}")
-    if images.dtype == torch.uint8:
-        values = images.float() / 255
-    elif images.is_floating_point():
-        values = images.float()
-        low, high = (float(v) for v in values.aminmax())
-        if not (low >= 0 and high <= 1):
-            raise UsageError(
-                f"images: floats must lie in [0, 1], before any normalisation, got {low:g} to {high:g}"
-            )
-    else:
-        raise UsageError(f"images: must be uint8 or floats in [0, 1], got {images.dtype}")
-    shape = (1, len(mean), 1, 1)
-    offset = torch.tensor(tuple(mean), device=images.device).view(shape)
-    scale = torch.tensor(tuple(std), device=images.device).view(shape)
+    channels = len(mean)
+    if images.ndim != 4 or images.shape[1] not in (1, channels):
+        raise UsageError(f"images must be (N, 1 or {channels}, H, W), got {tuple(images.shape)}")
+
+    values = _in_unit_range(images)
+    offset = _by_channel(mean, images.device)
+    scale = _by_channel(std, images.device)
     return (values - offset) / scale
+
+
+def _by_channel(numbers: Sequence[float], device) -> torch.Tensor:
+    """Return a number for each channel, (1, C, 1, 1)."""
+    values = torch.tensor(tuple(numbers), device=device)
+    return values.view(1, -1, 1, 1)
+
+
+def _in_unit_range(images: torch.Tensor) -> torch.Tensor:
+    """Return images as float32 in [0, 1]."""
+    if images.dtype == torch.uint8:
+        return images.float() / 255
+    if not images.is_floating_point():
+        raise UsageError(f"images must be uint8 or floats in [0, 1], got {images.dtype}")
+
+    values = images.float()
+    low, high = values.detach().aminmax()
+    if not (low >= 0 and high <= 1):
+        raise UsageError(f"images must lie in [0, 1], before any normalisation, got {low:g} to {high:g}")
+    return values
 
 
 def local_average(maps: torch.Tensor, size: int = 3, padding: str = "zeros") -> torch.Tensor:
@@ -78,27 +92,46 @@ def local_average(maps: torch.Tensor, size: int = 3, padding: str = "zeros") -> 
     return mean[..., :height, :width]  # an even size gives one row and column more
 
 
-def aligned(maps: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Resize maps (N, D_i, h_i, w_i) bilinearly to the largest and join their channels: (N, sum of D_i, h, w)."""
-    size = max((tuple(m.shape[-2:]) for m in maps), key=lambda s: s[0] * s[1])
-    return torch.cat([m if m.shape[-2:] == size else _resized(m, size) for m in maps], dim=1)
+def aligned(maps: Sequence[torch.Tensor], mode: str = "bilinear") -> torch.Tensor:
+    """Return maps enlarged to the largest of them, with their channels joined.
+
+    Parameters
+    ----------
+    maps : sequence of Tensor, (N, D_i, h_i, w_i)
+    mode : {'bilinear', 'nearest'}
+        How they are enlarged; nearest repeats each place.
+
+    Returns
+    -------
+    Tensor, (N, sum of D_i, h, w)
+    """
+    largest = max(maps, key=lambda each: each.shape[-2:].numel())
+    size = tuple(largest.shape[-2:])
+    alike = [enlarged(each, size, mode) for each in maps]
+    return torch.cat(alike, dim=1)
 
 
-def _resized(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+def enlarged(maps: torch.Tensor, size: tuple[int, int], mode: str = "bilinear") -> torch.Tensor:
+    """Return maps (N, D, h, w) at another size (H, W); `mode` is bilinear or nearest."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    corners = False if mode == "bilinear" else None
+    return functional.interpolate(maps, size=size, mode=mode, align_corners=corners)
 
 
 def without_border(maps: torch.Tensor, border: int) -> torch.Tensor:
-    """Leave out `border` places at each edge of maps (N, D, h, w)."""
+    """Return maps (N, D, h, w) without `border` places at each edge."""
     height, width = maps.shape[-2:]
     if min(height, width) <= 2 * border:
-        raise UsageError(f"border: must be less than half of the {height} x {width} places, got {border}")
+        raise UsageError(f"border must be less than half of the {height} x {width} places, got {border}")
     return maps[..., border : height - border, border : width - border]
 
 
 def as_vectors(maps: torch.Tensor) -> torch.Tensor:
     """Return feature maps (N, D, h, w) as rows (N * h * w, D), contiguous, image by image and row by row."""
-    return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1]).contiguous()
+    channels = maps.shape[1]
+    channels_last = maps.permute(0, 2, 3, 1)
+    return channels_last.reshape(-1, channels).contiguous()
 
 
 class FeatureExtractor:
@@ -118,6 +151,8 @@ class FeatureExtractor:
         Places left out at each edge of the largest map, where what a backbone sees is its own padding.
     pool_padding : {'zeros', 'none'}
         What the local average finds beyond the edges; see `local_average`.
+    alignment : {'bilinear', 'nearest'}
+        How smaller layers are enlarged to the largest.
 
     Raises
     ------
@@ -133,43 +168,87 @@ class FeatureExtractor:
         device="cpu",
         border: int = 0,
         pool_padding: str = "zeros",
+        alignment: str = "bilinear",
     ):
-        layers = tuple(layers)
-        if not layers or list(layers) != sorted(set(layers) & set(LAYERS)):
-            raise UsageError(f"layers: must be some of {LAYERS}, ascending, got {layers}")
-        if pool < 1:
-            raise UsageError(f"pool: must be >= 1, got {pool}")
-        if border < 0:
-            raise UsageError(f"border: must be >= 0, got {border}")
-        if pool_padding not in PADDINGS:
-            raise UsageError(f"pool_padding: must be {' or '.join(PADDINGS)}, got {pool_padding!r}")
+        self.layers = tuple(layers)
+        self.pool = pool
+        self.device = torch.device(device)
         self.border = border
         self.pool_padding = pool_padding
-        self.layers, self.pool, self.device = layers, pool, torch.device(device)
+        self.alignment = alignment
+        self._check()
+
         if not isinstance(backbone, torch.nn.Module):
             from synthgen.torch.backbones import load_backbone
 
-            backbone = load_backbone(backbone, features_only=True, out_indices=levels_of(layers))
+            backbone = load_backbone(backbone, features_only=True, out_indices=levels_of(self.layers))
+
         self.net = backbone.eval().to(self.device)
-        self._forward, self._taken = _maps_of(self.net, layers)
+        self._forward, self._taken = _maps_of(self.net, self.layers)
+        self._shapes: dict[tuple[int, int], tuple[int, int, int]] = {}
+
+    def _check(self) -> None:
+        """Refuse wrong arguments."""
+        known = set(LAYERS).intersection(self.layers)
+        ascending = tuple(sorted(known))
+        if not self.layers or self.layers != ascending:
+            raise UsageError(f"layers must be some of {LAYERS}, ascending, got {self.layers}")
+        if self.pool < 1:
+            raise UsageError(f"pool must be >= 1, got {self.pool}")
+        if self.border < 0:
+            raise UsageError(f"border must be >= 0, got {self.border}")
+        _check_word("pool_padding", self.pool_padding, PADDINGS)
+        _check_word("alignment", self.alignment, ENLARGING)
 
     @property
     def config(self) -> dict:
         """Timm's configuration of the backbone: architecture, mean, std."""
         return dict(self.net.pretrained_cfg)
 
-    def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return the raw maps of the chosen layers, each (N, D_i, h_i, w_i)."""
-        batch = normalised(images.to(self.device), self.config["mean"], self.config["std"])
-        with torch.no_grad():
-            maps = self._forward(batch)
-        maps = [maps[i] for i in self._taken]
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Return images as the backbone wants them, on its device; see `normalised`."""
+        config = self.config
+        return normalised(images.to(self.device), config["mean"], config["std"])
+
+    def maps(self, batch: torch.Tensor) -> list[torch.Tensor]:
+        """Return the raw maps of the chosen layers, each (N, D_i, h_i, w_i), of normalised images."""
+        given = self._forward(batch)
+        maps = [given[place] for place in self._taken]
         if "NHWC" in str(getattr(self.net, "output_fmt", "")):
-            maps = [m.permute(0, 3, 1, 2) for m in maps]
+            maps = [each.permute(0, 3, 1, 2) for each in maps]
         return maps
 
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the patch features of normalised images; gradients flow back to the images.
+
+        Parameters
+        ----------
+        batch : Tensor of float32, (N, C, H, W)
+            As `normalise` returns it.
+
+        Returns
+        -------
+        Tensor of float32, (N, D, h, w)
+
+        Raises
+        ------
+        UsageError
+            If the backbone cannot take such images.
+        """
+        try:
+            maps = self.maps(batch)
+        except torch.OutOfMemoryError:
+            raise
+        except (AssertionError, RuntimeError, ValueError) as error:
+            size = " x ".join(map(str, batch.shape[-2:]))
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"backbone cannot take images of {size}: {reason}") from error
+
+        averaged = [local_average(each, self.pool, self.pool_padding) for each in maps]
+        return without_border(aligned(averaged, self.alignment), self.border)
+
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the patch features of images.
+        """Return the patch features of images, without gradients.
 
         Parameters
         ----------
@@ -185,25 +264,65 @@ class FeatureExtractor:
         UsageError
             If the backbone cannot take such images, or features are not finite.
         """
-        try:
-            maps = self.maps(images)
-        except (AssertionError, RuntimeError, ValueError) as error:
-            if isinstance(error, UsageError | torch.OutOfMemoryError):
-                raise
-            size = " x ".join(map(str, images.shape[-2:]))
-            raise UsageError(f"backbone: cannot take images of {size}: {str(error).splitlines()[0]}") from error
         with torch.no_grad():
-            averaged = [local_average(m, self.pool, self.pool_padding) for m in maps]
-            features = without_border(aligned(averaged), self.border)
-            bad = ~torch.isfinite(features).flatten(1).all(1)
-        if bad.any():
-            first = int(bad.nonzero()[0])
-            raise UsageError(f"features: must be finite, image {first} of the batch gave NaN or infinity")
+            features = self.forward(self.normalise(images))
+            finite = torch.isfinite(features).flatten(1).all(1)
+
+        if not finite.all():
+            first = int((~finite).nonzero()[0])
+            raise UsageError(f"features must be finite, image {first} of the batch gave NaN or infinity")
         return features
 
     def shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Return (D, h, w) of an image of `size` = (H, W), without computing its features."""
+        size = tuple(size)
+        if size not in self._shapes:
+            try:
+                self._shapes[size] = self._without_weights._tried_shape(size)
+            except (
+                UsageError,
+                NotImplementedError,
+                TypeError,
+            ):  # also of backbones that look at values on their way
+                self._shapes[size] = self._tried_shape(size)
+        return self._shapes[size]
+
+    def _tried_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Return (D, h, w) of an image of `size` = (H, W), by trying it."""
-        return tuple(self(torch.zeros((1, 1, *size), dtype=torch.uint8)).shape[1:])
+        black = torch.zeros((1, 1, *size), dtype=torch.uint8, device=self.device)
+        with torch.no_grad():
+            features = self.forward(self.normalise(black))
+        return tuple(features.shape[1:])
+
+    @cached_property
+    def _without_weights(self) -> "FeatureExtractor":
+        """The same on torch's meta device, which knows shapes and takes no memory."""
+        if self.device.type == "meta":
+            return self
+        return FeatureExtractor(
+            without_weights(self.net),
+            self.layers,
+            self.pool,
+            "meta",
+            self.border,
+            self.pool_padding,
+            self.alignment,
+        )
+
+
+def _check_word(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+def without_weights(net: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy of a module on torch's meta device; the weights are not copied on the way."""
+    replaced = {}
+    for value in net.parameters():
+        replaced[id(value)] = torch.nn.Parameter(value.detach().to("meta"), requires_grad=False)
+    for value in net.buffers():
+        replaced[id(value)] = value.detach().to("meta")
+    return copy.deepcopy(net, replaced)
 
 
 def levels_of(layers: Sequence[int]) -> tuple[int, ...]:
@@ -216,19 +335,25 @@ def _maps_of(net: torch.nn.Module, layers: tuple[int, ...]):
     name = type(net).__name__
     info = getattr(net, "feature_info", None)
     if not hasattr(net, "pretrained_cfg") or info is None:
-        raise UsageError(f"backbone: must be a module made by timm.create_model, got {name}")
-    if hasattr(info, "out_indices"):  # built with features_only
-        count = len(info.info)
-        given = [i % count for i in info.out_indices]
-        wanted = [count + level for level in levels_of(layers)]
-        if not set(wanted) <= set(given):
-            raise UsageError(f"layers: {layers} are levels {wanted} of the backbone, which gives {given}")
-        return net, [given.index(i) for i in wanted]
+        raise UsageError(f"backbone must be a module made by timm.create_model, got {name}")
+    if hasattr(info, "out_indices"):
+        return net, _places_among(info, layers)
     if not hasattr(net, "forward_intermediates"):
-        raise UsageError(f"backbone: {name} can give no layers; build it with features_only=True")
+        raise UsageError(f"backbone {name} can give no layers; build it with features_only=True")
 
     def forward(images):
-        taken = list(levels_of(layers))
-        return net.forward_intermediates(images, indices=taken, intermediates_only=True, stop_early=True)
+        wanted = list(levels_of(layers))
+        return net.forward_intermediates(images, indices=wanted, intermediates_only=True, stop_early=True)
 
     return forward, range(len(layers))
+
+
+def _places_among(info, layers: tuple[int, ...]) -> list[int]:
+    """Return the places of layers among the maps of a module that was built with ``features_only``."""
+    count = len(info.info)
+    given = [level % count for level in info.out_indices]
+    wanted = [count + level for level in levels_of(layers)]
+    missing = set(wanted).difference(given)
+    if missing:
+        raise UsageError(f"layers {layers} are levels {wanted} of the backbone, which gives {given}")
+    return [given.index(level) for level in wanted]

@@ -14,8 +14,8 @@ from synthgen.errors import UsageError
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
 
 
-def read(path, size=(20, 30), grey=False):
-    return read_picture(one_picture(str(path), "normal").sha256, size, grey)
+def read(path, size=(20, 30), gray=False):
+    return read_picture(one_picture(str(path), "normal").sha256, size, gray)
 
 
 def test_files_are_listed_by_name_with_the_digests_of_their_contents(tmp_path):
@@ -83,9 +83,9 @@ def test_gray_images_have_one_channel_where_that_is_wanted(tmp_path):
     as_16_bits().save(tmp_path / "b.png")
     listed = list_pictures(str(tmp_path))
     assert np.array_equal(read_picture(listed[0].sha256, (20, 30), True)[..., 0], RGB[..., 0])
-    assert pictures.are_grey(listed)
+    assert pictures.are_gray(listed)
     Image.fromarray(RGB).save(tmp_path / "c.png")
-    assert not pictures.are_grey(list_pictures(str(tmp_path)))
+    assert not pictures.are_gray(list_pictures(str(tmp_path)))
 
 
 def test_the_rotation_of_the_camera_is_applied(tmp_path):

@@ -3,21 +3,19 @@
 import json
 import pickle
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
 
-torch = pytest.importorskip("torch")
-
-import numpy as np  # noqa: E402
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from hypothesis.extra.numpy import arrays  # noqa: E402
-from PIL import Image  # noqa: E402
-
-import synthgen  # noqa: E402
-from synthgen.errors import UsageError  # noqa: E402
-from synthgen.layouts import open_images, open_normal, open_test_set  # noqa: E402
-from synthgen.layouts import own as own_layout  # noqa: E402
-from synthgen.layouts.entries import instances_of, nearest  # noqa: E402
+import synthgen
+from synthgen.compose.pictures import nearest
+from synthgen.errors import UsageError
+from synthgen.layouts import open_images, open_normal, open_test_set
+from synthgen.layouts import own as own_layout
+from synthgen.layouts.truth import truth_of_regions
 
 
 def picture(seed, size=(20, 30)):
@@ -319,7 +317,7 @@ def test_resizing_a_mask_takes_the_pixel_whose_centre_is_nearest(height, width, 
 
 @given(arrays(bool, st.tuples(st.integers(1, 8), st.integers(1, 8))))
 def test_regions_hang_together_by_corners(mask):
-    instances = instances_of(mask)
+    instances = truth_of_regions(mask).instances
     np.testing.assert_array_equal(instances > 0, mask)
     for row, column in np.argwhere(mask):
         around = instances[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]

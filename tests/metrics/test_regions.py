@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.measure import label
 
-pytest.importorskip("torch")
 from synthgen.errors import UsageError
 from synthgen.metrics import aupro, pixel_auroc, spro
 
@@ -157,18 +156,18 @@ def test_one_region_and_no_limit_is_the_area_under_the_roc_curve():
 def test_a_limit_out_of_range_is_refused(max_fpr):
     masks, maps = example(0)
     for call in (lambda: aupro(masks, maps, max_fpr), lambda: spro(masks, maps, 5, max_fpr)):
-        with pytest.raises(UsageError, match=r"^max_fpr: must lie in \(0, 1\], got"):
+        with pytest.raises(UsageError, match=r"^max_fpr must lie in \(0, 1\], got"):
             call()
 
 
 @pytest.mark.parametrize(
     ("saturation", "message"),
     [
-        ([[1]], "^saturation: must have an entry for each image, got only 1$"),
-        ([[1]] * 3, "^saturation: must have an entry for each of 2 images, got 3$"),
-        ([[1, 2], [1]], "^saturation, image 0: must have a number for each of 1 masks, got 2$"),
-        ([[1], [0]], r"^saturation, image 1: must be pixels > 0, got \[0\]$"),
-        (math.nan, "^saturation, image 0: must be pixels > 0"),
+        ([[1]], "^saturation must have an entry for each image, got only 1$"),
+        ([[1]] * 3, "^saturation must have an entry for each of 2 images, got 3$"),
+        ([[1, 2], [1]], r"^saturation\[0\] must have a number for each of 1 masks, got 2$"),
+        ([[1], [0]], r"^saturation\[1\] must be pixels > 0, got \[0\]$"),
+        (math.nan, r"^saturation\[0\] must be pixels > 0"),
     ],
 )
 def test_a_saturation_that_does_not_fit_is_refused(saturation, message):
@@ -178,5 +177,5 @@ def test_a_saturation_that_does_not_fit_is_refused(saturation, message):
 
 
 def test_masks_of_another_shape_than_their_map_are_refused():
-    with pytest.raises(UsageError, match=r"^maps, image 0: must have its mask's shape"):
+    with pytest.raises(UsageError, match=r"^maps\[0\] must have its mask's shape"):
         spro(np.ones((1, 2, 3, 3)), np.ones((1, 3, 4)), 5)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
 from synthgen.errors import FormatError, SynthgenError, UsageError  # noqa: E402
+from synthgen.shards.files import sha256_of  # noqa: E402
 from synthgen.torch.backbones import calibrate_batch_norm, create_model, load_backbone  # noqa: E402
 
 ARCH = "test_resnet"
@@ -196,3 +197,16 @@ def test_calibration_needs_layers_and_images():
         calibrate_batch_norm(nn.Conv2d(3, 4, 3), [torch.zeros(1, 3, 8, 8)])
     with pytest.raises(UsageError, match="must give images"):
         calibrate_batch_norm(nn.BatchNorm2d(3), [])
+
+
+def test_a_card_may_have_the_digest_of_the_file(tmp_path, weights):
+    path = written(tmp_path, weights)
+    card = {**CARD, "sha256": sha256_of(path)}
+    written(tmp_path, weights, card)
+    assert torch.equal(load_backbone(path).fc.bias, weights["fc.bias"])
+
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=r"w\.safetensors: is damaged, its card has another sha256"):
+        load_backbone(path)

@@ -48,13 +48,13 @@ def test_local_average_is_that_of_unfolded_patches_among_zeros(size):
 
 def test_features_are_those_of_the_published_unfolding_over_the_edges_too(images):
     extract = FeatureExtractor("random:test_resnet", (2, 3))
-    large, small = (unfolded_average(maps, 3) for maps in extract.maps(images))
+    large, small = (unfolded_average(maps, 3) for maps in extract.maps(extract.normalise(images)))
     grown = torch.nn.functional.interpolate(small, large.shape[2:], mode="bilinear", align_corners=False)
     torch.testing.assert_close(extract(images), torch.cat([large, grown], 1), rtol=0, atol=1e-6)
 
 
 def test_an_unknown_padding_is_refused():
-    with pytest.raises(UsageError, match="pool_padding: must be zeros or none, got 'mirror'"):
+    with pytest.raises(UsageError, match="pool_padding must be one of zeros, none, got 'mirror'"):
         FeatureExtractor("random:test_resnet", pool_padding="mirror")
 
 
@@ -114,7 +114,7 @@ def test_features_of_an_image_do_not_depend_on_its_batch(images):
 
 @pytest.mark.parametrize("layers", [(), (0, 1), (3, 2), (2, 2), (5,)])
 def test_unknown_layers_are_refused(layers):
-    with pytest.raises(UsageError, match="layers: must be some of"):
+    with pytest.raises(UsageError, match="layers must be some of"):
         FeatureExtractor("random:test_resnet", layers)
 
 
@@ -135,7 +135,7 @@ def test_images_outside_their_range_are_refused(images):
         (images.float(), r"must lie in \[0, 1\]"),
         (images.float() * torch.nan, r"must lie in \[0, 1\]"),
         (images.int(), "must be uint8 or floats"),
-        (images[:, :2], r"must be \(N, 1 or 3, H, W\)"),
+        (images[:, :2], r"images must be \(N, 1 or 3, H, W\)"),
     ):
         with pytest.raises(UsageError, match=rule):
             extract(wrong)
@@ -145,7 +145,7 @@ def test_features_that_are_not_finite_name_the_image(images):
     net = load_backbone("random:test_resnet")
     with torch.no_grad():
         net.conv1[0].weight.fill_(torch.inf)
-    with pytest.raises(UsageError, match="features: must be finite, image 0"):
+    with pytest.raises(UsageError, match="features must be finite, image 0"):
         FeatureExtractor(net)(images)
 
 
@@ -158,4 +158,31 @@ def test_a_size_that_a_backbone_cannot_take_is_one_line(images):
     net.register_forward_pre_hook(refuse)
     with pytest.raises(UsageError) as caught:
         FeatureExtractor(net)(images)
-    assert str(caught.value) == "backbone: cannot take images of 64 x 64: height 64 is not 224"
+    assert str(caught.value) == "backbone cannot take images of 64 x 64: height 64 is not 224"
+
+
+def test_forward_keeps_the_gradients_that_a_call_drops(images):
+    extract = FeatureExtractor("random:test_resnet", border=1)
+    batch = extract.normalise(images).requires_grad_()
+    features = extract.forward(batch)
+    assert torch.equal(features.detach(), extract(images))
+    features.sum().backward()
+    assert batch.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("form", ["random:test_resnet", "random:test_efficientnet", "random:test_convnext"])
+def test_the_shape_of_features_is_known_without_computing_them(form, images, monkeypatch):
+    extract = FeatureExtractor(load_backbone(form), border=1)
+    expected = tuple(extract(images).shape[1:])
+    monkeypatch.setattr(extract, "_forward", lambda images: pytest.fail("was computed"))
+    assert extract.shape((64, 64)) == expected
+
+
+def test_the_shape_of_a_huge_image_takes_no_memory():
+    assert FeatureExtractor("random:test_resnet").shape((2**16, 2**16))[1:] == (2**13, 2**13)
+
+
+def test_nearest_alignment_repeats_each_place():
+    small = torch.arange(4.0).view(1, 1, 2, 2)
+    joined = aligned([torch.zeros(1, 1, 4, 4), small], "nearest")
+    assert torch.equal(joined[0, 1], small[0, 0].repeat_interleave(2, 0).repeat_interleave(2, 1))

@@ -23,14 +23,16 @@ def squared_norms(points: torch.Tensor) -> torch.Tensor:
 
 def squared_distances(queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """Return the squared Euclidean distances of all pairs of rows, (Q, D) and (M, D) -> (Q, M), never below 0."""
-    products = torch.addmm(squared_norms(points), queries, points.T, alpha=-2)
-    return products.add_(squared_norms(queries)[:, None]).clamp_(min=0)
+    norms = squared_norms(queries)
+    table = torch.addmm(squared_norms(points), queries, points.T, alpha=-2)
+    table += norms.unsqueeze(1)
+    return table.clamp_(min=0)
 
 
-def nearest(
+def nearest_points(
     queries: torch.Tensor, points: torch.Tensor, count: int = 1, block_bytes: int = BLOCK_BYTES
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Find the nearest points of each query.
+    """Return the nearest points of each query, and how far they are.
 
     Parameters
     ----------
@@ -49,16 +51,32 @@ def nearest(
     """
     count = min(count, len(points))
     indices = torch.empty((len(queries), count), dtype=torch.int64, device=queries.device)
-    rows = max(1, block_bytes // (points.element_size() * len(points)))
+
     origin = points.mean(0)  # near the points there is less to round away
-    centred = points - origin
-    norms = squared_norms(centred)
-    for part, found in zip(queries.split(rows), indices.split(rows), strict=True):
+    centered = points - origin
+    norms = squared_norms(centered)
+
+    row_bytes = points.element_size() * len(points)
+    rows = max(1, block_bytes // row_bytes)
+    parts = zip(queries.split(rows), indices.split(rows), strict=True)
+    for part, found in parts:
         # |query|^2 is the same for all points, and so left out of the comparison
-        table = torch.addmm(norms, part - origin, centred.T, alpha=-2)
-        found.copy_(table.argmin(1, keepdim=True) if count == 1 else table.topk(count, largest=False).indices)
-    distances = torch.stack([torch.linalg.vector_norm(queries - points[i], dim=1) for i in indices.T], dim=1)
-    return distances, indices
+        table = torch.addmm(norms, part - origin, centered.T, alpha=-2)
+        nearest = _places_of_least(table, count)
+        found.copy_(nearest)
+
+    distances = []
+    for column in indices.T:
+        offsets = queries - points[column]
+        distances.append(torch.linalg.vector_norm(offsets, dim=1))
+    return torch.stack(distances, dim=1), indices
+
+
+def _places_of_least(table: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the places of the `count` least values of each row."""
+    if count == 1:
+        return table.argmin(1, keepdim=True)
+    return table.topk(count, largest=False).indices
 
 
 def projected(points: torch.Tensor, channels: int | None, seed: int = 0) -> torch.Tensor:
@@ -69,14 +87,17 @@ def projected(points: torch.Tensor, channels: int | None, seed: int = 0) -> torc
     width = points.shape[1]
     if channels is None or width < 2 * channels:
         return points
-    matrix = generator(seed, 0, 0, "coreset.projection").standard_normal((width, channels)) / np.sqrt(channels)
+
+    rng = generator(seed, 0, 0, "coreset.projection")
+    matrix = rng.standard_normal((width, channels))
+    matrix /= np.sqrt(channels)
     return points @ torch.as_tensor(matrix, dtype=points.dtype, device=points.device)
 
 
-def k_centre(
+def k_center(
     points: torch.Tensor, count: int, seed: int = 0, advance: Callable[[int], object] = lambda steps: None
 ) -> torch.Tensor:
-    """Choose points greedily so that none is far from all those chosen: each next one is the farthest from them.
+    """Return points chosen greedily so that none is far from all of them: each next one is the farthest.
 
     The first one is drawn at random. The largest distance to a chosen point is at most twice the least possible
     (Gonzalez 1985). PatchCore takes its bank so (Roth et al. 2022, algorithm 1).
@@ -90,7 +111,7 @@ def k_centre(
     seed : int
         Of the first choice.
     advance : callable
-        Told the number of choices made since it was last called.
+        Given the number of choices made since it was last called.
 
     Returns
     -------
@@ -103,27 +124,36 @@ def k_centre(
         If `count` is out of range.
     """
     if not 1 <= count <= len(points):
-        raise UsageError(f"coreset: must have 1 to {len(points):,} points, got {count:,}")
-    first = int(generator(seed, 0, 0, "coreset.start").integers(len(points)))
-    if points.device.type == "cpu":
-        from synthgen.torch.coreset.greedy_compiled import chosen_rows
+        raise UsageError(f"coreset must have 1 to {len(points):,} points, got {count:,}")
 
-        return torch.from_numpy(chosen_rows(points.contiguous().numpy(), count, first, advance))
-    return chosen_rows_by_products(points, count, first, advance)
+    rng = generator(seed, 0, 0, "coreset.start")
+    first = int(rng.integers(len(points)))
+    if points.device.type != "cpu":
+        return chosen_rows_by_products(points, count, first, advance)
+
+    from synthgen.torch.coreset.greedy_compiled import chosen_rows
+
+    rows = points.contiguous().numpy()
+    chosen = chosen_rows(rows, count, first, advance)
+    return torch.from_numpy(chosen)
 
 
 def chosen_rows_by_products(points: torch.Tensor, count: int, first: int, advance) -> torch.Tensor:
-    """Do the work of `k_centre` by one product of matrix and vector a step, which suits a GPU."""
+    """Return what `k_center` returns, by one product of matrix and vector a step, which suits a GPU."""
     chosen = torch.empty(count, dtype=torch.int64, device=points.device)
     chosen[0] = first
     norms = squared_norms(points)
     gaps = torch.full_like(norms, torch.inf)
-    for step in range(count - 1):
-        last = chosen[step]
-        found = torch.addmv(norms, points, points[last], alpha=-2).add_(norms[last])
-        torch.minimum(gaps, found, out=gaps)
+
+    for step in range(1, count):
+        last = chosen[step - 1]
+        distances = torch.addmv(norms, points, points[last], alpha=-2)
+        distances += norms[last]
+        torch.minimum(gaps, distances, out=gaps)
+
         gaps[last] = -torch.inf  # rounding must not bring it back
-        chosen[step + 1] = gaps.argmax()
+        chosen[step] = gaps.argmax()
         advance(1)
+
     advance(1)
     return chosen

@@ -1,4 +1,4 @@
-"""A coreset of fixed size that takes patches one after the other (Sequential PatchCore, paper 002 section IV).
+"""A coreset of fixed size that takes patches one after the other: Mao et al. 2025, section IV.
 
 The first patches fill it. Then a patch whose nearest point lies farther than the closest two points of the
 coreset lie from each other takes the place of one of these two, the one of lower index. So the closest pair
@@ -31,12 +31,16 @@ class SequentialCoreset:
     """
 
     def __init__(self, size: int, channels: int, device, block: int = BLOCK_BYTES):
-        self.size, self.used, self._block = size, 0, block
+        self.size = size
+        self.used = 0
         self.points = torch.empty((size, channels), device=device)
+        self._block = block
+
         # about an origin amid them there is less to round away
         self._origin = torch.zeros(channels, device=device)
-        self._centred = torch.empty_like(self.points)
+        self._centered = torch.empty_like(self.points)
         self._norms = torch.empty(size, device=device)
+
         self._table = torch.empty((size, size), device=device)
         self._gaps = torch.empty(size, device=device)  # squared distance to the nearest other point
         self._partners = torch.empty(size, dtype=torch.int64, device=device)  # which point that is
@@ -44,7 +48,8 @@ class SequentialCoreset:
     @classmethod
     def of(cls, points: torch.Tensor, block: int = BLOCK_BYTES) -> "SequentialCoreset":
         """Return the full coreset of these points, (M, D)."""
-        coreset = cls(len(points), points.shape[1], points.device, block)
+        size, channels = points.shape
+        coreset = cls(size, channels, points.device, block)
         coreset.take(points)
         return coreset
 
@@ -55,59 +60,88 @@ class SequentialCoreset:
 
     def take(self, patches: torch.Tensor) -> int:
         """Take patches (P, D) in their order; return how many entered the coreset."""
-        entered = 0
-        if not self.full:
-            entered = min(self.size - self.used, len(patches))
-            self.points[self.used : self.used + entered] = patches[:entered]
-            self.used += entered
-            if self.full:
-                self._measure()
-        rows = max(1, self._block // (self.points.element_size() * self.size))
-        for start in range(entered, len(patches), rows):
-            entered += self._take(patches[start : start + rows])
+        entered = self._fill(patches)
+        row_bytes = self.points.element_size() * self.size
+        rows = max(1, self._block // row_bytes)
+        rest = patches[entered:]
+        for block in rest.split(rows):
+            if len(block):
+                entered += self._take(block)
         return entered
 
+    def _fill(self, patches: torch.Tensor) -> int:
+        """Put patches into the places that are free; return how many."""
+        if self.full:
+            return 0
+
+        count = min(self.size - self.used, len(patches))
+        self.points[self.used : self.used + count] = patches[:count]
+        self.used += count
+        if self.full:
+            self._measure()
+        return count
+
     def _measure(self) -> None:
-        """Compute the matrix of distances, row by row the nearest."""
+        """Compute the matrix of distances, and the nearest other point of each."""
         self._origin = self.points.mean(0)
-        self._centred = self.points - self._origin
-        self._norms = squared_norms(self._centred)
-        table = squared_distances(self._centred, self._centred)
+        self._centered = self.points - self._origin
+        self._norms = squared_norms(self._centered)
+
+        table = squared_distances(self._centered, self._centered)
         torch.minimum(table, table.T, out=self._table)  # equal both ways, to the last bit
         self._table.fill_diagonal_(torch.inf)
         self._gaps, self._partners = self._table.min(1)
 
     def _take(self, patches: torch.Tensor) -> int:
-        centred = patches - self._origin
-        norms = squared_norms(centred)
-        table = torch.addmm(self._norms, centred, self._centred.T, alpha=-2).add_(norms[:, None]).clamp_(min=0)
+        """Take a block of patches, once all places are filled; return how many entered."""
+        centered = patches - self._origin
+        norms = squared_norms(centered)
+        table = _expanded(self._norms, centered, self._centered.T, norms[:, None])
         gaps, nearest = table.min(1)
-        entered, start = 0, 0
-        while True:
+        entered = 0
+        start = 0
+
+        while start < len(patches):
+            # the next patch that lies farther from its nearest point than the closest two points from each other
             place = int(self._gaps.argmin())
             farther = gaps[start:] > self._gaps[place]
             first = int(farther.byte().argmax())
             if not farther[first]:
-                return entered
+                break
+
+            # it takes the place of one of the two
             row = start + first
-            self.points[place], self._centred[place], self._norms[place] = patches[row], centred[row], norms[row]
+            self.points[place] = patches[row]
+            self._centered[place] = centered[row]
+            self._norms[place] = norms[row]
             self._remeasure(place, table[row])
-            start, entered = row + 1, entered + 1
-            if start == len(patches):
-                return entered
-            column = (
-                torch.addmv(norms[start:], centred[start:], centred[row], alpha=-2).add_(norms[row]).clamp_(min=0)
-            )
+            entered += 1
+            start = row + 1
+
+            # the patches after it are measured against it
+            column = _expanded(norms[start:], centered[start:], centered[row], norms[row])
             table[start:, place] = column
             _update(gaps[start:], nearest[start:], table[start:], place, column)
+
+        return entered
 
     def _remeasure(self, place: int, distances: torch.Tensor) -> None:
         """Set the distances of the new point in a place, given as squares to all points."""
         column = distances.clone()
         column[place] = torch.inf
-        self._table[place], self._table[:, place] = column, column
+        self._table[place] = column
+        self._table[:, place] = column
+
         _update(self._gaps, self._partners, self._table, place, column)
         self._gaps[place], self._partners[place] = column.min(0)
+
+
+def _expanded(
+    norms: torch.Tensor, rows: torch.Tensor, others: torch.Tensor, own_norms: torch.Tensor
+) -> torch.Tensor:
+    """Return squared distances from norms and products: `others` is a matrix (D, M), or one vector (D,)."""
+    product = torch.addmv if others.ndim == 1 else torch.addmm
+    return product(norms, rows, others, alpha=-2).add_(own_norms).clamp_(min=0)
 
 
 def _update(
@@ -118,5 +152,6 @@ def _update(
     closer = column < gaps
     nearest[closer] = place
     torch.minimum(gaps, column, out=gaps)
+
     if len(lost):
         gaps[lost], nearest[lost] = table[lost].min(1)

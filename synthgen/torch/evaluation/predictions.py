@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 
 from synthgen.errors import UsageError
 from synthgen.layouts import ImageSet, Truth
+from synthgen.layouts.entries import Item
 
 ALL = "all"
 
@@ -25,20 +26,27 @@ class Batches(Iterable):
     """
 
     def __init__(self, images: ImageSet, batch_size: int = 8):
-        self.dataset, self.batch_size = images, batch_size
+        self.dataset = images
+        self.batch_size = batch_size
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
 
     def __iter__(self):
-        for start in range(0, len(self.dataset), self.batch_size):
-            stop = min(start + self.batch_size, len(self.dataset))
-            yield as_batch([self.dataset[i].image for i in range(start, stop)])
+        for items in _in_batches(self.dataset, self.batch_size):
+            yield as_batch([item.image for item in items])
 
 
 def as_batch(images: list[np.ndarray]) -> torch.Tensor:
     """Return images (H, W, 3) as one uint8 tensor (B, 3, H, W)."""
-    return torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
+    stacked = np.stack(images)
+    return torch.from_numpy(stacked.transpose(0, 3, 1, 2).copy())
+
+
+def _in_batches(images: ImageSet, batch_size: int) -> Iterator[list[Item]]:
+    for start in range(0, len(images), batch_size):
+        stop = min(start + batch_size, len(images))
+        yield [images[i] for i in range(start, stop)]
 
 
 @dataclass(frozen=True)
@@ -49,37 +57,42 @@ class Predictions:
     ----------
     images : ImageSet
     scores : ndarray of float32, (N,)
-    maps : ndarray of float32, (N, H, W)
+    maps : ndarray of float32, (N, H, W), or None
+        None for a model that scores images and has no maps.
     truths : list of Truth or None
-        None for normal images, and where the defects of an image are not known.
+        None for normal images, and for images whose defects are not marked.
     lost : int
-        Defects that vanished when masks were resized.
+        Defects of which resizing left no pixel.
     """
 
     images: ImageSet
     scores: np.ndarray
-    maps: np.ndarray
+    maps: np.ndarray | None
     truths: list[Truth | None]
     lost: int = 0
 
     def parts(self) -> list[tuple[str, list[str]]]:
         """Return each category with its kinds of defect, by name."""
-        entries = self.images.entries
-        return [
-            (name, sorted({entry.kind for entry in entries if entry.label and entry.category == name}))
-            for name in sorted({entry.category for entry in entries})
-        ]
+        kinds = {}
+        for entry in self.images.entries:
+            of_category = kinds.setdefault(entry.category, set())
+            if entry.label:
+                of_category.add(entry.kind)
+        return [(category, sorted(kinds[category])) for category in sorted(kinds)]
 
     def part(self, category: str, kind: str = ALL) -> "Part":
         """Return one kind of defect, or all, with all normal images of its category."""
-        places = [
-            i
-            for i, entry in enumerate(self.images.entries)
-            if entry.category == category and (kind == ALL or not entry.label or entry.kind == kind)
-        ]
-        labels = np.array([self.images.entries[i].label for i in places])
+        places = []
+        labels = []
+        for i, entry in enumerate(self.images.entries):
+            wanted = kind == ALL or not entry.label or entry.kind == kind
+            if entry.category == category and wanted:
+                places.append(i)
+                labels.append(entry.label)
+
         truths = [self.truths[i] for i in places]
-        return Part(labels, self.scores[places], truths, _Maps(self.maps, places))
+        maps = None if self.maps is None else _Maps(self.maps, places)
+        return Part(np.array(labels), self.scores[places], truths, maps)
 
 
 @dataclass(frozen=True)
@@ -90,29 +103,36 @@ class Part:
     ----------
     labels, scores : ndarray, (n,)
     truths : list of Truth or None
-    maps : iterable of ndarray of float32, (H, W)
+    maps : iterable of ndarray of float32, (H, W), or None
         Can be iterated again and again; nothing is copied.
     """
 
     labels: np.ndarray
     scores: np.ndarray
     truths: list[Truth | None]
-    maps: "_Maps"
+    maps: "_Maps | None"
 
     @property
     def has_masks(self) -> bool:
-        """Whether it is known of every anomalous image where its defects are."""
+        """Whether the defects of every anomalous image are marked."""
         return all(truth is not None for truth, label in zip(self.truths, self.labels, strict=True) if label)
 
     @property
     def instances(self) -> "_Instances":
         """An iterable of the numbered defects of each image, int32 (H, W)."""
-        return _Instances(self.truths, self.maps.maps.shape[1:])
+        return _Instances(self.truths, self.maps.shape)
+
+    def layers(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield numbered defects and map of each image, both (H, W); several times where defects overlap."""
+        nothing = np.zeros(self.maps.shape, np.int32)
+        for truth, scores in zip(self.truths, self.maps, strict=True):
+            for layer in (nothing,) if truth is None else truth.layers:
+                yield layer, scores
 
     @property
     def regions(self) -> list[tuple[np.ndarray, ...]]:
         """The regions of each image that saturate, bool (H, W) each."""
-        none = np.zeros((0, *self.maps.maps.shape[1:]), bool)
+        none = np.zeros((0, *self.maps.shape), bool)
         return [truth.regions if truth is not None and truth.regions else none for truth in self.truths]
 
     @property
@@ -126,6 +146,10 @@ class _Maps(Iterable):
     maps: np.ndarray
     places: list[int]
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.maps.shape[1:]
+
     def __iter__(self):
         return (self.maps[i] for i in self.places)
 
@@ -136,8 +160,8 @@ class _Instances(Iterable):
     shape: tuple[int, int]
 
     def __iter__(self):
-        none = np.zeros(self.shape, np.int32)
-        return (none if truth is None else truth.instances for truth in self.truths)
+        nothing = np.zeros(self.shape, np.int32)
+        return (nothing if truth is None else truth.instances for truth in self.truths)
 
 
 def predict_set(model, images: ImageSet, batch_size: int = 8, advance: Callable | None = None) -> Predictions:
@@ -146,12 +170,12 @@ def predict_set(model, images: ImageSet, batch_size: int = 8, advance: Callable 
     Parameters
     ----------
     model : object
-        With ``predict(images) -> scores (N,), maps (N, H, W)``.
+        With ``predict(images) -> scores (B,), maps (B, H, W)``; the maps are None of a model without any.
     images : ImageSet
         All of one size, with or without truth.
     batch_size : int
     advance : callable, optional
-        Told the number of images after each batch.
+        Called with the number of images after each batch.
 
     Returns
     -------
@@ -161,28 +185,73 @@ def predict_set(model, images: ImageSet, batch_size: int = 8, advance: Callable 
     Raises
     ------
     UsageError
-        If the model gives what is no finite number.
+        If the model returns other shapes than these, or what is no finite number.
     """
-    scores, maps, truths, lost = np.empty(len(images), np.float32), None, [], 0
-    for start in range(0, len(images), batch_size):
-        items = [images[i] for i in range(start, min(start + batch_size, len(images)))]
-        batch = slice(start, start + len(items))
-        scores[batch], found = model.predict(as_batch([item.image for item in items]))
-        bad = ~(np.isfinite(scores[batch]) & np.isfinite(found).all(axis=(1, 2)))
-        if bad.any():
-            raise UsageError(f"{items[int(bad.argmax())].name}: must have finite scores, got NaN or infinity")
-        if maps is None:
+    scores = np.empty(len(images), np.float32)
+    maps = None
+    truths = []
+    lost = 0
+
+    for items in _in_batches(images, batch_size):
+        of_batch, found = _predicted(model, items)
+        batch = slice(len(truths), len(truths) + len(items))
+        scores[batch] = of_batch
+        if maps is None and found is not None:
             maps = _on_disk((len(images), *found.shape[1:]))
-        maps[batch] = found
+        if maps is not None:
+            _check_maps(model, found, maps.shape[1:])
+            maps[batch] = found
+
         truths += [item.truth if item.label else None for item in items]
         lost += sum(item.lost for item in items)
         if advance is not None:
             advance(len(items))
+
     return Predictions(images, scores, maps, truths, lost)
 
 
+def _predicted(model, items: list[Item]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return scores and maps of some images, of checked shapes and values."""
+    count = len(items)
+    scores, maps = model.predict(as_batch([item.image for item in items]))
+
+    scores = np.asarray(scores)
+    if scores.shape != (count,):
+        raise UsageError(f"{_name(model)} must return a score for each of {count} images, got shape {scores.shape}")
+    finite = np.isfinite(scores)
+
+    if maps is not None:
+        maps = np.asarray(maps)
+        if maps.ndim != 3 or len(maps) != count:
+            raise UsageError(
+                f"{_name(model)} must return a map (H, W) for each of {count} images, got shape {maps.shape}"
+            )
+        finite = finite & np.isfinite(maps).all(axis=(1, 2))
+
+    if not finite.all():
+        bad = items[int(np.argmin(finite))]
+        raise UsageError(f"{bad.name}: must have finite scores, got NaN or infinity")
+    return scores, maps
+
+
+def _check_maps(model, maps: np.ndarray | None, shape: tuple[int, int]) -> None:
+    """Refuse a batch whose maps are not like those of the first batch."""
+    got = None if maps is None else maps.shape[1:]
+    if got != shape:
+        raise UsageError(f"{_name(model)} must return maps of one shape, got {shape} and {got}")
+
+
+def _name(model) -> str:
+    return f"model {getattr(model, 'kind', type(model).__name__)}"
+
+
 def _on_disk(shape: tuple[int, ...]) -> np.ndarray:
-    with tempfile.TemporaryFile() as file:  # without a name: it goes when the array goes
-        # takes the space at once: a full disk is an error here and not a crash later
-        os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)) * 4)
+    """Return an array in a file without a name, which goes when the array goes."""
+    with tempfile.TemporaryFile() as file:
+        length = int(np.prod(shape)) * 4
+        if hasattr(os, "posix_fallocate"):
+            # takes the space at once: a full disk is an error here and not a crash later
+            os.posix_fallocate(file.fileno(), 0, length)
+        else:
+            file.truncate(length)
         return np.memmap(file, np.float32, "r+", shape=shape)

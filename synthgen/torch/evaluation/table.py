@@ -70,13 +70,13 @@ class Row:
 
 
 def measure(predictions: Predictions, advance: Callable | None = None) -> list[Row]:
-    """Return the table: for each category a row for all of it and one for each kind, at last the mean of several.
+    """Return the table: for each category a row for all of it and one for each kind, then the mean of several.
 
     Parameters
     ----------
     predictions : Predictions
     advance : callable, optional
-        Told 1 after each row.
+        Called with 1 after each row.
 
     Returns
     -------
@@ -89,8 +89,10 @@ def measure(predictions: Predictions, advance: Callable | None = None) -> list[R
         advance(1)
         rows.append(whole)
         for kind in kinds:
-            rows.append(_measure(predictions.part(category, kind), category, kind, whole.pixel_threshold))
+            part = predictions.part(category, kind)
+            rows.append(_measure(part, category, kind, whole.pixel_threshold))
             advance(1)
+
     wholes = [row for row in rows if row.kind == ALL]
     return [*rows, _mean(wholes)] if len(wholes) > 1 else rows
 
@@ -98,15 +100,17 @@ def measure(predictions: Predictions, advance: Callable | None = None) -> list[R
 def _measure(part: Part, category: str, kind: str, pixel_threshold: float | None = None) -> Row:
     threshold, f1 = metrics.best_f1_threshold(part.labels, part.scores)
     values = {"image_auroc": metrics.image_auroc(part.labels, part.scores), "f1": f1, "threshold": threshold}
-    if part.labels.any() and part.has_masks:
+    if part.labels.any() and part.has_masks and part.maps is not None:
         values |= _measure_pixels(part, pixel_threshold)
+
     anomalous = int(part.labels.sum())
     known = {name: float(value) for name, value in values.items() if np.isfinite(value)}
     return Row(category, kind, len(part.labels) - anomalous, anomalous, **known)
 
 
 def _measure_pixels(part: Part, threshold: float | None) -> dict[str, float]:
-    instances, maps = part.instances, part.maps
+    instances = part.instances
+    maps = part.maps
     values = {
         "pixel_auroc": metrics.pixel_auroc(instances, maps),
         "aupro": metrics.aupro(instances, maps),
@@ -115,7 +119,9 @@ def _measure_pixels(part: Part, threshold: float | None) -> dict[str, float]:
     if threshold is None:
         threshold, values["pixel_f1"] = metrics.best_f1_threshold(instances, maps)
         values["pixel_threshold"] = threshold
-    values["recall"] = metrics.defect_wise_recall(instances, (scores >= threshold for scores in maps))
+
+    noticed = ((layer, scores >= threshold) for layer, scores in part.layers())
+    values["recall"] = metrics.defect_wise_recall(noticed)
     if any(part.saturation):
         values["spro"] = metrics.spro(part.regions, maps, part.saturation)
     return values
@@ -123,20 +129,30 @@ def _measure_pixels(part: Part, threshold: float | None) -> dict[str, float]:
 
 def _mean(rows: list[Row]) -> Row:
     """Return the mean of rows; a metric that one of them lacks has none."""
-    values = {name: [getattr(row, name) for row in rows] for name in METRICS}
-    means = {name: float(np.mean(given)) for name, given in values.items() if None not in given}
-    return Row(MEAN, ALL, sum(row.normal for row in rows), sum(row.anomalous for row in rows), **means)
+    means = {}
+    for name in METRICS:
+        values = [getattr(row, name) for row in rows]
+        if None not in values:
+            means[name] = float(np.mean(values))
+
+    normal = sum(row.normal for row in rows)
+    anomalous = sum(row.anomalous for row in rows)
+    return Row(MEAN, ALL, normal, anomalous, **means)
 
 
 def format_table(rows: list[Row]) -> str:
     """Return the table as text, without the columns that have no value in any row."""
     columns = []
     for name, head in _HEADS.items():
-        if any(getattr(row, name) is not None for row in rows):
-            cells = [head, *(_cell(row, name) for row in rows)]
-            width = max(map(len, cells))
-            columns.append([cell.ljust(width) if name in _TEXTS else cell.rjust(width) for cell in cells])
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+        if all(getattr(row, name) is None for row in rows):
+            continue
+        cells = [head, *(_cell(row, name) for row in rows)]
+        width = max(map(len, cells))
+        align = str.ljust if name in _TEXTS else str.rjust
+        columns.append([align(cell, width) for cell in cells])
+
+    lines = zip(*columns, strict=True)
+    return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
 def _cell(row: Row, name: str) -> str:

@@ -1,8 +1,8 @@
-"""Anomaly models on frozen backbones: learnt from normal images alone.
+"""Anomaly models on frozen backbones: learned from normal images alone.
 
 All models keep one small protocol::
 
-    model = PatchCore(backbone, layers=(2, 3), coreset=0.1)   # or SequentialPatchCore, PaDiM
+    model = PatchCore(backbone, layers=(2, 3), coreset=0.1)   # or another; `memory` and `device` may be given, too
     model.fit(loader, progress="auto", log=None)              # returns the model
     model.update(loader)                                      # SequentialPatchCore: go on with new images
     scores, maps = model.predict(images)                      # NumPy float32, (N,) and (N, H, W)
@@ -10,9 +10,9 @@ All models keep one small protocol::
     model = load_model(path)
 
 `backbone` is a name of timm's, a path of own weights (both as `synthgen.torch.backbones.load_backbone` takes
-them), or a timm module, built with or without ``features_only``. `layers` are 1 to 4: the last four resolutions
-of the backbone, for most of them 1/4, 1/8, 1/16 and 1/32 of the image. A constructor is cheap, and its model is
-whole: nothing is built later.
+them), a timm module, built with or without ``features_only``, or an `Extractor`, which gives features in a way of
+its own. `layers` are 1 to 4: the last four resolutions of the backbone, for most of them 1/4, 1/8, 1/16 and 1/32 of
+the image. A constructor is cheap, and its model is whole: nothing is built later.
 
 `loader` is anything that can be iterated: it yields images (N, C, H, W), or tuples and lists whose first item
 is that, such as a `DataLoader` over `ShardDataset`; single images (C, H, W), as a `Dataset` yields them, count
@@ -21,11 +21,12 @@ normalised inside, with mean and deviation of the backbone. A model of several e
 several times.
 
 `scores` are higher where an image is less normal; `maps` are so for pixels, and have the size of the images.
-Neither has an upper bound. ``model.image_size`` is (H, W) of the training images. ``model.notes`` is a dict of
-JSON values that is saved with the model, for what its user wants to find again (folders, resizing, thresholds).
+Neither has an upper bound. A model whose ``localises`` is False returns None for the maps. ``model.image_size`` is
+(H, W) of the training images. ``model.notes`` is a dict of JSON values that is saved with the model, for what its
+user wants to find again (folders, resizing, thresholds).
 
 ``model.predicted_bytes(images, size)`` is the size of the bank, and ``model.needed_bytes(images, size)`` the
-memory that fitting takes, both before anything was fitted. ``fit`` tells both to `log`, a function of one line
+memory that fitting takes, both before anything was fitted. ``fit`` gives both to `log`, a function of one line
 of text, and refuses what does not fit into ``memory`` (bytes; by default what the device has left), with the
 size that would.
 
@@ -33,12 +34,104 @@ A saved model is one safetensors file that holds everything, the backbone's weig
 
 Errors: `UsageError` for images, options and loaders that cannot be used, `FormatError` for a file that is not a
 model.
+
+A model is one module of this package, named as its kind; a new model is a new file and a line in `MODELS`, or an
+entry point of the group ``synthgen.models`` in another package. The module has
+
+``HELP``
+    Help of ``synthgen fit KIND``, with examples.
+``Options``
+    A frozen ``msgspec.Struct``, a child of `ModelOptions`: what the constructor takes by keyword, with limits and
+    help in its annotations.
+``MODEL``
+    The class, a child of `AnomalyModel` with this ``kind`` and these ``Options``.
+``meld(models, points)``
+    Where models can be joined: returns one model made of several.
+
+Its help is read without torch, so the module imports torch inside its functions, or from modules that it imports
+there.
 """
 
-from synthgen.torch.models.augment import Augmentation
-from synthgen.torch.models.padim import PaDiM
-from synthgen.torch.models.patchcore import PatchCore
-from synthgen.torch.models.sequential import SequentialPatchCore, meld
-from synthgen.torch.models.store import load_model
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 
-__all__ = ["Augmentation", "PaDiM", "PatchCore", "SequentialPatchCore", "load_model", "meld"]
+from synthgen.errors import SynthgenError, UsageError, one_line
+from synthgen.extras import needed_for
+
+GROUP = "synthgen.models"
+
+# kind -> what it does
+MODELS = {
+    "patchcore": "A bank of normal patches, thinned out evenly: accurate, memory grows with the images.",
+    "sequential-patchcore": "A bank of fixed size, built image by image: any number of images, can go on learning.",
+    "padim": "A Gaussian at each place: for parts that always lie in the same place.",
+}
+
+_LAZY = {
+    "AnomalyModel": "base",
+    "Augmentation": "augment",
+    "Extractor": "base",
+    "PaDiM": "padim",
+    "PatchCore": "patchcore",
+    "SequentialPatchCore": "sequential_patchcore",
+    "load_model": "loading",
+    "meld": "sequential_patchcore",
+}
+
+__all__ = ["MODELS", "kinds", "load", *_LAZY]
+
+
+def kinds() -> dict[str, str]:
+    """Return all kinds of models with a line of help each; those of other packages come last."""
+    others = {point.name: f"From the package {_package(point)}." for point in _others()}
+    return {**MODELS, **others}
+
+
+def load(kind: str) -> ModuleType:
+    """Return the module of a kind of model.
+
+    Raises
+    ------
+    UsageError
+        If there is no such kind.
+    SynthgenError
+        If a model of another package cannot be loaded.
+    """
+    if kind in MODELS:
+        return import_module(f"synthgen.torch.models.{kind.replace('-', '_')}")
+
+    for point in _others():
+        if point.name == kind:
+            return _loaded(point)
+    raise UsageError(f"kind must be one of {', '.join(kinds())}, got {kind!r}")
+
+
+def _others() -> list[EntryPoint]:
+    """Return the entry points of other packages; names of our own models stay ours."""
+    return [point for point in entry_points(group=GROUP) if point.name not in MODELS]
+
+
+def _loaded(point: EntryPoint) -> ModuleType:
+    try:
+        return point.load()
+    except Exception as error:  # whatever a stranger's module raises
+        place = f"{point.name}: the entry point {point.value} of {_package(point)}"
+        raise SynthgenError(f"{place} cannot be loaded: {one_line(error)}") from error
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module
+
+
+def __getattr__(name: str):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'synthgen.torch.models' has no attribute {name!r}")
+    with needed_for(name):
+        value = getattr(import_module(f"synthgen.torch.models.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

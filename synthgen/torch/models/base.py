@@ -1,22 +1,51 @@
-"""What all anomaly models share: options, images in, scores and maps out, memory, files."""
+"""What all anomaly models share: options, images in, scores and maps out, memory, files.
+
+No torch at import, so that help pages come at once.
+"""
+
+from __future__ import annotations
 
 import abc
-import math
-from collections.abc import Callable, Sequence
-from typing import ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-import numpy as np
-import torch
+import msgspec
 
-from synthgen.errors import DeviceError, UsageError
-from synthgen.run.progress import Progress
-from synthgen.seeding import MAX_SEED
-from synthgen.torch.features import FeatureExtractor
-from synthgen.torch.models.batches import as_images, images_in
+from synthgen.errors import DeviceError, UsageError, one_line
+from synthgen.extras import needed_for
+from synthgen.torch.models.batches import as_images
 from synthgen.torch.models.memory import available_bytes, megabytes
-from synthgen.torch.models.scoring import pixel_maps, with_border
+from synthgen.torch.models.options import ModelOptions, make_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
 
 FLOAT_BYTES = 4
+# Options that say how features are taken: an `Extractor` that is given has its own.
+FEATURE_OPTIONS = ("layers", "pool", "border", "pool_padding", "alignment")
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """What gives a model its features: `FeatureExtractor`, or anything like it.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where the features are.
+    border : int
+        Places that are left out of the features at each edge.
+    """
+
+    device: torch.device
+    border: int
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the features (N, D, h, w) of images (N, C, H, W)."""
+
+    def shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Return (D, h, w) of an image of `size` = (H, W)."""
 
 
 class AnomalyModel(abc.ABC):
@@ -24,53 +53,74 @@ class AnomalyModel(abc.ABC):
 
     Parameters
     ----------
-    backbone : str, Path or torch.nn.Module
-        As for `FeatureExtractor`.
-    layers : sequence of int
-        Of 1 to 4.
-    pool : int
-        Side of the local average of features.
-    sigma : float
-        Of the Gaussian that smooths the maps, in pixels of the image; 0 for none.
-    seed : int
-        Of all random choices: equal seeds, images and machines give equal models.
+    backbone : str, Path, torch.nn.Module or Extractor
+        As for `FeatureExtractor`; or what gives features in a way of its own.
     memory : int, optional
         Bytes that may be used; by default what the device has left.
     device : str or torch.device, optional
         By default a GPU where there is one.
-    border : int
-        Places of the features left out at each edge, where a backbone sees its own padding instead of the image;
-        maps repeat there what is nearest. 4 places are 32 pixels for layers 2 and 3 of common backbones.
-    pool_padding : {'zeros', 'none'}
-        What the local average finds beyond the edges of the features: zeros, as in the published code, or nothing.
+    **options
+        As of the model's ``Options``, among them:
+
+        layers : sequence of int
+            Of 1 to 4.
+        pool : int
+            Side of the local average of features.
+        pool_padding : {'zeros', 'none'}
+            What the local average finds beyond the edges of the features: zeros, as in the published code, or
+            nothing.
+        border : int
+            Places of the features left out at each edge; maps repeat there what is nearest.
+        sigma : float
+            Of the Gaussian that smooths the maps, in pixels of the image; 0 for none.
+        seed : int
+            Of all random choices: equal seeds, images and machines give equal models.
+
+    Attributes
+    ----------
+    settings : ModelOptions
+        All options, checked.
+    features : Extractor
+    image_size : tuple of int or None
+        (H, W) of the images that the model was fitted to.
+    notes : dict
+
+    Raises
+    ------
+    UsageError
+        If an option or the backbone cannot be used.
+    DeviceError
+        If torch cannot use the device.
     """
 
     kind: ClassVar[str]
+    Options: ClassVar[type[ModelOptions]]
     #: Tensors that make up the fitted model, by attribute.
     state: ClassVar[tuple[str, ...]]
+    #: Whether `predict` returns maps.
+    localises: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        backbone,
-        layers: Sequence[int],
-        pool: int,
-        sigma: float,
-        seed: int,
-        memory: int | None,
-        device,
-        border: int,
-        pool_padding: str,
-    ):
-        if not 0 <= sigma < math.inf:
-            raise UsageError(f"sigma: must be >= 0 and finite, got {sigma}")
-        if not 0 <= seed <= MAX_SEED:
-            raise UsageError(f"seed: must lie in 0..{MAX_SEED}, got {seed}")
+    def __init__(self, backbone, *, memory: int | None = None, device=None, **options):
         if memory is not None and memory <= 0:
-            raise UsageError(f"memory: must be a positive number of bytes, got {memory}")
-        self.features = FeatureExtractor(backbone, layers, pool, choose_device(device), border, pool_padding)
-        self.sigma, self.seed, self.memory = sigma, seed, memory
+            raise UsageError(f"memory must be a positive number of bytes, got {memory}")
+
+        self.settings = make_options(self.Options, options)
+        self.memory = memory
         self.image_size: tuple[int, int] | None = None
         self.notes: dict = {}
+
+        if isinstance(backbone, Extractor):
+            _refuse_for_extractor([*options, *(["device"] if device else [])])
+            self.features = backbone
+        else:
+            self.features = self._extractor(backbone, device)
+
+    def _extractor(self, backbone, device):
+        with needed_for(self.kind):
+            from synthgen.torch.features import FeatureExtractor
+
+        options = {name: getattr(self.settings, name) for name in FEATURE_OPTIONS}
+        return FeatureExtractor(backbone, device=choose_device(device), **options)
 
     @property
     def device(self) -> torch.device:
@@ -83,23 +133,11 @@ class AnomalyModel(abc.ABC):
         return self.image_size is not None
 
     def options(self) -> dict:
-        """Return the arguments of the constructor, without backbone, memory and device: JSON-able."""
-        return {
-            "layers": list(self.features.layers),
-            "pool": self.features.pool,
-            "pool_padding": self.features.pool_padding,
-            "border": self.features.border,
-            "sigma": self.sigma,
-            "seed": self.seed,
-        }
-
-    @classmethod
-    def from_options(cls, backbone, options: dict, memory: int | None = None, device=None) -> "AnomalyModel":
-        """Return a model whose `options` are these."""
-        return cls(backbone, **options, memory=memory, device=device)
+        """Return the options of the constructor, without backbone, memory and device: JSON-able."""
+        return msgspec.to_builtins(self.settings)
 
     @abc.abstractmethod
-    def fit(self, loader, progress="auto", log: Callable[[str], object] | None = None) -> "AnomalyModel":
+    def fit(self, loader, progress="auto", log: Callable[[str], object] | None = None) -> AnomalyModel:
         """Learn normal images, from the start.
 
         Parameters
@@ -130,10 +168,14 @@ class AnomalyModel(abc.ABC):
         """Return shape and type of each tensor of `state`, of features of `shape` (D, h, w); None: any length."""
 
     @abc.abstractmethod
-    def _scores(self, features: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """Return the scores of images (N,), or None for the largest of the map, and of patches (N, h, w)."""
+    def _scores(self, features: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Return the scores of images (N,) and of patches (N, h, w).
 
-    def predict(self, images) -> tuple[np.ndarray, np.ndarray]:
+        The first may be None where the largest value of the map is the score, the second where the model has no
+        maps.
+        """
+
+    def predict(self, images) -> tuple[np.ndarray, np.ndarray | None]:
         """Return how far images are from normal.
 
         Parameters
@@ -144,7 +186,8 @@ class AnomalyModel(abc.ABC):
         Returns
         -------
         scores : ndarray of float32, (N,)
-        maps : ndarray of float32, (N, H, W)
+        maps : ndarray of float32, (N, H, W), or None
+            None where the model has no maps (``localises`` is False).
 
         Raises
         ------
@@ -153,11 +196,20 @@ class AnomalyModel(abc.ABC):
         """
         self._need_fit()
         images = as_images(images)
-        size = tuple(images.shape[-2:])
         scores, patch_scores = self._scores(self.features(images))
-        maps = pixel_maps(with_border(patch_scores, self.features.border), size, self.sigma)
-        scores = maps.amax((1, 2)) if scores is None else scores
+        if not self.localises:
+            return scores.cpu().numpy(), None
+
+        maps = self._pixel_maps(patch_scores, tuple(images.shape[-2:]))
+        if scores is None:
+            scores = maps.amax((1, 2))
         return scores.cpu().numpy(), maps.cpu().numpy()
+
+    def _pixel_maps(self, patch_scores: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        from synthgen.torch.models.scoring import pixel_maps, with_border
+
+        whole = with_border(patch_scores, self.features.border)
+        return pixel_maps(whole, size, self.settings.sigma, self.settings.interpolation)
 
     def save(self, path) -> None:
         """Write the model, its backbone included, to a safetensors file; an older one is replaced at the end."""
@@ -168,28 +220,37 @@ class AnomalyModel(abc.ABC):
 
     def _need_fit(self) -> None:
         if not self.fitted:
-            raise UsageError(f"{self.kind}: must be fitted first")
+            raise UsageError(f"{self.kind} must be fitted first")
 
     def _limit(self) -> float:
+        """Return the bytes that may be used."""
         return available_bytes(self.device) if self.memory is None else self.memory
 
-    def _tell(self, log, images: int, size: tuple[int, int]) -> None:
-        if log is not None:
-            bank, needed = self.predicted_bytes(images, size), self.needed_bytes(images, size)
-            log(f"{self.kind}: the bank takes {megabytes(bank)}, fitting {megabytes(needed)}")
+    def _report(self, log, images: int, size: tuple[int, int]) -> None:
+        """Give `log` the line about memory."""
+        if log is None:
+            return
+        bank = megabytes(self.predicted_bytes(images, size))
+        needed = megabytes(self.needed_bytes(images, size))
+        log(f"{self.kind}: the bank takes {bank}, fitting {needed}")
+
+
+def _refuse_for_extractor(given: list[str]) -> None:
+    """Refuse options that say how features are taken, where an extractor is given that does it in its own way."""
+    for name in given:
+        if name in FEATURE_OPTIONS or name == "device":
+            raise UsageError(f"{name} must be left out with an extractor, which has its own")
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
     """Return a device, by default a GPU where there is one; raise `DeviceError` if torch cannot use it."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    import torch
+
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:  # the latter from a torch that was built without GPUs
-        raise DeviceError(f"device: torch cannot use {device}: {str(error).splitlines()[0]}") from None
+        reason = one_line(error)
+        raise DeviceError(f"device must be one that torch can use, got {device}: {reason}") from None
     return torch.device(device)
-
-
-def image_progress(mode, loader, epochs: int = 1) -> Progress:
-    """Return a bar over the images of a loader; none where their number is not known."""
-    count = images_in(loader)
-    return Progress(mode if count else "none", (count or 0) * epochs)

@@ -1,11 +1,17 @@
 """What a model needs to know of a loader: its images, their size, and how many there are."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from synthgen.errors import UsageError
+from synthgen.run.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
 
 
 def batches(loader, size: tuple[int, int] | None = None) -> Iterator[torch.Tensor]:
@@ -26,38 +32,55 @@ def batches(loader, size: tuple[int, int] | None = None) -> Iterator[torch.Tenso
     empty = True
     for item in loader:
         images = as_images(_first(item))
-        size = size or tuple(images.shape[-2:])
-        if tuple(images.shape[-2:]) != size:
-            raise UsageError(f"images: must be of one size, {_text(size)}, got {_text(images.shape[-2:])}")
+        found = tuple(images.shape[-2:])
+        size = size or found
+        if found != size:
+            raise UsageError(f"images must be of one size, {_text(size)}, got {_text(found)}")
+
         if len(images):
             empty = False
             yield images
+
     if empty:
-        raise UsageError("images: must be at least one, got an empty loader")
+        raise UsageError("images must be at least one, got an empty loader")
 
 
 def as_images(images) -> torch.Tensor:
     """Return a tensor or array of images as a tensor (N, C, H, W)."""
+    import torch
+
     if not isinstance(images, torch.Tensor | np.ndarray):
-        raise UsageError(f"images: must be tensors or arrays, got {type(images).__name__}")
+        raise UsageError(f"images must be tensors or arrays, got {type(images).__name__}")
+
     images = torch.as_tensor(images)
     if images.ndim == 3:
         images = images[None]
     if images.ndim != 4 or 0 in images.shape[1:]:
-        raise UsageError(f"images: must be (N, C, H, W), got {tuple(images.shape)}")
+        raise UsageError(f"images must be (N, C, H, W), got {tuple(images.shape)}")
     return images
 
 
 def images_in(loader) -> int | None:
-    """Return how many images a loader will give at most, as far as it tells: a `DataLoader`, a data set, a list."""
+    """Return how many images a loader gives at most, as far as it says: a `DataLoader`, a data set, a list."""
+    import torch
+
     if isinstance(loader, list | tuple | torch.Tensor | np.ndarray):
         return sum(len(as_images(_first(item))) for item in loader)
-    for held in (getattr(loader, "sampler", None), getattr(loader, "dataset", None)):
+
+    for name in ("sampler", "dataset"):
         try:
-            return len(held)
+            return len(getattr(loader, name, None))
         except TypeError:
             continue
     return None
+
+
+def image_progress(mode, loader, epochs: int = 1) -> Progress:
+    """Return a bar over the images of a loader; none where their number is not known."""
+    count = images_in(loader)
+    if not count:
+        return Progress("none", 0)
+    return Progress(mode, count * epochs)
 
 
 def _first(item):

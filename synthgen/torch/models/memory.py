@@ -3,17 +3,19 @@
 import bisect
 from collections.abc import Callable
 
-import torch
-
 from synthgen import machine
 from synthgen.errors import UsageError
 
 
-def available_bytes(device: torch.device) -> float:
-    """Return the memory that a device has left, in bytes; infinity where nobody tells."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return machine.available_bytes()
+def available_bytes(device) -> float:
+    """Return the memory that a torch device has left, in bytes; infinity where the system does not say."""
+    if device.type != "cuda":
+        return machine.available_bytes()
+
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    return free
 
 
 def megabytes(count: float) -> str:
@@ -24,10 +26,15 @@ def megabytes(count: float) -> str:
 
 def largest_fitting(needed: Callable[[int], float], below: int, limit: float) -> int:
     """Return the largest number under `below` that needs at most `limit` bytes; what is needed grows with it."""
-    return max(0, bisect.bisect_right(range(below), limit, key=needed) - 1)
+    first_too_large = bisect.bisect_right(range(below), limit, key=needed)
+    return max(0, first_too_large - 1)
 
 
 def refuse_if_larger(what: str, needed: float, limit: float, fitting: str) -> None:
     """Raise `UsageError` if more bytes are needed than the limit; `fitting` says what would fit."""
-    if needed > limit:
-        raise UsageError(f"memory: {what} need {megabytes(needed)}, {megabytes(limit)} may be used; {fitting}")
+    if needed <= limit:
+        return
+
+    taken = megabytes(needed)
+    allowed = megabytes(limit)
+    raise UsageError(f"memory must be at least {taken} for {what}, {allowed} may be used; {fitting}")

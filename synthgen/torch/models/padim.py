@@ -1,17 +1,46 @@
 """PaDiM: a Gaussian of normal features at each place of the image (Defard et al. 2021)."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from synthgen.errors import UsageError
-from synthgen.seeding import generator
-from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel, image_progress
-from synthgen.torch.models.batches import batches
+from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
+from synthgen.torch.models.batches import batches, image_progress
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.options import Meta, ModelOptions
 
-_BLOCK_PLACES = 256
+if TYPE_CHECKING:
+    import torch
+
+HELP = """
+Fit PaDiM: mean and covariance of the features at each place of the image. The parts on the images must be aligned.
+
+\b
+synthgen fit padim --normal photos/good --backbone resnet18 --out part.safetensors
+synthgen fit padim --normal mvtec/transistor --backbone wide_resnet50_2 --channels 550 --out t.safetensors
+"""
+
+
+class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of PaDiM; see the annotations."""
+
+    layers: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=4)], ...],
+        Meta(min_length=1, description="Layers of the backbone: some of 1 to 4, for 1/4 to 1/32 of the image."),
+    ] = (1, 2, 3)
+    pool: Annotated[
+        int, Meta(ge=1, le=99, description="Side of the local average of features, in places; 1 for none.")
+    ] = 1
+    alignment: Annotated[
+        Literal["bilinear", "nearest"], Meta(description="How smaller layers are enlarged to the largest.")
+    ] = "nearest"
+    channels: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Channels of the features to keep, drawn at random.")
+    ] = 100
+    regularisation: Annotated[
+        float, Meta(gt=0, le=1e9, description="Added to each variance, so that covariances can be inverted.")
+    ] = 0.01
 
 
 class PaDiM(AnomalyModel):
@@ -19,53 +48,36 @@ class PaDiM(AnomalyModel):
 
     Parameters
     ----------
-    backbone, layers, pool, sigma, seed, memory, device, border, pool_padding
-        As for `AnomalyModel`; the paper has no pooling, and normal images must be aligned.
+    backbone, memory, device
+        As for `AnomalyModel`.
     channels : int
         So many channels of the features, drawn at random, are used (all, where there are fewer).
     regularisation : float
         Added to the diagonal of each covariance.
+    **options
+        As for `AnomalyModel`; the paper has no pooling, and normal images must be aligned.
 
     Notes
     -----
     Mean and covariance are updated batch by batch: memory does not grow with the images. It grows with the
     number of places and the square of `channels`.
+
+    The score of an image is the largest value of its smoothed map. Features of deeper layers are repeated over the
+    places of the largest, as in the usual code and anomalib; anomalib adds 1e-5 more to the variances.
     """
 
     kind = "padim"
+    Options = Options
     state = ("subset", "mean", "whitening")
-
-    def __init__(
-        self,
-        backbone,
-        layers: Sequence[int] = (1, 2, 3),
-        channels: int = 100,
-        regularisation: float = 0.01,
-        pool: int = 1,
-        sigma: float = 4.0,
-        seed: int = 0,
-        memory: int | None = None,
-        device=None,
-        border: int = 0,
-        pool_padding: str = "zeros",
-    ):
-        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border, pool_padding)
-        if channels < 1:
-            raise UsageError(f"channels: must be >= 1, got {channels}")
-        if not regularisation > 0:
-            raise UsageError(f"regularisation: must be > 0, got {regularisation}")
-        self.channels, self.regularisation = channels, regularisation
-        self.subset: torch.Tensor | None = None
-        self.mean: torch.Tensor | None = None
-        self.whitening: torch.Tensor | None = None
-
-    def options(self) -> dict:
-        """Return the arguments of the constructor, without backbone, memory and device: JSON-able."""
-        return {**super().options(), "channels": self.channels, "regularisation": self.regularisation}
+    subset: torch.Tensor | None = None
+    mean: torch.Tensor | None = None
+    whitening: torch.Tensor | None = None
 
     def state_forms(self, shape):
         """Return the forms of means, covariances and the chosen channels; see `AnomalyModel.state_forms`."""
-        used, places = min(self.channels, shape[0]), shape[1] * shape[2]
+        import torch
+
+        used, places = self._used(shape)
         return {
             "subset": ((used,), torch.int64),
             "mean": ((places, used), torch.float32),
@@ -74,111 +86,93 @@ class PaDiM(AnomalyModel):
 
     def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the size of means and covariances, in bytes, for any number of images."""
-        return self._bytes(self.features.shape(size), self.channels)
+        shape = self.features.shape(size)
+        used, places = self._used(shape)
+        return _learned_bytes(used, places)
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the memory that fitting takes beside the backbone's own, in bytes, for any number of images."""
-        return self._needed(self.features.shape(size), self.channels)
+        shape = self.features.shape(size)
+        used, _ = self._used(shape)
+        return _needed_bytes(used, shape)
 
-    def _bytes(self, shape, channels: int) -> int:
-        used, places = min(channels, shape[0]), shape[1] * shape[2]
-        return FLOAT_BYTES * (places * used * (used + 1)) + 8 * used
+    def _used(self, shape) -> tuple[int, int]:
+        """Return the number of channels and of places."""
+        channels, height, width = shape
+        return min(self.settings.channels, channels), height * width
 
-    def _needed(self, shape, channels: int) -> int:
-        used, places = min(channels, shape[0]), shape[1] * shape[2]
-        working = 3 * min(places, _BLOCK_PLACES) * used * used + 2 * places * shape[0]
-        return self._bytes(shape, channels) + FLOAT_BYTES * working
-
-    def fit(self, loader, progress="auto", log=None) -> "PaDiM":
+    def fit(self, loader, progress="auto", log=None) -> PaDiM:
         """Learn normal images; see `AnomalyModel.fit`."""
-        moments, size = None, None
+        from synthgen.torch.models.gaussians import by_place, whitened
+
+        moments = None
         with image_progress(progress, loader) as bar:
             for images in batches(loader):
                 if moments is None:
                     size = tuple(images.shape[-2:])
-                    shape = self.features.shape(size)
-                    self._check(shape)
-                    self._tell(log, 1, size)
-                    subset = _subset(shape[0], self.channels, self.seed).to(self.device)
-                    moments = Moments(shape[1] * shape[2], len(subset), self.device)
-                moments.add(_by_place(self.features(images), subset))
+                    moments, subset = self._empty(size, log)
+                moments.add(by_place(self.features(images), subset))
                 bar.advance(len(images))
-        self.subset, self.mean = subset, moments.mean
-        self.whitening = whitened(moments.scatter, max(1, moments.count - 1), self.regularisation)
+
+        degrees = max(1, moments.count - 1)
+        self.whitening = whitened(moments.scatter, degrees, self.settings.regularisation)
+        self.mean = moments.mean
+        self.subset = subset
         self.image_size = size
         return self
 
+    def _empty(self, size: tuple[int, int], log):
+        """Return moments of no image, and the channels to use, if the memory is enough."""
+        from synthgen.torch.models.gaussians import Moments, random_channels
+
+        shape = self.features.shape(size)
+        self._check(shape)
+        self._report(log, 1, size)
+
+        used, places = self._used(shape)
+        subset = random_channels(shape[0], used, self.settings.seed)
+        return Moments(places, used, self.device), subset.to(self.device)
+
     def _check(self, shape) -> None:
-        limit, channels = self._limit(), min(self.channels, shape[0])
-        fitting = largest_fitting(lambda n: self._needed(shape, n), channels, limit)
-        what = f"Gaussians of {channels} channels at {shape[1]} x {shape[2]} places"
-        refuse_if_larger(what, self._needed(shape, channels), limit, f"{fitting} channels would fit")
+        """Refuse Gaussians that do not fit into the memory."""
+        used, _ = self._used(shape)
+        limit = self._limit()
+        needed = _needed_bytes(used, shape)
+        fitting = largest_fitting(lambda channels: _needed_bytes(channels, shape), used, limit)
+
+        what = f"Gaussians of {used} channels at {shape[1]} x {shape[2]} places"
+        refuse_if_larger(what, needed, limit, f"{fitting} channels would fit")
 
     def _scores(self, features):
-        count, grid = len(features), features.shape[2:]
-        if len(self.mean) != grid[0] * grid[1]:
+        from synthgen.torch.models.gaussians import by_place, mahalanobis
+
+        count = len(features)
+        height, width = features.shape[2:]
+        if len(self.mean) != height * width:
             size = " x ".join(map(str, self.image_size))
-            raise UsageError(f"images: must be {size} as the model's, got ones with {grid[0]} x {grid[1]} features")
-        offsets = _by_place(features, self.subset) - self.mean[:, None]
-        return None, mahalanobis(offsets, self.whitening).T.reshape(count, *grid)
+            raise UsageError(f"images must be {size} as the model's, got ones with {height} x {width} features")
+
+        values = by_place(features, self.subset)
+        offsets = values - self.mean.unsqueeze(1)
+        distances = mahalanobis(offsets, self.whitening)
+        return None, distances.T.reshape(count, height, width)
 
 
-class Moments:
-    """Mean and scatter at each place, updated by batches (Chan, Golub and LeVeque 1983).
-
-    ``mean`` is (P, D), ``scatter`` (P, D, D) the sum of the outer products of what differs from the mean.
-    """
-
-    def __init__(self, places: int, channels: int, device):
-        self.count = 0
-        self.mean = torch.zeros((places, channels), device=device)
-        self.scatter = torch.zeros((places, channels, channels), device=device)
-
-    def add(self, values: torch.Tensor) -> None:
-        """Add a batch, (P, N, D)."""
-        count = values.shape[1]
-        mean = values.mean(1)
-        centred = values - mean[:, None]
-        shift = mean - self.mean
-        share = count / (self.count + count)
-        self.scatter.baddbmm_(centred.mT, centred)
-        self.scatter.baddbmm_(shift[:, :, None], shift[:, None], alpha=self.count * share)
-        self.mean += share * shift
-        self.count += count
+def _learned_bytes(used: int, places: int) -> int:
+    """Return the size of what is learned of so many channels and places."""
+    numbers = places * used * (used + 1)
+    return FLOAT_BYTES * numbers + 8 * used
 
 
-def whitened(scatter: torch.Tensor, degrees: int, regularisation: float) -> torch.Tensor:
-    """Turn scatters (P, D, D) in place into W, so that W (x - mean) has as its length the Mahalanobis distance.
+def _needed_bytes(used: int, shape) -> int:
+    """Return the memory that fitting takes, of so many channels and features of `shape`."""
+    from synthgen.torch.models.gaussians import BLOCK_PLACES
 
-    W is the inverse of the Cholesky factor of the covariance, scatter / `degrees` + `regularisation` on the
-    diagonal.
-
-    Raises
-    ------
-    UsageError
-        If a covariance is not positive definite.
-    """
-    unit = torch.eye(scatter.shape[1], device=scatter.device)
-    for block in scatter.split(_BLOCK_PLACES):
-        factor, failed = torch.linalg.cholesky_ex(block / degrees + regularisation * unit)
-        if failed.any():
-            raise UsageError(
-                f"regularisation: must be larger, {regularisation:g} leaves covariances that are singular"
-            )
-        block.copy_(torch.linalg.solve_triangular(factor, unit.expand_as(factor), upper=False))
-    return scatter
+    channels, height, width = shape
+    places = height * width
+    inverting = 3 * min(places, BLOCK_PLACES) * used * used
+    features = 2 * places * channels
+    return _learned_bytes(used, places) + FLOAT_BYTES * (inverting + features)
 
 
-def mahalanobis(offsets: torch.Tensor, whitening: torch.Tensor) -> torch.Tensor:
-    """Return the Mahalanobis distances of offsets from the mean, (P, N, D) with W (P, D, D) -> (P, N)."""
-    return torch.linalg.vector_norm(offsets @ whitening.mT, dim=2)
-
-
-def _by_place(features: torch.Tensor, subset: torch.Tensor) -> torch.Tensor:
-    """Return (N, D, h, w) as (h * w, N, channels of the subset)."""
-    return features[:, subset].flatten(2).permute(2, 0, 1).contiguous()
-
-
-def _subset(available: int, channels: int, seed: int) -> torch.Tensor:
-    order = generator(seed, 0, 0, "padim.channels").permutation(available)
-    return torch.from_numpy(np.sort(order[:channels]))
+MODEL = PaDiM

@@ -1,49 +1,50 @@
 """PatchCore: a bank of normal patch features, thinned out evenly (Roth et al. 2022)."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Annotated
 
 from synthgen.errors import UsageError
 from synthgen.run.progress import Progress
-from synthgen.torch.coreset.greedy import BLOCK_BYTES, k_centre, nearest, projected
-from synthgen.torch.features import as_vectors
-from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel, image_progress
-from synthgen.torch.models.batches import batches, images_in
+from synthgen.torch.models.bank import BankModel, BankOptions, Rows
+from synthgen.torch.models.base import FLOAT_BYTES
+from synthgen.torch.models.batches import batches, image_progress, images_in
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
-from synthgen.torch.models.scoring import image_scores
+from synthgen.torch.models.options import Meta
+
+if TYPE_CHECKING:
+    import torch
+
+HELP = """
+Fit PatchCore: a bank of normal patches, thinned out evenly. An image is as anomalous as its patch that lies
+farthest from the bank.
+
+\b
+synthgen fit patchcore --normal photos/good --backbone resnet18 --out brick.safetensors
+synthgen fit patchcore --normal mvtec/bottle --backbone out/best.safetensors --coreset 0.01 --out bottle.safetensors
+"""
 
 
-class BankModel(AnomalyModel):
-    """A model that scores patches by the distance to the nearest point of a bank."""
+class Options(BankOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of PatchCore; see the annotations."""
 
-    state = ("bank",)
+    coreset: Annotated[
+        int | float, Meta(description="Patches to keep in the bank: a share such as 0.1, or their number.")
+    ] = 0.1
+    projection: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+        Meta(
+            description="Random channels in which patches are chosen, where there are twice as many; null: all.",
+        ),
+    ] = 128
 
-    def __init__(
-        self, backbone, layers, pool, sigma, seed, memory, device, border, pool_padding, neighbours: int, block: int
-    ):
-        super().__init__(backbone, layers, pool, sigma, seed, memory, device, border, pool_padding)
-        if neighbours < 1:
-            raise UsageError(f"neighbours: must be >= 1, got {neighbours}")
-        if block < 1:
-            raise UsageError(f"block: must be a positive number of bytes, got {block}")
-        self.neighbours, self.block = neighbours, block
-        self.bank: torch.Tensor | None = None
-
-    def options(self) -> dict:
-        """Return the arguments of the constructor, without backbone, memory and device: JSON-able."""
-        return {**super().options(), "neighbours": self.neighbours, "block": self.block}
-
-    def state_forms(self, shape):
-        """Return the form of the bank; see `AnomalyModel.state_forms`."""
-        return {"bank": ((None, shape[0]), torch.float32)}
-
-    def _scores(self, features):
-        count, channels, *grid = features.shape
-        patches = as_vectors(features)
-        distances, indices = nearest(patches, self.bank, 1, self.block)
-        table = patches.view(count, -1, channels), distances.view(count, -1), indices.view(count, -1)
-        return image_scores(*table, self.bank, self.neighbours), distances.view(count, *grid)
+    def __post_init__(self):
+        super().__post_init__()
+        share = isinstance(self.coreset, float)
+        if not (0 < self.coreset <= 1 if share else self.coreset >= 2):
+            raise ValueError(
+                f"coreset must be a share in (0, 1], such as 1.0, or a number of points >= 2, got {self.coreset}"
+            )
 
 
 class PatchCore(BankModel):
@@ -51,7 +52,7 @@ class PatchCore(BankModel):
 
     Parameters
     ----------
-    backbone, layers, pool, sigma, seed, memory, device, border, pool_padding
+    backbone, memory, device
         As for `AnomalyModel`.
     coreset : float or int
         Points to keep: a share of all patches in (0, 1], or their number.
@@ -62,52 +63,34 @@ class PatchCore(BankModel):
         Points of the bank that the re-weighting of image scores looks at; 1 for none.
     block : int
         Bytes of the largest table of distances.
+    **options
+        As for `AnomalyModel`.
 
     Notes
     -----
     All patches are held until the points are chosen: the memory for that grows with the images, which
     `SequentialPatchCore` avoids.
+
+    Scores of images follow the paper (equations 6 and 7) and anomalib; the published code uses the largest distance
+    alone, as ``neighbours=1`` does, and averages channels to 1,024. Maps are enlarged bilinearly and smoothed as in
+    the published code; anomalib repeats each place, as ``interpolation="nearest"`` does.
     """
 
     kind = "patchcore"
-
-    def __init__(
-        self,
-        backbone,
-        layers: Sequence[int] = (2, 3),
-        coreset: float | int = 0.1,
-        projection: int | None = 128,
-        neighbours: int = 9,
-        pool: int = 3,
-        sigma: float = 4.0,
-        seed: int = 0,
-        memory: int | None = None,
-        block: int = BLOCK_BYTES,
-        device=None,
-        border: int = 0,
-        pool_padding: str = "zeros",
-    ):
-        super().__init__(
-            backbone, layers, pool, sigma, seed, memory, device, border, pool_padding, neighbours, block
-        )
-        if not (0 < coreset <= 1 if isinstance(coreset, float) else coreset >= 1):
-            raise UsageError(f"coreset: must be a share in (0, 1] or a number of points >= 1, got {coreset}")
-        if projection is not None and projection < 1:
-            raise UsageError(f"projection: must be >= 1, got {projection}")
-        self.coreset, self.projection = coreset, projection
-
-    def options(self) -> dict:
-        """Return the arguments of the constructor, without backbone, memory and device: JSON-able."""
-        return {**super().options(), "coreset": self.coreset, "projection": self.projection}
+    Options = Options
 
     def points_of(self, patches: int) -> int:
         """Return how many of so many patches are kept."""
-        return max(1, round(self.coreset * patches)) if isinstance(self.coreset, float) else self.coreset
+        coreset = self.settings.coreset
+        if isinstance(coreset, float):
+            return max(1, round(coreset * patches))
+        return coreset
 
     def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the size of the bank learned from `images` images of `size` = (H, W), in bytes."""
         channels, height, width = self.features.shape(size)
-        return FLOAT_BYTES * channels * self.points_of(images * height * width)
+        points = self.points_of(images * height * width)
+        return FLOAT_BYTES * channels * points
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the memory that fitting takes beside the backbone's own, in bytes."""
@@ -116,70 +99,84 @@ class PatchCore(BankModel):
     def _needed(self, images: int, shape) -> int:
         channels, height, width = shape
         patches = images * height * width
-        reduced = self.projection if self.projection and channels >= 2 * self.projection else 0
-        # the distance to the nearest point and its number or norm take up to three more floats a patch
-        return FLOAT_BYTES * (patches * (channels + reduced + 3) + self.points_of(patches) * (channels + 3))
+        points = self.points_of(patches)
 
-    def fit(self, loader, progress="auto", log=None) -> "PatchCore":
+        reduced = self.settings.projection or 0
+        if channels < 2 * reduced:
+            reduced = 0
+
+        # the distance to the nearest point and its number or norm take up to three more floats a patch
+        while_choosing = patches * (channels + reduced + 3)
+        chosen = points * (channels + 3)
+        return FLOAT_BYTES * (while_choosing + chosen)
+
+    def fit(self, loader, progress="auto", log=None) -> PatchCore:
         """Learn normal images; see `AnomalyModel.fit`."""
-        limit, total = self._limit(), images_in(loader)
-        patches, size, shape = self._collected(loader, progress, log, total, limit)
-        if total is None:
-            self._tell(log, len(patches) // (shape[1] * shape[2]), size)
+        from synthgen.torch.coreset.greedy import k_center, projected
+
+        patches, size = self._collected(loader, progress, log)
         count = self._checked_points(len(patches))
+
         with Progress(progress, count, unit="points") as bar:
-            chosen = k_centre(projected(patches, self.projection, self.seed), count, self.seed, bar.advance)
-        self.bank, self.image_size = patches[chosen], size
+            narrow = projected(patches, self.settings.projection, self.settings.seed)
+            chosen = k_center(narrow, count, self.settings.seed, bar.advance)
+
+        self.bank = patches[chosen]
+        self.image_size = size
         return self
 
-    def _collected(self, loader, progress, log, total: int | None, limit: float):
-        """Return the patches of all images (N * h * w, D), the size of the images, and the shape of features."""
-        rows, seen = None, 0
+    def _collected(self, loader, progress, log) -> tuple[torch.Tensor, tuple[int, int]]:
+        """Return the patches of all images, (N * h * w, D), and the size of the images."""
+        from synthgen.torch.features import as_vectors
+
+        limit = self._limit()
+        total = images_in(loader)
+        expected = total or 0
+        rows = None
+        seen = 0
+
         with image_progress(progress, loader) as bar:
             for images in batches(loader):
                 if rows is None:
                     size = tuple(images.shape[-2:])
                     shape = self.features.shape(size)
-                    if total:
-                        self._checked_points(total * shape[1] * shape[2])
-                        self._check(total, size, shape, limit)
-                        self._tell(log, total, size)
-                    rows = _Rows((total or 0) * shape[1] * shape[2], shape[0], self.device)
+                    rows = self._empty_rows(expected, size, shape, limit, log)
+
                 seen += len(images)
-                if seen > (total or 0):
+                if seen > expected:
                     self._check(seen, size, shape, limit)
                 rows.append(as_vectors(self.features(images)))
                 bar.advance(len(images))
-        return rows.filled(), size, shape
+
+        if not total:
+            self._report(log, seen, size)
+        return rows.filled(), size
+
+    def _empty_rows(self, expected: int, size, shape, limit: float, log) -> Rows:
+        """Return a table for the patches of so many images, if it and the bank fit into the memory."""
+        channels, height, width = shape
+        patches = expected * height * width
+        if expected:
+            self._checked_points(patches)
+            self._check(expected, size, shape, limit)
+            self._report(log, expected, size)
+        return Rows(patches, channels, self.device)
 
     def _checked_points(self, patches: int) -> int:
         count = self.points_of(patches)
         if count > patches:
-            raise UsageError(f"coreset: must be at most the {patches:,} patches of the images, got {count:,}")
+            raise UsageError(f"coreset must be at most the {patches:,} patches of the images, got {count:,}")
         return count
 
     def _check(self, images: int, size: tuple[int, int], shape, limit: float) -> None:
-        needed, points = self._needed(images, shape), self.points_of(images * shape[1] * shape[2])
-        what = f"{images} images of {size[0]} x {size[1]} for a bank of {points:,} points"
-        fitting = largest_fitting(lambda n: self._needed(n, shape), images, limit)
+        """Refuse images that do not fit into the memory."""
+        _, height, width = shape
+        points = self.points_of(images * height * width)
+        needed = self._needed(images, shape)
+        fitting = largest_fitting(lambda count: self._needed(count, shape), images, limit)
+
+        what = f"{images} images of {size[0]} x {size[1]} and a bank of {points:,} points"
         refuse_if_larger(what, needed, limit, f"{fitting} images would fit, and any number in SequentialPatchCore")
 
 
-class _Rows:
-    """A tensor that rows are appended to; it never moves where their number was known."""
-
-    def __init__(self, capacity: int, channels: int, device):
-        self._rows = torch.empty((capacity, channels), device=device)
-        self._used = 0
-
-    def append(self, block: torch.Tensor) -> None:
-        used = self._used + len(block)
-        if used > len(self._rows):
-            larger = torch.empty((max(used, len(self._rows) * 3 // 2), block.shape[1]), device=block.device)
-            larger[: self._used] = self.filled()
-            self._rows = larger
-        self._rows[self._used : used] = block
-        self._used = used
-
-    def filled(self) -> torch.Tensor:
-        return self._rows[: self._used]
+MODEL = PatchCore

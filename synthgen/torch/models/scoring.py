@@ -3,16 +3,18 @@
 import torch
 from torch.nn import functional
 
-from synthgen.torch.coreset.greedy import nearest
+from synthgen.torch.coreset.greedy import nearest_points
+from synthgen.torch.features import enlarged
 
 
 def image_scores(
     patches: torch.Tensor, distances: torch.Tensor, indices: torch.Tensor, bank: torch.Tensor, neighbours: int
 ) -> torch.Tensor:
-    """Score images by their farthest patch, re-weighted where its neighbourhood in the bank is sparse.
+    """Return the scores of images: the distance of the farthest patch, with a weight.
 
-    The weight is 1 - exp(s) / sum of exp(distances to the `neighbours` points of the bank nearest to the
-    patch's own nearest point, itself included): equations 6 and 7 of Roth et al. 2022.
+    The weight is smaller where the bank is sparse around the patch: 1 - exp(s) / sum of exp(distances to the
+    `neighbours` points of the bank nearest to the patch's own nearest point, itself included), equations 6 and 7 of
+    Roth et al. 2022.
 
     Parameters
     ----------
@@ -23,7 +25,7 @@ def image_scores(
         Which point that is.
     bank : Tensor, (M, D)
     neighbours : int
-        1 leaves the score as it is.
+        1 leaves the score as it is, as the published code does.
 
     Returns
     -------
@@ -32,34 +34,68 @@ def image_scores(
     scores, farthest = distances.max(1)
     if neighbours == 1 or len(bank) == 1:
         return scores
+
     images = torch.arange(len(patches), device=patches.device)
+    patch = patches[images, farthest]
     own = indices[images, farthest]
-    around = nearest(bank[own], bank, neighbours)[1]
+
+    _, around = nearest_points(bank[own], bank, neighbours)
     # a twin of the own point in the bank may be found in its place, at the same distance
     around[:, 0] = own
-    offsets = torch.linalg.vector_norm(bank[around] - patches[images, farthest][:, None], dim=2)
-    return scores * (1 - torch.softmax(offsets, dim=1)[:, 0])
+
+    offsets = bank[around] - patch.unsqueeze(1)
+    lengths = torch.linalg.vector_norm(offsets, dim=2)
+    shares = torch.softmax(lengths, dim=1)
+    share_of_own = shares[:, 0]
+    return scores * (1 - share_of_own)
 
 
 def with_border(patch_scores: torch.Tensor, border: int) -> torch.Tensor:
-    """Give maps (N, h, w) back the `border` places that were left out at each edge: what is nearest, repeated."""
-    return functional.pad(patch_scores[:, None], (border,) * 4, mode="replicate")[:, 0]
+    """Return maps (N, h, w) with the `border` places that were left out at each edge: what is nearest, repeated."""
+    maps = patch_scores.unsqueeze(1)
+    sides = (border, border, border, border)
+    return functional.pad(maps, sides, mode="replicate").squeeze(1)
 
 
-def pixel_maps(patch_scores: torch.Tensor, size: tuple[int, int], sigma: float) -> torch.Tensor:
-    """Enlarge maps (N, h, w) bilinearly to `size` = (H, W) and smooth them by `sigma` pixels: (N, H, W)."""
-    maps = functional.interpolate(patch_scores[:, None], size=size, mode="bilinear", align_corners=False)
-    return smoothed(maps[:, 0], sigma)
+def pixel_maps(
+    patch_scores: torch.Tensor, size: tuple[int, int], sigma: float, interpolation: str = "bilinear"
+) -> torch.Tensor:
+    """Return maps (N, h, w) enlarged to `size` = (H, W) and smoothed by `sigma` pixels: (N, H, W)."""
+    maps = patch_scores.unsqueeze(1)
+    maps = enlarged(maps, size, interpolation)
+    return smoothed(maps.squeeze(1), sigma)
 
 
 def smoothed(maps: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Blur (N, H, W) by a Gaussian cut off at 4 sigma; at the edges the nearest pixel goes on."""
+    """Return maps (N, H, W) blurred by a Gaussian that is cut off at 4 sigma.
+
+    Beyond the edges the map is reflected, the pixel at the edge included, as SciPy's ``gaussian_filter`` does,
+    which the published code of PatchCore uses.
+    """
     if sigma == 0:
         return maps
+
     radius = int(4 * sigma + 0.5)
     offsets = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
-    kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), dim=0)
-    rows = functional.pad(maps[:, None], (radius, radius, 0, 0), mode="replicate")
-    rows = functional.conv2d(rows, kernel.view(1, 1, 1, -1))
-    columns = functional.pad(rows, (0, 0, radius, radius), mode="replicate")
-    return functional.conv2d(columns, kernel.view(1, 1, -1, 1))[:, 0]
+    exponents = -(offsets**2) / (2 * sigma**2)
+    kernel = torch.softmax(exponents, dim=0)
+
+    maps = _blurred(maps, kernel)
+    turned = maps.transpose(1, 2)
+    turned = _blurred(turned, kernel)
+    return turned.transpose(1, 2).contiguous()
+
+
+def _blurred(maps: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """Return maps (N, H, W) blurred along their rows by a kernel (2 r + 1,)."""
+    radius = len(kernel) // 2
+    width = maps.shape[2]
+
+    # 1 0 | 0 1 2 | 2 1: the places of a row, reflected at its ends
+    places = torch.arange(-radius, width + radius, device=maps.device)
+    places %= 2 * width
+    places = torch.minimum(places, 2 * width - 1 - places)
+
+    padded = maps[:, :, places].unsqueeze(1)
+    blurred = functional.conv2d(padded, kernel.view(1, 1, 1, -1))
+    return blurred.squeeze(1)

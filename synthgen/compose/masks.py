@@ -1,0 +1,121 @@
+"""One rule for the masks in image files of users: what is black or transparent is background, all else is the mask.
+
+A mask is read by its meaning and not by the numbers in the file:
+
+- Of a palette the colors count, of several channels the brightest.
+- Transparent pixels are background. Where all that is not transparent is black, transparency alone is the mask.
+- Whether the mask is stored as 1, 255, 65535 or 0.5 makes no difference.
+- Lossy files (JPEG, most WebP) are never quite black outside a mask, and masks of more than 16 gray levels have
+  soft edges or come from a lossy file. There the mask is what is brighter than half of the brightest pixel.
+- Two things are worth a warning: a mask that covers more than 95 % of the image, and many gray levels.
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from synthgen.errors import UsageError
+
+MOST_LEVELS = 16  # a mask of classes or of numbered defects may have these
+_MOST_COVERED = 0.95
+_MOST_BETWEEN = 0.05  # share of a lossy mask that may be neither dark nor bright
+_NUMBERS = ("I", "F")  # Pillow's modes of one channel of more than 8 bits begin so
+
+_told: set[tuple[Path, str]] = set()
+
+
+def mask_values(image, path: Path, lossy: bool) -> np.ndarray:
+    """Return the brightness of the mask in an image, and 0 where there is none.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+    path : Path
+        Where it lies, for errors and warnings. The first mask of a folder that deserves a warning gets it.
+    lossy : bool
+        Whether the file format changes pixels.
+
+    Returns
+    -------
+    ndarray, (H, W)
+        On the scale of the file, at most 64 bits.
+
+    Raises
+    ------
+    UsageError
+        If a value is negative or not finite.
+    """
+    values = _brightness(image)
+    if values.dtype.kind != "u":
+        _check(values, path)
+
+    many = not lossy and _levels(values) > MOST_LEVELS
+    least = values.max() / 2 if lossy or many else 0
+    mask = values > least
+
+    if many:
+        _warn(
+            path, f"has more than {MOST_LEVELS} gray levels; the mask is what is brighter than half of the maximum"
+        )
+    elif lossy and _share_between(values) > _MOST_BETWEEN:
+        _warn(path, "has many gray levels; the mask is what is brighter than half of the maximum")
+    if mask.mean() > _MOST_COVERED:
+        _warn(path, f"covers {mask.mean():.0%} of the image; a mask is bright, and black elsewhere")
+
+    return np.where(mask, values, values.dtype.type(0))
+
+
+def is_lossy(image, data: bytes) -> bool:
+    """Return whether the format of an image, opened from `data`, changes pixels."""
+    if image.format == "WEBP":
+        return b"VP8 " in data  # the name of its lossy chunk
+    return image.format in ("JPEG", "MPO") or image.info.get("compression") == "jpeg"
+
+
+def _brightness(image) -> np.ndarray:
+    """Return the brightest channel, (H, W); transparent pixels are black."""
+    if image.mode.startswith(_NUMBERS):
+        return np.asarray(image)
+
+    if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+        pixels = np.asarray(image.convert("RGBA"))
+        opacity = pixels[..., 3]
+        bright = pixels[..., :3].max(axis=2)
+        if not bright[opacity > 0].any() and not opacity.all():
+            return opacity
+        # rounded up: what is neither black nor transparent stays so
+        return (-(-bright.astype(np.uint16) * opacity // 255)).astype(np.uint8)
+
+    if image.mode in ("1", "L"):
+        return np.asarray(image.convert("L"))
+    return np.asarray(image.convert("RGB")).max(axis=2)
+
+
+def _check(values: np.ndarray, path: Path) -> None:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise UsageError(f"{path}: must have finite values, got NaN or infinity")
+    if values.min() < 0:
+        raise UsageError(f"{path}: must have values of at least 0, got {values.min()}")
+
+
+def _levels(values: np.ndarray) -> int:
+    """Return how many different values there are."""
+    if values.dtype == np.uint8:
+        return np.count_nonzero(np.bincount(values.ravel(), minlength=256))
+    return len(np.unique(values))
+
+
+def _share_between(values: np.ndarray) -> float:
+    """Return the share of pixels that are neither dark nor bright."""
+    top = float(values.max())
+    between = (values > top / 4) & (values < 3 * top / 4)
+    return between.mean()
+
+
+def _warn(path: Path, what: str) -> None:
+    """Warn once of each folder: a data set has thousands of masks that were made in one way."""
+    key = (path.parent, what.split(" ", 1)[0])
+    if key not in _told:
+        _told.add(key)
+        warnings.warn(f"{path}: {what}", UserWarning, stacklevel=4)

@@ -1,0 +1,81 @@
+"""What models with a bank of patches share: scores by the nearest point, and a table that grows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from synthgen.torch.models.base import AnomalyModel
+from synthgen.torch.models.options import Meta, ModelOptions
+
+if TYPE_CHECKING:
+    import torch
+
+
+class BankOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of models with a bank."""
+
+    neighbours: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="Points of the bank that weigh the score of an image; 1 for no weights."),
+    ] = 9
+    block: Annotated[
+        int, Meta(ge=1, le=2**40, description="Bytes of the largest table of distances that is held at a time.")
+    ] = 64 << 20
+
+
+class BankModel(AnomalyModel):
+    """A model that scores patches by the distance to the nearest point of a bank."""
+
+    Options = BankOptions
+    state = ("bank",)
+    bank: torch.Tensor | None = None
+
+    def state_forms(self, shape):
+        """Return the form of the bank; see `AnomalyModel.state_forms`."""
+        import torch
+
+        channels = shape[0]
+        return {"bank": ((None, channels), torch.float32)}
+
+    def _scores(self, features):
+        from synthgen.torch.coreset.greedy import nearest_points
+        from synthgen.torch.features import as_vectors
+        from synthgen.torch.models.scoring import image_scores
+
+        count, channels, *grid = features.shape
+        rows = as_vectors(features)
+        distances, indices = nearest_points(rows, self.bank, 1, self.settings.block)
+
+        patches = rows.view(count, -1, channels)
+        distances = distances.view(count, -1)
+        indices = indices.view(count, -1)
+        scores = image_scores(patches, distances, indices, self.bank, self.settings.neighbours)
+        return scores, distances.view(count, *grid)
+
+
+class Rows:
+    """A table (N, D) that rows are appended to; it never moves where their number was known."""
+
+    def __init__(self, capacity: int, channels: int, device):
+        import torch
+
+        self._rows = torch.empty((capacity, channels), device=device)
+        self._used = 0
+
+    def append(self, block: torch.Tensor) -> None:
+        """Append rows (n, D)."""
+        used = self._used + len(block)
+        if used > len(self._rows):
+            self._grow(used)
+        self._rows[self._used : used] = block
+        self._used = used
+
+    def _grow(self, needed: int) -> None:
+        capacity = max(needed, len(self._rows) * 3 // 2)
+        larger = self._rows.new_empty((capacity, self._rows.shape[1]))
+        larger[: self._used] = self.filled()
+        self._rows = larger
+
+    def filled(self) -> torch.Tensor:
+        """Return all rows so far."""
+        return self._rows[: self._used]

@@ -1,0 +1,82 @@
+"""Gaussians of features at each place of an image: pure functions and sums, for PaDiM (Defard et al. 2021)."""
+
+import torch
+
+from synthgen.errors import UsageError
+from synthgen.seeding import generator
+
+BLOCK_PLACES = 256
+
+
+class Moments:
+    """Mean and scatter at each place, updated by batches (Chan, Golub and LeVeque 1983).
+
+    ``mean`` is (P, D), ``scatter`` (P, D, D) the sum of the outer products of what differs from the mean.
+    """
+
+    def __init__(self, places: int, channels: int, device):
+        self.count = 0
+        self.mean = torch.zeros((places, channels), device=device)
+        self.scatter = torch.zeros((places, channels, channels), device=device)
+
+    def add(self, values: torch.Tensor) -> None:
+        """Add a batch, (P, N, D)."""
+        count = values.shape[1]
+        mean = values.mean(1)
+        centered = values - mean.unsqueeze(1)
+        self.scatter.baddbmm_(centered.mT, centered)
+
+        # between the mean of the batch and that of all before
+        shift = mean - self.mean
+        share = count / (self.count + count)
+        row = shift.unsqueeze(1)
+        self.scatter.baddbmm_(row.mT, row, alpha=self.count * share)
+
+        self.mean += share * shift
+        self.count += count
+
+
+def whitened(scatter: torch.Tensor, degrees: int, regularisation: float) -> torch.Tensor:
+    """Return scatters (P, D, D), in place, as W: W (x - mean) has as its length the Mahalanobis distance.
+
+    W is the inverse of the Cholesky factor of the covariance, scatter / `degrees` + `regularisation` on the
+    diagonal.
+
+    Raises
+    ------
+    UsageError
+        If a covariance is not positive definite.
+    """
+    channels = scatter.shape[1]
+    unit = torch.eye(channels, device=scatter.device)
+    added = regularisation * unit
+    for block in scatter.split(BLOCK_PLACES):
+        covariance = block / degrees + added
+        factor, failed = torch.linalg.cholesky_ex(covariance)
+        if failed.any():
+            raise UsageError(
+                f"regularisation must be larger, {regularisation:g} leaves covariances that are singular"
+            )
+
+        inverse = torch.linalg.solve_triangular(factor, unit.expand_as(factor), upper=False)
+        block.copy_(inverse)
+    return scatter
+
+
+def mahalanobis(offsets: torch.Tensor, whitening: torch.Tensor) -> torch.Tensor:
+    """Return the Mahalanobis distances of offsets from the mean, (P, N, D) with W (P, D, D) -> (P, N)."""
+    whitened_offsets = offsets @ whitening.mT
+    return torch.linalg.vector_norm(whitened_offsets, dim=2)
+
+
+def by_place(features: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
+    """Return some channels of features (N, D, h, w), place by place: (h * w, N, len(channels))."""
+    chosen = features[:, channels]
+    return chosen.flatten(2).permute(2, 0, 1).contiguous()
+
+
+def random_channels(available: int, count: int, seed: int) -> torch.Tensor:
+    """Return `count` numbers below `available`, or all of them, drawn at random, ascending: int64."""
+    rng = generator(seed, 0, 0, "padim.channels")
+    order = torch.from_numpy(rng.permutation(available))
+    return order[:count].sort().values

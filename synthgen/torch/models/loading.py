@@ -1,0 +1,156 @@
+"""From the file of a model to the model, checked before memory is taken for it."""
+
+import warnings
+from pathlib import Path
+
+import torch
+
+from synthgen.errors import FormatError, UsageError, one_line
+from synthgen.torch import models
+from synthgen.torch.backbones import (
+    check_architecture,
+    check_weights,
+    create_model,
+    create_skeleton,
+    fingerprint,
+    size_options,
+)
+from synthgen.torch.models.options import make_options
+from synthgen.torch.models.store import StoredModel, damaged, read_model
+
+# Options that files of format 1 lack, with the values that their models were fitted with.
+OLDER = {"pool_padding": "none", "alignment": "bilinear", "interpolation": "bilinear"}
+
+
+def load_model(path, backbone: torch.nn.Module | None = None, memory: int | None = None, device=None):
+    """Return the model in a file; it predicts as it did, on machines of a kind to the last bit.
+
+    Parameters
+    ----------
+    path : str or Path
+    backbone : torch.nn.Module, optional
+        For a model whose backbone timm cannot build by its name: the module, with the same weights.
+    memory, device
+        As for the model's constructor.
+
+    Returns
+    -------
+    AnomalyModel
+        Such as `PatchCore`.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, not ours, or of an unknown version or kind.
+    UsageError
+        If there is no such file, or the backbone is another one.
+
+    Notes
+    -----
+    A small file costs little memory, whatever it says: architecture, size of the images and shapes of the tensors
+    are compared on torch's meta device before anything is built.
+    """
+    path = Path(path)
+    stored = read_model(path)
+    made = _class_of(path, stored)
+    options = _options_of(path, stored, made)
+
+    if backbone is None:
+        backbone = _built(path, stored, options)
+    elif fingerprint(backbone) != stored.header.backbone.fingerprint:
+        arch = stored.header.backbone.arch
+        raise UsageError(f"{path}: backbone must have the weights of {arch} that the model was fitted with")
+
+    model = made(backbone, memory=memory, device=device, **options)
+    _fill(path, model, stored)
+    return model
+
+
+def _class_of(path: Path, stored: StoredModel) -> type:
+    """Return the class of the model in a file."""
+    kind = stored.header.kind
+    if kind not in models.kinds():
+        raise FormatError(f"{path}: unknown kind {kind}; a newer synthgen reads it")
+    return models.load(kind).MODEL
+
+
+def _options_of(path: Path, stored: StoredModel, made: type) -> dict:
+    """Return the options of the model in a file, checked."""
+    options = dict(stored.header.options)
+    if stored.header.format == 1:
+        options = {**OLDER, **options}
+    try:
+        settings = make_options(made.Options, options)
+    except UsageError as error:
+        raise damaged(path, str(error)) from error
+
+    if stored.header.format == 1 and settings.pool > 1:
+        warnings.warn(
+            f"{path}: an older synthgen fitted this model with pool_padding {settings.pool_padding}; fit it again",
+            stacklevel=3,
+        )
+    return options
+
+
+def _built(path: Path, stored: StoredModel, options: dict) -> torch.nn.Module:
+    """Return the backbone as timm builds it, with its weights."""
+    made = stored.header.backbone
+    if made.arch is None:
+        raise UsageError(f"{path}: backbone must be given, timm has no name for it")
+    check_architecture(made.arch)  # timm would look up others on the network
+
+    arguments = _arguments_of(stored)
+    try:
+        skeleton = create_skeleton(made.arch, **arguments)
+        check_weights(str(path), made.arch, stored.weights, skeleton.state_dict())
+        net = create_model(made.arch, 0, **arguments)
+    except (RuntimeError, IndexError, AssertionError, TypeError, AttributeError) as error:
+        raise FormatError(f"{path}: timm cannot build {made.arch}: {one_line(error)}") from error
+
+    net.load_state_dict(stored.weights)
+    net.pretrained_cfg = {**net.pretrained_cfg, "mean": made.mean, "std": made.std}
+    if fingerprint(net) != made.fingerprint:
+        raise damaged(path, "the weights of its backbone are others")
+    return net
+
+
+def _arguments_of(stored: StoredModel) -> dict:
+    """Return what timm is given to build the backbone."""
+    made = stored.header.backbone
+    arguments = size_options(made.arch, stored.header.image_size)
+    if made.form == "features":
+        return {**arguments, "features_only": True, "out_indices": made.levels}
+    return {**arguments, "num_classes": made.classes}
+
+
+def _fill(path: Path, model, stored: StoredModel) -> None:
+    """Give a model the tensors of a file, if they have the right forms."""
+    model.image_size = stored.header.image_size
+    model.notes = stored.header.notes
+
+    shape = model.features.shape(model.image_size)
+    for name, form in model.state_forms(shape).items():
+        if name not in stored.tensors:
+            raise damaged(path, f"it has no {name}")
+        tensor = stored.tensors[name]
+        _check_form(path, name, tensor, form, shape[0])
+        setattr(model, name, tensor.to(model.device))
+
+
+def _check_form(path: Path, name: str, tensor: torch.Tensor, form: tuple, channels: int) -> None:
+    """Refuse a tensor of another shape or type; None in a shape is any length but 0. Integers number channels."""
+    shape, dtype = form
+    if tensor.dtype != dtype or not _fits(tensor.shape, shape):
+        wanted = ["any" if length is None else length for length in shape]
+        raise damaged(path, f"{name} must be {dtype} {wanted}, got {tensor.dtype} {list(tensor.shape)}")
+
+    is_outside = (tensor < 0) | (tensor >= channels)
+    if dtype == torch.int64 and is_outside.any():
+        raise damaged(path, f"{name} must number channels below {channels}")
+
+
+def _fits(found, wanted: tuple) -> bool:
+    if len(found) != len(wanted):
+        return False
+    pairs = zip(found, wanted, strict=True)
+    return all(length == want or (want is None and length > 0) for length, want in pairs)

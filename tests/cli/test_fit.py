@@ -1,0 +1,152 @@
+"""`synthgen fit KIND` as a user types it: options of each kind, sources, what is refused."""
+
+import subprocess
+import sys
+
+import click
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from synthgen.cli import cli
+from synthgen.errors import UsageError
+from synthgen.torch import models
+
+BACKBONE = ["--backbone", "random:test_resnet", "--size", "32", "--progress", "none"]
+
+
+def photos(folder, count, seed=0):
+    """Write images of noise."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        Image.fromarray(rng.integers(0, 255, (40, 40, 3), np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def normal(tmp_path_factory):
+    return photos(tmp_path_factory.mktemp("fit") / "normal", 4)
+
+
+def run(*arguments):
+    """Return what a command that succeeds prints; the errors of others are raised."""
+    result = CliRunner().invoke(cli, [*map(str, arguments)], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def refused(*arguments):
+    """Return the one line with which a command refuses."""
+    with pytest.raises((UsageError, click.UsageError)) as caught:
+        run("fit", *arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_help_lists_all_kinds():
+    page = run("fit", "--help").output
+    assert all(kind in page for kind in models.MODELS)
+
+
+@pytest.mark.parametrize("kind", models.MODELS)
+def test_the_help_of_a_kind_shows_its_own_options_and_defaults(kind):
+    words = run("fit", kind, "--help").output.split()
+    for field in msgspec.structs.fields(models.load(kind).Options):
+        flag = f"--{field.name.replace('_', '-')}"
+        assert any(word.startswith(flag) for word in words)
+    assert ("--update" in words) == hasattr(models.load(kind).MODEL, "update")
+
+
+def test_defaults_differ_from_kind_to_kind():
+    assert "[default: 2,3]" in run("fit", "patchcore", "--help").output
+    assert "[default: 1,2,3]" in run("fit", "padim", "--help").output
+
+
+def test_help_pages_need_no_torch():
+    code = """
+import sys
+sys.modules["torch"] = None
+from synthgen.cli import cli
+for arguments in (["fit", "--help"], ["fit", "patchcore", "--help"], ["fit", "sequential-patchcore", "--help"],
+                  ["fit", "padim", "--help"]):
+    try:
+        cli.main(arguments)
+    except SystemExit as end:
+        assert end.code == 0
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_several_sources_are_all_used_and_counted(normal, tmp_path):
+    more = photos(tmp_path / "more", 3, seed=1)
+    out = tmp_path / "m.safetensors"
+    done = run("fit", "patchcore", "--normal", normal, "--normal", more, "--out", out, *BACKBONE)
+    lines = done.stderr.splitlines()
+    assert f"{normal}: 4 normal images (plain folder)" in lines
+    assert f"{more}: 3 normal images (plain folder)" in lines
+    assert "7 normal images in all, from 2 places" in lines
+    notes = models.load_model(out).notes
+    assert notes["images"] == 7
+    assert notes["normal"] == [str(normal), str(more)]
+
+
+def test_a_model_is_replaced_only_when_asked_for(normal, tmp_path):
+    out = tmp_path / "m.safetensors"
+    command = ["padim", "--normal", normal, "--out", out, *BACKBONE]
+    run("fit", *command, "--channels", "4")
+    before = out.read_bytes()
+    assert refused(*command, "--channels", "5") == f"{out}: is there already; --overwrite replaces it"
+    assert out.read_bytes() == before
+    run("fit", *command, "--channels", "5", "--overwrite")
+    assert models.load_model(out).settings.channels == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--coreset", "many"], "--coreset must be int | float, got 'many'"),
+        (["--coreset", "1"], "--coreset must be a share in (0, 1], such as 1.0, or a number of points >= 2, got 1"),
+        (["--layers", "2,x"], "--layers must be"),
+        (["--layers", "²"], "--layers must be"),
+        (["--layers", "3,2"], "--layers must ascend, got 3,2"),
+        (["--sigma", "inf"], "--sigma must be float <= 1000.0, got 'inf'"),
+        (["--pool", "0"], "--pool must be int >= 1, got '0'"),
+        (["--size", "big"], "--size must be N or WIDTHxHEIGHT in pixels, got 'big'"),
+        (["--size", "0"], "--size must"),
+        (["--epochs", "3"], "No such option"),
+        (["--update", "x"], "No such option"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(normal, tmp_path, options, message):
+    out = tmp_path / "m.safetensors"
+    assert message in refused("patchcore", "--normal", normal, "--out", out, *BACKBONE, *options)
+    assert not out.exists()
+
+
+def test_a_kind_that_is_misspelt_is_suggested():
+    assert refused("pachcore") == "No such kind of model 'pachcore'; did you mean patchcore?"
+
+
+def test_what_is_missing_is_said(normal, tmp_path):
+    out = tmp_path / "m.safetensors"
+    assert refused("patchcore", "--out", out) == "--normal must be a folder of normal images, got none"
+    message = "--backbone must be a name of timm's or a file of weights, got none"
+    assert refused("patchcore", "--out", out, "--normal", normal) == message
+    assert "--out must be a file in a folder" in refused("padim", "--out", tmp_path / "no" / "m", *BACKBONE)
+
+
+def test_updating_and_melding_take_no_options_of_their_own(normal, tmp_path):
+    other = tmp_path / "pc.safetensors"
+    run("fit", "patchcore", "--normal", normal, "--out", other, *BACKBONE)
+    command = ["sequential-patchcore", "--out", tmp_path / "m.safetensors"]
+    updating = [*command, "--normal", normal, "--update", other]
+    assert refused(*updating).endswith("of kind sequential-patchcore, got patchcore")
+    message = "--seed cannot be given with --update: the model in the file keeps its own"
+    assert refused(*updating, "--seed", "1") == message
+    message = "--normal cannot be given with --meld: the models in the files keep theirs"
+    assert refused(*command, "--normal", normal, "--meld", other) == message

@@ -1,0 +1,232 @@
+"""The file of a model: what is saved comes back, what is damaged or forged is refused."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from synthgen.errors import FormatError, SynthgenError, UsageError
+from synthgen.torch.backbones import load_backbone
+from synthgen.torch.models import PaDiM, PatchCore, load_model
+from synthgen.torch.models.store import digest_of
+
+
+def signed(tensors, metadata):
+    """Return the metadata of a forged file: with a digest that is right for it."""
+    if metadata is None:
+        return None
+    text = metadata["synthgen-model"]
+    own = {name: tensor for name, tensor in tensors.items() if not name.startswith("backbone.")}
+    return {"synthgen-model": text, "synthgen-digest": digest_of(text, own)}
+
+
+def test_a_saved_model_predicts_as_before(make, images, tmp_path):
+    model = make(seed=3, sigma=1.0).fit([images])
+    model.notes["thresholds"] = {"image": 1.5}
+    model.save(tmp_path / "m.safetensors")
+    read = load_model(tmp_path / "m.safetensors")
+    assert type(read) is type(model)
+    assert read.options() == model.options()
+    assert read.image_size == (64, 64)
+    assert read.notes == {"thresholds": {"image": 1.5}}
+    for a, b in zip(read.predict(images), model.predict(images), strict=True):
+        assert np.array_equal(a, b)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_models_are_saved_whatever_form_their_backbone_has(images, tmp_path):
+    forms = (
+        load_backbone("random:test_efficientnet", features_only=True, out_indices=(2, 3)),
+        load_backbone("random:test_efficientnet"),
+        "random:test_efficientnet",
+    )
+    scores = []
+    for form in forms:
+        model = PatchCore(form).fit([images])
+        model.save(tmp_path / "m")
+        scores.append(load_model(tmp_path / "m").predict(images)[0])
+        assert np.array_equal(scores[-1], model.predict(images)[0])
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-4)
+    np.testing.assert_allclose(scores[0], scores[2], rtol=1e-4)
+
+
+def test_files_that_are_no_models_are_refused(backbone, images, tmp_path):
+    path, wrong = tmp_path / "m", tmp_path / "wrong"
+    PatchCore(backbone).fit([images]).save(path)
+    tensors = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["synthgen-model"])
+
+    def refused(values, metadata, rule, error=FormatError):
+        save_file(values, wrong, signed(values, metadata))
+        with pytest.raises(error, match=rule) as caught:
+            load_model(wrong)
+        assert "\n" not in str(caught.value)
+
+    def changed(**values):
+        return {"synthgen-model": json.dumps({**header, **values})}
+
+    refused(tensors, None, "must be a model that synthgen saved")
+    refused(tensors, changed(format=3), "format must be 1 or 2, got 3")
+    refused(tensors, changed(kind="other"), "unknown kind other; a newer synthgen reads it")
+    refused(tensors, changed(options={}, image_size=None), "is a damaged model")
+    refused(tensors, changed(image_size=[0, 64]), r"is a damaged model: .*image_size")
+    refused(tensors, changed(notes=[]), r"is a damaged model: .*notes")
+    refused(tensors, {"synthgen-model": "[" * 100_000}, "is a damaged model")
+    refused(tensors, changed(backbone={**header["backbone"], "arch": "hf-hub:a/b"}), "got 'hf-hub:a/b'", UsageError)
+    features = {"form": "features", "levels": [9]}
+    refused(tensors, changed(backbone={**header["backbone"], **features}), "timm cannot build test_resnet")
+    refused({k: v for k, v in tensors.items() if k != "bank"}, changed(), "is a damaged model")
+    refused({**tensors, "bank": tensors["bank"][:, 1:].contiguous()}, changed(), "bank must be torch.float32")
+    refused({**tensors, "bank": tensors["bank"][:0]}, changed(), "bank must be torch.float32")
+    refused({**tensors, "bank": tensors["bank"].double()}, changed(), "got torch.float64")
+    key = "backbone.conv1.0.weight"
+    refused({k: v for k, v in tensors.items() if k != key}, changed(), "1 missing", UsageError)
+    refused({**tensors, key: tensors[key] + 1}, changed(), "the weights of its backbone are others")
+    wrong.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(FormatError, match="not a whole safetensors file"):
+        load_model(wrong)
+    with pytest.raises(UsageError, match="no such file"):
+        load_model(tmp_path / "absent")
+    assert load_model(path, backbone=load_backbone("random:test_resnet")).fitted
+    with pytest.raises(UsageError, match="backbone must have the weights"):
+        load_model(path, backbone=load_backbone("random:test_resnet", seed=1))
+
+
+def test_a_file_of_an_older_version_keeps_the_padding_it_was_fitted_with(backbone, images, tmp_path):
+    path = tmp_path / "m"
+    model = PatchCore(backbone, pool_padding="none").fit([images])
+    model.save(path)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["synthgen-model"])
+    header["format"] = 1
+    del header["options"]["pool_padding"], header["options"]["alignment"], header["options"]["interpolation"]
+    save_file(load_file(path), path, {"synthgen-model": json.dumps(header)})
+    with pytest.warns(UserWarning, match="an older synthgen fitted this model with pool_padding none"):
+        read = load_model(path)
+    assert read.options() == model.options()
+    assert np.array_equal(read.predict(images)[1], model.predict(images)[1])
+
+
+def test_forged_gaussians_are_refused(backbone, images, tmp_path):
+    path, wrong = tmp_path / "m", tmp_path / "wrong"
+    PaDiM(backbone, channels=20).fit([images]).save(path)
+    tensors = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    forged = {
+        "mean": tensors["mean"][1:].contiguous(),
+        "whitening": tensors["whitening"][:, :, 1:].contiguous(),
+        "subset": tensors["subset"] + 10_000,
+    }
+    for name, value in forged.items():
+        values = {**tensors, name: value}
+        save_file(values, wrong, signed(values, metadata))
+        with pytest.raises(FormatError, match=f"is a damaged model: {name} must"):
+            load_model(wrong)
+
+
+def test_notes_that_are_no_json_are_refused(backbone, images, tmp_path):
+    model = PatchCore(backbone).fit([images])
+    model.notes["path"] = tmp_path
+    with pytest.raises(UsageError, match="notes must be JSON values"):
+        model.save(tmp_path / "m")
+
+
+@pytest.fixture(scope="module")
+def small_model(backbone, images, tmp_path_factory):
+    """The bytes of a saved model, a place for damaged ones, and what the model predicts."""
+    path = tmp_path_factory.mktemp("damaged") / "m.safetensors"
+    model = PatchCore(backbone, coreset=9, layers=(3,)).fit([images[:2]])
+    model.save(path)
+    return path.read_bytes(), path, model.predict(images[:2])
+
+
+def header_bytes(content: bytes) -> int:
+    """Return where the tensors of a safetensors file begin."""
+    return 8 + int.from_bytes(content[:8], "little")
+
+
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_flipped_bit_is_refused_or_harmless(small_model, images, data):
+    content, path, expected = small_model
+    tensors = header_bytes(content)
+    ranges = ((0, tensors - 1), (tensors, len(content) - 1))
+    place = data.draw(st.one_of(*(st.integers(*pair) for pair in ranges)))
+    damaged = bytearray(content)
+    damaged[place] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(damaged)
+    try:
+        model = load_model(path)
+    except SynthgenError as error:
+        assert "\n" not in str(error)
+        assert str(path) in str(error)
+    else:
+        assert all(np.array_equal(*pair) for pair in zip(model.predict(images[:2]), expected, strict=True))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(length=st.integers(0, 400_000))
+def test_a_file_that_was_cut_off_is_refused(small_model, length):
+    content, path, _ = small_model
+    path.write_bytes(content[: min(length, len(content) - 1)])
+    with pytest.raises(FormatError, match="is not a whole safetensors file"):
+        load_model(path)
+
+
+def test_a_flipped_bit_in_the_bank_is_named(small_model):
+    content, path, _ = small_model
+    lengths = json.loads(content[8 : header_bytes(content)])
+    start = header_bytes(content) + lengths["bank"]["data_offsets"][0]
+    damaged = bytearray(content)
+    damaged[start] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(FormatError, match="is a damaged model: its digest is another one"):
+        load_model(path)
+
+
+def test_a_small_file_costs_little_memory_whatever_it_names(backbone, images, tmp_path):
+    """In a process of its own, which says by how much its peak memory grew."""
+    plain = tmp_path / "plain"
+    PatchCore(backbone, coreset=9).fit([images]).save(plain)
+    tensors = load_file(plain)
+    with safe_open(plain, framework="pt") as file:
+        header = json.loads(file.metadata()["synthgen-model"])
+
+    giant = {**header["backbone"], "arch": "vit_giant_patch14_clip_224"}
+    many_classes = {**header["backbone"], "classes": 10**9}
+    changes = [{"backbone": giant}, {"backbone": many_classes}, {"image_size": [16384, 16384]}]
+    paths = [plain]
+    for number, change in enumerate(changes):
+        paths.append(tmp_path / f"m{number}")
+        metadata = {"synthgen-model": json.dumps({**header, **change})}
+        save_file(tensors, paths[-1], signed(tensors, metadata))
+    weights = tmp_path / "w.safetensors"
+    save_file(load_backbone("random:test_resnet").state_dict(), weights)
+    weights.with_suffix(".json").write_text('{"arch": "vit_giant_patch14_clip_224"}')
+
+    code = f"""
+import resource
+from synthgen.errors import SynthgenError
+from synthgen.torch import load_backbone, load_model
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+for read, path in [*((load_model, path) for path in {list(map(str, paths))}), (load_backbone, {str(weights)!r})]:
+    before = peak()
+    try:
+        read(path)
+        print("read", peak() - before)
+    except SynthgenError as error:
+        print("refused", peak() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [word for word, _ in rows] == ["read", "refused", "refused", "read", "refused"]
+    assert all(float(megabytes) < 300 for _, megabytes in rows[1:])
