@@ -3,15 +3,29 @@
 python benchmarks/anomalib_models.py JOB RESULT
 
 Both files are torch's. A job is a dict: `kind` says which function below does it, the rest are its arguments.
+`run_anomalib` is for the other side: it has a job done and returns the result.
 """
 
+import subprocess
 import sys
+import tempfile
 import time
 import warnings
+from pathlib import Path
 
 import torch
 
 warnings.simplefilter("ignore")
+
+
+def run_anomalib(python: str, job: dict) -> dict:
+    """Have a job done by another interpreter; return what its function returned, and `version` of anomalib."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "job")
+        target = Path(folder, "result")
+        torch.save(job, source)
+        subprocess.run([python, __file__, source, target], check=True, stderr=subprocess.DEVNULL)
+        return torch.load(target)
 
 
 def coreset(features: torch.Tensor, share: float, seed: int) -> dict:
@@ -40,7 +54,7 @@ def patchcore(arch: str, layers: list[str], weights: dict, train, test, seed: in
 
 
 def padim(arch: str, layers: list[str], weights: dict, train, test, seed: int, subset: torch.Tensor) -> dict:
-    """Return scores, maps and the features of the first test image of anomalib's `PadimModel`, of given channels."""
+    """Return scores, maps and the features of the first test image of anomalib's `PadimModel`."""
     from anomalib.models.image.padim.torch_model import PadimModel
 
     model = PadimModel(backbone=arch, layers=layers, pre_trained=False, n_features=len(subset))

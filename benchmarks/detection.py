@@ -11,7 +11,6 @@ The images serve to compare implementations, never to choose options: they are f
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from functools import cache
@@ -20,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from anomalib_models import run_anomalib
 
 import synthgen
 from synthgen.metrics import aupro, image_auroc, pixel_auroc
@@ -67,9 +67,11 @@ def texture_of(name: str, folder: Path) -> Texture:
     sources = crops(photograph, GOOD, test_columns, rng)
     defective = with_defects(sources, folder / name)
 
-    test = good + [sample.image for sample in defective]
-    nothing = np.zeros((256, 256), bool)
-    masks = [nothing] * GOOD + [sample.fields["mask"] > 0 for sample in defective]
+    test = list(good)
+    masks = [np.zeros((256, 256), bool)] * GOOD
+    for sample in defective:
+        test.append(sample.image)
+        masks.append(sample.fields["mask"] > 0)
 
     return Texture(as_batch(train), as_batch(test), np.stack(masks))
 
@@ -113,16 +115,20 @@ MODELS = {"patchcore": (patchcore, "patchcore"), "padim": (padim, "padim"), "seq
 def ours(model, texture: Texture) -> Found:
     """Fit a model of ours and predict."""
     model.fit(texture.train.split(8), progress="none")
-    found = [model.predict(images) for images in texture.test.split(8)]
 
-    scores = np.concatenate([scores for scores, _ in found])
-    maps = np.concatenate([maps for _, maps in found])
+    scores = []
+    maps = []
+    for images in texture.test.split(8):
+        found = model.predict(images)
+        scores.append(found[0])
+        maps.append(found[1])
 
     features = model.features(texture.test[:1])
     if isinstance(model, PaDiM):
         features = features[:, model.subset]
 
-    return Found(scores, maps, as_vectors(features))
+    rows = as_vectors(features)
+    return Found(np.concatenate(scores), np.concatenate(maps), rows)
 
 
 class Anomalib:
@@ -162,18 +168,6 @@ class Anomalib:
     def _pixels(self, images: torch.Tensor) -> torch.Tensor:
         cfg = self._net.pretrained_cfg
         return normalised(images, cfg["mean"], cfg["std"])
-
-
-def run_anomalib(python: str, job: dict) -> dict:
-    """Do a job of `anomalib_models.py` in another interpreter."""
-    script = Path(__file__).with_name("anomalib_models.py")
-
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "job")
-        target = Path(folder, "result")
-        torch.save(job, source)
-        subprocess.run([python, script, source, target], check=True, stderr=subprocess.DEVNULL)
-        return torch.load(target)
 
 
 def weights_of(net, levels: list[str]) -> dict[str, torch.Tensor]:
@@ -233,7 +227,8 @@ def print_rows(kind: str, name: str, table: np.ndarray) -> None:
     spreads = table.std(axis=0)
 
     for who, mean, spread in zip(("ours", "anomalib"), means, spreads, strict=False):
-        cells = [f"{value:6.2f} ({deviation:.2f})" for value, deviation in zip(mean, spread, strict=True)]
+        pairs = zip(mean, spread, strict=True)
+        cells = [f"{value:6.2f} ({deviation:.2f})" for value, deviation in pairs]
         print_row(kind, name, who, cells)
 
     if len(means) == 2:
