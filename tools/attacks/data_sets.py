@@ -13,7 +13,6 @@ from attacks.isolated import command, isolated
 from attacks.trials import Trial, Wrong
 from synthgen.errors import SynthgenError
 from synthgen.recipe import Recipe
-from synthgen.shards.manifest import encode_json
 
 FIELDS = ("mask", "instances")
 _STORAGES = (
@@ -60,7 +59,7 @@ def files_of(folder: Path) -> list[Path]:
 def digest_of_sample(sample) -> str:
     """Return a digest of all that a sample is."""
     digest = hashlib.sha256(f"{sample.key} {sample.label}".encode())
-    digest.update(encode_json(sample.params))
+    digest.update(json.dumps(sample.params, sort_keys=True).encode())
 
     arrays = {"image": sample.image, **sample.fields}
     for name in sorted(arrays):

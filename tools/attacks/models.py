@@ -63,22 +63,27 @@ class Models:
         shutil.rmtree(self.copy.parent, ignore_errors=True)
         self.copy.parent.mkdir()
         shutil.copyfile(path, self.copy)
-
         what = damage.damaged(self.copy, rng, (edit_header,) * 12)
         steps = {"load and predict": lambda: self._compare(path)}
         findings = isolated(steps, room=ROOM)
         return Trial(f"{path.stem}: {what}", findings)
 
-    def _said(self, path: Path) -> tuple:
+    def _said(self, path: Path) -> dict:
+        """Return all that a model is and says."""
         model = load_model(path)
         scores, maps = model.predict(self.images)
-        return scores.tobytes(), maps.tobytes(), model.image_size, model.notes, model.options()
+        return {
+            "scores": scores.tobytes(),
+            "maps": maps.tobytes(),
+            "image size": model.image_size,
+            "notes": model.notes,
+            "options": model.options(),
+        }
 
     def _compare(self, path: Path) -> None:
-        names = ("scores", "maps", "image size", "notes", "options")
         found = self._said(self.copy)
-        for name, value, wanted in zip(names, found, self.wanted[path], strict=True):
-            if value != wanted:
+        for name, wanted in self.wanted[path].items():
+            if found[name] != wanted:
                 raise Wrong(f"{name} are others")
 
 
