@@ -119,7 +119,7 @@ def stages() -> None:
         "sampling the parameters": lambda i: fractals.sample(options, 0, i, 0),
         "chaos game": lambda i: chaos.play(systems[i], POINTS, 0),
         "counting, frame, patch": None,
-        "grey levels": lambda i: synthgen.ifs.grey_levels(counts[i]),
+        "grey levels": lambda i: synthgen.ifs.gray_levels(counts[i]),
         "palette": lambda i: hue_palette(7, 0.5, 0.5),
         "encoding the image": lambda i: encode(drawn[i][0], "png"),
         "encoding the mask": lambda i: encode(drawn[i][1]["mask"], "png"),

@@ -18,8 +18,11 @@ from synthgen.recipe import Recipe
 from synthgen.run import make_plan
 from synthgen.run.draw import draw_sample
 from synthgen.run.shard import encode_sample
-from synthgen.surface.inspected import develop, draw_plate, stain_field
-from synthgen.surface.plate import prepare, radiance, view_of
+from synthgen.surface.optics.camera import develop
+from synthgen.surface.plate.brightness import prepare, radiance
+from synthgen.surface.plate.draw import draw_plate
+from synthgen.surface.plate.view import view_of
+from synthgen.surface.stains.field import stain_field
 
 RECIPE = Recipe.from_dict({"family": "stains", "cell_size": 5, "size": "2448x2050"})
 PLAN = make_plan(RECIPE)

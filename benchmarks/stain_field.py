@@ -1,8 +1,9 @@
 """A stain field over a plate of 120 x 100 mm in 2448 x 2050 pixels, on one core, against the plain way.
 
-The baseline is Algorithm 1 of paper 002 over all pixels in NumPy, row by row so that memory stays small: nearest of
-the 27 centres, Perlin noise at every pixel (ours, compiled: NumPy alone would be slower still), the decay inside.
-Centres come ready-made. It takes every 25th row, and its time is given for all of them. Published tools
+The baseline is Algorithm 1 of Mao et al. 2025 over all pixels in NumPy, row by row so that memory stays small:
+nearest of the 27 centers, Perlin noise at every pixel (ours, compiled: NumPy alone would be slower still), the
+decay inside.
+Centers come ready-made. It takes every 25th row, and its time is given for all of them. Published tools
 do less: `defect-synthesis` was seen to take 137 ms for one stain at this size.
 
     python benchmarks/stain_field.py
@@ -29,14 +30,14 @@ ORIGIN, ROW_STEP, COLUMN_STEP = (-60.0, -50.0, 12.2), (0.0, 100 / HEIGHT, 0.0), 
 
 def plain(field: StainField, radius: float) -> np.ndarray:
     size = FIELD["cell_size"]
-    neighbours = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
+    neighbors = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
     out = np.full((len(range(0, HEIGHT, EVERY)), WIDTH), 0.6, np.float32)
     for line, r in zip(out, range(0, HEIGHT, EVERY), strict=True):
         points = np.add(ORIGIN, np.multiply(r, ROW_STEP)) + np.arange(WIDTH)[:, None] * np.array(COLUMN_STEP)
         cells = np.floor(points / size).astype(int)
         firsts, of_pixel = np.unique(cells, axis=0, return_inverse=True)
-        centres = field.centers(firsts[:, None] + neighbours)[of_pixel.ravel()]
-        distance = np.sqrt(((points[:, None] - centres) ** 2).sum(-1)).min(-1)
+        centers = field.centers(firsts[:, None] + neighbors)[of_pixel.ravel()]
+        distance = np.sqrt(((points[:, None] - centers) ** 2).sum(-1)).min(-1)
         reach = radius + FIELD["amplitude"] * pnoise3(FIELD["frequency"] * points)
         inside = distance <= reach
         line[inside] += (distance[inside] / reach[inside]) ** FIELD["decay"] * FIELD["intensity"]

@@ -112,7 +112,7 @@ def plates() -> Image.Image:
     whole = [square(s.image, 0, 100, 1025) for s in lights]
     close = []
     for label, kind in ((1, "scratch"), (2, "dent"), (3, "bump"), (0, "fingerprint"), (0, "sticker")):
-        options = {"layout": "test", "count": "3:3", "seed": 5}
+        options = {"layout": "test", "objects": "3:3", "seed": 5}
         if label == 0:
             options |= {"impurities": kind, "stains": False}
         sample = rendered(label, 1, **options)

@@ -1,4 +1,4 @@
-"""What do water stains in training images do to an anomaly model? Paper 002, tables I and II, small, offline.
+"""What do water stains in training images do to an anomaly model? Mao et al. 2025, tables I and II, small, offline.
 
 There are no real plates here. What stands for them are plates that differ from the synthetic ones as real ones
 do: stained, with fingerprints, another light, exposure, lens blur and sensor noise. Sequential PatchCore learns
@@ -26,7 +26,7 @@ DEFECTS, IMPURITIES = ("scratch", "dent", "bump"), ("stain", "fingerprint")
 SYNTHETIC = {"light": "ring"}
 TARGET = {
     "light": "ring-rotated", "exposure": "0.75:1.05", "blur": 0.8, "noise": 3, "impurities": "fingerprint",
-    "count": "1:2", "seed": 1,
+    "objects": "1:2", "seed": 1,
 }  # fmt: skip
 
 

@@ -81,10 +81,11 @@ def semantic_map(instances: np.ndarray, objects: list[dict]) -> np.ndarray:
 
     Parameters
     ----------
-    instances : ndarray of uint8, (H, W)
+    instances : ndarray of uint8 or uint16, (H, W)
         ``fields["instances"]``: ids from 1, 0 for the background.
     objects : list of dict
-        ``params["objects"]``, each with ``id`` and ``source_class``.
+        ``params["objects"]``, each with ``id`` and, in its ``params``, ``source_class``. Data sets of older
+        versions have it beside the id.
 
     Returns
     -------
@@ -94,18 +95,23 @@ def semantic_map(instances: np.ndarray, objects: list[dict]) -> np.ndarray:
     Raises
     ------
     UsageError
-        If the objects have no source classes, which those of other families do not.
+        If the objects have no source classes, as those of most families.
 
     Examples
     --------
-    >>> semantic_map(np.array([[0, 2]], np.uint8), [{"id": 1, "source_class": 7}, {"id": 2, "source_class": 5}])
+    >>> objects = [{"id": 1, "params": {"source_class": 7}}, {"id": 2, "params": {"source_class": 5}}]
+    >>> semantic_map(np.array([[0, 2]], np.uint8), objects)
     array([[-1,  5]], dtype=int32)
     """
-    table = np.full(256, -1, np.int32)
+    most = max((thing["id"] for thing in objects), default=0)
+    table = np.full(most + 1, -1, np.int32)
+
     for thing in objects:
-        if "source_class" not in thing:
-            raise UsageError(f"a semantic map needs objects with a source_class, got {', '.join(thing)}")
-        table[thing["id"]] = thing["source_class"]
+        known = thing.get("params", {}).get("source_class", thing.get("source_class"))
+        if known is None:
+            raise UsageError(f"objects must have a source_class for a semantic map, got {', '.join(thing)}")
+        table[thing["id"]] = known
+
     return table[instances]
 
 

@@ -15,7 +15,8 @@ MAX_SEED = 2**63 - 1
 
 @lru_cache(maxsize=256)
 def _name_key(name: str) -> int:
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+    digest = blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def generator(seed: int, label: int, index: int, name: str) -> np.random.Generator:
@@ -40,13 +41,16 @@ def generator(seed: int, label: int, index: int, name: str) -> np.random.Generat
     >>> int(generator(7, 0, 3, "points").integers(100)) == int(generator(7, 0, 3, "points").integers(100))
     True
     """
+    key = _Key(seed, _name_key(name))
     counter = np.array([0, 0, index, label], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(_Key(seed, _name_key(name)), counter=counter))
+    stream = np.random.Philox(key, counter=counter)
+    return np.random.Generator(stream)
 
 
 def noise_generator(seed: int) -> np.random.Generator:
     """Return a generator for a renderer's noise, from a seed that the sampler drew (0 <= seed < 2**64)."""
-    return np.random.Generator(np.random.Philox(_Key(seed, 0)))
+    stream = np.random.Philox(_Key(seed, 0))
+    return np.random.Generator(stream)
 
 
 class _Key(np.random.bit_generator.ISeedSequence):

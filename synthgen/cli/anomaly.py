@@ -4,69 +4,72 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.options import json_option, print_json, progress_option
+from synthgen.cli.options import command, json_option, out_option, print_json, progress_option
 from synthgen.errors import UsageError
 
 THRESHOLDS = "thresholds"  # what the notes of a model call them
+EXIT_UNREADABLE = 3
 
 batch_option = click.option(
-    "--batch", type=click.IntRange(min=1), default=8, help="Images at a time.  [default: 8]"
+    "--batch-size", "batch", type=click.IntRange(min=1), default=8, help="Images at a time.  [default: 8]"
 )
 device_option = click.option("--device", help="cpu, cuda, cuda:1, ..  [default: a GPU where there is one]")
 
 
-@click.command()
+@command()
 @click.argument("model_file", metavar="FILE", type=click.Path())
 @click.argument("images", nargs=-1, required=True, type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder for scores.csv and the heat maps.")
+@out_option("Folder for scores.csv and the heat maps.")
 @click.option("--threshold", type=float, help="Image score from which on an image is anomalous.")
 @click.option("--pixel-threshold", type=float, help="Score from which on a pixel is outlined.")
 @batch_option
 @device_option
 @json_option
 @progress_option
-def detect(model_file, images, out, threshold, pixel_threshold, batch, device, as_json, progress):
+@click.pass_context
+def detect(context, model_file, images, out, threshold, pixel_threshold, batch, device, as_json, progress):
     """Score IMAGES (files, folders, data sets) with the model in FILE, and lay heat maps over them.
 
-    Thresholds are those that `synthgen evaluate --keep-thresholds` left in FILE, unless they are given.
+    Thresholds are those that `synthgen evaluate --keep-thresholds` left in FILE, unless they are given. An image
+    that cannot be read gets a row with the error; the rest goes on, and the exit status is 3.
 
     \b
     synthgen detect brick.safetensors photos/ --out found
     synthgen detect brick.safetensors a.png b.png --out found --threshold 31.5
     """
+    _check_apart(out, images)
     model = load(model_file, device=device)
 
     from synthgen.layouts import open_images
-    from synthgen.look.heatmaps import write_heatmaps
-    from synthgen.run.progress import Progress
 
     images = open_images(images)
+    _say_all(images.left_out)
     folder = _made(out)
     kept = model.notes.get(THRESHOLDS, {})
     threshold = kept.get("image") if threshold is None else threshold
     pixel_threshold = kept.get("pixel") if pixel_threshold is None else pixel_threshold
-    predictions = _predict(model, images, batch, progress)
-    with Progress(progress, len(predictions.scores), unit="heat maps") as bar:
-        pictures = write_heatmaps(predictions, folder / "heatmaps", pixel_threshold, bar.advance)
-    rows = []
-    for entry, score, picture in zip(predictions.images.entries, predictions.scores, pictures, strict=True):
-        rows.append({"image": entry.name, "score": float(score), "heatmap": str(picture)})
-        if threshold is not None:
-            rows[-1]["anomalous"] = bool(score >= threshold)
-    _write_csv(rows, folder / "scores.csv")
+
+    unreadable = {}
+    predictions = _predict(model, images, batch, progress, unreadable)
+    pictures = _heatmaps(predictions, folder / "heatmaps", pixel_threshold, progress)
+    rows = _rows(predictions, pictures, threshold, unreadable)
+    _write_table(rows, folder / "scores.csv")
+
     if as_json:
         print_json(rows)
-        return
-    for row in rows:
-        click.echo(f"{row['score']:10.4g}  {'ANOMALOUS  ' * row.get('anomalous', False)}{row['image']}")
-    click.echo(f"{folder}: scores.csv and {len(rows)} heat maps", err=True)
+    else:
+        _print_scores(rows)
+        click.echo(f"{folder}: scores.csv and {len(pictures)} heat maps", err=True)
+    if unreadable:
+        click.echo(f"{len(unreadable)} of {len(images)} images cannot be read; scores.csv says why", err=True)
+        context.exit(EXIT_UNREADABLE)
 
 
-@click.command()
+@command()
 @click.argument("model_file", metavar="FILE", type=click.Path())
 @click.argument("test_set", type=click.Path())
-@click.option("--normal", type=click.Path(), help="Normal images to add, if TEST_SET has none.")
-@click.option("--out", type=click.Path(), help="Folder for the table, the scores and the plots.")
+@click.option("--normal", type=click.Path(), multiple=True, help="Normal images to add, if TEST_SET has none.")
+@out_option("Folder for the table, the scores and the plots.", required=False)
 @click.option("--keep-thresholds", is_flag=True, help="Store the best thresholds in FILE, for detect.")
 @batch_option
 @device_option
@@ -86,27 +89,24 @@ def evaluate(model_file, test_set, normal, out, keep_thresholds, batch, device, 
     model = load(model_file, device=device)
 
     from synthgen.layouts import open_test_set
-    from synthgen.run.progress import Progress
-    from synthgen.torch.evaluation import format_table, measure
 
-    images = open_test_set(test_set, normal=normal)
-    categories = sorted({entry.category for entry in images.entries})
-    if keep_thresholds and len(categories) > 1:
-        raise UsageError(f"--keep-thresholds: must be for one category, got {', '.join(categories)}")
+    images = open_test_set(test_set, normal=normal or None)
+    _say_all(images.left_out)
+    if keep_thresholds:
+        _check_one_category(images)
     if out is not None:
         _made(out)
+
     predictions = _predict(model, images, batch, progress)
-    if predictions.lost:
-        click.echo(f"{predictions.lost} defects are too small for this size: no pixel of them is left", err=True)
-    with Progress(progress, sum(1 + len(kinds) for _, kinds in predictions.parts()), unit="rows") as bar:
-        rows = measure(predictions, bar.advance)
+    rows = _measure(predictions, progress)
     if keep_thresholds:
-        values = {"image": rows[0].threshold, "pixel": rows[0].pixel_threshold}
-        model.notes[THRESHOLDS] = {name: value for name, value in values.items() if value is not None}
-        model.save(model_file)
+        _keep_thresholds(model, rows[0], model_file)
+
     if as_json:
         print_json(rows)
     else:
+        from synthgen.torch.evaluation import format_table
+
         click.echo(format_table(rows))
     if out is not None:
         _report(predictions, rows, Path(out))
@@ -122,6 +122,25 @@ def load(path, kind: str | None = None, memory: int | None = None, device: str |
     return model
 
 
+def _say_all(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(line, err=True)
+
+
+def _check_apart(out, images) -> None:
+    """Refuse a folder of results among the images: the next run would take heat maps for photographs."""
+    folder = Path(out).resolve()
+    for path in map(Path, images):
+        if path.is_dir() and folder.is_relative_to(path.resolve()):
+            raise UsageError(f"out must lie outside of the folder of images {path}, got {out}")
+
+
+def _check_one_category(images) -> None:
+    categories = sorted({entry.category for entry in images.entries})
+    if len(categories) > 1:
+        raise UsageError(f"keep_thresholds must be for one category, got {', '.join(categories)}")
+
+
 def _made(out) -> Path:
     """Return the folder of the results, which is there now."""
     from synthgen.shards.files import make_folder
@@ -130,13 +149,70 @@ def _made(out) -> Path:
     return Path(out)
 
 
-def _predict(model, images, batch: int, progress: str):
+def _predict(model, images, batch: int, progress: str, unreadable: dict | None = None):
     """Return what the model says of images, stretched to the size of those it was fitted to."""
     from synthgen.run.progress import Progress
     from synthgen.torch.evaluation import predict_set
 
     with Progress(progress, len(images)) as bar:
-        return predict_set(model, images.resized(tuple(model.image_size)), batch, bar.advance)
+        images = images.resized(tuple(model.image_size))
+        predictions = predict_set(model, images, batch, bar.advance, unreadable)
+
+    if len(predictions.scores) and predictions.maps is None:
+        click.echo(f"{model.kind} scores whole images: no heat maps, and no measures of pixels", err=True)
+    if predictions.lost:
+        click.echo(f"{predictions.lost} defects are too small for this size: no pixel of them is left", err=True)
+    return predictions
+
+
+def _heatmaps(predictions, folder: Path, threshold: float | None, progress: str) -> list[Path]:
+    """Write the heat maps, none for a model without maps, and return their files."""
+    from synthgen.look.heatmaps import write_heatmaps
+    from synthgen.run.progress import Progress
+
+    if predictions.maps is None:
+        return []
+    with Progress(progress, len(predictions.scores), unit="heat maps") as bar:
+        return write_heatmaps(predictions, folder, threshold, bar.advance)
+
+
+def _rows(predictions, pictures: list[Path], threshold: float | None, unreadable: dict[str, str]) -> list[dict]:
+    """Return the table of `detect`: what was scored, then what could not be read."""
+    rows = []
+    for i, entry in enumerate(predictions.images.entries):
+        row = {"image": entry.name, "score": float(predictions.scores[i])}
+        if pictures:
+            row["heatmap"] = str(pictures[i])
+        if threshold is not None:
+            row["anomalous"] = bool(predictions.scores[i] >= threshold)
+        rows.append(row)
+    return rows + [{"image": name, "error": reason} for name, reason in unreadable.items()]
+
+
+def _print_scores(rows: list[dict]) -> None:
+    for row in rows:
+        if "error" in row:
+            click.echo(f"{'-':>10}  {row['error']}")
+            continue
+        mark = "ANOMALOUS  " if row.get("anomalous") else ""
+        click.echo(f"{row['score']:10.4g}  {mark}{row['image']}")
+
+
+def _measure(predictions, progress: str) -> list:
+    """Return the table of `evaluate`."""
+    from synthgen.run.progress import Progress
+    from synthgen.torch.evaluation import measure
+
+    count = sum(1 + len(kinds) for _, kinds in predictions.parts())
+    with Progress(progress, count, unit="rows") as bar:
+        return measure(predictions, bar.advance)
+
+
+def _keep_thresholds(model, row, path) -> None:
+    """Store the thresholds of a row in the file of a model."""
+    values = {"image": row.threshold, "pixel": row.pixel_threshold}
+    model.notes[THRESHOLDS] = {name: value for name, value in values.items() if value is not None}
+    model.save(path)
 
 
 def _report(predictions, rows: list, folder: Path) -> None:
@@ -146,24 +222,20 @@ def _report(predictions, rows: list, folder: Path) -> None:
     from synthgen.shards.files import write_atomically
     from synthgen.torch.evaluation import plot_curves
 
-    scores = [
-        {"image": entry.name, "category": entry.category, "kind": entry.kind, "score": float(score)}
-        for entry, score in zip(predictions.images.entries, predictions.scores, strict=True)
-    ]
-    _write_csv(scores, folder / "scores.csv")
-    write_atomically(folder / "table.json", msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+    scores = []
+    for entry, score in zip(predictions.images.entries, predictions.scores, strict=True):
+        row = {"image": entry.name, "category": entry.category, "kind": entry.kind, "score": float(score)}
+        scores.append(row)
+    _write_table(scores, folder / "scores.csv")
+
+    table = msgspec.json.format(msgspec.json.encode(rows))
+    write_atomically(folder / "table.json", table + b"\n")
     pictures = plot_curves(predictions, rows, folder)
     click.echo(f"{folder}: scores.csv, table.json, {', '.join(path.name for path in pictures)}", err=True)
 
 
-def _write_csv(rows: list[dict], path: Path) -> None:
-    import csv
-    import io
+def _write_table(rows: list[dict], path: Path) -> None:
+    from synthgen.tables import write_csv
 
-    from synthgen.shards.files import write_atomically
-
-    text = io.StringIO()
-    table = csv.DictWriter(text, rows[0], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    columns = dict.fromkeys(name for row in rows for name in row)
+    write_csv(path, rows, list(columns))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.anomaly import THRESHOLDS, device_option, load
+from synthgen.cli.anomaly import THRESHOLDS, batch_option, device_option, load
 from synthgen.cli.options import command, options_of, out_option, progress_option, with_options
 from synthgen.errors import UsageError
 from synthgen.extras import needed_for
@@ -33,7 +33,7 @@ _COMMON = (
     click.option("--size", metavar="N|WxH", help=f"Size that images are stretched to.  [default: {_SIZE}]"),
     click.option("--memory", metavar="MB", type=int, help="Most memory to use.  [default: what is left]"),
     device_option,
-    click.option("--batch-size", type=click.IntRange(min=1), default=8, help="Images at a time.  [default: 8]"),
+    batch_option,
     progress_option,
 )
 
@@ -104,7 +104,7 @@ def _check_place(out: Path, overwrite: bool) -> None:
 
 def _made(module, given: dict):
     """Return the model that the options ask for: a new one, one that goes on, or several joined."""
-    batch_size = given.pop("batch_size")
+    batch_size = given.pop("batch")
     progress = given.pop("progress")
     given = {name: value for name, value in given.items() if value not in (None, ())}
     if "memory" in given:

@@ -48,16 +48,18 @@ def render(recipe, label, index, size, out, with_fields, params):
     """
     from PIL import Image
 
-    from synthgen.look.sheet import picture_of
+    from synthgen.look.colors import picture_of
     from synthgen.recipe import load_recipe
     from synthgen.run import render as draw
 
-    sample = draw(load_recipe(recipe, {"size": size} if size else None), label, index)
+    changes = {"size": size} if size else None
+    sample = draw(load_recipe(recipe, changes), label, index)
     path = Path(out)
     _save(Image.fromarray(sample.image), path)
     if with_fields:
         for name, value in sample.fields.items():
-            _save(Image.fromarray(picture_of(value)), path.with_suffix(f".{name}.png"))
+            picture = Image.fromarray(picture_of(value))
+            _save(picture, path.with_suffix(f".{name}.png"))
     if params:
         print_json(sample.params)
 

@@ -1,8 +1,8 @@
-"""Pictures put together: colour, backgrounds, blur, pasting one over the other by exact masks."""
+"""Pictures put together: color, backgrounds, blur, pasting one over the other by exact masks."""
 
 from synthgen.compose.background import diamond_square, sample_diamond_square
 from synthgen.compose.blend import gaussian_weight, lay_over
-from synthgen.compose.color import hue_palette, to_grey
+from synthgen.compose.color import hue_palette, to_gray
 from synthgen.compose.paste import Scene
 from synthgen.compose.transform import orient, sample_transform, transform
 
@@ -15,6 +15,6 @@ __all__ = [
     "orient",
     "sample_diamond_square",
     "sample_transform",
-    "to_grey",
+    "to_gray",
     "transform",
 ]

@@ -1,4 +1,4 @@
-"""Cut-paste anomalies: X~ = (1 - M) * X + M * A, with a bound on the difference (paper 001, equation 16).
+"""Cut-paste anomalies: X~ = (1 - M) * X + M * A, with a bound on the difference (Tao et al. 2024, equation 16).
 
 `synthgen.compose.shapes` has the masks M, `synthgen.compose.sources` the anomalies A; here they are put together.
 """
@@ -8,9 +8,11 @@ from collections.abc import Callable
 import numpy as np
 
 from synthgen.compose import outlines
-from synthgen.compose.bounded import blend
+from synthgen.compose.bounded import Canvas, Patch, blend
 from synthgen.compose.shapes import draw_shape, sample_shape
 from synthgen.compose.sources import BRIGHTNESS, draw_source, read_only, sample_source
+
+_EVERYWHERE = np.ones((1, 1), dtype=np.bool_)
 
 
 def sample_defect(
@@ -22,7 +24,7 @@ def sample_defect(
     soft: bool = False,
     brightness: tuple[float, float] = BRIGHTNESS,
 ) -> dict:
-    """Draw the parameters of a defect, but for the files it is made of.
+    """Return random parameters of a defect, but for the files it is made of.
 
     Parameters
     ----------
@@ -44,14 +46,16 @@ def sample_defect(
         ``mask`` and ``anomaly``, the parameters of both sources; ``at``, where it goes, two numbers in [0, 1);
         ``severity``; ``blur``, a radius in thicknesses of the defect (half the width of a line), 0 for hard edges.
     """
-    u = rng.random(4).tolist()
-    mask = sample_shape(rng, shape, area)
+    down, right, opacity, softness = rng.random(4).tolist()
+    low, high = severity
+    turned = shape != "rectangles"
+
     return {
-        "mask": mask,
-        "anomaly": sample_source(rng, source, turned=shape != "rectangles", brightness=brightness),
-        "at": [round(u[0], 9), round(u[1], 9)],
-        "severity": round(severity[0] + u[2] * (severity[1] - severity[0]), 4),
-        "blur": round(0.2 + 0.6 * u[3], 4) if soft else 0.0,
+        "mask": sample_shape(rng, shape, area),
+        "anomaly": sample_source(rng, source, turned, brightness),
+        "at": [round(down, 9), round(right, 9)],
+        "severity": round(low + opacity * (high - low), 4),
+        "blur": round(0.2 + 0.6 * softness, 4) if soft else 0.0,
     }
 
 
@@ -72,10 +76,10 @@ def paste_defects(
     clean : ndarray of uint8, (H, W, C)
         The normal image; it is not changed.
     defects : list of dict
-        As returned by `sample_defect`, at most 255; where they come from files, ``mask`` and ``anomaly`` have the
-        key ``sha256``.
+        As returned by `sample_defect`, at most 255; where they come from files, ``sha256`` of ``mask`` and
+        ``anomaly`` is not None.
     contrast : int
-        Bound on the difference, 1..127 grey levels: where a defect covers at least half of a pixel, the channel
+        Bound on the difference, 1..127 gray levels: where a defect covers at least half of a pixel, the channel
         that differs most differs by this or more. Pixels that are nearer are moved away, along the mean
         difference of the defect. The bound falls to zero with the coverage of a soft edge.
     region : ndarray of bool, (H, W), optional
@@ -90,7 +94,8 @@ def paste_defects(
         1.. in the order of `defects`; not 0 exactly where `pixels` differs from `clean`.
     measured : list of dict
         ``box`` (top, left, bottom, right; the last two exclusive) and ``area`` of all that the defect would change
-        by itself, and ``visible_area``, what it did change.
+        by itself, ``visible_area``, what it did change, and ``center`` (row, column) of the whole defect in
+        pixels, which may lie outside the image.
 
     Examples
     --------
@@ -104,44 +109,96 @@ def paste_defects(
     >>> pixels[0, 0].tolist(), int(instances.sum()), measured[0]["box"]
     ([90, 120, 90], 6, [0, 0, 2, 3])
     """
-    pixels, instances = clean.copy(), np.zeros(clean.shape[:2], dtype=np.uint8)
-    clean = read_only(clean)
-    allowed = np.ones((1, 1), dtype=np.bool_) if region is None else region
+    pixels = clean.copy()
+    instances = np.zeros(clean.shape[:2], dtype=np.uint8)
+    canvas = Canvas(
+        pixels=pixels,
+        clean=read_only(clean),
+        instances=instances,
+        allowed=_EVERYWHERE if region is None else region,
+        limited=region is not None,
+    )
+
     measured = []
     for number, defect in enumerate(defects, 1):
-        mask = defect["mask"]
-        shape = draw_shape(mask, clean.shape[:2], find_mask(mask["sha256"]) if "sha256" in mask else None)
-        mirrored = defect["anomaly"]["source"] == "structural"
-        cover, margin = _cover(shape, defect["blur"])
-        top, left = _place(defect["at"], cover, margin, clean.shape[:2], region, mirrored)
-        anomaly = draw_source(defect["anomaly"], clean, cover, top, left, find)
-        facts = blend(
-            pixels, clean, instances, allowed, region is not None, cover, anomaly, top, left, defect["severity"],
-            contrast, number,
-        )  # fmt: skip
-        measured.append({"box": list(facts[:4]), "area": facts[4], "visible_area": facts[5]})
+        patch = _patch(canvas, defect, find, find_mask)
+        *box, area, visible_area = blend(canvas, patch, contrast, number)
+        measured.append({
+            "box": box,
+            "area": area,
+            "visible_area": visible_area,
+            "center": _center(patch),
+        })  # fmt: skip
+
     return pixels, instances, measured
 
 
-def _place(at, cover: np.ndarray, margin: int, size, region, mirrored: bool) -> tuple[int, int]:
-    """Return top and left of a cover: its shape inside the image, or a solid pixel of it on one of the region's."""
-    rows, columns = (side - 2 * margin for side in cover.shape)
-    if region is not None or rows > size[0] or columns > size[1]:
-        region = np.ones(size, dtype=np.bool_) if region is None else region
-        target, anchor = _nth(region, at[0]), _nth(cover >= 128, at[1])
-        return target[0] - anchor[0], target[1] - anchor[1]
-    row = int(at[0] * (size[0] - rows + 1)) - margin
-    half = size[1] // 2 - columns + 1
-    if mirrored and half > 0:  # wholly in the left or the right half, or it would overlap its mirrored place
-        column = int(at[1] * 2 * half)
-        return row, (column if column < half else column - half + size[1] - size[1] // 2) - margin
-    return row, int(at[1] * (size[1] - columns + 1)) - margin
+def _patch(canvas: Canvas, defect: dict, find, find_mask) -> Patch:
+    """Return a defect as it is pasted: what it covers, with what, where."""
+    mask = defect["mask"]
+    anomaly = defect["anomaly"]
+    clean = canvas.clean
+
+    digest = mask.get("sha256")
+    own_mask = None if digest is None else find_mask(digest)
+    shape = draw_shape(mask, clean.shape[:2], own_mask)
+
+    cover, margin = _cover(shape, defect["blur"])
+    mirrored = anomaly["source"] == "structural"
+    top, left = _place(defect["at"], cover, margin, canvas, mirrored)
+    filling = draw_source(anomaly, clean, cover, top, left, find)
+    return Patch(cover, filling, top, left, float(defect["severity"]))
+
+
+def _center(patch: Patch) -> list[float]:
+    """Return row and column of the middle of a patch."""
+    height, width = patch.cover.shape
+    return [patch.top + height / 2, patch.left + width / 2]
+
+
+def _place(at, cover: np.ndarray, margin: int, canvas: Canvas, mirrored: bool) -> tuple[int, int]:
+    """Return top and left of a cover: its shape inside the image, or a solid pixel of it on an allowed one."""
+    height, width, _ = canvas.clean.shape
+    rows = cover.shape[0] - 2 * margin
+    columns = cover.shape[1] - 2 * margin
+
+    if canvas.limited or rows > height or columns > width:
+        return _anchored(at, cover, canvas)
+
+    down, right = at
+    row = int(down * (height - rows + 1))
+    half = width // 2 - columns + 1
+    if mirrored and half > 0:
+        column = _in_one_half(right, half, width)
+    else:
+        column = int(right * (width - columns + 1))
+    return row - margin, column - margin
+
+
+def _anchored(at, cover: np.ndarray, canvas: Canvas) -> tuple[int, int]:
+    """Return top and left of a cover so that a solid pixel of it lies on an allowed pixel."""
+    allowed = canvas.allowed
+    if not canvas.limited:
+        allowed = np.ones(canvas.clean.shape[:2], dtype=np.bool_)
+
+    target = _nth(allowed, at[0])
+    anchor = _nth(cover >= 128, at[1])
+    return target[0] - anchor[0], target[1] - anchor[1]
+
+
+def _in_one_half(share: float, half: int, width: int) -> int:
+    """Return a column wholly in the left or the right half: a shape must not overlap its mirrored place."""
+    column = int(share * 2 * half)
+    if column < half:
+        return column
+    return column - half + width - width // 2
 
 
 def _nth(mask: np.ndarray, share: float) -> tuple[int, int]:
     """Return row and column of the True pixel that has this share of the others before it."""
     found = np.flatnonzero(mask)
-    row, column = divmod(int(found[int(share * len(found))]), mask.shape[1])
+    place = found[int(share * len(found))]
+    row, column = divmod(int(place), mask.shape[1])
     return row, column
 
 
@@ -149,7 +206,9 @@ def _cover(shape: np.ndarray, blur: float) -> tuple[np.ndarray, int]:
     """Return the coverage of a shape, uint8, 255 = all, and the pixels by which it grew on each side."""
     if blur == 0:
         return shape.view(np.uint8) * np.uint8(255), 0
+
     radius = max(1, round(blur * outlines.thickness(shape)))
     sums = outlines.tent_sums(shape, radius)
     # as if the most covered pixel were covered wholly: a thin scratch would fade otherwise
-    return (sums * 255 // sums.max()).astype(np.uint8), 2 * radius
+    cover = sums * 255 // sums.max()
+    return cover.astype(np.uint8), 2 * radius

@@ -1,12 +1,14 @@
-"""Backgrounds. For now the diamond-square texture that Anderson and Farrell (WACV 2022) put behind fractals."""
+"""The diamond-square texture that Anderson and Farrell (WACV 2022) put behind fractals."""
 
 import numpy as np
 
 from synthgen.seeding import noise_generator
 
+_QUARTER = np.float32(0.25)
+
 
 def sample_diamond_square(rng: np.random.Generator) -> dict:
-    """Draw the parameters of a diamond-square background.
+    """Return random parameters of a diamond-square background.
 
     Returns
     -------
@@ -14,18 +16,25 @@ def sample_diamond_square(rng: np.random.Generator) -> dict:
         ``seed`` of the noise, ``decay`` of its amplitude from level to level, and for hue, saturation and
         value the (scale, shift) that a height in [0, 1] is mapped by, in 1/255 (hue: 256 is a full turn).
     """
-    u = rng.random(7).tolist()
+    decay, *shares = rng.random(7).tolist()
+    lows = (0.25, 0.0, 0.1, 0.4, 0.3, 0.4)
+    widths = (0.75, 1.0, 0.2, 0.2, 0.3, 0.2)
+
+    numbers = []
+    for low, width, share in zip(lows, widths, shares, strict=True):
+        numbers.append(round(255 * (low + width * share), 3))
+
     return {
         "seed": int(rng.integers(2**63)),
-        "decay": round(0.4 + 0.4 * u[0], 6),
-        "hue": [round(255 * (0.25 + 0.75 * u[1]), 3), round(255 * u[2], 3)],
-        "saturation": [round(255 * (0.1 + 0.2 * u[3]), 3), round(255 * (0.4 + 0.2 * u[4]), 3)],
-        "value": [round(255 * (0.3 + 0.3 * u[5]), 3), round(255 * (0.4 + 0.2 * u[6]), 3)],
+        "decay": round(0.4 + 0.4 * decay, 6),
+        "hue": numbers[0:2],
+        "saturation": numbers[2:4],
+        "value": numbers[4:6],
     }
 
 
 def diamond_square(params: dict, size: tuple[int, int]) -> np.ndarray:
-    """Draw a diamond-square background.
+    """Return a diamond-square background.
 
     Parameters
     ----------
@@ -38,13 +47,22 @@ def diamond_square(params: dict, size: tuple[int, int]) -> np.ndarray:
     -------
     ndarray of uint8, (H, W, 3)
     """
+    height, width = size
     levels = max(1, (max(size) - 1).bit_length())
-    heights = _heights(noise_generator(params["seed"]), levels, params["decay"])[: size[0], : size[1]]
-    hue, saturation, value = (
-        heights * np.float32(scale) + np.float32(shift)
-        for scale, shift in (params["hue"], params["saturation"], params["value"])
-    )
-    return _hsv_to_rgb(hue % 256, np.clip(saturation, 0, 255), np.clip(value, 0, 255))
+    rng = noise_generator(params["seed"])
+    field = _heights(rng, levels, params["decay"])
+    heights = field[:height, :width]
+
+    hue = _mapped(heights, params["hue"]) % 256
+    saturation = _mapped(heights, params["saturation"])
+    value = _mapped(heights, params["value"])
+    return _hsv_to_rgb(hue, np.clip(saturation, 0, 255), np.clip(value, 0, 255))
+
+
+def _mapped(heights: np.ndarray, line: list[float]) -> np.ndarray:
+    """Return heights times a scale plus a shift, float32."""
+    scale, shift = line
+    return heights * np.float32(scale) + np.float32(shift)
 
 
 def _heights(rng: np.random.Generator, levels: int, decay: float) -> np.ndarray:
@@ -53,36 +71,68 @@ def _heights(rng: np.random.Generator, levels: int, decay: float) -> np.ndarray:
     # a rounded ratio: the last bits of exp differ between CPUs
     ratio = np.float32(round(float(np.exp(-decay)), 6))
     amplitude = np.float32(0.5)
+
     for _ in range(levels):
-        side = 2 * len(field) - 1
-        fine = np.zeros((side, side), dtype=np.float32)
-        fine[::2, ::2] = field
-        corners = (field[:-1, :-1] + field[:-1, 1:]) + (field[1:, :-1] + field[1:, 1:])
-        centres = corners * np.float32(0.25)
-        centres += _noise(rng, centres.shape, amplitude)
-        fine[1::2, 1::2] = centres
-        # edge midpoints: two corners along the edge, the centres on either side of it
-        across = np.concatenate([centres[:1], centres, centres[-1:]])
-        rows = (field[:, :-1] + field[:, 1:] + across[:-1] + across[1:]) * np.float32(0.25)
-        fine[::2, 1::2] = rows + _noise(rng, rows.shape, amplitude)
-        along = np.concatenate([centres[:, :1], centres, centres[:, -1:]], axis=1)
-        columns = (field[:-1] + field[1:] + along[:, :-1] + along[:, 1:]) * np.float32(0.25)
-        fine[1::2, ::2] = columns + _noise(rng, columns.shape, amplitude)
-        field = fine
+        field = _refined(rng, field, amplitude)
         amplitude *= ratio
+
     return field
 
 
-def _noise(rng, shape, amplitude):
-    return (rng.random(shape, dtype=np.float32) * np.float32(2) - np.float32(1)) * amplitude
+def _refined(rng: np.random.Generator, field: np.ndarray, amplitude: np.float32) -> np.ndarray:
+    """Return a height field of twice as many steps: the diamond step, then the square step."""
+    side = 2 * len(field) - 1
+    fine = np.zeros((side, side), dtype=np.float32)
+    fine[::2, ::2] = field
+
+    # diamonds: the middle of four corners
+    above, below = _neighbors(field)
+    upper = above[:, :-1] + above[:, 1:]
+    lower = below[:, :-1] + below[:, 1:]
+    centers = (upper + lower) * _QUARTER
+    centers += _noise(rng, centers.shape, amplitude)
+    fine[1::2, 1::2] = centers
+
+    # squares: edge midpoints, between two corners along the edge and the centers on either side of it
+    rows = _midpoints(field.T, centers.T).T
+    fine[::2, 1::2] = rows + _noise(rng, rows.shape, amplitude)
+    columns = _midpoints(field, centers)
+    fine[1::2, ::2] = columns + _noise(rng, columns.shape, amplitude)
+
+    return fine
+
+
+def _midpoints(field: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """Return the mean of each corner, the one below it, and the centers left and right, mirrored at the border."""
+    mirrored = np.concatenate([centers[:, :1], centers, centers[:, -1:]], axis=1)
+    above, below = _neighbors(field)
+    left = mirrored[:, :-1]
+    right = mirrored[:, 1:]
+    return (above + below + left + right) * _QUARTER
+
+
+def _neighbors(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return all rows but the last, and all but the first."""
+    return rows[:-1], rows[1:]
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, int], amplitude: np.float32) -> np.ndarray:
+    """Return even noise in [-amplitude, amplitude), float32."""
+    uniform = rng.random(shape, dtype=np.float32)
+    spread = uniform * np.float32(2) - np.float32(1)
+    return spread * amplitude
 
 
 def _hsv_to_rgb(hue, saturation, value) -> np.ndarray:
     """Return uint8 (H, W, 3) of three (H, W) arrays in 0..255 (hue: 256 is a full turn)."""
     sixths = hue * np.float32(6 / 256)
+    share_taken = saturation * np.float32(1 / 255)
     rgb = np.empty((*hue.shape, 3), dtype=np.uint8)
+
     for channel, offset in enumerate((5, 3, 1)):
-        k = (sixths + np.float32(offset)) % np.float32(6)
-        share = np.clip(np.minimum(k, 4 - k), 0, 1)
-        rgb[..., channel] = np.rint(value * (1 - saturation * np.float32(1 / 255) * share))
+        place = (sixths + np.float32(offset)) % np.float32(6)
+        nearness = np.minimum(place, 4 - place)
+        taken = share_taken * np.clip(nearness, 0, 1)
+        rgb[..., channel] = np.rint(value * (1 - taken))
+
     return rgb

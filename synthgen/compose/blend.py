@@ -1,4 +1,4 @@
-"""Laying an object over a background: the one place where pixels of two pictures meet."""
+"""An object laid over a background: the one place where pixels of two pictures are mixed."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def lay_over(background: np.ndarray, image: np.ndarray, mask: np.ndarray, blur: 
     mask : ndarray of bool, (H, W)
         The pixels of the object.
     blur : float
-        Weight of each of the two neighbours in a row of a 3 x 3 Gaussian, in [0, 1/3], that the object is
+        Weight of each of the two neighbors in a row of a 3 x 3 Gaussian, in [0, 1/3], that the object is
         blurred by before it is laid down; nothing from outside its mask bleeds in.
 
     Returns
@@ -30,10 +30,14 @@ def lay_over(background: np.ndarray, image: np.ndarray, mask: np.ndarray, blur: 
     [[80, 0, 0], [0, 80, 0], [0, 0, 80]]
     """
     if blur == 0:
-        return np.where(_shaped(mask, image), image, background), mask
-    coverage = mask.astype(np.float32)
-    weighted, coverage = soften(image * _shaped(coverage, image), coverage, blur)
-    return mix(background, weighted, coverage), coverage > 0
+        shown = np.where(shaped(mask, image), image, background)
+        return shown, mask
+
+    sharp = mask.astype(np.float32)
+    weighted = image * shaped(sharp, image)
+    weighted, coverage = soften(weighted, sharp, blur)
+    mixed = mix(background, weighted, coverage)
+    return mixed, coverage > 0
 
 
 def soften(weighted: np.ndarray, coverage: np.ndarray, blur: float) -> tuple[np.ndarray, np.ndarray]:
@@ -52,15 +56,16 @@ def soften(weighted: np.ndarray, coverage: np.ndarray, blur: float) -> tuple[np.
 
 
 def gaussian_weight(sigma: float) -> float:
-    """Return the weight of a neighbour in a 3-tap Gaussian of width `sigma` (pixels), rounded.
+    """Return the weight of a neighbor in a 3-tap Gaussian of width `sigma` (pixels), rounded.
 
     Examples
     --------
     >>> gaussian_weight(1.0)
     0.274069
     """
-    neighbour = float(np.exp(-0.5 / sigma**2))
-    return round(neighbour / (1 + 2 * neighbour), 6)
+    neighbor = float(np.exp(-0.5 / sigma**2))
+    total = 1 + 2 * neighbor
+    return round(neighbor / total, 6)
 
 
 def mix(background: np.ndarray, weighted: np.ndarray, coverage: np.ndarray) -> np.ndarray:
@@ -74,22 +79,29 @@ def mix(background: np.ndarray, weighted: np.ndarray, coverage: np.ndarray) -> n
     coverage : ndarray of float32, (H, W)
         In [0, 1]; where it is 0 the background stays to the last bit.
     """
-    mixed = np.rint(background * (1 - _shaped(coverage, weighted)) + weighted)
-    mixed = np.clip(mixed, 0, 255).astype(np.uint8)
-    return np.where(_shaped(coverage > 0, weighted), mixed, background)
+    shown = 1 - shaped(coverage, weighted)
+    mixed = np.rint(background * shown + weighted)
+    levels = np.clip(mixed, 0, 255).astype(np.uint8)
+
+    touched = shaped(coverage > 0, weighted)
+    return np.where(touched, levels, background)
 
 
-def _shaped(mask, image):
+def shaped(mask: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Return a mask (H, W) with as many axes as an image has."""
     return mask if image.ndim == 2 else mask[..., None]
 
 
 def _smooth(values: np.ndarray, weight: float) -> np.ndarray:
     """Convolve rows and columns with (weight, 1 - 2 weight, weight); beyond the border lies 0."""
-    side, middle = np.float32(weight), np.float32(1 - 2 * weight)
+    side = np.float32(weight)
+    middle = np.float32(1 - 2 * weight)
+
     for axis in (0, 1):
         moved = np.moveaxis(values, axis, 0)
-        out = middle * moved
-        out[1:] += side * moved[:-1]
-        out[:-1] += side * moved[1:]
-        values = np.moveaxis(out, 0, axis)
+        smooth = middle * moved
+        smooth[1:] += side * moved[:-1]
+        smooth[:-1] += side * moved[1:]
+        values = np.moveaxis(smooth, 0, axis)
+
     return values

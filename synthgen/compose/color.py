@@ -1,4 +1,4 @@
-"""Colours as functions of one grey value."""
+"""Colors as functions of one gray value."""
 
 import numpy as np
 
@@ -6,18 +6,22 @@ import numpy as np
 def _pure_hues() -> np.ndarray:
     """Return the colour wheel at full saturation and value, float64 (256, 3) in [0, 1]."""
     sixths = np.arange(256)[:, None] * (6 / 256)
-    return np.clip(np.abs(sixths - (3, 2, 4)) * (1, -1, -1) + (-1, 2, 2), 0, 1)
+    distances = np.abs(sixths - (3, 2, 4))
+    ramps = distances * (1, -1, -1) + (-1, 2, 2)
+    return np.clip(ramps, 0, 1)
 
 
-# What full saturation takes away from each channel; twice around, so that a shifted wheel is a slice.
+# The share of the value that full saturation takes from each channel; twice around, for slices of a shifted wheel.
 _TAKEN = np.tile(1 - _pure_hues(), (2, 1))
+# Of red, green and blue, in thousandths (ITU-R BT.601).
+_LUMA = np.array([299, 587, 114], np.int32)
 
 
 def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
-    """Return the colours of the grey levels 0..255: black, then a hue that turns once around the wheel.
+    """Return the colors of the gray levels 0..255: black, then a hue that turns once around the wheel.
 
     Level g > 0 has hue (g + `hue`) mod 256; saturation and value are the same for all. This is how Anderson
-    and Farrell (WACV 2022) colour fractals.
+    and Farrell (WACV 2022) color fractals.
 
     Parameters
     ----------
@@ -35,11 +39,15 @@ def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
     >>> hue_palette(0, 1.0, 1.0)[[0, 1, 128]].tolist()
     [[0, 0, 0], [255, 6, 0], [0, 255, 255]]
     """
-    colors = np.rint(255 * value - (255 * value * saturation) * _TAKEN[hue : hue + 256]).astype(np.uint8)
+    highest = 255 * value
+    taken = (highest * saturation) * _TAKEN[hue : hue + 256]
+    colors = np.rint(highest - taken).astype(np.uint8)
     colors[0] = 0
     return colors
 
 
-def to_grey(rgb: np.ndarray) -> np.ndarray:
+def to_gray(rgb: np.ndarray) -> np.ndarray:
     """Return the luma of RGB pixels (ITU-R BT.601), uint8 (H, W) of uint8 (H, W, 3); whole numbers throughout."""
-    return ((rgb @ np.array([299, 587, 114], np.int32) + 500) // 1000).astype(np.uint8)
+    thousandths = rgb @ _LUMA
+    rounded = (thousandths + 500) // 1000
+    return rounded.astype(np.uint8)

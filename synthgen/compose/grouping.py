@@ -1,4 +1,4 @@
-"""Grouping the classes of a source into new ones: at random, similar ones together, or different ones."""
+"""Groups of the classes of a source: at random, of similar classes, or of different ones."""
 
 import numpy as np
 
@@ -27,29 +27,58 @@ def group(count: int, groups: int, seed: int, descriptors: np.ndarray | None = N
         Sorted members of each group.
     """
     if descriptors is None:
-        order = Permutation(count, seed).forward(np.arange(count))
-        return [sorted(order[j::groups].tolist()) for j in range(groups)]
+        order = _mixed(count, seed)
+        return _listed(_dealt(order, groups))
+
     order = np.array(_along_axes(descriptors))
-    parts = [order[j::groups] for j in range(groups)] if distinct else np.array_split(order, groups)
-    numbering = Permutation(groups, seed).forward(np.arange(groups)).tolist()
-    return [sorted(parts[j].tolist()) for j in numbering]
+    parts = _dealt(order, groups) if distinct else np.array_split(order, groups)
+    numbering = _mixed(groups, seed)
+    return _listed(parts[j] for j in numbering)
+
+
+def _mixed(count: int, seed: int) -> np.ndarray:
+    """Return 0..count - 1 in a seeded order."""
+    return Permutation(count, seed).forward(np.arange(count))
+
+
+def _dealt(order: np.ndarray, groups: int) -> list[np.ndarray]:
+    """Return an order dealt out like cards."""
+    return [order[j::groups] for j in range(groups)]
+
+
+def _listed(parts) -> list[list[int]]:
+    return [sorted(part.tolist()) for part in parts]
 
 
 def _along_axes(points: np.ndarray) -> list[int]:
-    """Return an order in which neighbours are near: halved along the first principal axis, and so the halves."""
+    """Return an order in which neighbours are near: halved along the first principal axis, then each half."""
     scale = points.std(axis=0)
-    points = (points - points.mean(axis=0)) / np.where(scale > 0, scale, 1)
-    order, waiting = [], [np.arange(len(points))]
+    centered = points - points.mean(axis=0)
+    points = centered / np.where(scale > 0, scale, 1)
+
+    order = []
+    waiting = [np.arange(len(points))]
     while waiting:
         members = waiting.pop()
         if len(members) <= 2:
             order += members.tolist()
             continue
-        centred = points[members] - points[members].mean(axis=0)
-        _, axes = np.linalg.eigh(centred.T @ centred)
-        axis = axes[:, -1]
-        axis = axis * np.sign(axis[np.abs(axis).argmax()])
-        # rounded, since the last bits of linear algebra differ between machines; ties keep the order of classes
-        members = members[np.argsort(np.round(centred @ axis, 6), kind="stable")]
-        waiting += [members[len(members) // 2 :], members[: len(members) // 2]]
+
+        places = _along_first_axis(points[members])
+        members = members[np.argsort(places, kind="stable")]
+        half = len(members) // 2
+        waiting += [members[half:], members[:half]]
+
     return order
+
+
+def _along_first_axis(points: np.ndarray) -> np.ndarray:
+    """Return the places of points along their first principal axis, whose largest number is positive."""
+    centered = points - points.mean(axis=0)
+    _, axes = np.linalg.eigh(centered.T @ centered)
+    axis = axes[:, -1]
+    largest = axis[np.abs(axis).argmax()]
+    places = centered @ (axis * np.sign(largest))
+
+    # rounded, since the last bits of linear algebra differ between machines; ties keep the order of classes
+    return np.round(places, 6)

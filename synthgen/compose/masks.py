@@ -51,7 +51,8 @@ def mask_values(image, path: Path, lossy: bool) -> np.ndarray:
         _check(values, path)
 
     many = not lossy and _levels(values) > MOST_LEVELS
-    least = values.max() / 2 if lossy or many else 0
+    soft = lossy or many
+    least = values.max() / 2 if soft else 0
     mask = values > least
 
     if many:
@@ -63,7 +64,8 @@ def mask_values(image, path: Path, lossy: bool) -> np.ndarray:
     if mask.mean() > _MOST_COVERED:
         _warn(path, f"covers {mask.mean():.0%} of the image; a mask is bright, and black elsewhere")
 
-    return np.where(mask, values, values.dtype.type(0))
+    nothing = values.dtype.type(0)
+    return np.where(mask, values, nothing)
 
 
 def is_lossy(image, data: bytes) -> bool:

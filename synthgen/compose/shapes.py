@@ -1,4 +1,4 @@
-"""Outlines of defects: where the masks of cut-paste anomalies come from (paper 001 section IV-A).
+"""Outlines of defects: the masks of cut-paste anomalies (Tao et al. 2024, section IV-A).
 
 Lengths are shares of the square root of the image's area, so that a shape can be drawn at any size. Rectangles and
 scars are those of CutPaste (Li et al., CVPR 2021), though of any share of the image; islands are thresholded Perlin
@@ -7,6 +7,7 @@ CPUs agree to the last bit.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from synthgen.compose import outlines
 from synthgen.compose.pictures import nearest
 
 SHAPES = ("blobs", "scratches", "scars", "islands", "rectangles")
+# What some kind of shape has; all others have null there, since all samples of a data set have the same keys.
+_KEYS = ("waves", "stretch", "turn", "lines", "ratio", "frequency", "offset", "orientation", "name", "sha256")
 _HARMONICS = 12
 _NODES = 9
 # An island's noise is drawn in an ellipse of this many times its area.
@@ -21,7 +24,7 @@ _ROOM = 3.0
 
 
 def sample_shape(rng: np.random.Generator, kind: str, area: tuple[float, float]) -> dict:
-    """Draw the parameters of a shape.
+    """Return random parameters of a shape.
 
     Parameters
     ----------
@@ -34,65 +37,110 @@ def sample_shape(rng: np.random.Generator, kind: str, area: tuple[float, float])
     Returns
     -------
     dict
-        ``shape``, ``area``, and what `draw_shape` needs for this kind.
+        ``shape``, ``area``, and what `draw_shape` needs for this kind; what only other kinds have is None.
     """
     low, high = area
     share = round(low * (high / low) ** rng.random(), 7)
-    return {"shape": kind, "area": share, **_SAMPLERS[kind](rng, share)}
+    own = _SAMPLERS[kind](rng, share)
+    return {"shape": kind, "area": share, **dict.fromkeys(_KEYS), **own}
 
 
 def _blob(rng, area):
     """Draw a closed curve r(angle) with `_HARMONICS` waves, stretched: from round spots to ragged splashes."""
     roughness = rng.uniform(0.1, 0.45)
     waves = np.arange(1, _HARMONICS + 1)
-    weights = rng.normal(size=(_HARMONICS, 2)) * (roughness / (waves + 1) ** rng.uniform(0.8, 1.6))[:, None]
-    weights[0] = 0  # it would only move the centre
+    weights = rng.normal(size=(_HARMONICS, 2))
+    sizes = roughness / (waves + 1) ** rng.uniform(0.8, 1.6)
+    weights *= sizes[:, None]
+    weights[0] = 0  # it would only move the center
+
     return {
         "waves": np.round(weights, 5).tolist(),
-        "stretch": round(math.exp(rng.uniform(0, 0.8)), 5),
+        "stretch": _exponential(rng, 0, 0.8),
         "turn": sample_turn(rng),
     }
+
+
+def _exponential(rng, low: float, high: float) -> float:
+    """Draw exp of an even number, rounded."""
+    return round(math.exp(rng.uniform(low, high)), 5)
 
 
 def _scratch(rng, area):
     """Draw a bent line, thin at its ends; a bundle of them where one would be wider than a scratch."""
     aspect = math.exp(rng.uniform(math.log(20), math.log(70)))
     length = min(math.sqrt(area * aspect), 0.8)
-    strands = min(max(1, round(area / length / 0.012)), 6)
-    width = area / length / strands
-    angle, bend = rng.uniform(0, math.tau), rng.uniform(-1.0, 1.0)
-    along = np.linspace(-0.5, 0.5, _NODES)
+    strands = round(area / length / 0.012)
+    strands = min(max(1, strands), 6)
+    bundle = _Bundle(
+        length=length,
+        width=area / length / strands,
+        angle=rng.uniform(0, math.tau),
+        bend=rng.uniform(-1.0, 1.0),
+    )
+
     lines = []
     for strand in range(strands):
         reach = length * rng.uniform(0.6, 1.0) if strand else length
-        offset = (strand - (strands - 1) / 2) * width * 2.2 + rng.normal() * width * 0.5
-        heading = angle + rng.normal() * 0.02 + bend * along + np.cumsum(rng.normal(size=_NODES)) * 0.05
-        steps = np.stack([np.sin(heading), np.cos(heading)], axis=1) * (reach / (_NODES - 1))
-        nodes = np.cumsum(steps, axis=0)
-        nodes += (math.cos(angle) * offset, -math.sin(angle) * offset) - nodes[_NODES // 2]
-        taper = np.sqrt(np.maximum(1 - (2 * along) ** 2, 0.04)) * rng.uniform(0.7, 1.3, _NODES)
-        widths = width * taper / taper.mean()
-        lines.append(np.round(np.column_stack([nodes, widths]), 6).tolist())
+        place = strand - (strands - 1) / 2
+        line = _strand(rng, bundle, reach, place)
+        lines.append(np.round(line, 6).tolist())
+
     return {"lines": lines}
+
+
+class _Bundle(NamedTuple):
+    """What the strands of a scratch have in common; lengths are shares of the image."""
+
+    length: float
+    width: float
+    angle: float
+    bend: float
+
+
+def _strand(rng, bundle: _Bundle, reach: float, place: float) -> np.ndarray:
+    """Return one strand, (nodes, 3): rows, columns and widths; `place` is its place in the bundle, 0 the middle."""
+    along = np.linspace(-0.5, 0.5, _NODES)
+    offset = place * bundle.width * 2.2
+    offset += rng.normal() * bundle.width * 0.5
+
+    # which way it goes, step by step
+    heading = bundle.angle + rng.normal() * 0.02 + bundle.bend * along
+    wander = np.cumsum(rng.normal(size=_NODES))
+    heading = heading + wander * 0.05
+    directions = np.stack([np.sin(heading), np.cos(heading)], axis=1)
+    nodes = np.cumsum(directions * (reach / (_NODES - 1)), axis=0)
+
+    # its middle lies beside the middle of the bundle
+    beside = math.cos(bundle.angle) * offset, -math.sin(bundle.angle) * offset
+    nodes += beside - nodes[_NODES // 2]
+
+    # thin at its ends
+    round_ends = np.maximum(1 - (2 * along) ** 2, 0.04)
+    taper = np.sqrt(round_ends) * rng.uniform(0.7, 1.3, _NODES)
+    widths = bundle.width * taper / taper.mean()
+    return np.column_stack([nodes, widths])
 
 
 def _scar(rng, area):
     """Draw CutPaste's scar: a long thin rectangle at any angle."""
-    return {"ratio": round(math.exp(rng.uniform(math.log(5), math.log(16))), 5), "turn": sample_turn(rng)}
+    ratio = _exponential(rng, math.log(5), math.log(16))
+    return {"ratio": ratio, "turn": sample_turn(rng)}
 
 
 def _island(rng, area):
     return {
-        "frequency": round(math.exp(rng.uniform(math.log(1.2), math.log(4.0))), 5),
+        "frequency": _exponential(rng, math.log(1.2), math.log(4.0)),
         "offset": [round(x, 5) for x in rng.uniform(0, 64, 3).tolist()],
-        "stretch": round(math.exp(rng.uniform(0, 0.6)), 5),
+        "stretch": _exponential(rng, 0, 0.6),
         "turn": sample_turn(rng),
     }
 
 
 def _rectangle(rng, area):
     """Draw the rectangle of CutPaste: sides parallel to the image's, aspect from 0.3 to 3.3."""
-    return {"ratio": round(math.exp(rng.uniform(math.log(0.3), math.log(1 / 0.3))), 5)}
+    ratio = _exponential(rng, math.log(0.3), math.log(1 / 0.3))
+    return {"ratio": ratio}
 
 
 def _file(rng, area):
@@ -100,13 +148,13 @@ def _file(rng, area):
 
 
 def sample_turn(rng: np.random.Generator, most: float = math.pi) -> list[float]:
-    """Draw cosine and sine of an angle in [-most, most], rounded."""
+    """Return cosine and sine of a random angle in [-most, most], rounded."""
     angle = rng.uniform(-most, most)
     return [round(math.cos(angle), 6), round(math.sin(angle), 6)]
 
 
 def draw_shape(params: dict, size: tuple[int, int], mask: np.ndarray | None = None) -> np.ndarray:
-    """Draw a shape.
+    """Return the pixels that a shape covers.
 
     Parameters
     ----------
@@ -122,60 +170,95 @@ def draw_shape(params: dict, size: tuple[int, int], mask: np.ndarray | None = No
     ndarray of bool, (h, w)
         Cut to its bounding box; never empty.
     """
-    unit = math.sqrt(size[0] * size[1])
-    covered = (
-        _file_at(params, mask, unit) if params["shape"] == "files" else _DRAWERS[params["shape"]](params, unit)
-    )
+    height, width = size
+    unit = math.sqrt(height * width)
+    if params["shape"] == "files":
+        covered = _file_at(params, mask, unit)
+    else:
+        covered = _DRAWERS[params["shape"]](params, unit)
+    return _cut_to_bounds(covered)
+
+
+def _cut_to_bounds(covered: np.ndarray) -> np.ndarray:
+    """Return the part of a mask that holds its True pixels."""
     top, left, bottom, right = outlines.bounds(covered)
     return np.ascontiguousarray(covered[top:bottom, left:right])
 
 
+def _sides(params, unit):
+    """Return the shorter and the longer side of a rectangle of a ratio, in pixels (for ratios above 1)."""
+    side = math.sqrt(params["area"]) * unit
+    root = math.sqrt(params["ratio"])
+    return side / root, side * root
+
+
 def _draw_rectangle(params, unit):
-    side, root = math.sqrt(params["area"]) * unit, math.sqrt(params["ratio"])
-    return np.ones((max(1, round(side / root)), max(1, round(side * root))), dtype=np.bool_)
+    height, width = _sides(params, unit)
+    shape = max(1, round(height)), max(1, round(width))
+    return np.ones(shape, dtype=np.bool_)
 
 
 def _draw_scar(params, unit):
-    side, root = math.sqrt(params["area"]) * unit, math.sqrt(params["ratio"])
-    return outlines.tilted(max(side * root / 2, 0.5), max(side / root / 2, 0.5), *params["turn"])
+    width, length = _sides(params, unit)
+    half_length = max(length / 2, 0.5)
+    half_width = max(width / 2, 0.5)
+    return outlines.tilted(half_length, half_width, *params["turn"])
 
 
 def _draw_blob(params, unit):
     waves = np.array(params["waves"])
+    stretch = math.sqrt(params["stretch"])
+
     # the area inside r(angle) = 1 + waves
-    radius = math.sqrt(params["area"] / (math.pi * (1 + (waves**2).sum() / 2))) * unit
-    return outlines.waved(radius, waves, math.sqrt(params["stretch"]), *params["turn"])
+    inside = math.pi * (1 + (waves**2).sum() / 2)
+    radius = math.sqrt(params["area"] / inside) * unit
+    return outlines.waved(radius, waves, stretch, *params["turn"])
 
 
 def _draw_scratch(params, unit):
     lines = np.array(params["lines"]) * unit
+    nodes = lines[..., :2]
     widest = lines[..., 2].max() / 2 + 1
-    low, high = lines[..., :2].min(axis=(0, 1)) - widest, lines[..., :2].max(axis=(0, 1)) + widest
+    low = nodes.min(axis=(0, 1)) - widest
+    high = nodes.max(axis=(0, 1)) + widest
+
     origin = np.floor(low)
-    lines[..., :2] -= origin
-    height, width = (int(n) for n in np.ceil(high - origin) + 1)
-    return outlines.stroked(lines, height, width)
+    nodes -= origin
+    height, width = np.ceil(high - origin) + 1
+    return outlines.stroked(lines, int(height), int(width))
 
 
 def _draw_island(params, unit):
     side = math.sqrt(params["area"]) * unit
     radius = side * math.sqrt(_ROOM / math.pi)
-    heights = outlines.heights_in_ellipse(
-        radius, math.sqrt(params["stretch"]), *params["turn"], params["frequency"] / side, *params["offset"]
-    )
-    count = min(max(1, round(side * side)), int(np.count_nonzero(heights > -np.inf)))
-    return heights >= np.partition(heights.ravel(), heights.size - count)[heights.size - count]
+    stretch = math.sqrt(params["stretch"])
+    frequency = params["frequency"] / side
+    turn = tuple(params["turn"])
+    offset = tuple(params["offset"])
+    heights = outlines.heights_in_ellipse(radius, stretch, turn, frequency, offset)
+
+    # the highest pixels, as many as the area has
+    wanted = max(1, round(side * side))
+    inside = int(np.count_nonzero(heights > -np.inf))
+    lower = heights.size - min(wanted, inside)
+    ordered = np.partition(heights.ravel(), lower)
+    return heights >= ordered[lower]
 
 
 def _file_at(params, mask, unit):
     """Return the user's mask, turned or flipped, with the area that was drawn."""
-    if params["orientation"] & 4:
+    orientation = params["orientation"]
+    if orientation & 4:
         mask = mask.T
-    mask = mask[:: -1 if params["orientation"] & 2 else 1, :: -1 if params["orientation"] & 1 else 1]
-    top, left, bottom, right = outlines.bounds(np.ascontiguousarray(mask))
-    mask = mask[top:bottom, left:right]
+    if orientation & 2:
+        mask = mask[::-1]
+    if orientation & 1:
+        mask = mask[:, ::-1]
+
+    mask = _cut_to_bounds(np.ascontiguousarray(mask))
     scale = math.sqrt(params["area"] / mask.sum()) * unit
-    small = nearest(mask, [max(1, round(side * scale)) for side in mask.shape])
+    size = [max(1, round(side * scale)) for side in mask.shape]
+    small = nearest(mask, size)
     return small if small.any() else np.ones((1, 1), dtype=np.bool_)
 
 

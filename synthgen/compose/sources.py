@@ -1,7 +1,7 @@
-"""What defects are filled with: the anomaly sources of cut-paste (paper 001 section IV-A).
+"""What fills a defect: the anomaly sources of cut-paste (Tao et al. 2024, section IV-A).
 
-A colour, or a piece of a picture: moved, turned and jittered as in CutPaste (Li et al., CVPR 2021), from the same
-image or another, or from the mirrored place of another (the paper's structural anomaly of capsules).
+A color, or a piece of a picture: moved, turned and jittered as in CutPaste (Li et al., CVPR 2021), from the same
+image or another, or from the mirrored place of another (the structural anomaly of capsules by Tao et al.).
 """
 
 import numba
@@ -12,6 +12,8 @@ from synthgen.compose.shapes import sample_turn
 SOURCES = ("color", "image", "piece", "structural")
 # By how much pieces are brighter or darker than they were: a piece of gravel on gravel is not seen without it.
 BRIGHTNESS = (0.2, 0.5)
+# What some source has; all others have null there, since all samples of a data set have the same keys.
+_KEYS = ("color", "center", "turn", "gain", "name", "sha256")
 
 
 def sample_source(
@@ -21,7 +23,7 @@ def sample_source(
     brightness: tuple[float, float] = BRIGHTNESS,
     jitter: float = 0.1,
 ) -> dict:
-    """Draw the parameters of an anomaly source.
+    """Return random parameters of an anomaly source.
 
     Parameters
     ----------
@@ -39,21 +41,31 @@ def sample_source(
     Returns
     -------
     dict
-        ``source`` and, for a colour, ``color``; for pieces ``centre`` (shares of height and width), ``turn`` and
-        ``gain``.
+        ``source`` and, for a color, ``color``; for pieces ``center`` (shares of height and width), ``turn`` and
+        ``gain``; what only other sources have is None.
     """
+    params = {"source": kind, **dict.fromkeys(_KEYS)}
     if kind == "color":
-        return {"source": kind, "color": rng.integers(0, 256, 3).tolist()}
-    centre, turn = np.round(rng.random(2), 6).tolist(), sample_turn(rng)
-    change = rng.uniform(*brightness) * (1 if rng.random() < 0.5 else -1)
-    gain = np.round(1 + change + rng.uniform(-jitter, jitter, 3), 4).clip(0).tolist()
+        return {**params, "color": rng.integers(0, 256, 3).tolist()}
+
+    center = np.round(rng.random(2), 6).tolist()
+    turn = sample_turn(rng)
+    change = rng.uniform(*brightness)
+    brighter = rng.random() < 0.5
+    gain = 1 + (change if brighter else -change) + rng.uniform(-jitter, jitter, 3)
+
     if kind == "structural":
-        return {"source": kind}
-    return {"source": kind, "centre": centre, "turn": turn if turned else [1.0, 0.0], "gain": gain}
+        return params
+    return {
+        **params,
+        "center": center,
+        "turn": turn if turned else [1.0, 0.0],
+        "gain": np.round(gain, 4).clip(0).tolist(),
+    }
 
 
 def draw_source(params: dict, clean: np.ndarray, cover: np.ndarray, top: int, left: int, find=None) -> np.ndarray:
-    """Draw what is pasted.
+    """Return the pixels that are pasted.
 
     Parameters
     ----------
@@ -70,19 +82,27 @@ def draw_source(params: dict, clean: np.ndarray, cover: np.ndarray, top: int, le
 
     Returns
     -------
-    ndarray of uint8, (1, 1, C) for a colour, or (h, w, C)
+    ndarray of uint8, (1, 1, C) for a color, or (h, w, C)
     """
-    kind, channels = params["source"], clean.shape[2]
-    if kind == "color":
-        return np.array(params["color"][:channels], dtype=np.uint8).reshape(1, 1, channels)
-    picture = read_only(find(params["sha256"]) if "sha256" in params else clean)
-    rows, columns = cover.shape
-    if kind == "structural":
+    height, width, channels = clean.shape
+    if params["source"] == "color":
+        color = np.array(params["color"][:channels], dtype=np.uint8)
+        return color.reshape(1, 1, channels)
+
+    digest = params.get("sha256")
+    picture = read_only(clean if digest is None else find(digest))
+
+    if params["source"] == "structural":
         # the same rows; columns moved, not flipped, so that the window lies where its mirror image would
-        centre = top + rows // 2, clean.shape[1] - left - columns + columns // 2
-        return _piece(picture, cover, *centre, 1.0, 0.0, np.ones(channels))
-    centre = int(params["centre"][0] * clean.shape[0]), int(params["centre"][1] * clean.shape[1])
-    return _piece(picture, cover, *centre, *params["turn"], np.array(params["gain"][:channels]))
+        rows, columns = cover.shape
+        mirrored_left = width - left - columns
+        center = top + rows // 2, mirrored_left + columns // 2
+        return _piece(picture, cover, center, (1.0, 0.0), np.ones(channels))
+
+    down, right = params["center"]
+    center = int(down * height), int(right * width)
+    gain = np.array(params["gain"][:channels])
+    return _piece(picture, cover, center, tuple(params["turn"]), gain)
 
 
 def read_only(picture: np.ndarray) -> np.ndarray:
@@ -97,27 +117,48 @@ def _mirror(position, side):
     """Reflect a position into 0..side - 1."""
     period = 2.0 * (side - 1)
     position = abs(position) % period
-    return min(position, period - position)
+    mirrored = period - position
+    return min(position, mirrored)
 
 
 @numba.njit(cache=True)
-def _piece(picture, cover, row, column, cosine, sine, gain):
+def _piece(picture, cover, center, turn, gain):
     """Return a turned piece of a picture around a pixel, bilinear; beyond its border the picture is reflected."""
     height, width, channels = picture.shape
     rows, columns = cover.shape
-    out = np.zeros((rows, columns, channels), np.uint8)
+    cosine, sine = turn
+    piece = np.zeros((rows, columns, channels), np.uint8)
+
     for r in range(rows):
         for c in range(columns):
             if cover[r, c] == 0:
                 continue
-            dy, dx = r - rows // 2, c - columns // 2
-            y = _mirror(row + cosine * dy - sine * dx, height)
-            x = _mirror(column + sine * dy + cosine * dx, width)
-            y0, x0 = min(int(y), height - 2), min(int(x), width - 2)
-            y, x = y - y0, x - x0
-            for k in range(channels):
-                upper = picture[y0, x0, k] * (1 - x) + picture[y0, x0 + 1, k] * x
-                lower = picture[y0 + 1, x0, k] * (1 - x) + picture[y0 + 1, x0 + 1, k] * x
-                value = (upper * (1 - y) + lower * y) * gain[k]
-                out[r, c, k] = int(min(value, 255.0) + 0.5)
-    return out
+
+            down = r - rows // 2
+            right = c - columns // 2
+            y = _mirror(center[0] + cosine * down - sine * right, height)
+            x = _mirror(center[1] + sine * down + cosine * right, width)
+            _fill_bilinear(piece[r, c], picture, y, x, gain)
+
+    return piece
+
+
+@numba.njit(cache=True)
+def _fill_bilinear(pixel, picture, y, x, gain):
+    """Fill a pixel with that of a picture at a place between four others, times a gain for each channel."""
+    height, width, channels = picture.shape
+    above = min(int(y), height - 2)
+    left = min(int(x), width - 2)
+    y = y - above
+    x = x - left
+
+    for k in range(channels):
+        upper = _mixed(picture[above, left, k], picture[above, left + 1, k], x)
+        lower = _mixed(picture[above + 1, left, k], picture[above + 1, left + 1, k], x)
+        value = _mixed(upper, lower, y) * gain[k]
+        pixel[k] = int(min(value, 255.0) + 0.5)
+
+
+@numba.njit(cache=True)
+def _mixed(first, second, share):
+    return first * (1 - share) + second * share

@@ -8,29 +8,38 @@ from synthgen.sample import PaletteImage
 
 
 def sample_transform(rng: np.random.Generator) -> list[float]:
-    """Draw a rotation by any angle, a shear in [-0.3, 0.3] and an aspect in [0.75, 1.33].
+    """Return a random rotation by any angle, with a shear in [-0.3, 0.3] and an aspect in [0.75, 1.33].
 
     Returns
     -------
     list of float
         The matrix a, b, c, d of `transform`, rounded.
     """
-    u = rng.random(3).tolist()
-    angle, shear, aspect = 2 * math.pi * u[0], 0.6 * u[1] - 0.3, (4 / 3) ** (2 * u[2] - 1)
-    cos, sin = math.cos(angle), math.sin(angle)
-    rows = (cos * aspect, (cos * shear - sin) / aspect), (sin * aspect, (sin * shear + cos) / aspect)
-    return [round(value, 6) for row in rows for value in row]
+    turn, slant, stretch = rng.random(3).tolist()
+    angle = 2 * math.pi * turn
+    shear = 0.6 * slant - 0.3
+    aspect = (4 / 3) ** (2 * stretch - 1)
+
+    cos = math.cos(angle)
+    sin = math.sin(angle)
+    matrix = (
+        cos * aspect,
+        (cos * shear - sin) / aspect,
+        sin * aspect,
+        (sin * shear + cos) / aspect,
+    )
+    return [round(value, 6) for value in matrix]
 
 
 def transform(pixels, cover: np.ndarray, matrix: list[float]) -> tuple:
-    """Return an object and its cover, transformed about their centre; each pixel is the nearest one of the source.
+    """Return an object and its cover, transformed about their center; each pixel is the nearest one of the source.
 
     Parameters
     ----------
     pixels : PaletteImage, or ndarray, (h, w, 3) or (h, w)
     cover : ndarray of bool or float32, (h, w)
     matrix : list of float
-        a, b, c, d: from a place in the result, relative to its centre, to the place in the source.
+        a, b, c, d: from a place in the result, relative to its center, to the place in the source.
 
     Returns
     -------
@@ -41,18 +50,41 @@ def transform(pixels, cover: np.ndarray, matrix: list[float]) -> tuple:
     if isinstance(pixels, PaletteImage):
         indices, cover = transform(pixels.indices, cover, matrix)
         return PaletteImage(indices, pixels.colors), cover
-    height, width = cover.shape
+
+    rows, columns = _places(cover.shape, matrix)
+    inside = _within(rows, cover.shape[0]) & _within(columns, cover.shape[1])
+    rows = np.where(inside, rows, 0)
+    columns = np.where(inside, columns, 0)
+
+    nothing = cover.dtype.type(0)
+    moved = np.where(inside, cover[rows, columns], nothing)
+    return pixels[rows, columns], moved
+
+
+def _places(shape: tuple[int, int], matrix: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row and the column of the source that each pixel of the result comes from, int (h, w)."""
     a, b, c, d = matrix
+    height, width = shape
+
     # the inverse matrix takes the corners of the object to those of the result
-    determinant = a * d - b * c
-    tall = math.ceil((abs(d) * height + abs(b) * width) / abs(determinant))
-    wide = math.ceil((abs(c) * height + abs(a) * width) / abs(determinant))
-    y, x = (np.arange(n, dtype=np.float64) - (n - 1) / 2 for n in (tall, wide))
-    rows = np.rint(a * y[:, None] + b * x + (height - 1) / 2).astype(int)
-    columns = np.rint(c * y[:, None] + d * x + (width - 1) / 2).astype(int)
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    rows, columns = np.where(inside, rows, 0), np.where(inside, columns, 0)
-    return pixels[rows, columns], np.where(inside, cover[rows, columns], cover.dtype.type(0))
+    determinant = abs(a * d - b * c)
+    tall = abs(d) * height + abs(b) * width
+    wide = abs(c) * height + abs(a) * width
+    y = _around_center(math.ceil(tall / determinant))[:, None]
+    x = _around_center(math.ceil(wide / determinant))
+
+    rows = a * y + b * x + (height - 1) / 2
+    columns = c * y + d * x + (width - 1) / 2
+    return np.rint(rows).astype(int), np.rint(columns).astype(int)
+
+
+def _around_center(count: int) -> np.ndarray:
+    """Return the positions of so many pixels in a row, relative to their middle."""
+    return np.arange(count, dtype=np.float64) - (count - 1) / 2
+
+
+def _within(places: np.ndarray, count: int) -> np.ndarray:
+    return (places >= 0) & (places < count)
 
 
 def orient(array, orientation: int):
@@ -66,5 +98,11 @@ def orient(array, orientation: int):
     """
     if isinstance(array, PaletteImage):
         return PaletteImage(orient(array.indices, orientation), array.colors)
-    array = array.swapaxes(0, 1) if orientation & 1 else array
-    return array[:: -1 if orientation & 2 else 1, :: -1 if orientation & 4 else 1]
+
+    if orientation & 1:
+        array = array.swapaxes(0, 1)
+    if orientation & 2:
+        array = array[::-1]
+    if orientation & 4:
+        array = array[:, ::-1]
+    return array

@@ -1,57 +1,91 @@
-"""The families of data. A family is one module of this package; a new family is a new file and a line here.
+"""The families of data, and how a new one is added.
+
+A family is a module: a new file of this package and a line in `FAMILIES`, or a module of another package with the
+entry point ``synthgen.families``. In the ``pyproject.toml`` of that package::
+
+    [project.entry-points."synthgen.families"]
+    spirals = "my_package.spirals"
+
+Then ``synthgen spirals``, recipes and training code know the family too. Built-in names win.
 
 A family's module has
 
 ``NAME``, ``VERSION``
-    What it is called, and the version of its sampler: a change of what is drawn raises it, and with it the data
-    fingerprint.
+    The name of the family, and the version of what it draws. The version rises with every change of pixels or
+    parameters; it is part of the data fingerprint.
 ``HELP``
-    Help of its command, with examples.
-``Options``
-    A frozen ``msgspec.Struct`` with the family's own options; their annotations carry limits and help.
-``defaults(options)``
-    ``classes``, ``per_class`` and ``size`` of a data set that one machine draws today.
-``most_classes(options)``
-    The largest number of classes that there can be.
-``fields(options, size)``
-    The fields of every sample: name -> `FieldSpec`; ``image`` is one of them.
-``sample(options, seed, label, index)``
-    Draws the parameters of one sample: all chance is here.
-``draw(params, size)``
-    Turns parameters into (pixels, fields, params): no chance is here. The last are the parameters again, with what
-    was measured while drawing, such as boxes and areas; drawing from them gives the same once more.
-``describe_class(options, seed, label)``
-    What the class table says of a class.
-``bytes_per_sample(options, size)``
-    Rough encoded size, from which the size of a shard is derived; a constant of the options.
+    The help of the family's command, with examples.
 ``LIBRARIES``
-    Packages, beside those of the core, whose versions the pixels depend on.
+    The packages whose versions the pixels depend on, beside those that synthgen always needs. A family of another
+    package names that package.
+``Options``
+    A frozen ``msgspec.Struct`` with the family's own options. Their annotations carry limits and help.
+``defaults(options)``
+    The ``classes``, ``per_class`` and ``size`` of a data set that one machine draws today.
+``most_classes(options)``
+    The largest number of classes that a data set can have.
+``fields(options, size)``
+    The fields of every sample: name -> `FieldSpec`. One of them is ``image``.
+``sample(options, seed, label, index)``
+    The parameters of one sample, with ``class`` and ``index``. They can be written as JSON. All chance is here. All
+    samples of a data set have the same keys; a key that one of them does not need is None there.
+``draw(params, size)``
+    Pixels, fields and parameters of one sample. No chance is here. The parameters are those given, with what was
+    measured while drawing (boxes, areas); the same sample can be drawn again from them.
+``describe_class(options, seed, label)``
+    The line of a class in the class table; it has a ``name``.
+``bytes_per_sample(options, size)``
+    The rough size of an encoded sample, from which the size of a shard follows. It depends on the options alone.
 
-and where it needs them
+A family that draws several things in an image records them in ``params["objects"]``, each with the keys ``id``,
+``kind``, ``box``, ``area``, ``visible_area``, ``center`` and ``params`` (see FORMAT.md).
+
+A module may also have
 
 ``device(options)``
-    The `Drawer` of this machine. Where it is exclusive, one process draws, and encodes beside it. Default: any CPU.
+    The `Drawer` of this machine. One process draws where it is exclusive, and others encode. Default: any CPU.
 ``tolerance(options)``
-    Gray levels by which other devices may differ, on average over an image. Default: 0, all give the same.
+    By how many gray levels other devices may differ, on average over an image. Default: 0.
 ``LOSSLESS``
-    True where a lossy codec would make the masks wrong, and is refused.
+    True where a lossy codec would make the masks wrong. Such codecs are then refused.
 ``resolve(options, classes)``
-    Returns the options with what follows from other values written out: what the data set is recorded with.
+    The options with everything written out that follows from other values. The data set is recorded with them.
 ``inputs(options)``
-    Digests of the files that samples are made of: name -> SHA-256. A name that is an option replaces its value in
-    the data fingerprint, so that files may move but not change.
+    The digests of the files that samples are made of: name -> SHA-256. A digest whose name is an option replaces
+    the option in the data fingerprint: files may move, but not change.
+``example(folder)``
+    The options that an example of the family needs. It may write files into the folder. Default: none.
+``as_source(wanted, **given)``
+    A `Source`: the family draws objects for `multiformula`. `wanted` are the options of that family, `given` those
+    of an entry of `SOURCES`. The family's samples must have the field ``mask``.
 """
 
 import os
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
-from typing import NamedTuple
 
 from synthgen.errors import UsageError
+from synthgen.families._drawer import ANY_CPU, Drawer, device_of, tolerance_of
+from synthgen.families._source import Source
 from synthgen.machine import DEVICE_VARIABLE
 
-# name -> what its command does
+__all__ = [
+    "ANY_CPU",
+    "FAMILIES",
+    "SOURCES",
+    "Drawer",
+    "Source",
+    "chosen_device",
+    "device_of",
+    "example_of",
+    "known",
+    "load",
+    "tolerance_of",
+]
+
+# The built-in families: name -> what the command does.
 FAMILIES = {
     "fractals": "Draw fractals: attractors of random iterated function systems.",
     "mandelbulb": "Draw Mandelbulb variants, or hybrids of two, with depth and normals.",
@@ -59,41 +93,73 @@ FAMILIES = {
     "multiformula": "Paste objects of several formulas into one image, with instance masks.",
     "cutpaste": "Paste defects into your own images of normal parts, with exact masks.",
 }
+# Further names for `multiformula --source`: name -> family, and the options that make the difference.
+SOURCES = {"hybrid": ("mandelbulb", {"hybrid": True})}
+
+_GROUP = "synthgen.families"
+_NEEDED = (
+    "NAME", "VERSION", "HELP", "LIBRARIES", "Options", "defaults", "most_classes", "fields", "sample", "draw",
+    "describe_class", "bytes_per_sample",
+)  # fmt: skip
 
 
-class Drawer(NamedTuple):
-    """What draws a family on this machine.
+def known() -> dict[str, str]:
+    """Return all families, built-in ones first: name -> what the command does.
 
-    Attributes
-    ----------
-    name : str
-        Platform, device and driver; ``any CPU`` where all give the same.
-    exclusive : bool
-        Whether one process uses all of it.
+    Families of other packages are listed by their entry points; none is loaded.
     """
-
-    name: str
-    exclusive: bool
-
-
-ANY_CPU = Drawer("any CPU", exclusive=False)
-
-
-def device_of(family: ModuleType, options) -> Drawer:
-    """Return what draws a family on this machine."""
-    return family.device(options) if hasattr(family, "device") else ANY_CPU
-
-
-def tolerance_of(family: ModuleType, options) -> float:
-    """Return the gray levels by which other devices may differ, on average over an image."""
-    return family.tolerance(options) if hasattr(family, "tolerance") else 0.0
+    families = dict(FAMILIES)
+    for name, entry in _outside().items():
+        families.setdefault(name, f"Draw {name}: a family of the package {entry.dist.name}.")
+    return families
 
 
 def load(name: str) -> ModuleType:
-    """Return the module of a family; raise `UsageError` for an unknown one."""
-    if name not in FAMILIES:
-        raise UsageError(f"family must be one of {', '.join(FAMILIES)}, got {name!r}")
-    return import_module(f"synthgen.families.{name}")
+    """Return the module of a family.
+
+    Raises
+    ------
+    UsageError
+        If there is no such family, or its package cannot be loaded.
+    """
+    if name in FAMILIES:
+        return import_module(f"synthgen.families.{name}")
+    if name in _outside():
+        return _load_outside(name)
+    raise UsageError(f"family must be one of {', '.join(known())}, got {name!r}")
+
+
+@lru_cache(maxsize=1)
+def _outside() -> dict:
+    """Return the entry points of families of other packages by their names; built-in names are left out."""
+    from importlib.metadata import entry_points
+
+    found = {entry.name: entry for entry in entry_points(group=_GROUP)}
+    return {name: found[name] for name in sorted(found) if name not in FAMILIES}
+
+
+@lru_cache(maxsize=32)
+def _load_outside(name: str) -> ModuleType:
+    entry = _outside()[name]
+    place = f"family {name!r} of the package {entry.dist.name}"
+
+    try:
+        family = entry.load()
+    except Exception as error:  # whatever a module of somebody else raises
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{place} cannot be loaded: {type(error).__name__}: {reason}") from error
+
+    missing = [needed for needed in _NEEDED if not hasattr(family, needed)]
+    if missing:
+        raise UsageError(f"{place} must have {', '.join(missing)}: see the help of synthgen.families")
+    if name != family.NAME:
+        raise UsageError(f"{place} must have that name, got {family.NAME!r}")
+    return family
+
+
+def example_of(family: ModuleType, folder) -> dict:
+    """Return the options that an example of a family needs; files that it needs are written into a folder."""
+    return family.example(folder) if hasattr(family, "example") else {}
 
 
 @contextmanager
@@ -102,6 +168,7 @@ def chosen_device(device):
     before = os.environ.get(DEVICE_VARIABLE)
     if device is not None:
         os.environ[DEVICE_VARIABLE] = str(device)
+
     try:
         yield
     finally:

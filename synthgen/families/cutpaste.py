@@ -1,6 +1,7 @@
-"""Cut-paste: defects with exact masks in the user's own images of normal parts (paper 001 section IV-A)."""
+"""Cut-paste: defects with exact masks in the user's own images of normal parts (Tao et al. 2024, section IV-A)."""
 
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,12 +9,13 @@ import msgspec
 import numpy as np
 
 from synthgen.errors import UsageError
+from synthgen.families._records import new_record
 from synthgen.options import check_ranges, check_unique
 from synthgen.sample import FieldSpec
-from synthgen.seeding import generator
+from synthgen.seeding import generator, noise_generator
 
 NAME = "cutpaste"
-VERSION = 1
+VERSION = 2
 LOSSLESS = True
 LIBRARIES = ("numba", "pillow")
 HELP = """
@@ -33,6 +35,11 @@ Number = Annotated[int, msgspec.Meta(ge=1, le=64)]
 Opacity = Annotated[float, msgspec.Meta(ge=0.01, le=1)]
 Change = Annotated[float, msgspec.Meta(ge=0, le=0.9)]
 _PATHS = ("normal", "mask_dir", "source_dir", "region")
+# What one defect of a shape is called.
+_KINDS = {
+    "blobs": "blob", "scratches": "scratch", "scars": "scar", "islands": "island", "rectangles": "rectangle",
+    "files": "mask",
+}  # fmt: skip
 PROCEDURAL = ("blobs", "scratches", "scars", "islands", "rectangles")
 
 
@@ -55,7 +62,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[Source, ...],
         msgspec.Meta(
             description="What fills them: color; image (another one: of --source-dir, or normal); piece (of the "
-            "same image, moved, turned, with other colours); structural (what another normal image has at the "
+            "same image, moved, turned, with other colors); structural (what another normal image has at the "
             "mirrored place)."
         ),
     ] = ("color", "image", "piece")
@@ -74,7 +81,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     area: Annotated[
         tuple[Share, Share], msgspec.Meta(description="Share of the image that a defect takes, LOW:HIGH.")
     ] = (0.002, 0.04)
-    count: Annotated[tuple[Number, Number], msgspec.Meta(description="Defects in an image, LOW:HIGH.")] = (1, 3)
+    objects: Annotated[tuple[Number, Number], msgspec.Meta(description="Defects in an image, LOW:HIGH.")] = (1, 3)
     severity: Annotated[
         tuple[Opacity, Opacity],
         msgspec.Meta(description="Opacity of a defect, LOW:HIGH; 1 pastes, less lets the image shine through."),
@@ -90,8 +97,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             ge=1,
             le=127,
-            description="Grey levels by which each pixel of a defect differs at least, in one channel; those "
-            "nearer are moved away. With soft edges where a pixel is covered by half or more.",
+            description="Gray levels by which each pixel of a defect differs at least, in one channel. Pixels "
+            "that are nearer are moved away. With soft edges: where a pixel is covered by half or more.",
         ),
     ] = 12
     soft: Annotated[bool, msgspec.Meta(description="Soft edges; the mask is then every pixel that changed.")] = (
@@ -108,7 +115,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
     def __post_init__(self):
-        check_ranges(self, "area", "count", "severity", "brightness")
+        check_ranges(self, "area", "objects", "severity", "brightness")
         check_unique(self, "masks", "anomalies", "fields")
         for name in ("masks", "anomalies"):
             if getattr(self, name) == ():
@@ -129,7 +136,7 @@ def _shapes(options: Options) -> tuple[str, ...]:
 @lru_cache(maxsize=32)
 def kinds(options: Options) -> tuple[tuple[str, str] | None, ...]:
     """Return what each class is: (shape, source), or None for good images."""
-    pairs = tuple((shape, source) for shape in _shapes(options) for source in options.anomalies)
+    pairs = tuple(product(_shapes(options), options.anomalies))
     return (None, *pairs) if options.good else pairs
 
 
@@ -150,6 +157,7 @@ def _files(options: Options) -> dict[str, tuple]:
 
     if options.normal is None:
         raise UsageError("normal must name a folder of images of normal parts (--normal DIR)")
+
     files = {"normal": pictures.list_pictures(options.normal)}
     if options.source_dir is not None:
         files["source_dir"] = pictures.list_pictures(options.source_dir, "source_dir")
@@ -160,11 +168,17 @@ def _files(options: Options) -> dict[str, tuple]:
     if options.region is not None:
         files["region"] = (pictures.one_picture(options.region, "region"),)
         pictures.read_mask(files["region"][0].sha256)
-    others = {"structural"} if options.source_dir else {"structural", "image"}
-    needy = sorted(others.intersection(options.anomalies))
+
+    needy = _sources_of_others(options)
     if needy and len(files["normal"]) < 2:
         raise UsageError(f"normal must hold at least 2 images for anomalies {', '.join(needy)}, got 1")
     return files
+
+
+def _sources_of_others(options: Options) -> list[str]:
+    """Return the anomalies that are taken from another normal image."""
+    others = {"structural"} if options.source_dir else {"structural", "image"}
+    return sorted(others.intersection(options.anomalies))
 
 
 def inputs(options: Options) -> dict[str, str]:
@@ -185,83 +199,108 @@ def resolve(options: Options, classes: int) -> Options:
 def _look_again() -> None:
     """Forget what was listed: a plan is made of the files that are there then, and holds until the next."""
     _files.cache_clear()
-    _grey.cache_clear()
+    _is_gray.cache_clear()
 
 
 @lru_cache(maxsize=32)
-def _grey(options: Options) -> bool:
+def _is_gray(options: Options) -> bool:
     from synthgen.compose.pictures import are_gray
 
-    return are_gray(_files(options)["normal"]) if options.channels == "auto" else options.channels == "gray"
+    if options.channels != "auto":
+        return options.channels == "gray"
+    return are_gray(_files(options)["normal"])
 
 
 def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
     """Return what every sample holds."""
     _look_again()
-    image = FieldSpec("uint8", size if _grey(options) else (*size, 3))
-    clean = {"clean": image} if options.fields else {}
-    masks = {"mask": FieldSpec("uint8", size, kind="mask"), "instances": FieldSpec("uint8", size, kind="ids")}
-    return {"image": image, **masks, **clean}
+    shape = size if _is_gray(options) else (*size, 3)
+    image = FieldSpec("uint8", shape)
+    specs = {
+        "image": image,
+        "mask": FieldSpec("uint8", size, kind="mask"),
+        "instances": FieldSpec("uint8", size, kind="ids"),
+    }
+    if options.fields:
+        specs["clean"] = image
+    return specs
 
 
 def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     """Return the rough size of an encoded sample."""
-    channels = (1 if _grey(options) else 3) * (1 + len(options.fields))
-    return int(size[0] * size[1] * 0.7 * channels) + 3000
+    height, width = size
+    images = 1 + len(options.fields)
+    channels = 1 if _is_gray(options) else 3
+    return int(height * width * 0.7 * channels * images) + 3000
 
 
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
-    """Draw the parameters of one image.
+    """Return random parameters of one image.
 
     Returns
     -------
     dict
         ``class``, ``index``; ``image``, name and digest of the normal image; ``gray``, ``contrast``, ``clean``;
-        ``region``, a digest, where there is one; ``objects``, the defects: ``id``, ``kind``, and what
-        `synthgen.compose.anomalies.sample_defect` draws. Folders are not named: files are found by their digests.
+        ``region``, a digest or None; ``objects``, the defects, see FORMAT.md. A defect lies under those before it.
+        Its ``params`` are what `synthgen.compose.anomalies.sample_defect` draws. Folders are not named: files are
+        found by their digests.
     """
-    from synthgen.compose.anomalies import sample_defect
-
-    files, kind = _files(options), kinds(options)[label]
+    files = _files(options)
     rng = generator(seed, label, index, "cutpaste.image")
-    u = rng.random(2).tolist()
-    normal = int(u[0] * len(files["normal"]))
-    params = {
+    normal_share, number_share = rng.random(2).tolist()
+    normal = int(normal_share * len(files["normal"]))
+    region = files["region"][0].sha256 if "region" in files else None
+
+    objects = []
+    if kinds(options)[label] is not None:
+        low, high = options.objects
+        count = low + int(number_share * (high - low + 1))
+        objects = [_defect(options, seed, label, index, number, normal) for number in range(1, count + 1)]
+
+    return {
         "class": label,
         "index": index,
         "image": files["normal"][normal]._asdict(),
-        "gray": _grey(options),
+        "gray": _is_gray(options),
         "contrast": options.contrast,
         "clean": bool(options.fields),
-        "objects": [],
+        "region": region,
+        "objects": objects,
     }
-    if "region" in files:
-        params["region"] = files["region"][0].sha256
-    if kind is None:
-        return params
-    low, high = options.count
-    for number in range(1, low + int(u[1] * (high - low + 1)) + 1):
-        # A stream for each, so that more defects leave the first ones as they were.
-        rng = generator(seed, label, index, f"cutpaste.defect{number}")
-        pick = rng.random(2).tolist()
-        drawn = sample_defect(rng, *kind, options.area, options.severity, options.soft, options.brightness)
-        if kind[0] == "files":
-            drawn["mask"].update(_picked(files["mask_dir"], pick[0]))
-        if kind[1] == "image" and "source_dir" in files:
-            drawn["anomaly"].update(_picked(files["source_dir"], pick[1]))
-        elif kind[1] in ("image", "structural"):
-            others = files["normal"][:normal] + files["normal"][normal + 1 :]
-            drawn["anomaly"].update(_picked(others, pick[1]))
-        params["objects"].append({"id": number, "kind": "-".join(kind), **drawn})
-    return params
+
+
+def _defect(options: Options, seed: int, label: int, index: int, number: int, normal: int) -> dict:
+    """Return the record of a defect in the normal image of a number.
+
+    It has a stream of its own, so that more defects leave the first ones as they were.
+    """
+    from synthgen.compose.anomalies import sample_defect
+
+    shape, source = kinds(options)[label]
+    rng = generator(seed, label, index, f"cutpaste.defect{number}")
+    mask_share, image_share = rng.random(2).tolist()
+    drawn = sample_defect(rng, shape, source, options.area, options.severity, options.soft, options.brightness)
+
+    files = _files(options)
+    if shape == "files":
+        drawn["mask"].update(_picked(files["mask_dir"], mask_share))
+    if source == "image" and "source_dir" in files:
+        drawn["anomaly"].update(_picked(files["source_dir"], image_share))
+    elif source in ("image", "structural"):
+        others = files["normal"][:normal] + files["normal"][normal + 1 :]
+        drawn["anomaly"].update(_picked(others, image_share))
+
+    return new_record(number, _KINDS[shape], drawn)
 
 
 def _picked(files, share: float) -> dict:
-    return files[int(share * len(files))]._asdict()
+    """Return name and digest of one of several files."""
+    picture = files[int(share * len(files))]
+    return picture._asdict()
 
 
 def draw(params: dict, size: tuple[int, int]):
-    """Draw one image.
+    """Return one image.
 
     Parameters
     ----------
@@ -277,7 +316,7 @@ def draw(params: dict, size: tuple[int, int]):
         ``mask``, 255 exactly where the image differs from the normal one; ``instances``, ids of the defects;
         ``clean``, the normal image, where asked for.
     params : dict
-        With ``box``, ``area`` and ``visible_area`` of each defect.
+        As given, with ``box``, ``area``, ``visible_area`` and ``center`` of each defect.
 
     Raises
     ------
@@ -291,18 +330,36 @@ def draw(params: dict, size: tuple[int, int]):
         return read_picture(digest, size, params["gray"])
 
     clean = find(params["image"]["sha256"])
-    region = read_mask(params["region"], size) if "region" in params else None
-    pixels, instances, measured = paste_defects(
-        clean, params["objects"], params["contrast"], region, find, read_mask
-    )
-    masks = {"mask": (instances != 0).view(np.uint8) * np.uint8(255), "instances": instances}
+    region = None if params["region"] is None else read_mask(params["region"], size)
+    defects = [thing["params"] for thing in params["objects"]]
+    pixels, instances, measured = paste_defects(clean, defects, params["contrast"], region, find, read_mask)
+    objects = [{**thing, **facts} for thing, facts in zip(params["objects"], measured, strict=True)]
+
     if params["gray"]:
-        pixels, clean = pixels[..., 0], clean[..., 0]
-    objects = [{**drawn, **facts} for drawn, facts in zip(params["objects"], measured, strict=True)]
-    return pixels, {**masks, **({"clean": clean} if params["clean"] else {})}, {**params, "objects": objects}
+        pixels = pixels[..., 0]
+        clean = clean[..., 0]
+    mask = (instances != 0).view(np.uint8) * np.uint8(255)
+    fields = {"mask": mask, "instances": instances}
+    if params["clean"]:
+        fields["clean"] = clean
+    return pixels, fields, {**params, "objects": objects}
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:
     """Return the line of the class table: a name, and the shape and the source of its defects."""
     kind = kinds(options)[label]
-    return {"name": "good"} if kind is None else {"name": "-".join(kind), "mask": kind[0], "anomaly": kind[1]}
+    if kind is None:
+        return {"name": "good"}
+    shape, source = kind
+    return {"name": f"{shape}-{source}", "mask": shape, "anomaly": source}
+
+
+def example(folder) -> dict:
+    """Return the options of an example; two images of normal parts are written into a folder."""
+    from PIL import Image
+
+    for number in range(2):
+        rng = noise_generator(number)
+        pixels = rng.integers(0, 256, (32, 48, 3), np.uint8)
+        Image.fromarray(pixels).save(Path(folder) / f"normal{number}.png")
+    return {"normal": str(folder)}

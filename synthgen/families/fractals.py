@@ -1,17 +1,22 @@
-"""Fractals: a class is a group of iterated function systems (paper 000 sections 3.1 and 4)."""
+"""Fractals: a class is a group of iterated function systems (Ugwu et al. 2024, sections 3.1 and 4)."""
 
+import sys
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
+from synthgen.families import Source
 from synthgen.options import check_ranges
 from synthgen.sample import FieldSpec, PaletteImage
 from synthgen.seeding import generator
 
 NAME = "fractals"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("numba",)
+_WHOLE = (1.0, 1.0, 0.0, 0.0)
+# A class is described by so many of its systems.
+_DESCRIBED = 8
 HELP = """
 Draw fractals: attractors of random iterated function systems. A class is a group of systems.
 
@@ -53,7 +58,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = True
     patch: Annotated[bool, msgspec.Meta(description="Draw each point as a random 3 x 3 pattern.")] = True
     flips: Annotated[bool, msgspec.Meta(description="Flip and transpose images at random.")] = True
-    gray: Annotated[bool, msgspec.Meta(description="One grey channel instead of colours.")] = False
+    gray: Annotated[bool, msgspec.Meta(description="One gray channel instead of colors.")] = False
     blur: Annotated[bool, msgspec.Meta(description="Blur half of the images by a 3 x 3 Gaussian.")] = False
     window: Annotated[
         bool,
@@ -81,75 +86,101 @@ def most_classes(options: Options) -> int:
 
 def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
     """Return what every sample holds."""
+    shape = size if options.gray else (*size, 3)
     return {
-        "image": FieldSpec("uint8", size if options.gray else (*size, 3)),
+        "image": FieldSpec("uint8", shape),
         "mask": FieldSpec("uint8", size, kind="mask"),
     }
 
 
 def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     """Return the rough size of an encoded sample."""
-    per_pixel = 0.5 if options.background == "black" and not options.blur else 2.5
-    return int(size[0] * size[1] * per_pixel) + 600
+    height, width = size
+    plain = options.background == "black" and not options.blur
+    per_pixel = 0.5 if plain else 2.5
+    return int(height * width * per_pixel) + 600
 
 
 def sample_system(options: Options, seed: int, label: int, member: int):
     """Return system `member` of a class: a function of its id alone, never of a table."""
     from synthgen import ifs
 
-    return ifs.sample_system(generator(seed, label, member, "fractals.system"), options.maps)
+    rng = generator(seed, label, member, "fractals.system")
+    return ifs.sample_system(rng, options.maps)
 
 
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
-    """Draw the parameters of one image.
+    """Return random parameters of one image.
 
     Returns
     -------
     dict
         ``class``, ``index``; ``system``, the number of the system in its class; ``maps`` after augmentation,
         (n, 2, 3); ``points`` and the ``seed`` of the chaos game; ``patch``, nine bits; ``orientation``, three
-        bits; ``hue`` (256 is a full turn), ``saturation`` and ``value``; where asked for ``blur``, ``window``
-        and ``background``.
+        bits; ``gray``; ``hue`` (256 is a full turn), ``saturation`` and ``value``, None for gray images;
+        ``window``, ``blur`` and ``background``, None where the image has none.
     """
     from synthgen import compose, ifs
 
     grouped = options.scheme == "grouped"
     member = index % options.systems if grouped else 0
     system = sample_system(options, seed, label, member)
-    rng = generator(seed, label, index, "fractals.image")
+
     # Drawn always and in this order, so that one option does not shift the chance of another.
-    u = rng.random(10).tolist()
+    rng = generator(seed, label, index, "fractals.image")
+    patch, orientation, *color = rng.random(5).tolist()
+    *window, blur = rng.random(5).tolist()
     noise_seed = int(rng.integers(2**63))
-    varied = (ifs.scale_system if grouped else ifs.perturb_system)(rng, system)
+    vary = ifs.scale_system if grouped else ifs.perturb_system
+    varied = vary(rng, system)
+    if options.augment:
+        system = varied
+
     params = {
         "class": label,
         "index": index,
         "system": member,
-        "maps": (varied if options.augment else system).maps.tolist(),
+        "maps": system.maps.tolist(),
         "points": options.points,
         "seed": noise_seed,
-        "patch": 1 + int(u[0] * 511) if options.patch else 0,
-        "orientation": int(u[1] * 8) if options.flips else 0,
+        "patch": 1 + int(patch * 511) if options.patch else 0,
+        "orientation": int(orientation * 8) if options.flips else 0,
+        "gray": options.gray,
+        **_color(options, *color),
+        "window": _window(*window) if options.window else None,
+        "blur": None,
+        "background": None,
     }
-    if options.gray:
-        params["gray"] = True
-    else:
-        params["hue"] = int(u[2] * 256)
-        params["saturation"] = round(0.3 + 0.7 * u[3], 4)
-        params["value"] = round(0.5 + 0.5 * u[4], 4)
-    if options.window:
-        scale_x, scale_y = (round(0.5 + 1.5 * x, 6) for x in u[5:7])
-        shift_x, shift_y = (round(0.4 * x - 0.2, 6) for x in u[7:9])
-        params["window"] = [scale_x, scale_y, shift_x, shift_y]
-    if options.blur and u[9] < 0.5:
-        params["blur"] = compose.gaussian_weight(0.5 + u[9])
+    if options.blur and blur < 0.5:
+        params["blur"] = compose.gaussian_weight(0.5 + blur)
     if options.background == "diamond-square":
         params["background"] = compose.sample_diamond_square(rng)
     return params
 
 
+def _color(options: Options, hue: float, saturation: float, value: float) -> dict:
+    """Return the color of an image, made of three uniform numbers."""
+    if options.gray:
+        return {"hue": None, "saturation": None, "value": None}
+    return {
+        "hue": int(hue * 256),
+        "saturation": round(0.3 + 0.7 * saturation, 4),
+        "value": round(0.5 + 0.5 * value, 4),
+    }
+
+
+def _window(scale_x: float, scale_y: float, shift_x: float, shift_y: float) -> list[float]:
+    """Return the window of an image, made of four uniform numbers."""
+    return [
+        round(0.5 + 1.5 * scale_x, 6),
+        round(0.5 + 1.5 * scale_y, 6),
+        round(0.4 * shift_x - 0.2, 6),
+        round(0.4 * shift_y - 0.2, 6),
+    ]
+
+
 def draw(params: dict, size: tuple[int, int]):
-    """Draw one image.
+    """Return one image.
 
     Parameters
     ----------
@@ -168,32 +199,84 @@ def draw(params: dict, size: tuple[int, int]):
     """
     from synthgen import compose, ifs
 
+    system = ifs.System(params["maps"])
     counts = ifs.density(
-        ifs.System(params["maps"]),
+        system,
         size,
         params["points"],
         params["seed"],
         patch=params["patch"],
-        window=params.get("window", (1.0, 1.0, 0.0, 0.0)),
+        window=params["window"] or _WHOLE,
         orientation=params["orientation"],
     )
-    levels = ifs.grey_levels(counts)
+    levels = ifs.gray_levels(counts)
+    touched = levels != 0
+
     pixels = levels
-    if not params.get("gray"):
+    if not params["gray"]:
         colors = compose.hue_palette(params["hue"], params["saturation"], params["value"])
         pixels = PaletteImage(levels, colors)
-    touched = levels != 0
-    if "blur" in params or "background" in params:
-        image = pixels.to_rgb() if isinstance(pixels, PaletteImage) else pixels
-        behind = np.zeros_like(image)
-        if "background" in params:
-            behind = compose.diamond_square(params["background"], size)
-        pixels, touched = compose.lay_over(behind, image, touched, params.get("blur", 0.0))
-    return pixels, {"mask": touched.view(np.uint8) * np.uint8(255)}, params
+    if params["blur"] or params["background"]:
+        pixels, touched = _laid_over(params, pixels, touched, size)
+
+    mask = touched.view(np.uint8) * np.uint8(255)
+    return pixels, {"mask": mask}, params
+
+
+def _laid_over(params: dict, pixels, touched: np.ndarray, size: tuple[int, int]) -> tuple:
+    """Return a fractal on its background, and where it changed that."""
+    from synthgen import compose
+
+    image = pixels.to_rgb() if isinstance(pixels, PaletteImage) else pixels
+    behind = np.zeros_like(image)
+    if params["background"]:
+        behind = compose.diamond_square(params["background"], size)
+    return compose.lay_over(behind, image, touched, params["blur"] or 0.0)
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:
     """Return the line of the class table: a name and the systems of the class."""
     if options.scheme == "fractaldb":
-        return {"name": f"system-{label:06d}", "maps": sample_system(options, seed, label, 0).maps.tolist()}
+        system = sample_system(options, seed, label, 0)
+        return {"name": f"system-{label:06d}", "maps": system.maps.tolist()}
     return {"name": f"fractals-{label:06d}", "systems": options.systems}
+
+
+def as_source(wanted) -> "FractalSource":
+    """Return fractals as objects of multi-formula images."""
+    options = Options(
+        points=wanted.points,
+        systems=wanted.systems,
+        maps=wanted.maps,
+        gray=wanted.gray,
+        flips=False,
+    )
+    return FractalSource(sys.modules[__name__], options, kind="fractal", classes=1000)
+
+
+class FractalSource(Source):
+    """Fractals with as many points a pixel whatever their size."""
+
+    def sample(self, seed: int, label: int, member: int, share: float) -> dict:
+        """Return random parameters of an object; its points grow with its area."""
+        params = super().sample(seed, label, member, share)
+        points = round(self.options.points * share**2)
+        return {**params, "points": max(1, min(20_000_000, points))}
+
+    def descriptors(self, seed: int, count: int) -> np.ndarray:
+        """Return for each class the means over its first systems of: maps, sigma factor a map, area, shift."""
+        members = range(min(_DESCRIBED, self.options.systems))
+        means = []
+        for label in range(count):
+            systems = [sample_system(self.options, seed, label, member) for member in members]
+            means.append(np.mean([_descriptor(system) for system in systems], axis=0))
+        return np.array(means)
+
+
+def _descriptor(system) -> tuple[float, float, float, float]:
+    maps = system.maps
+    diagonal = maps[:, 0, 0] * maps[:, 1, 1]
+    other_diagonal = maps[:, 0, 1] * maps[:, 1, 0]
+    areas = np.abs(diagonal - other_diagonal)
+    shifts = np.abs(maps[:, :, 2])
+    return len(maps), system.sigma_factor / len(maps), areas.sum(), shifts.mean()

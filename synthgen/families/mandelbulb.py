@@ -1,11 +1,12 @@
-"""Mandelbulb variants and hybrids of two, drawn as their authors drew them (paper 000 section 3.2)."""
+"""Mandelbulb variants and hybrids of two, drawn as their authors drew them (Ugwu et al. 2024, section 3.2)."""
 
+import sys
 from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
 
-from synthgen.families import Drawer
+from synthgen.families import Drawer, Source
 from synthgen.options import check_ranges, check_unique
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
@@ -14,7 +15,7 @@ from synthgen.shards.order import Permutation
 NAME = "mandelbulb"
 VERSION = 1
 HELP = """
-Draw Mandelbulb variants, or hybrids of two, from all sides and in random colours. A class is a formula.
+Draw Mandelbulb variants, or hybrids of two, from all sides and in random colors. A class is a formula.
 
 \b
 synthgen mandelbulb
@@ -79,13 +80,17 @@ def _formulas(hybrid: bool, power, rules) -> tuple:
 
     listed = catalogue("hybrid-21k" if hybrid else "var-1k")
     if not hybrid and (power or rules):
-        known = sorted({f.first.rule for f in listed})
+        known = sorted({formula.first.rule for formula in listed})
         low, high = power or (2, 18)
-        return tuple(Formula(Variant(n, rule)) for rule in rules or known for n in range(low, high + 1))
+        powers = range(low, high + 1)
+        return tuple(Formula(Variant(n, rule)) for rule in rules or known for n in powers)
+
     low, high = power or (2, 20)
-    return tuple(
-        f for f in listed if all(low <= v.power <= high and (rules is None or v.rule in rules) for v in f.variants)
-    )
+
+    def allowed(variant) -> bool:
+        return low <= variant.power <= high and (rules is None or variant.rule in rules)
+
+    return tuple(formula for formula in listed if all(map(allowed, formula.variants)))
 
 
 def formulas(options: Options) -> tuple:
@@ -106,7 +111,8 @@ def most_classes(options: Options) -> int:
 def formula_of(options: Options, seed: int, label: int):
     """Return the formula of a class: a seeded subset of the catalogue begins any number of classes."""
     known = formulas(options)
-    return known[int(Permutation(len(known), seed).forward(label))]
+    order = Permutation(len(known), seed)
+    return known[int(order.forward(label))]
 
 
 def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
@@ -124,11 +130,13 @@ def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
 
 def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     """Return the rough size of an encoded sample."""
-    return int(size[0] * size[1] * (1.6 + 1.2 * len(options.fields))) + 600
+    height, width = size
+    per_pixel = 1.6 + 1.2 * len(options.fields)
+    return int(height * width * per_pixel) + 600
 
 
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
-    """Draw the parameters of one image.
+    """Return random parameters of one image.
 
     Returns
     -------
@@ -136,16 +144,17 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         ``class``, ``index``; ``formula``, its name; ``latitude`` and ``longitude`` in radians; ``colors`` of the
         three orbit traps, RGB in [0, 1]; ``supersample``, ``background``, ``fields``.
     """
-    u = generator(seed, label, index, "mandelbulb.image").random(11).tolist()
-    low, high = options.latitude or ((-30, 30) if options.hybrid else (-90, 90))
-    west, east = options.longitude
-    colors = [round(x, 6) for x in u[2:]]
+    rng = generator(seed, label, index, "mandelbulb.image")
+    latitude, longitude, *shares = rng.random(11).tolist()
+    usual = (-30, 30) if options.hybrid else (-90, 90)
+    colors = [round(share, 6) for share in shares]
+
     return {
         "class": label,
         "index": index,
         "formula": formula_of(options, seed, label).name,
-        "latitude": round(low + (high - low) * u[0], 6),
-        "longitude": round(west + (east - west) * u[1], 6),
+        "latitude": _between(options.latitude or usual, latitude),
+        "longitude": _between(options.longitude, longitude),
         "colors": [colors[0:3], colors[3:6], colors[6:9]],
         "supersample": options.supersample,
         "background": options.background,
@@ -153,8 +162,13 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     }
 
 
+def _between(limits: tuple[float, float], share: float) -> float:
+    low, high = limits
+    return round(low + (high - low) * share, 6)
+
+
 def draw(params: dict, size: tuple[int, int]):
-    """Draw one image on the chosen device.
+    """Return one image, drawn on the chosen device.
 
     Parameters
     ----------
@@ -175,13 +189,16 @@ def draw(params: dict, size: tuple[int, int]):
     from synthgen import mandelbulb
     from synthgen.shards.codecs import as_stored
 
+    formula = mandelbulb.Formula.parse(params["formula"])
+    view = mandelbulb.View(params["latitude"], params["longitude"], params["colors"])
     drawn = mandelbulb.render(
-        mandelbulb.Formula.parse(params["formula"]),
-        mandelbulb.View(params["latitude"], params["longitude"], params["colors"]),
+        formula,
+        view,
         size,
         params["supersample"],
         background=params["background"],
     )
+
     further = {name: as_stored(getattr(drawn, name), name) for name in params["fields"]}
     return drawn.image, {"mask": drawn.mask, **further}, params
 
@@ -197,9 +214,35 @@ def device(options: Options) -> Drawer:
     """Return the chosen device; one process uses all of it, Numba too."""
     from synthgen.mandelbulb.renderer import renderer_for
 
-    return Drawer(renderer_for().device.label, exclusive=True)
+    renderer = renderer_for()
+    return Drawer(renderer.device.label, exclusive=True)
 
 
 def tolerance(options: Options) -> float:
     """Return the gray levels by which other devices may differ, on average over an image."""
     return 2.0
+
+
+def as_source(wanted, hybrid: bool = False) -> "MandelbulbSource":
+    """Return Mandelbulb variants, or hybrids of two, as objects of multi-formula images."""
+    options = Options(hybrid=hybrid, background="black")
+    return MandelbulbSource(sys.modules[__name__], options, kind="mandelbulb", per_class=50)
+
+
+class MandelbulbSource(Source):
+    """Mandelbulb variants or hybrids."""
+
+    def descriptors(self, seed: int, count: int):
+        """Return for each class the power over 20 and the nine bits of the rule, of one variant or of two."""
+        import numpy as np
+
+        formulas = [formula_of(self.options, seed, label) for label in range(count)]
+        return np.array([_descriptor(formula) for formula in formulas])
+
+
+def _descriptor(formula) -> list[float]:
+    numbers = []
+    for variant in formula.variants:
+        bits = [variant.rule >> bit & 1 for bit in range(9)]
+        numbers += [variant.power / 20, *bits]
+    return numbers

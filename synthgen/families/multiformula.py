@@ -1,4 +1,4 @@
-"""Multi-formula images: several objects of a group of source classes in one image (paper 000 section 3.3)."""
+"""Multi-formula images: objects of a group of source classes in one image (Ugwu et al. 2024, section 3.3)."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -8,13 +8,14 @@ import msgspec
 import numpy as np
 
 from synthgen.families import Drawer
-from synthgen.families._objects import DRAWN, draw_object, source_of
+from synthgen.families._objects import draw_object, drawn_sources, family_of, source_of
+from synthgen.families._records import new_record
 from synthgen.options import check_ranges
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 
 NAME = "multiformula"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("numba", "pillow")
 HELP = """
 Paste objects of several formulas into one image, with a mask and instance ids. A class is a group of the source's
@@ -26,7 +27,7 @@ synthgen multiformula --source hybrid --classes 10 --objects 2:5 --background di
 synthgen multiformula --source mandelbulb-1037x1 --grouping similar
 """
 
-Count = Annotated[int, msgspec.Meta(ge=1, le=255)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Maps = Annotated[int, msgspec.Meta(ge=2, le=8)]
 _LEAST_SIDE = 4
@@ -38,7 +39,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: Annotated[
         str,
         msgspec.Meta(
-            description="What the objects are: fractals, mandelbulb, hybrid, or the folder of a data set."
+            description="What the objects are: fractals, mandelbulb, hybrid, another family that draws objects, or "
+            "the folder of a data set."
         ),
     ] = "fractals"
     source_classes: Annotated[
@@ -57,7 +59,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(description="Which classes of the source make a group: any, similar ones, or different ones."),
     ] = "random"
     objects: Annotated[
-        tuple[Count, Count], msgspec.Meta(description="Objects in an image, LOW:HIGH, at most 255.")
+        tuple[Count, Count], msgspec.Meta(description="Objects in an image, LOW:HIGH, at most 65,535.")
     ] = (
         4,
         10,
@@ -69,7 +71,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     background: Annotated[
         Literal["black", "diamond-square"], msgspec.Meta(description="What lies behind the objects.")
     ] = "black"
-    gray: Annotated[bool, msgspec.Meta(description="One grey channel instead of colours.")] = False
+    gray: Annotated[bool, msgspec.Meta(description="One gray channel instead of colors.")] = False
     flips: Annotated[bool, msgspec.Meta(description="Flip and transpose objects at random.")] = True
     transforms: Annotated[bool, msgspec.Meta(description="Rotate, shear and stretch objects at random.")] = False
     blur: Annotated[bool, msgspec.Meta(description="Blur half of the objects by a 3 x 3 Gaussian.")] = False
@@ -90,17 +92,18 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self):
         check_ranges(self, "objects", "scale", "maps")
-        if self.source not in DRAWN and not Path(self.source).is_dir():
-            raise ValueError(f"source must be {', '.join(DRAWN)} or the folder of a data set, got {self.source!r}")
+        if family_of(self.source) is None and not Path(self.source).is_dir():
+            choices = ", ".join(drawn_sources())
+            raise ValueError(f"source must be {choices} or the folder of a data set, got {self.source!r}")
+
         known = source_of(self).classes
         if (self.source_classes or 1) > known:
             raise ValueError(
                 f"source_classes must be <= {known:,}, the source's classes, got {self.source_classes:,}"
             )
-        if (self.groups or 1) > source_classes(self):
-            raise ValueError(
-                f"groups must be <= {source_classes(self):,}, the source's classes, got {self.groups:,}"
-            )
+        used = source_classes(self)
+        if (self.groups or 1) > used:
+            raise ValueError(f"groups must be <= {used:,}, the source's classes, got {self.groups:,}")
 
 
 def source_classes(options: Options) -> int:
@@ -110,8 +113,11 @@ def source_classes(options: Options) -> int:
 
 def defaults(options: Options) -> dict:
     """Return ``classes``, ``per_class`` and ``size`` where a recipe does not say."""
-    per_class = 50 if options.source in ("mandelbulb", "hybrid") else 2000
-    return {"classes": options.groups or _usual_groups(options), "per_class": per_class, "size": 224}
+    return {
+        "classes": options.groups or _usual_groups(options),
+        "per_class": source_of(options).per_class,
+        "size": 224,
+    }
 
 
 def _usual_groups(options: Options) -> int:
@@ -129,30 +135,40 @@ def resolve(options: Options, classes: int) -> Options:
     Groups do not depend on the number of classes, as long as no more are asked for than there are by default:
     fewer classes are the first of the same groups.
     """
-    source = options.source if options.source in DRAWN else str(Path(options.source).absolute())
+    source = options.source
+    if family_of(source) is None:
+        source = str(Path(source).absolute())
     groups = options.groups or max(classes, _usual_groups(options))
     return msgspec.structs.replace(options, source=source, groups=groups)
 
 
 def inputs(options: Options) -> dict[str, str]:
-    """Return the data fingerprint of a source that is a data set: it may move, but not change."""
-    fingerprint = source_of(options).fingerprint
-    return {"source": fingerprint} if fingerprint else {}
+    """Return what the fingerprint must know of the source: its version, or the fingerprint of a data set."""
+    return source_of(options).inputs
 
 
 def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
     """Return what every sample holds."""
+    shape = size if options.gray else (*size, 3)
     return {
-        "image": FieldSpec("uint8", size if options.gray else (*size, 3)),
+        "image": FieldSpec("uint8", shape),
         "mask": FieldSpec("uint8", size, kind="mask"),
-        "instances": FieldSpec("uint8", size, kind="ids"),
+        "instances": FieldSpec(_ids(options), size, kind="ids"),
     }
+
+
+def _ids(options: Options) -> str:
+    """Return the type of ids: 8 bits, where they are enough for the largest number of objects."""
+    return "uint8" if options.objects[1] <= 255 else "uint16"
 
 
 def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     """Return the rough size of an encoded sample."""
+    height, width = size
     per_pixel = 0.6 if options.background == "black" else 2.5
-    return int(size[0] * size[1] * per_pixel * (1 if options.gray else 1.5)) + 700 * options.objects[1]
+    if not options.gray:
+        per_pixel *= 1.5
+    return int(height * width * per_pixel) + 700 * options.objects[1]
 
 
 @lru_cache(maxsize=4)
@@ -165,14 +181,17 @@ def members(options: Options, seed: int) -> list[list[int]]:
     """
     from synthgen.compose.grouping import group
 
-    count, descriptors = source_classes(options), None
+    count = source_classes(options)
+    descriptors = None
     if options.grouping != "random":
         descriptors = source_of(options).descriptors(seed, count)
-    return group(count, options.groups, seed, descriptors, options.grouping == "distinct")
+
+    distinct = options.grouping == "distinct"
+    return group(count, options.groups, seed, descriptors, distinct)
 
 
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
-    """Draw the parameters of one image.
+    """Return random parameters of one image.
 
     Fractals get their points by area: ``points`` for one of half the image's side, and so many a pixel for all.
     Thus they look equally dense whatever their size.
@@ -180,49 +199,71 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     Returns
     -------
     dict
-        ``class``, ``index``, ``source``, ``gray``; ``background``, where there is one; ``objects`` in painter's
-        order: ``id``, ``source_class``, ``scale`` (its side over the image's shorter side), ``center`` ([row,
-        column] as shares of the image), ``orientation`` (three bits), where asked for ``blur`` and ``transform``,
-        and ``params``, the object's own.
+        ``class``, ``index``, ``source``, ``gray``; ``ids``, the type of the instance ids; ``background``, None
+        where it is black; ``objects`` in painter's order, see FORMAT.md. The ``params`` of an object are
+        ``source_class``; ``scale``, its side over the image's shorter side; ``at``, the row and the column of its
+        center as shares of the image; ``orientation``, three bits; ``blur`` and ``transform``, None where it has
+        none; ``drawn``, the parameters of the source.
     """
     from synthgen import compose
 
-    source = source_of(options)
-    group = members(options, seed)[label]
     rng = generator(seed, label, index, "multiformula.image")
     low, high = options.objects
     count = int(rng.integers(low, high + 1))
-    params = {"class": label, "index": index, "source": options.source, "gray": options.gray, "objects": []}
+    background = None
     if options.background == "diamond-square":
-        params["background"] = compose.sample_diamond_square(
-            generator(seed, label, index, "multiformula.background")
-        )
+        own = generator(seed, label, index, "multiformula.background")
+        background = compose.sample_diamond_square(own)
+
     # Drawn for all objects and options, so that one option does not shift the chance of another.
     shares = rng.random((count, 6)).tolist()
     picks = rng.integers(0, 2**31, (count, 2)).tolist()
-    for number, (u, (pick, member)) in enumerate(zip(shares, picks, strict=True), start=1):
+
+    source = source_of(options)
+    group = members(options, seed)[label]
+    objects = []
+    for number, (share, (pick, member)) in enumerate(zip(shares, picks, strict=True), start=1):
+        params = _object_params(options, share)
         source_class = group[pick % len(group)]
-        scale = round(options.scale[0] + (options.scale[1] - options.scale[0]) * u[0], 6)
-        thing = {
-            "id": number,
-            "source_class": source_class,
-            "scale": scale,
-            "center": [round(u[1], 6), round(u[2], 6)],
-            "orientation": int(8 * u[3]) if options.flips else 0,
-            "params": source.sample(seed, source_class, member, 2 * scale),
-        }
-        if options.blur and u[4] < 0.5:
-            thing["blur"] = compose.gaussian_weight(0.5 + u[5])
+        params["source_class"] = source_class
+        params["drawn"] = source.sample(seed, source_class, member, 2 * params["scale"])
         if options.transforms:
-            thing["transform"] = compose.sample_transform(
-                generator(seed, label, index, f"multiformula.transform.{number}")
-            )
-        params["objects"].append(thing)
-    return params
+            own = generator(seed, label, index, f"multiformula.transform.{number}")
+            params["transform"] = compose.sample_transform(own)
+        objects.append(new_record(number, source.kind, params))
+
+    return {
+        "class": label,
+        "index": index,
+        "source": options.source,
+        "gray": options.gray,
+        "ids": _ids(options),
+        "background": background,
+        "objects": objects,
+    }
+
+
+def _object_params(options: Options, shares: list[float]) -> dict:
+    """Return where and how an object is pasted, made of six uniform numbers."""
+    from synthgen import compose
+
+    size, down, right, orientation, is_blurred, blur = shares
+    low, high = options.scale
+    blurred = options.blur and is_blurred < 0.5
+
+    return {
+        "source_class": None,
+        "scale": round(low + (high - low) * size, 6),
+        "at": [round(down, 6), round(right, 6)],
+        "orientation": int(8 * orientation) if options.flips else 0,
+        "blur": compose.gaussian_weight(0.5 + blur) if blurred else None,
+        "transform": None,
+        "drawn": None,
+    }
 
 
 def draw(params: dict, size: tuple[int, int]):
-    """Draw one image.
+    """Return one image.
 
     Parameters
     ----------
@@ -235,43 +276,70 @@ def draw(params: dict, size: tuple[int, int]):
     -------
     pixels : ndarray of uint8, (H, W) or (H, W, 3)
     fields : dict
-        ``instances``, uint8 (H, W): id of the object on top, 0 for the background; ``mask``, uint8 (H, W): 255
-        where there is any.
+        ``instances``, uint8 or uint16 (H, W): id of the object on top, 0 for the background; ``mask``, uint8
+        (H, W): 255 where there is any.
     params : dict
-        As given; each of ``objects`` also has ``box`` [top, left, bottom, right], the last two exclusive, and
-        ``area`` of its pixels inside the image, hidden or not, and ``visible_area``, those that are on top.
+        As given, with ``box``, ``area``, ``visible_area`` and ``center`` of each object.
     """
     from synthgen import compose
 
-    behind = np.zeros(size if params["gray"] else (*size, 3), np.uint8)
-    if "background" in params:
-        behind = compose.diamond_square(params["background"], size)
-        behind = compose.to_grey(behind) if params["gray"] else behind
-    scene = compose.Scene(behind)
+    scene = compose.Scene(_background(params, size), np.dtype(params["ids"]))
     for thing in params["objects"]:
-        pixels, cover = _object(thing, params["source"], params["gray"], size)
-        top, left = (round(c * n - side / 2) for c, n, side in zip(thing["center"], size, cover.shape, strict=True))
-        scene.paste(pixels, cover, top, left, thing.get("blur", 0.0))
-    facts = zip(params["objects"], scene.boxes, scene.areas, scene.visible_areas(), strict=True)
-    objects = [{**thing, "box": box, "area": area, "visible_area": visible} for thing, box, area, visible in facts]
+        own = thing["params"]
+        pixels, cover = _object(own, params["source"], params["gray"], size)
+        top, left = _corner(own["at"], size, cover.shape)
+        scene.paste(pixels, cover, top, left, own["blur"] or 0.0)
+
+    visible_areas = scene.visible_areas()
+    objects = []
+    for number, thing in enumerate(params["objects"]):
+        objects.append({
+            **thing,
+            "box": scene.boxes[number],
+            "area": scene.areas[number],
+            "visible_area": visible_areas[number],
+            "center": scene.centers[number],
+        })  # fmt: skip
+
     mask = (scene.instances != 0).view(np.uint8) * np.uint8(255)
-    return scene.image, {"mask": mask, "instances": scene.instances}, {**params, "objects": objects}
+    fields = {"mask": mask, "instances": scene.instances}
+    return scene.image, fields, {**params, "objects": objects}
 
 
-def _object(thing: dict, source: str, gray: bool, size) -> tuple:
+def _background(params: dict, size: tuple[int, int]) -> np.ndarray:
+    """Return what lies behind the objects."""
+    from synthgen import compose
+
+    if params["background"] is None:
+        return np.zeros(size if params["gray"] else (*size, 3), np.uint8)
+    image = compose.diamond_square(params["background"], size)
+    return compose.to_gray(image) if params["gray"] else image
+
+
+def _corner(at: list[float], size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
+    """Return top and left of an object of a shape whose center lies at these shares of an image."""
+    top = round(at[0] * size[0] - shape[0] / 2)
+    left = round(at[1] * size[1] - shape[1] / 2)
+    return top, left
+
+
+def _object(own: dict, source: str, gray: bool, size: tuple[int, int]) -> tuple:
     """Return pixels and cover of an object as it is pasted."""
     from synthgen import compose
 
-    side = max(_LEAST_SIDE, round(thing["scale"] * min(size)))
-    pixels, cover = draw_object(source, thing["params"], side, gray)
-    if "transform" in thing:
-        pixels, cover = compose.transform(pixels, cover, thing["transform"])
-    return compose.orient(pixels, thing["orientation"]), compose.orient(cover, thing["orientation"])
+    side = max(_LEAST_SIDE, round(own["scale"] * min(size)))
+    pixels, cover = draw_object(source, own["drawn"], side, gray)
+    if own["transform"] is not None:
+        pixels, cover = compose.transform(pixels, cover, own["transform"])
+
+    orientation = own["orientation"]
+    return compose.orient(pixels, orientation), compose.orient(cover, orientation)
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:
     """Return the line of the class table: a name, and numbers and names of the group's source classes."""
-    group, source = members(options, seed)[label], source_of(options)
+    group = members(options, seed)[label]
+    source = source_of(options)
     return {
         "name": f"multi-{Path(options.source).name}-{label:06d}",
         "source_classes": group,

@@ -1,5 +1,6 @@
-"""Inspected plates of brushed aluminium with water stains, other impurities and defects (paper 002)."""
+"""Inspected plates of brushed aluminium with water stains, other impurities and defects (Mao et al. 2025)."""
 
+import math
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +15,7 @@ from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
 
 NAME = "stains"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("numba",)
 # A lossy codec would change pixels outside of the masks.
 LOSSLESS = True
@@ -25,20 +26,40 @@ dents and bumps, each with its own exact mask, all of them numbered.
 \b
 synthgen stains --cell-size 5
 synthgen stains --no-stains --per-class 80 --light ring-rotated
-synthgen stains --layout test --impurities fingerprint,sticker --defects scratch,dent --clean
+synthgen stains --layout test --impurities fingerprint,sticker --defects scratch,dent --fields clean
 synthgen stains --layout test --mesh bolt --size 1224x1025
 """
 
 Defect = Literal["scratch", "dent", "bump"]
 Impurity = Literal["fingerprint", "sticker"]
-Millimetres = Annotated[float, msgspec.Meta(gt=0, le=1000)]
-# More of each kind would leave no ids for stains.
-Count = Annotated[int, msgspec.Meta(ge=1, le=40)]
+Millimeters = Annotated[float, msgspec.Meta(gt=0, le=1000)]
+Number = Annotated[int, msgspec.Meta(ge=1, le=40)]
+Factor = Annotated[float, msgspec.Meta(ge=0.05, le=20)]
+Light = Literal["ring", "ring-rotated", "ring-large", "random"]
 
+# Height and width of the plate, and the longest side of a part, mm.
+PLATE_HEIGHT = 100.0
+PLATE_WIDTH = 120.0
+PART_SIDE = 80.0
 # Farthest point of the plate from its middle along an axis, mm, and some more.
 PLATE_REACH = 62.0
 # Objects keep this share of the view between their middle and its edge.
 MARGIN = 0.08
+# Squared distance, as shares of the view, that objects of a kind keep from each other where there is room.
+APART = 0.03
+# Places that are tried for an object.
+TRIES = 12
+# The keys of all entries of `impurities` and of `defects`. Those that do not apply to a kind are null, so that all
+# samples of a data set have the same keys.
+IMPURITY_KEYS = (
+    *("kind", "at", "center", "angle", "seed"),
+    *("pattern", "semi_axes", "spacing", "core", "delta", "contrast", "haze", "matte", "pressure", "smudge"),
+    *("size", "corner", "paper", "ink", "number", "digit", "light", "shadow", "relief", "bubbles", "wrinkles"),
+)
+DEFECT_KEYS = (
+    *("kind", "at", "angle", "center", "normal"),
+    *("vertices", "depths", "width", "radii", "height", "bend", "rim"),
+)
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,27 +71,32 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="train: one class, without defects. test: `good` and a class for each kind of defect."
         ),
     ] = "train"
-    stains: Annotated[bool, msgspec.Meta(description="Water stains on the plate.")] = True
+    stains: Annotated[
+        bool,
+        msgspec.Meta(description="Water stains on the plate."),
+    ] = True
     cell_size: Annotated[
-        float, msgspec.Meta(gt=0, le=200, description="Side of the grid cells, mm, that have one stain each.")
+        float,
+        msgspec.Meta(gt=0, le=200, description="Side of the grid cells, mm, that have one stain each."),
     ] = 5.0
     radius: Annotated[
-        tuple[Millimetres, Millimetres] | None,
+        tuple[Millimeters, Millimeters] | None,
         msgspec.Meta(description="Radius of a stain, mm, LOW:HIGH.  [default: 0.25 to 0.45 cell sizes]"),
     ] = None
     impurities: Annotated[
-        tuple[Impurity, ...], msgspec.Meta(description="Other impurities: fingerprint, sticker, or both.")
+        tuple[Impurity, ...],
+        msgspec.Meta(description="Other impurities: fingerprint, sticker, or both."),
     ] = ()
     defects: Annotated[
         tuple[Defect, ...] | None,
         msgspec.Meta(description="Kinds of defects (layout test).  [default: scratch,dent,bump]"),
     ] = None
-    count: Annotated[
-        tuple[Count, Count],
+    objects: Annotated[
+        tuple[Number, Number],
         msgspec.Meta(description="Defects of a defective plate, and impurities of each kind, LOW:HIGH."),
     ] = (1, 3)
     light: Annotated[
-        Literal["ring", "ring-rotated", "ring-large", "random"],
+        Light,
         msgspec.Meta(
             description="The ring light, turned by 90 degrees, doubled in size, or another for each plate."
         ),
@@ -80,36 +106,33 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(description="Width of what the image shows, mm.  [default: as much as lies on the plate]"),
     ] = None
     exposure: Annotated[
-        tuple[Annotated[float, msgspec.Meta(ge=0.05, le=20)], Annotated[float, msgspec.Meta(ge=0.05, le=20)]],
+        tuple[Factor, Factor],
         msgspec.Meta(description="Factor of the brightness, LOW:HIGH."),
     ] = (1.0, 1.0)
     blur: Annotated[
-        float, msgspec.Meta(ge=0, le=20, description="Lens blur, standard deviation in pixels; masks grow with it.")
+        float,
+        msgspec.Meta(ge=0, le=20, description="Lens blur, standard deviation in pixels; masks grow with it."),
     ] = 0.0
     noise: Annotated[
         float,
-        msgspec.Meta(ge=0, le=64, description="Sensor noise of a white pixel, standard deviation in grey levels."),
+        msgspec.Meta(ge=0, le=64, description="Sensor noise of a white pixel, standard deviation in gray levels."),
     ] = 0.0
     mesh: Annotated[
         str | None,
         msgspec.Meta(description="A part in place of the plate: plate (with holes), ring, bolt, or a mesh file."),
     ] = None
-    clean: Annotated[
-        bool, msgspec.Meta(description="Store the clean twin: the same plate without stains, impurities, defects.")
-    ] = False
+    fields: Annotated[
+        tuple[Literal["clean"], ...],
+        msgspec.Meta(
+            description="Further fields of each sample: clean, the same plate without stains, impurities, defects. "
+            "The masks are always there."
+        ),
+    ] = ()
 
     def __post_init__(self):
-        check_ranges(self, "radius", "count", "exposure")
-        check_unique(self, "impurities", "defects")
-        if self.radius is not None and self.radius[1] > self.cell_size:
-            raise ValueError(
-                f"radius must be <= {self.cell_size:g}, the cell size (the search for stains sees no further), "
-                f"got {self.radius[0]:g}:{self.radius[1]:g}"
-            )
-        if self.radius is not None and self.stains:
-            from synthgen.surface.stains.field import warn_of_crowding
-
-            warn_of_crowding(self.radius, self.cell_size)
+        check_ranges(self, "radius", "objects", "exposure")
+        check_unique(self, "impurities", "defects", "fields")
+        self._check_radius()
         if self.mesh is not None:
             if self.impurities:
                 raise ValueError(f"impurities must be left out with a mesh, got {','.join(self.impurities)}")
@@ -119,10 +142,25 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.layout == "test" and self.defects == ():
             raise ValueError("defects must name at least one kind for --layout test, got none")
 
+    def _check_radius(self):
+        """Refuse stains that the search does not find, and warn of those that leave no metal."""
+        if self.radius is None:
+            return
+        low, high = self.radius
+        if high > self.cell_size:
+            raise ValueError(
+                f"radius must be <= {self.cell_size:g}, the cell size (the search for stains sees no further), "
+                f"got {low:g}:{high:g}"
+            )
+        if self.stains:
+            from synthgen.surface.stains.field import warn_of_crowding
+
+            warn_of_crowding(self.radius, self.cell_size)
+
 
 @lru_cache(maxsize=16)
 def _check_mesh(name: str) -> None:
-    from synthgen.surface.mesh.parts import part_mesh
+    from synthgen.surface.mesh.files import part_mesh
 
     try:
         part_mesh(name)
@@ -139,11 +177,12 @@ def defect_kinds(options: Options) -> tuple[str, ...]:
 
 def kinds(options: Options) -> tuple[str, ...]:
     """Return all kinds that have a mask, in painter's order of their ids."""
-    return (("stain",) if options.stains else ()) + options.impurities + defect_kinds(options)
+    stains = ("stain",) if options.stains else ()
+    return (*stains, *options.impurities, *defect_kinds(options))
 
 
 def defaults(options: Options) -> dict:
-    """Return ``classes``, ``per_class`` and ``size`` where a recipe does not say: 80 plates, as in paper 002."""
+    """Return ``classes``, ``per_class`` and ``size`` where a recipe does not say: 80 plates, as Mao et al. 2025."""
     classes = most_classes(options)
     return {"classes": classes, "per_class": 80 // classes, "size": [2050, 2448]}
 
@@ -155,19 +194,51 @@ def most_classes(options: Options) -> int:
 
 def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
     """Return what every sample holds."""
+    image = FieldSpec("uint8", size)
     mask = FieldSpec("uint8", size, kind="mask")
     return {
-        "image": FieldSpec("uint8", size),
+        "image": image,
         "mask": mask,
         **dict.fromkeys(kinds(options), mask),
-        "instances": FieldSpec("uint8", size, kind="ids"),
-        **({"clean": FieldSpec("uint8", size)} if options.clean else {}),
+        "instances": FieldSpec(_id_dtype(options), size, kind="ids"),
+        **dict.fromkeys(options.fields, image),
     }
+
+
+def most_objects(options: Options) -> int:
+    """Return a number of objects that no plate of these options exceeds."""
+    _, high = options.objects
+    others = high * (len(options.impurities) + (options.layout == "test"))
+    return others + (_most_stains(options) if options.stains else 0)
+
+
+def _most_stains(options: Options) -> int:
+    """Return how many cells of the stains' grid can have a stain that touches the plate or part."""
+    low, high = _radius_of(options)
+    # the noise adds at most 0.42 of the smallest radius (`_sample_stains`), and no stain reaches beyond a cell
+    reach = min(high + 0.42 * low, options.cell_size)
+
+    sides = (PLATE_HEIGHT, min(PLATE_WIDTH, options.field_of_view or PLATE_WIDTH), 0.0)
+    if options.mesh is not None:
+        sides = (PART_SIDE, PART_SIDE, PART_SIDE)
+    most = 1
+    for side in sides:
+        most *= math.floor((side + 2 * reach) / options.cell_size) + 2
+    return most
+
+
+def _id_dtype(options: Options) -> str:
+    """Return the type of the instances: 8 bits are read by more tools, and hold 255 objects."""
+    from synthgen.surface.annotations import id_dtype
+
+    return id_dtype(most_objects(options))
 
 
 def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     """Return the rough size of an encoded sample."""
-    per_pixel = 0.65 * (1 + options.clean) + 0.02 * (2 + len(kinds(options)))
+    images = 1 + len(options.fields)
+    masks = 2 + len(kinds(options))
+    per_pixel = 0.65 * images + 0.02 * masks
     return int(size[0] * size[1] * per_pixel) + 20_000
 
 
@@ -179,21 +250,16 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     dict
         ``class``, ``index``, ``kinds``; ``texture``, ``light`` and ``camera`` (``field_of_view``, ``exposure``,
         ``blur``, ``noise``) of the clean plate; ``stains``, or None; ``impurities`` and ``defects``, each with its
-        place as a share of what is seen of the plate, ``at`` (row, column); ``clean``; ``objects``, empty here.
+        place as a share of what is seen of the plate, ``at`` (row, column), or on a part its ``center`` and
+        ``normal``; ``mesh`` and ``pose`` of a part, or None; ``fields``, those asked for; ``ids``, the type of the
+        instances; ``objects``, empty here.
     """
-    from synthgen.surface.marks.impurities import sample_fingerprint, sample_sticker
     from synthgen.surface.optics.brushed import sample_brushed
     from synthgen.surface.optics.light import sample_light
 
     def stream(name: str):
         return generator(seed, label, index, f"stains.{name}")
 
-    defects = defect_kinds(options)[label - 1 : label] if label > 0 else ()  # a plate has one kind
-    # around the middle: `at` says where
-    impurities = {
-        "fingerprint": lambda rng: sample_fingerprint(rng, (0, 0, 0, 0)),
-        "sticker": lambda rng: sample_sticker(rng, (0, 0, 0, 0)),
-    }
     params = {
         "class": label,
         "index": index,
@@ -202,58 +268,103 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         "light": sample_light(stream("light"), options.light),
         "camera": _sample_camera(stream("camera"), options),
         "stains": _sample_stains(stream("stains"), options) if options.stains else None,
-        "impurities": [
-            entry
-            for kind in options.impurities
-            for entry in _sample_several(stream(kind), options.count, impurities[kind])
-        ],
-        "defects": [
-            entry
-            for kind in defects
-            for entry in _sample_several(stream(kind), options.count, partial(_sample_turned, kind))
-        ],
-        "clean": options.clean,
+        "impurities": _sample_impurities(options, stream),
+        "defects": _sample_defects(options, stream, label),
+        "mesh": options.mesh,
+        "pose": None,
+        "fields": list(options.fields),
+        "ids": _id_dtype(options),
         "objects": [],
     }
-    return params if options.mesh is None else {**params, **_sample_part(params, options, stream)}
+    if options.mesh is None:
+        return params
+    return {**params, **_sample_part(params, options, stream)}
+
+
+def _sample_impurities(options: Options, stream) -> list[dict]:
+    """Draw the fingerprints and stickers of a plate."""
+    from synthgen.surface.marks.impurities import sample_fingerprint, sample_sticker
+
+    samplers = {"fingerprint": sample_fingerprint, "sticker": sample_sticker}
+    entries = []
+    for kind in options.impurities:
+        # around the middle: `at` says where
+        sample_one = partial(samplers[kind], area=(0, 0, 0, 0))
+        entries += _sample_several(stream(kind), options.objects, sample_one)
+    return [_with_keys(entry, IMPURITY_KEYS) for entry in entries]
+
+
+def _sample_defects(options: Options, stream, label: int) -> list[dict]:
+    """Draw the defects of a plate, which are of one kind, that of its class."""
+    entries = []
+    for kind in ("good", *defect_kinds(options))[label : label + 1]:
+        if kind != "good":
+            sample_one = partial(_sample_turned, kind)
+            entries += _sample_several(stream(kind), options.objects, sample_one)
+    return [_with_keys(entry, DEFECT_KEYS) for entry in entries]
+
+
+def _with_keys(entry: dict, keys: tuple[str, ...]) -> dict:
+    """Return an entry with all keys, null where they do not apply to its kind."""
+    return {key: entry.get(key) for key in keys}
 
 
 def _sample_part(params: dict, options: Options, stream) -> dict:
-    """Return what is another for a part with a shape: its pose, its finish, and places of defects that are seen."""
-    from synthgen.surface.mesh.parts import part_mesh, sample_places
+    """Return what differs for a part with a shape: its pose, its finish, and places of defects that are seen."""
+    from synthgen.surface.mesh.files import part_mesh
+    from synthgen.surface.mesh.machined import sample_finish
+    from synthgen.surface.mesh.places import sample_places
     from synthgen.surface.mesh.scene import FIELD_OF_VIEW, sample_pose
-    from synthgen.surface.optics.machined import sample_finish
 
-    pose, width = sample_pose(stream("pose")), options.field_of_view or FIELD_OF_VIEW
-    places = sample_places(stream("places"), part_mesh(options.mesh), pose, len(params["defects"]), width)
+    pose = sample_pose(stream("pose"))
+    places = sample_places(
+        stream("places"),
+        part_mesh(options.mesh),
+        pose,
+        count=len(params["defects"]),
+        field_of_view=options.field_of_view or FIELD_OF_VIEW,
+    )
     # A part may show nothing, and then there is no place
-    defects = [{**defect, **where} for defect, where in zip(params["defects"], places, strict=False)]
-    finish = sample_finish(stream("texture"), options.mesh)
-    return {"mesh": options.mesh, "pose": pose, "texture": finish, "defects": defects}
-
-
-def _sample_camera(rng, options: Options) -> dict:
-    low, high = options.exposure
-    seed = int(rng.integers(2**63))
+    pairs = zip(params["defects"], places, strict=False)
     return {
-        "field_of_view": options.field_of_view,
-        "exposure": round(low + (high - low) * rng.random(), 4),
-        "blur": options.blur,
-        "noise": {"sigma": options.noise, "seed": seed} if options.noise else None,
+        "texture": sample_finish(stream("texture"), options.mesh),
+        "pose": pose,
+        "defects": [{**defect, "at": None, **place} for defect, place in pairs],
     }
 
 
+def _sample_camera(rng, options: Options) -> dict:
+    """Draw the settings of the camera."""
+    low, high = options.exposure
+    seed = int(rng.integers(2**63))
+    exposure = low + (high - low) * rng.random()
+    noise = {"sigma": options.noise, "seed": seed} if options.noise else None
+    return {
+        "field_of_view": options.field_of_view,
+        "exposure": round(exposure, 4),
+        "blur": options.blur,
+        "noise": noise,
+    }
+
+
+def _radius_of(options: Options) -> tuple[float, float]:
+    """Return the smallest and the largest radius of a stain, mm."""
+    cell = options.cell_size
+    return options.radius or (0.25 * cell, 0.45 * cell)
+
+
 def _sample_stains(rng, options: Options) -> dict:
-    """Draw a stain field of paper 002 (section III), and where in its space the plate lies."""
+    """Draw a stain field of Mao et al. 2025 (section III), and where in its space the plate lies."""
     u = rng.random(9).tolist()
     cell = options.cell_size
-    low, high = options.radius or (0.25 * cell, 0.45 * cell)
-    # the search for the nearest centre sees one cell far
+    low, high = _radius_of(options)
+    # the search for the nearest center sees one cell far
     amplitude = min((0.2 + 0.2 * u[0]) * low, 0.96 * (cell - high))
     # beyond +-100 the noise is coarse
     frequency = min((0.5 + 0.7 * u[1]) / (0.5 * (low + high)), 1.5)
     room = 100 / frequency - PLATE_REACH
     edge = -(0.16 + 0.2 * u[2])
+
     return {
         "cell_size": cell,
         "radius": [round(low, 6), round(high, 6)],
@@ -269,22 +380,37 @@ def _sample_stains(rng, options: Options) -> dict:
 
 
 def _sample_turned(kind: str, rng) -> dict:
-    from synthgen.surface.marks.defects import sample_defect
+    """Draw a defect and the angle by which it is turned."""
+    from synthgen.surface.marks.defects import sample_surface_defect
 
-    return {"angle": round(360 * rng.random(), 3), **sample_defect(rng, kind)}
+    angle = round(360 * rng.random(), 3)
+    return {"angle": angle, **sample_surface_defect(rng, kind)}
 
 
-def _sample_several(rng, count: tuple[int, int], sample_one) -> list[dict]:
+def _sample_several(rng, objects: tuple[int, int], sample_one) -> list[dict]:
     """Draw a number of objects, apart from each other where there is room."""
-    number = int(rng.integers(count[0], count[1] + 1))
-    places, entries = [], []
+    low, high = objects
+    number = int(rng.integers(low, high + 1))
+    places = []
+    entries = []
     for _ in range(number):
-        tries = (MARGIN + (1 - 2 * MARGIN) * rng.random((12, 2))).round(4)
-        apart = [min((float(((t - p) ** 2).sum()) for p in places), default=1.0) for t in tries]
-        place = next((t for t, gap in zip(tries, apart, strict=True) if gap > 0.03), tries[apart.index(max(apart))])
+        tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))
+        place = _first_apart(tries.round(4), places)
         places.append(place)
         entries.append({"at": place.tolist(), **sample_one(rng)})
     return entries
+
+
+def _first_apart(tries, places: list):
+    """Return the first of some places that lies apart from those taken, or the one that lies farthest from them."""
+    gaps = []
+    for candidate in tries:
+        distances = [float(((candidate - place) ** 2).sum()) for place in places]
+        gap = min(distances, default=1.0)
+        if gap > APART:
+            return candidate
+        gaps.append(gap)
+    return tries[gaps.index(max(gaps))]
 
 
 def draw(params: dict, size: tuple[int, int]):
@@ -302,39 +428,52 @@ def draw(params: dict, size: tuple[int, int]):
     pixels : ndarray of uint8, (H, W)
     fields : dict
         ``mask``, uint8 (H, W): 255 at every pixel that may differ from the clean twin; a mask of each kind;
-        ``instances``, uint8 (H, W): numbers of ``params["objects"]``, 0 = none; where asked for ``clean``.
+        ``instances``, uint8 or uint16 (H, W): ids of ``params["objects"]``, 0 = none; where asked for ``clean``.
     params : dict
-        With ``objects``, the list of all that lies on the plate: see `Layers`.
+        With ``objects``, the list of all that lies on the plate: see `Annotations`.
     """
-    if "mesh" in params:
-        from synthgen.surface.mesh.parts import draw_part
-
-        drawn = draw_part(params, size)
+    if params["mesh"] is not None:
+        from synthgen.surface.mesh.draw import draw_part as draw_object
     else:
-        from synthgen.surface.inspected import draw_plate
+        from synthgen.surface.plate.draw import draw_plate as draw_object
 
-        drawn = draw_plate(params, size)
-    fields = {"mask": drawn.mask, **drawn.masks, "instances": drawn.instances}
-    if params["clean"]:
+    drawn = draw_object(params, size)
+    fields = {
+        "mask": drawn.mask,
+        **drawn.masks,
+        "instances": drawn.instances,
+    }
+    if drawn.clean is not None:
         fields["clean"] = drawn.clean
     return drawn.image, fields, {**params, "objects": drawn.objects}
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:
     """Return the line of the class table: ``good``, or the kind of the defects."""
-    return {"name": ("good", *defect_kinds(options))[label]}
+    names = ("good", *defect_kinds(options))
+    return {"name": names[label]}
 
 
 def inputs(options: Options) -> dict[str, str]:
     """Return the digest of a mesh file, which may move but not change."""
-    path = Path(options.mesh or "plate")
-    return {"mesh": sha256_of(path)} if path.is_file() else {}
+    path = _mesh_file(options)
+    return {} if path is None else {"mesh": sha256_of(path)}
 
 
 def resolve(options: Options, classes: int) -> Options:
     """Return the options with the absolute path of a mesh file."""
-    path = Path(options.mesh or "plate")
-    return msgspec.structs.replace(options, mesh=str(path.absolute())) if path.is_file() else options
+    path = _mesh_file(options)
+    if path is None:
+        return options
+    return msgspec.structs.replace(options, mesh=str(path.absolute()))
+
+
+def _mesh_file(options: Options) -> Path | None:
+    """Return the mesh file of the user's, or None for a plate or a built-in part."""
+    if options.mesh is None:
+        return None
+    path = Path(options.mesh)
+    return path if path.is_file() else None
 
 
 def tolerance(options: Options) -> float:

@@ -7,6 +7,7 @@ same seed gives the same counts on every machine.
 
 import math
 import threading
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -24,7 +25,34 @@ FULL_PATCH = 0b111_111_111
 _kept = threading.local()
 _AROUND_POINTS = np.full(4, np.nan)  # stands for no region in compiled code
 
-f32, u32, i32, u64 = np.float32, np.uint32, np.int32, np.uint64
+# Points that are counted at a time.
+_BLOCK = 1024
+
+f32 = np.float32
+u32 = np.uint32
+i32 = np.int32
+u64 = np.uint64
+
+
+class Frame(NamedTuple):
+    """Where points of the plane go in a padded image: what `_count` needs.
+
+    Attributes
+    ----------
+    corner : (float32, float32)
+        x and y of the frame's corner.
+    scales : (float32, float32)
+        Pixels a unit along x and y.
+    sides : (int, int)
+        Pixels of the image along x and y.
+    strides : (int, int, int)
+        Index of the first pixel, and what a pixel along x and along y adds to it.
+    """
+
+    corner: tuple
+    scales: tuple
+    sides: tuple
+    strides: tuple
 
 
 def render(system: System, size=256, points=100_000, seed=0, patch=False, region=None) -> np.ndarray:
@@ -64,14 +92,17 @@ def render(system: System, size=256, points=100_000, seed=0, patch=False, region
     >>> image.shape, float(image.max())
     ((64, 64), 1.0)
     """
-    counts = density(system, size, points, seed, patch=_patch_of(seed) if patch else 0, region=region)
-    peak = counts.max()
-    return counts.astype(np.float32) / np.float32(peak if peak > 0 else 1)
+    bits = _patch_of(seed) if patch else 0
+    counts = density(system, size, points, seed, patch=bits, region=region)
+
+    peak = max(counts.max(), 1)
+    return counts.astype(np.float32) / np.float32(peak)
 
 
 def _patch_of(seed: int) -> int:
     """Return nine random bits, at least one of them set."""
-    return 1 + int(mix(u64(seed))) % FULL_PATCH
+    drawn = int(mix(u64(seed)))
+    return 1 + drawn % FULL_PATCH
 
 
 def density(
@@ -87,7 +118,7 @@ def density(
         Nine bits, row by row: the pixels around a point that it counts for; 0 for its own pixel alone.
     window : (scale_x, scale_y, shift_x, shift_y)
         Frame relative to the bounding box of the points, used where `region` is not given: its extent is
-        multiplied by the scale, its centre moved by the shift times the extent.
+        multiplied by the scale, its center moved by the shift times the extent.
     orientation : int
         Bit 0 swaps the axes, bit 1 flips the rows, bit 2 flips the columns.
 
@@ -100,33 +131,53 @@ def density(
     UsageError
         As in `render`.
     """
-    height, width = (size, size) if isinstance(size, int | np.integer) else size
-    if not (1 <= height <= MAX_SIZE and 1 <= width <= MAX_SIZE):
-        raise UsageError(f"render: size must lie in 1..{MAX_SIZE}, got {size}")
+    shape = _checked_size(size)
     if not 1 <= points <= MAX_POINTS:
-        raise UsageError(f"render: points must lie in 1..{MAX_POINTS}, got {points}")
-    if region is not None:
-        if not (np.shape(region) == (4,) and np.isfinite(region).all()):
-            raise UsageError(f"render: region must be four finite numbers (x0, y0, x1, y1), got {region}")
-        if region[0] >= region[2] or region[1] >= region[3]:
-            raise UsageError(f"render: region must have x0 < x1 and y0 < y1, got {region}")
+        raise UsageError(f"points must lie in 1..{MAX_POINTS}, got {points}")
     if not 0 <= seed < 2**64:
-        raise UsageError(f"render: seed must lie in 0..2**64-1, got {seed}")
-
+        raise UsageError(f"seed must lie in 0..2**64-1, got {seed}")
     if not 0 <= patch <= FULL_PATCH:
-        raise UsageError(f"render: patch must lie in 0..{FULL_PATCH}, got {patch}")
-    frame = _AROUND_POINTS if region is None else np.array(region, dtype=np.float64)
+        raise UsageError(f"patch must lie in 0..{FULL_PATCH}, got {patch}")
+    frame = _checked_region(region)
+    window = tuple(map(float, window))
+
     xs, ys = play(system, points, seed)
-    counts = _counted(xs, ys, height, width, patch, frame, tuple(map(float, window)), orientation)
+    counts = _counted(xs, ys, shape, patch, frame, window, orientation)
     if counts.size == 0:
-        raise UsageError("render: the points of the system run to infinity; its maps do not contract")
+        raise UsageError("system must have maps that contract: its points run to infinity")
     return counts
+
+
+def _checked_size(size) -> tuple[int, int]:
+    """Return height and width of a size; raise `UsageError` if it is out of range."""
+    one_side = isinstance(size, int | np.integer)
+    height, width = (size, size) if one_side else size
+
+    for side in (height, width):
+        if not 1 <= side <= MAX_SIZE:
+            raise UsageError(f"size must lie in 1..{MAX_SIZE}, got {size}")
+    return height, width
+
+
+def _checked_region(region) -> np.ndarray:
+    """Return a region as float64 (4,), NaN for None; raise `UsageError` if it is none."""
+    if region is None:
+        return _AROUND_POINTS
+    if np.shape(region) != (4,) or not np.isfinite(region).all():
+        raise UsageError(f"region must be four finite numbers (x0, y0, x1, y1), got {region}")
+
+    x0, y0, x1, y1 = region
+    if x0 >= x1 or y0 >= y1:
+        raise UsageError(f"region must have x0 < x1 and y0 < y1, got {region}")
+    return np.array(region, dtype=np.float64)
 
 
 def play(system: System, points: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return x and y of points of the chaos game, float32 (points,), valid until the next call of this thread."""
+    rows, thresholds, start = _as_tuples(system)
     xs, ys = _workspace(points)
-    _play(*_as_tuples(system), u64(seed), xs, ys)
+    _play(rows, thresholds, start, u64(seed), xs, ys)
+
     used = slice(LANES, LANES + points)
     return xs.ravel()[used], ys.ravel()[used]
 
@@ -136,47 +187,66 @@ def _workspace(points: int):
 
     Given back to the system and faulted in again each time it would cost 0.3 ms an image.
     """
-    rows = (points + LANES - 1) // LANES + 1
-    if len(getattr(_kept, "space", "")) < 2 * rows:
-        _kept.space = np.empty((2 * rows, LANES), np.float32)
-    return _kept.space[:rows], _kept.space[rows : 2 * rows]
+    steps = (points + LANES - 1) // LANES
+    rows = steps + 1
+    kept = getattr(_kept, "space", "")
+
+    if len(kept) < 2 * rows:
+        kept = np.empty((2 * rows, LANES), np.float32)
+        _kept.space = kept
+    return kept[:rows], kept[rows : 2 * rows]
 
 
 @numba.njit(cache=True)
-def grey_levels(counts):
+def gray_levels(counts):
     """Return uint8 (H, W): 0 where nothing was counted, else 255 * counts / max, at least 1."""
     # counts fit into 31 bits, and signed numbers keep all of this vector code
     source = counts.ravel().view(np.int32)
     peak = i32(1)
     for i in range(source.size):
         peak = max(peak, source[i])
-    scale = np.float32(255) / np.float32(peak)
+
+    scale = f32(255) / f32(peak)
     levels = np.empty(counts.shape, np.uint8)
     flat = levels.ravel()
+
     for i in range(source.size):
-        level = i32(np.float32(source[i]) * scale + np.float32(0.5))
-        least = i32(1) if source[i] > i32(0) else i32(0)
+        count = source[i]
+        scaled = f32(count) * scale
+        level = i32(scaled + f32(0.5))
+        least = i32(1) if count > i32(0) else i32(0)
         flat[i] = np.uint8(max(level, least))
+
     return levels
 
 
 @numba.njit(cache=True)
-def _counted(xs, ys, height, width, patch, region, window, orientation):
+def _counted(xs, ys, size, patch, region, window, orientation):
     """Return the counts, uint32 (H, W), or an empty array if points run to infinity."""
     x0, x1 = _extent(xs)
     y0, y1 = _extent(ys)
-    if not (math.isfinite(x0) and math.isfinite(x1) and math.isfinite(y0) and math.isfinite(y1)):
+    widths = x1 - x0, y1 - y0
+    if not (math.isfinite(widths[0]) and math.isfinite(widths[1])):
         return np.empty((0, 0), np.uint32)
+
+    # the frame
     if math.isnan(region[0]):
-        x0, x1 = _windowed(x0, x1, window[0], window[2])
-        y0, y1 = _windowed(y0, y1, window[1], window[3])
+        scale_x, scale_y, shift_x, shift_y = window
+        x0, x1 = _windowed(x0, x1, scale_x, shift_x)
+        y0, y1 = _windowed(y0, y1, scale_y, shift_y)
     else:
         x0, y0, x1, y1 = region
-    along_x, along_y = (width, height) if orientation & 1 else (height, width)
+
+    # from the plane to pixels
+    height, width = size
+    sides = (width, height) if orientation & 1 else (height, width)
+    corner = f32(x0), f32(y0)
+    scales = _scale(x0, x1, sides[0]), _scale(y0, y1, sides[1])
+    strides = _strides(size, orientation)
+
     padded = np.zeros((height + 2, width + 2), np.uint32)
-    strides = _strides(width + 2, height, width, orientation)
-    scales = _scale(x0, x1, along_x), _scale(y0, y1, along_y)
-    _count(xs, ys, (np.float32(x0), np.float32(y0)), scales, (along_x, along_y), strides, padded.ravel())
+    frame = Frame(corner, scales, sides, strides)
+    _count(xs, ys, frame, padded.ravel())
     return _spread(padded, patch) if patch else padded[1:-1, 1:-1].copy()
 
 
@@ -184,120 +254,190 @@ def _counted(xs, ys, height, width, patch, region, window, orientation):
 def _windowed(low, high, scale, shift):
     if scale == 1 and shift == 0:
         return low, high  # exactly: rounding must not push the outermost points over the edge
+
     extent = high - low
-    centre = (low + high) / 2 + shift * extent
-    return centre - scale * extent / 2, centre + scale * extent / 2
+    middle = (low + high) / 2
+    center = middle + shift * extent
+    reach = scale * extent / 2
+    return center - reach, center + reach
 
 
 @numba.njit(cache=True)
 def _scale(low, high, pixels):
-    return np.float32((pixels - 1) / (high - low)) if high > low else np.float32(0)
+    if high <= low:
+        return f32(0)
+    return f32((pixels - 1) / (high - low))
 
 
 @numba.njit(cache=True)
-def _strides(pitch, height, width, orientation):
+def _strides(size, orientation):
     """Return offset and strides along x and y in the padded image, so that flips and transpose cost nothing."""
-    base, row, column = pitch + 1, pitch, 1
+    height, width = size
+    row = width + 2
+    column = 1
+    base = row + column
+
     if orientation & 2:
-        base, row = base + (height - 1) * pitch, -pitch
+        base += (height - 1) * row
+        row = -row
     if orientation & 4:
-        base, column = base + width - 1, -1
+        base += width - 1
+        column = -1
+
     return (base, column, row) if orientation & 1 else (base, row, column)
 
 
 def _as_tuples(system: System):
     """Return rows (float32), thresholds and start of a system for `_play`, as tuples."""
-    rows = tuple(map(tuple, system.maps.astype(np.float32).reshape(-1, 6)))
+    maps = system.maps.astype(np.float32)
+    rows = tuple(map(tuple, maps.reshape(-1, 6)))
+
     # map k is chosen by random numbers of 24 bits from threshold k on
-    thresholds = (0, *(np.cumsum(system.probabilities[:-1]) * 2.0**24).astype(int).tolist())
-    a, b, e, c, d, f = map(float, rows[0])
-    # A fixed point lies on the attractor, if its map contracts
-    det = (1 - a) * (1 - d) - b * c
-    start = (((1 - d) * e + b * f) / det, ((1 - a) * f + c * e) / det) if abs(det) > 1e-9 else (0.0, 0.0)
-    return rows, thresholds, start
+    shares = np.cumsum(system.probabilities[:-1])
+    limits = (shares * 2.0**24).astype(int)
+    thresholds = (0, *limits.tolist())
+
+    return rows, thresholds, _fixed_point(rows[0])
+
+
+def _fixed_point(row) -> tuple[float, float]:
+    """Return the fixed point of a map, which lies on the attractor if the map contracts; else the origin."""
+    a, b, e, c, d, f = map(float, row)
+    determinant = (1 - a) * (1 - d) - b * c
+    if abs(determinant) <= 1e-9:
+        return 0.0, 0.0
+
+    x = (1 - d) * e + b * f
+    y = (1 - a) * f + c * e
+    return x / determinant, y / determinant
 
 
 @numba.njit(cache=True)
 def _play(rows, thresholds, start, seed, xs, ys):
     """Fill rows 1 and on of `xs` and `ys`, float32 (steps + 1, LANES), with points; row 0 is the state before."""
     # Maps come as tuples: their number is a constant for the compiler, which unrolls the choice into comparisons
-    # of registers, 1 ns a point. Looking the chosen map up in a table takes 3.3 ns: gathers do not vectorise.
+    # of registers, 1 ns a point. Looking the chosen map up in a table takes 3.3 ns: gathers do not vectorize.
     state = np.empty(LANES, np.uint32)
+    xs[0] = start[0]
+    ys[0] = start[1]
     for lane in range(LANES):
-        state[lane] = u32(mix(seed + u64(lane)) >> u64(32)) | u32(1)
-        xs[0, lane], ys[0, lane] = start
-    for t in range(-BURN_IN, len(xs) - 1):
-        # During the burn-in rows 0 and 1 take turns; it is even, so that row 0 is the last one written.
-        old, new = (t, t + 1) if t >= 0 else (-t % 2, (t + 1) % 2)
-        x, y, new_x, new_y = xs[old], ys[old], xs[new], ys[new]
+        mixed = mix(seed + u64(lane))
+        state[lane] = u32(mixed >> u64(32)) | u32(1)
+
+    for step in range(-BURN_IN, len(xs) - 1):
+        old = step
+        new = step + 1
+        if step < 0:
+            # During the burn-in rows 0 and 1 take turns; it is even, so that row 0 is the last one written.
+            old = -step % 2
+            new = 1 - old
+
+        x = xs[old]
+        y = ys[old]
+        new_x = xs[new]
+        new_y = ys[new]
+
         for lane in range(LANES):
-            s = state[lane]
-            s = u32(s ^ u32(s << u32(13)))
-            s = u32(s ^ u32(s >> u32(17)))
-            s = u32(s ^ u32(s << u32(5)))
-            state[lane] = s
-            choice = i32(s >> u32(8))
+            drawn = _next_state(state[lane])
+            state[lane] = drawn
+            choice = i32(drawn >> u32(8))
+
             a, b, e, c, d, f = rows[0]
             for k in range(1, len(rows)):
-                row, chosen = rows[k], choice >= i32(thresholds[k])
+                row = rows[k]
+                chosen = choice >= i32(thresholds[k])
                 a = row[0] if chosen else a
                 b = row[1] if chosen else b
                 e = row[2] if chosen else e
                 c = row[3] if chosen else c
                 d = row[4] if chosen else d
                 f = row[5] if chosen else f
+
             new_x[lane] = a * x[lane] + b * y[lane] + e
             new_y[lane] = c * x[lane] + d * y[lane] + f
 
 
 @numba.njit(cache=True)
-def _extent(values):
-    """Return (lowest, highest), each not finite if any value is not."""
-    # On the bits as ordered integers: min and max of floats do not vectorise without fastmath (0.10 -> 0.02 ms)
-    bits = values.view(np.int32)
-    low, high = i32(2147483647), i32(-2147483648)
-    for i in range(bits.size):
-        ordered = i32(bits[i] ^ i32(i32(bits[i] >> 31) & i32(0x7FFFFFFF)))
-        low, high = min(low, ordered), max(high, ordered)
-    ends = np.empty(2, np.int32)
-    ends[0] = low ^ i32(i32(low >> 31) & i32(0x7FFFFFFF))
-    ends[1] = high ^ i32(i32(high >> 31) & i32(0x7FFFFFFF))
-    low, high = ends.view(np.float32)
-    return float(low), float(high)
+def _next_state(state):
+    """Return the next state of a xorshift generator of 32 bits (Marsaglia 2003)."""
+    state = u32(state ^ u32(state << u32(13)))
+    state = u32(state ^ u32(state >> u32(17)))
+    return u32(state ^ u32(state << u32(5)))
 
 
 @numba.njit(cache=True)
-def _count(xs, ys, corner, scales, ends, strides, counts):
+def _extent(values):
+    """Return (lowest, highest), each not finite if any value is not."""
+    # On the bits as ordered integers: min and max of floats do not vectorize without fastmath (0.10 -> 0.02 ms)
+    bits = values.view(np.int32)
+    low = i32(2147483647)
+    high = i32(-2147483648)
+
+    for i in range(bits.size):
+        ordered = _ordered(bits[i])
+        low = min(low, ordered)
+        high = max(high, ordered)
+
+    ends = np.empty(2, np.int32)
+    ends[0] = _ordered(low)
+    ends[1] = _ordered(high)
+    lowest, highest = ends.view(np.float32)
+    return float(lowest), float(highest)
+
+
+@numba.njit(cache=True)
+def _ordered(bits):
+    """Return the bits of a float32 as an integer of the same order; the other way round it is the same."""
+    sign = i32(bits >> 31)
+    return i32(bits ^ i32(sign & i32(0x7FFFFFFF)))
+
+
+@numba.njit(cache=True)
+def _count(xs, ys, frame, counts):
     """Count each point in its pixel of a padded image; points outside the frame go to pixel 0, the padding."""
-    x0, y0 = corner
-    scale_x, scale_y = scales
-    end_x, end_y = np.float32(ends[0]), np.float32(ends[1])
-    base, stride_x, stride_y = i32(strides[0]), i32(strides[1]), i32(strides[2])
+    x0, y0 = frame.corner
+    scale_x, scale_y = frame.scales
+    end_x = f32(frame.sides[0])
+    end_y = f32(frame.sides[1])
+    base = i32(frame.strides[0])
+    stride_x = i32(frame.strides[1])
+    stride_y = i32(frame.strides[2])
+
     # In blocks, so that all but the increments is vector code: 0.24 -> 0.12 ms for 100,000 points
-    block = 1024
-    pixel = np.empty(block, np.int32)
-    for begin in range(0, xs.size, block):
-        x, y = xs[begin : begin + block], ys[begin : begin + block]
+    pixel = np.empty(_BLOCK, np.int32)
+    for begin in range(0, xs.size, _BLOCK):
+        x = xs[begin : begin + _BLOCK]
+        y = ys[begin : begin + _BLOCK]
+
         for i in range(x.size):
-            row, column = (x[i] - x0) * scale_x, (y[i] - y0) * scale_y
-            inside = (row >= 0) & (row < end_x) & (column >= 0) & (column < end_y)
-            pixel[i] = i32(base + i32(i32(row) * stride_x) + i32(i32(column) * stride_y)) if inside else i32(0)
+            along_x = (x[i] - x0) * scale_x
+            along_y = (y[i] - y0) * scale_y
+            inside = (along_x >= 0) & (along_x < end_x) & (along_y >= 0) & (along_y < end_y)
+            offset = i32(i32(along_x) * stride_x) + i32(i32(along_y) * stride_y)
+            pixel[i] = i32(base + offset) if inside else i32(0)
+
         for i in range(x.size):
             counts[u32(pixel[i])] += u32(1)
+
     counts[0] = 0
 
 
 @numba.njit(cache=True)
 def _spread(padded, patch):
     """Return (H, W): for each pixel the counts of all points whose 3 x 3 pattern covers it."""
-    height, width = padded.shape[0] - 2, padded.shape[1] - 2
-    out = np.zeros((height, width), np.uint32)
+    height = padded.shape[0] - 2
+    width = padded.shape[1] - 2
+    spread = np.zeros((height, width), np.uint32)
+
     for r in range(height):
-        line = out[r]
+        line = spread[r]
         for bit in range(9):
             if patch >> bit & 1:
                 # the pattern reaches from the point to (dr, dc), so this pixel takes from (-dr, -dc)
-                source = padded[r + 2 - bit // 3, 2 - bit % 3 : 2 - bit % 3 + width]
+                row = r + 2 - bit // 3
+                left = 2 - bit % 3
+                source = padded[row, left : left + width]
                 for c in range(width):
                     line[c] = u32(line[c] + source[c])
-    return out
+
+    return spread

@@ -1,6 +1,6 @@
 """Affine systems and how they are drawn at random.
 
-Source: paper 000 section 3.1, after Anderson and Farrell, "Improving Fractal Pre-training" (WACV 2022).
+Source: Ugwu et al. 2024, section 3.1, after Anderson and Farrell, "Improving Fractal Pre-training" (WACV 2022).
 """
 
 import math
@@ -14,6 +14,7 @@ MAX_MAPS = 8
 # Parameters are rounded before use, so that last bits of sin and cos, which differ between CPUs, never reach a
 # pixel: 1e-8 is far below a pixel of the largest image and short to write.
 UNIT = 1e8
+_FACTORS = (0.8, 0.9, 1.1, 1.2)
 
 
 class System:
@@ -28,11 +29,11 @@ class System:
     ----------
     maps : ndarray of float64, (n, 2, 3)
     probabilities : ndarray of float64, (n,)
-        Proportional to abs(det A), uniform if all determinants vanish (paper 000 section 3.1).
+        Proportional to abs(det A), uniform if all determinants vanish (Ugwu et al. 2024, section 3.1).
     singular_values : ndarray of float64, (n, 2)
         Of each A, largest first.
     sigma_factor : float
-        Sum of s1 + 2 s2 over the maps (paper 000 equation 3).
+        Sum of s1 + 2 s2 over the maps (Ugwu et al. 2024, equation 3).
 
     Raises
     ------
@@ -42,10 +43,13 @@ class System:
 
     def __init__(self, maps):
         maps = np.array(maps, dtype=np.float64)
-        if maps.ndim != 3 or maps.shape[1:] != (2, 3) or not 1 <= len(maps) <= MAX_MAPS:
-            raise UsageError(f"System: maps must have shape (n, 2, 3) with n in 1..{MAX_MAPS}, got {maps.shape}")
+        affine = maps.ndim == 3 and maps.shape[1:] == (2, 3)
+
+        if not affine or not 1 <= len(maps) <= MAX_MAPS:
+            raise UsageError(f"maps must have shape (n, 2, 3) with n in 1..{MAX_MAPS}, got {maps.shape}")
         if not np.isfinite(maps).all():
-            raise UsageError("System: maps must be finite")
+            raise UsageError("maps must be finite")
+
         self.maps = maps
 
     @property
@@ -56,12 +60,14 @@ class System:
     @property
     def singular_values(self) -> np.ndarray:
         """Singular values of each A, largest first."""
-        return np.linalg.svd(self.maps[:, :, :2], compute_uv=False)
+        linear_parts = self.maps[:, :, :2]
+        return np.linalg.svd(linear_parts, compute_uv=False)
 
     @property
     def sigma_factor(self) -> float:
         """Sum of s1 + 2 s2 over the maps."""
-        return float((self.singular_values @ (1.0, 2.0)).sum())
+        of_maps = self.singular_values @ (1.0, 2.0)
+        return float(of_maps.sum())
 
     def __repr__(self):
         return f"System({self.maps.tolist()})"
@@ -72,7 +78,7 @@ def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> 
 
     Each A = R(theta) diag(s1, s2) R(phi) D with rotations R, signs D and singular values
     1 > s1 >= s2 > 0 whose sigma factor lies in [(5 + n) / 2, (6 + n) / 2]; b is uniform in [-1, 1]
-    (paper 000 section 3.1).
+    (Ugwu et al. 2024, section 3.1).
 
     Parameters
     ----------
@@ -97,58 +103,128 @@ def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> 
     >>> (5 + n) / 2 - 1e-6 <= system.sigma_factor <= (6 + n) / 2 + 1e-6
     True
     """
-    low, high = (maps, maps) if isinstance(maps, int | np.integer) else maps
+    one_number = isinstance(maps, int | np.integer)
+    low, high = (maps, maps) if one_number else maps
     if not 2 <= low <= high <= MAX_MAPS:
-        raise UsageError(f"sample_system: maps must be low <= high within 2..{MAX_MAPS}, got {maps}")
+        raise UsageError(f"maps must be low <= high within 2..{MAX_MAPS}, got {maps}")
+
     n = int(rng.integers(low, high + 1))
-    return System(_contractions(n, rng.random(1 + 8 * n)))
+    uniform = rng.random(1 + 8 * n)
+    return System(_contractions(n, uniform))
 
 
 @numba.njit(cache=True)
-def _contractions(n, u):
+def _contractions(n, uniform):
     """Return n rounded maps (n, 2, 3) made of 1 + 8 n uniform numbers (compiled: 60 -> 3 us for three maps)."""
     maps = np.empty((n, 2, 3))
-    total = (5 + n + u[0]) / 2
+    total = (5 + n + uniform[0]) / 2
+
     for i in range(n):
-        v = u[1 + 8 * i : 9 + 8 * i]
-        s1, s2 = _singular_pair(total, 3.0 * (n - 1 - i), v[0], v[1])
-        total -= s1 + 2 * s2
-        # 1e-7 keeps rounding from reaching 0 or 1: singular values lie in the open interval
-        s1, s2 = min(max(s1, 1e-7), 1 - 1e-7), min(max(s2, 1e-7), 1 - 1e-7)
-        theta, phi = 2 * math.pi * v[2], 2 * math.pi * v[3]
-        d1, d2 = 1.0 if v[4] < 0.5 else -1.0, 1.0 if v[5] < 0.5 else -1.0
-        ct, st, cp, sp = math.cos(theta), math.sin(theta), math.cos(phi), math.sin(phi)
-        maps[i, 0, 0], maps[i, 0, 1] = (ct * s1 * cp - st * s2 * sp) * d1, (-ct * s1 * sp - st * s2 * cp) * d2
-        maps[i, 1, 0], maps[i, 1, 1] = (st * s1 * cp + ct * s2 * sp) * d1, (-st * s1 * sp + ct * s2 * cp) * d2
-        maps[i, 0, 2], maps[i, 1, 2] = 2 * v[6] - 1, 2 * v[7] - 1
+        first = 1 + 8 * i
+        own = uniform[first : first + 8]
+        others = 3.0 * (n - 1 - i)
+
+        larger, smaller = _singular_pair(total, others, own[:2])
+        total -= larger + 2 * smaller
+
+        linear = maps[i, :, :2]
+        _fill_linear(linear, _opened(larger), _opened(smaller), own[2:6])
+
+        maps[i, 0, 2] = _signed(own[6])
+        maps[i, 1, 2] = _signed(own[7])
+
+    return _rounded(maps)
+
+
+@numba.njit(cache=True)
+def _opened(value):
+    """Return a singular value kept in the open interval (0, 1): 1e-7 keeps rounding from reaching its ends."""
+    return min(max(value, 1e-7), 1 - 1e-7)
+
+
+@numba.njit(cache=True)
+def _fill_linear(linear, larger, smaller, own):
+    """Fill (2, 2) with R(theta) diag(larger, smaller) R(phi) D, from four uniform numbers."""
+    theta = 2 * math.pi * own[0]
+    phi = 2 * math.pi * own[1]
+    first_sign = _sign(own[2])
+    second_sign = _sign(own[3])
+
+    # R(theta) diag(larger, smaller)
+    along_cos = math.cos(theta) * larger
+    along_sin = math.sin(theta) * larger
+    across_cos = math.cos(theta) * smaller
+    across_sin = math.sin(theta) * smaller
+
+    cos = math.cos(phi)
+    sin = math.sin(phi)
+    linear[0, 0] = (along_cos * cos - across_sin * sin) * first_sign
+    linear[0, 1] = (-along_cos * sin - across_sin * cos) * second_sign
+    linear[1, 0] = (along_sin * cos + across_cos * sin) * first_sign
+    linear[1, 1] = (-along_sin * sin + across_cos * cos) * second_sign
+
+
+@numba.njit(cache=True)
+def _signed(uniform):
+    """Return a number of [0, 1) spread over [-1, 1)."""
+    return 2 * uniform - 1
+
+
+@numba.njit(cache=True)
+def _sign(uniform):
+    return 1.0 if uniform < 0.5 else -1.0
+
+
+@numba.njit(cache=True)
+def _rounded(maps):
     return np.rint(maps * UNIT) / UNIT
 
 
 @numba.njit(cache=True)
-def _singular_pair(total, others, u1, u2):
-    """Draw (s1, s2), each uniform in its feasible interval.
+def _singular_pair(total, others, uniform):
+    """Return (s1, s2), each drawn evenly from its feasible interval by a uniform number.
 
     `total` is the sum of s1 + 2 s2 still to reach, `others` the most that the pairs after this one can take.
     """
     if others > 0:
-        low, high = max(0.0, (total - others) / 3), min(1.0, total)
-        s1 = low + (high - low) * u1
-        low, high = max(0.0, (total - s1 - others) / 2), min(s1, (total - s1) / 2)
-        return s1, low + (high - low) * u2
-    low, high = max(0.0, (total - 1) / 2), total / 3
-    s2 = low + (high - low) * u1
-    return total - 2 * s2, s2
+        low = max(0.0, (total - others) / 3)
+        high = min(1.0, total)
+        larger = _between(low, high, uniform[0])
+
+        rest = total - larger
+        low = max(0.0, (rest - others) / 2)
+        high = min(larger, rest / 2)
+        smaller = _between(low, high, uniform[1])
+        return larger, smaller
+
+    # the last pair takes what is left
+    low = max(0.0, (total - 1) / 2)
+    high = total / 3
+    smaller = _between(low, high, uniform[0])
+    return total - 2 * smaller, smaller
+
+
+@numba.njit(cache=True)
+def _between(low, high, share):
+    return low + (high - low) * share
 
 
 @numba.njit(cache=True)
 def _probabilities(maps):
-    areas = np.abs(maps[:, 0, 0] * maps[:, 1, 1] - maps[:, 0, 1] * maps[:, 1, 0])
+    diagonal = maps[:, 0, 0] * maps[:, 1, 1]
+    other_diagonal = maps[:, 0, 1] * maps[:, 1, 0]
+    areas = np.abs(diagonal - other_diagonal)
+
     total = areas.sum()
-    return areas / total if total > 0 else np.full(len(maps), 1 / len(maps))
+    if total > 0:
+        return areas / total
+    return np.full(len(maps), 1 / len(maps))
 
 
 def scale_system(rng: np.random.Generator, system: System, low=0.8, high=1.1, attempts=4) -> System:
-    """Scale one map by a random factor: the parameter augmentation of paper 000 section 4.
+    """Return a system with one map scaled by a random factor.
+
+    This is the parameter augmentation of Ugwu et al. 2024, section 4.
 
     Parameters
     ----------
@@ -159,26 +235,32 @@ def scale_system(rng: np.random.Generator, system: System, low=0.8, high=1.1, at
     low, high : float
         Range of the factor, which multiplies A and b.
     attempts : int
-        Map and factor are drawn again this often if the map stops contracting; then the system is left alone.
+        Map and factor are drawn again up to this often, until the map contracts; else the system is returned
+        as it was.
 
     Returns
     -------
     System
     """
-    for u_map, u_factor in rng.random((attempts, 2)).tolist():
-        k = int(u_map * len(system.maps))
-        scaled = np.rint(system.maps[k] * ((low + (high - low) * u_factor) * UNIT)) / UNIT
+    shares = rng.random((attempts, 2)).tolist()
+
+    for map_share, factor_share in shares:
+        k = int(map_share * len(system.maps))
+        factor = low + (high - low) * factor_share
+        scaled = np.rint(system.maps[k] * (factor * UNIT)) / UNIT
+
         if _norm(scaled) < 1:
             maps = system.maps.copy()
             maps[k] = scaled
             return System(maps)
+
     return system
 
 
 def perturb_system(rng: np.random.Generator, system: System, attempts=4) -> System:
-    """Multiply one of the six parameters of every map by 0.8, 0.9, 1.1 or 1.2: the way of FractalDB.
+    """Return a system with one of the six parameters of every map multiplied by 0.8, 0.9, 1.1 or 1.2.
 
-    One draw in 25 leaves the system as it is, so that the 25 variants of FractalDB are equally likely
+    One draw in 25 returns the system as it is, so that the 25 variants of FractalDB are equally likely
     (Kataoka et al., "Pre-training without Natural Images", ACCV 2020).
 
     Parameters
@@ -188,28 +270,40 @@ def perturb_system(rng: np.random.Generator, system: System, attempts=4) -> Syst
     system : System
         The system of the class; it is not changed.
     attempts : int
-        A variant that stops contracting is drawn again this often; then the system is left alone.
+        A variant is drawn again up to this often, until it contracts; else the system is returned as it was.
 
     Returns
     -------
     System
     """
-    for variant in rng.integers(0, 25, attempts).tolist():
+    variants = rng.integers(0, 25, attempts).tolist()
+
+    for variant in variants:
         if variant == 24:
             return system
+
         parameter, factor = divmod(variant, 4)
+        row, column = divmod(parameter, 3)
         maps = system.maps.copy()
-        maps[:, parameter // 3, parameter % 3] *= (0.8, 0.9, 1.1, 1.2)[factor]
+        maps[:, row, column] *= _FACTORS[factor]
         maps = np.rint(maps * UNIT) / UNIT
-        if all(_norm(m) < 1 for m in maps):
+
+        if all(_norm(affine) < 1 for affine in maps):
             return System(maps)
+
     return system
 
 
 @numba.njit(cache=True)
 def _norm(affine):
     """Return the largest singular value of the linear part, in closed form (np.linalg.svd takes 10 us)."""
-    a, b, c, d = affine[0, 0], affine[0, 1], affine[1, 0], affine[1, 1]
+    a = affine[0, 0]
+    b = affine[0, 1]
+    c = affine[1, 0]
+    d = affine[1, 1]
+
     half = (a * a + b * b + c * c + d * d) / 2
-    det = a * d - b * c
-    return math.sqrt(half + math.sqrt(max(half * half - det * det, 0.0)))
+    determinant = a * d - b * c
+    difference = half * half - determinant * determinant
+    root = math.sqrt(max(difference, 0.0))
+    return math.sqrt(half + root)

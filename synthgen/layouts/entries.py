@@ -93,9 +93,10 @@ class Joined(Sequence):
 
     def __getitem__(self, i: int):
         i = range(len(self))[i]  # negative places, and errors beyond the end
-        part = bisect_right(self._ends, i)
-        first = self._ends[part] - len(self.parts[part])
-        return self.parts[part][i - first]
+        number = bisect_right(self._ends, i)
+        part = self.parts[number]
+        first = self._ends[number] - len(part)
+        return part[i - first]
 
 
 class OfCategory(Sequence):
@@ -201,6 +202,11 @@ class ImageSet(Sequence):
     def has_masks(self) -> bool:
         """Whether the defects of every anomalous image are marked."""
         return all(entry.truth is not None for entry in self.entries if entry.label)
+
+    def chosen(self, places: Sequence[int]) -> "ImageSet":
+        """Return some of the images."""
+        entries = [self.entries[i] for i in places]
+        return ImageSet(entries, self.sources, self.left_out, self.size)
 
     def resized(self, size: tuple[int, int] | None) -> "ImageSet":
         """Return the same images at another size."""

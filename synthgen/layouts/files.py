@@ -1,7 +1,7 @@
 """Image files of users: which there are, which mask belongs to which image, and their pixels."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -109,37 +109,46 @@ def left_out(folder: Path, read: Iterable[str], known: Iterable[Path]) -> list[s
     known : iterable of Path
         Files and folders that serve another purpose: masks, and images for the other half of the work.
     """
-    read = set(read)
-    known = set(map(str, known))
-    homes = {os.path.dirname(name) for name in read}
-    if str(folder) in known:
+    read = set(map(Path, read))
+    known = set(known)
+    if folder in known:
         return []
 
+    homes = {path.parent for path in read}
     lines = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name[0] != "." and os.path.join(place, name) not in known)
-        files = [name for name in files if name[0] != "." and os.path.join(place, name) not in known]
-        # beside images a strange file may be an image, too; at the top lie licences and tables
-        strict = place in homes or place != str(folder)
-        lines += _unread(place, files, read, strict)
+    for place, files in _walked(folder, known):
+        images = [path for path in files if _is_picture(path.name)]
+        lines += _unread_images(place, images, read)
+        # beside images a strange file may be an image, too; at the top lie licenses and tables
+        if place in homes or place != folder:
+            lines += _strange_files(place, files)
 
     if len(lines) > _MOST_LINES:
         more = len(lines) - _MOST_LINES
-        lines = [*lines[:_MOST_LINES], f"{folder}: {more} more folders hold files that were left out"]
+        lines[_MOST_LINES:] = [f"{folder}: {more} more folders hold files that were left out"]
     return lines
 
 
-def _unread(place: str, files: list[str], read: set[str], strict: bool) -> list[str]:
-    """Return lines on the files of one folder."""
-    lines = []
+def _walked(folder: Path, known: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield a folder and all below it with their files, without what is hidden or known."""
+    paths = [path for path in sorted(folder.iterdir()) if path.name[0] != "." and path not in known]
+    folders = [path for path in paths if path.is_dir() and not path.is_symlink()]
 
-    images = [name for name in files if _is_picture(name)]
-    unread = [name for name in images if os.path.join(place, name) not in read]
-    if unread:
-        share = f"{len(unread)} images" if len(unread) == len(images) else f"{len(unread)} of {len(images)} images"
-        lines.append(f"{place}: {share} left out, {min(unread)} among them")
+    yield folder, [path for path in paths if not path.is_dir()]
+    for inner in folders:
+        yield from _walked(inner, known)
 
-    strange = sorted(set(files) - set(images))
-    if strange and strict:
-        lines.append(f"{place}: {len(strange)} files left out that are no images by their names: {strange[0]}, ..")
-    return lines
+
+def _unread_images(place: Path, images: list[Path], read: set[Path]) -> list[str]:
+    unread = [path for path in images if path not in read]
+    if not unread:
+        return []
+    of_all = "" if len(unread) == len(images) else f" of {len(images)}"
+    return [f"{place}: {len(unread)}{of_all} images left out, {unread[0].name} among them"]
+
+
+def _strange_files(place: Path, files: list[Path]) -> list[str]:
+    strange = [path for path in files if not _is_picture(path.name)]
+    if not strange:
+        return []
+    return [f"{place}: {len(strange)} files left out that are no images by their names: {strange[0].name}, .."]

@@ -85,23 +85,28 @@ class Samples(Sequence):
         self._normal = frozenset(normal)
         self._per_class = manifest.per_class
         self._marked = "mask" in manifest.fields or "instances" in manifest.fields
-        ids = np.array(labels)[:, None] * manifest.per_class + np.arange(manifest.per_class)
-        self._places = Permutation(manifest.count, manifest.seed).inverse(ids.ravel())
+
+        first = np.array(labels)[:, None] * manifest.per_class
+        ids = first + np.arange(manifest.per_class)
+        order = Permutation(manifest.count, manifest.seed)
+        self._places = order.inverse(ids.ravel())
 
     def __len__(self) -> int:
         return len(self._places)
 
     def __getitem__(self, i: int) -> Entry:
         place = int(self._places[i])
-        number, index = divmod(range(len(self))[i], self._per_class)
+        i = range(len(self))[i]
+        number, index = divmod(i, self._per_class)
         label = self._labels[number]
+        key = format_key(label, index)
         picture = partial(_picture, self._dataset, place)
         if label in self._normal:
-            return Entry(format_key(label, index), 0, "good", self._category, picture)
+            return Entry(key, 0, "good", self._category, picture)
 
         kind = self._dataset.classes[label]["name"]
         truth = partial(_truth, self._dataset, place, kind) if self._marked else None
-        return Entry(format_key(label, index), 1, kind, self._category, picture, truth)
+        return Entry(key, 1, kind, self._category, picture, truth)
 
 
 def _picture(dataset, place: int) -> np.ndarray:

@@ -21,9 +21,9 @@ def proportion_localised(
     """Return the share of anomalies whose box the map meets with an IoU above `iou`, at the best threshold.
 
     Taylor et al. 2025, section 3, algorithm 1 and appendix C. Each 8-connected region gets its smallest rotated
-    box, at least 1/8 of the image wide and high; boxes that share more than 1/3 of the smaller one become one anomaly. An
-    anomaly answers for the pixels of its box and those nearer to its center than to another's. Images without a
-    defect are left out, of the thresholds too: the metric counts false positives in the images that have defects.
+    box, at least 1/8 of the image wide and high; boxes that share more than 1/3 of the smaller one become one
+    anomaly. An anomaly answers for the pixels of its box and those nearer to its center than to another's. Images
+    without a defect are left out, of the thresholds too: false positives count in the images that have defects.
 
     Parameters
     ----------

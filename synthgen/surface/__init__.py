@@ -1,4 +1,7 @@
-"""Inspected surfaces: solid textures, water stains, other impurities, plates, lights and defects (paper 002).
+"""Inspected surfaces: solid textures, water stains, other impurities, plates, lights and defects.
+
+The rooms: `stains` (the solid texture), `marks` (fingerprints, stickers, defects), `optics` (metal, light, camera),
+`plate` and `mesh`, which draw a plate or a part with all of these on it. Stains and plates follow Mao et al. 2025.
 
 The names below load on first use, so that a check of options need not wait for the compiler behind them.
 """
@@ -7,10 +10,10 @@ from importlib import import_module
 
 # name -> module of this package
 _LAZY = {
-    "Layer": "marks.impurities",
+    "Coating": "marks.impurities",
     "Painted": "stains.field",
     "StainField": "stains.field",
-    "builtin": "mesh.files",
+    "builtin": "mesh.builtin",
     "load_mesh": "mesh.files",
     "pnoise3": "perlin",
     "render_scene": "mesh.scene",

@@ -3,17 +3,29 @@
 import numpy as np
 
 
-def between(rng, low: float, high: float) -> float:
+def between(rng: np.random.Generator, low: float, high: float) -> float:
     """Draw a uniform number, rounded to 1e-4."""
-    return round(float(rng.uniform(low, high)), 4)
+    drawn = rng.uniform(low, high)
+    return round(float(drawn), 4)
 
 
-def place(rng, area) -> list[float]:
+def place(rng: np.random.Generator, area: tuple[float, float, float, float]) -> list[float]:
     """Draw a point of the rectangle (u0, v0, u1, v1)."""
-    return [between(rng, area[0], area[2]), between(rng, area[1], area[3])]
+    left, top, right, bottom = area
+    u = between(rng, left, right)
+    v = between(rng, top, bottom)
+    return [u, v]
 
 
-def smooth_step(low: float, high: float, values):
+def cosine_and_sine(degrees: float) -> tuple[float, float]:
+    """Return cosine and sine of an angle, rounded to 1e-9: their last bits differ between CPUs."""
+    angle = np.deg2rad(degrees)
+    cosine = round(float(np.cos(angle)), 9)
+    sine = round(float(np.sin(angle)), 9)
+    return cosine, sine
+
+
+def smooth_step(low: float, high: float, values: np.ndarray) -> np.ndarray:
     """Return 0 below `low`, 1 above `high` and a smooth ramp between; `low` may be the larger one."""
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    share = np.clip((values - low) / (high - low), 0, 1)
+    return share * share * (3 - 2 * share)

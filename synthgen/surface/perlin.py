@@ -59,7 +59,8 @@ def pnoise3(points: np.ndarray) -> np.ndarray:
     """
     points = np.asarray(points, np.float64)
     if points.ndim == 0 or points.shape[-1] != 3:
-        raise UsageError(f"pnoise3: points must have shape (..., 3), got {points.shape}")
+        raise UsageError(f"points must have shape (..., 3), got {points.shape}")
+
     out = np.empty(points.shape[:-1])
     _at_points(points.reshape(-1, 3), out.reshape(-1))
     return out
@@ -68,90 +69,138 @@ def pnoise3(points: np.ndarray) -> np.ndarray:
 @numba.njit(cache=True)
 def _at_points(points, out):
     for n in range(len(points)):
-        out[n] = perlin3(points[n, 0], points[n, 1], points[n, 2])
+        x, y, z = points[n]
+        out[n] = perlin3(x, y, z)
 
 
 @numba.njit(cache=True)
 def perlin3(x, y, z):
     """Return the noise at one point, float32; for use inside compiled loops."""
-    x, y, z = f32(x), f32(y), f32(z)
-    i, j, k = np.floor(x), np.floor(y), np.floor(z)
-    return _blend(x - i, y - j, z - k, _corners(int(i), int(j), int(k)))
+    x = f32(x)
+    y = f32(y)
+    z = f32(z)
+    i = np.floor(x)
+    j = np.floor(y)
+    k = np.floor(z)
+    corners = _corners(int(i), int(j), int(k))
+    return _blend(x - i, y - j, z - k, corners)
 
 
 @numba.njit(cache=True)
 def perlin3_along(xs, ys, zs, out):
     """Fill `out` with the noise at the points of a straight line, in order; all float32 (n,).
 
-    Bit for bit what `perlin3` gives. Neighbours on a fine line share their cell: its corners are looked up once,
+    Bit for bit what `perlin3` gives. Neighbors on a fine line share their cell: its corners are looked up once,
     and the rest is vector code (64 -> 5 ns a point at 50 points a cell).
     """
-    begin, size = 0, len(out)
-    while begin < size:
-        i, j, k = np.floor(xs[begin]), np.floor(ys[begin]), np.floor(zs[begin])
-        # Coordinates rise or fall along a line, so that what lies between two points of a cell lies in it
-        end, step = begin + 1, 64
-        while step:
-            last = end + step - 1
-            if last < size and np.floor(xs[last]) == i and np.floor(ys[last]) == j and np.floor(zs[last]) == k:
-                end += step
-            else:
-                step //= 2
+    begin = 0
+    while begin < len(out):
+        i = np.floor(xs[begin])
+        j = np.floor(ys[begin])
+        k = np.floor(zs[begin])
+        end = _end_of_cell(xs, ys, zs, begin)
         corners = _corners(int(i), int(j), int(k))
+
         # Slices, as loops from 0 on, are contiguous to the compiler
-        x, y, z, values = xs[begin:end], ys[begin:end], zs[begin:end], out[begin:end]
+        x = xs[begin:end]
+        y = ys[begin:end]
+        z = zs[begin:end]
+        values = out[begin:end]
         for n in range(len(values)):
             values[n] = _blend(x[n] - i, y[n] - j, z[n] - k, corners)
         begin = end
 
 
 @numba.njit(cache=True)
+def _end_of_cell(xs, ys, zs, begin):
+    """Return the first point of a line, after one, that is not in its cell.
+
+    Coordinates rise or fall along a line, so that what lies between two points of a cell lies in it: long steps
+    come first.
+    """
+    end = begin + 1
+    step = 64
+    while step:
+        last = end + step - 1
+        inside = (
+            last < len(xs)
+            and np.floor(xs[last]) == np.floor(xs[begin])
+            and np.floor(ys[last]) == np.floor(ys[begin])
+            and np.floor(zs[last]) == np.floor(zs[begin])
+        )
+        if inside:
+            end += step
+        else:
+            step //= 2
+    return end
+
+
+@numba.njit(cache=True)
 def _corners(i, j, k):
     """Return the gradients at the eight corners of a cell, x fastest, then y, then z."""
-    i, j, k = i & 255, j & 255, k & 255
-    next_j, next_k = (j + 1) & 255, (k + 1) & 255
-    a, b = _PERMUTATION[i], _PERMUTATION[(i + 1) & 255]
-    aa, ba = _PERMUTATION[a + j], _PERMUTATION[b + j]
-    ab, bb = _PERMUTATION[a + next_j], _PERMUTATION[b + next_j]
+    i = i & 255
+    j = j & 255
+    k = k & 255
+    next_i = (i + 1) & 255
+    next_j = (j + 1) & 255
+    next_k = (k + 1) & 255
+
+    # Perlin's chain of look-ups: first x, then y, then z
+    left = _PERMUTATION[i]
+    right = _PERMUTATION[next_i]
+    left_low = _PERMUTATION[left + j]
+    right_low = _PERMUTATION[right + j]
+    left_high = _PERMUTATION[left + next_j]
+    right_high = _PERMUTATION[right + next_j]
     return (
-        _gradient(aa + k),
-        _gradient(ba + k),
-        _gradient(ab + k),
-        _gradient(bb + k),
-        _gradient(aa + next_k),
-        _gradient(ba + next_k),
-        _gradient(ab + next_k),
-        _gradient(bb + next_k),
+        _gradient(left_low + k),
+        _gradient(right_low + k),
+        _gradient(left_high + k),
+        _gradient(right_high + k),
+        _gradient(left_low + next_k),
+        _gradient(right_low + next_k),
+        _gradient(left_high + next_k),
+        _gradient(right_high + next_k),
     )
 
 
 @numba.njit(cache=True)
 def _gradient(place):
     chosen = _PERMUTATION[place] & 15
-    return _GRADIENTS[chosen, 0], _GRADIENTS[chosen, 1], _GRADIENTS[chosen, 2]
+    return (
+        _GRADIENTS[chosen, 0],
+        _GRADIENTS[chosen, 1],
+        _GRADIENTS[chosen, 2],
+    )
 
 
 @numba.njit(cache=True)
 def _blend(x, y, z, corners):
     """Return the noise at a place (x, y, z) in [0, 1) of a cell."""
-    u, v, w = _fade(x), _fade(y), _fade(z)
-    p, q, r = x - f32(1), y - f32(1), z - f32(1)
-    near = _lerp(
-        v,
-        _lerp(u, _dot(corners[0], x, y, z), _dot(corners[1], p, y, z)),
-        _lerp(u, _dot(corners[2], x, q, z), _dot(corners[3], p, q, z)),
-    )
-    far = _lerp(
-        v,
-        _lerp(u, _dot(corners[4], x, y, r), _dot(corners[5], p, y, r)),
-        _lerp(u, _dot(corners[6], x, q, r), _dot(corners[7], p, q, r)),
-    )
-    return _lerp(w, near, far)
+    u = _fade(x)
+    v = _fade(y)
+    w = _fade(z)
+    # the place as seen from the far corners
+    far_x = x - f32(1)
+    far_y = y - f32(1)
+    far_z = z - f32(1)
+
+    front_low = _lerp(u, _dot(corners[0], x, y, z), _dot(corners[1], far_x, y, z))
+    front_high = _lerp(u, _dot(corners[2], x, far_y, z), _dot(corners[3], far_x, far_y, z))
+    back_low = _lerp(u, _dot(corners[4], x, y, far_z), _dot(corners[5], far_x, y, far_z))
+    back_high = _lerp(u, _dot(corners[6], x, far_y, far_z), _dot(corners[7], far_x, far_y, far_z))
+
+    front = _lerp(v, front_low, front_high)
+    back = _lerp(v, back_low, back_high)
+    return _lerp(w, front, back)
 
 
 @numba.njit(cache=True)
 def _fade(t):
-    return t * t * t * (t * (t * f32(6) - f32(15)) + f32(10))
+    """Return Perlin's ramp 6 t^5 - 15 t^4 + 10 t^3."""
+    inner = t * f32(6) - f32(15)
+    inner = t * inner + f32(10)
+    return t * t * t * inner
 
 
 @numba.njit(cache=True)

@@ -129,9 +129,10 @@ def _file_source(path: Path, arch: str | None) -> _Source:
     """Return the weights in a file, with what its card says."""
     card = read_card(path)
     arch = _architecture(path, card, arch)
+    check_digest(path, card)
     config = {key: tuple(card[key]) for key in ("mean", "std") if key in card}
     options = size_options(arch, card.get("size"))
-    return _Source(str(path), arch, _read_weights(path, card.get("sha256")), config, options)
+    return _Source(str(path), arch, _read_weights(path), config, options)
 
 
 def create_model(arch: str, seed: int, **options) -> torch.nn.Module:
@@ -305,6 +306,15 @@ def _are_three_numbers(values) -> bool:
     return all(type(value) in (int, float) and math.isfinite(value) for value in values)
 
 
+def check_digest(path: Path, card: dict) -> None:
+    """Raise `FormatError` if a weights file is not the one that its card was written for."""
+    digest = card.get("sha256")
+    if digest is not None and sha256_of(path) != digest:
+        raise FormatError(
+            f"{path}: must have the SHA-256 that its card says; the file or the card is damaged, or of another run"
+        )
+
+
 def _weights_path(name_or_path) -> Path | None:
     """Return the file that is meant, or None for a timm name."""
     path = Path(name_or_path)
@@ -334,15 +344,12 @@ def _architecture(path: Path, card: dict, arch: str | None) -> str:
     return name
 
 
-def _read_weights(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
-    """Return the tensors of a file; with a digest, of that file only."""
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     with needed_for(str(path)):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
     try:
-        if sha256 is not None and sha256_of(path) != sha256:
-            raise FormatError(f"{path}: is damaged, its card has another sha256")
         return load_file(path)
     except (SafetensorError, OSError, KeyError) as error:
         raise FormatError(f"{path}: is no whole safetensors file: {error}") from None

@@ -162,7 +162,7 @@ def test_thresholds_of_several_categories_are_not_kept(home, tmp_path):
     for name in "ab":
         (tmp_path / name).symlink_to(home / "brick")
     line = refused("evaluate", home / "pc.safetensors", tmp_path, "--keep-thresholds")
-    assert line == "--keep-thresholds: must be for one category, got a, b"
+    assert line == "--keep-thresholds must be for one category, got a, b"
 
 
 def test_a_mistake_is_one_line_and_ends_with_2(tmp_path):
@@ -202,3 +202,34 @@ def test_without_a_package_of_the_extra_a_line_says_so(home, tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"needs {package}, pip install 'synthgen\[torch\]'$"):
         run("evaluate", home / "pc.safetensors", home / "brick", "--out", tmp_path)
+
+
+def test_an_image_that_cannot_be_read_gets_a_row_and_the_rest_goes_on(home, tmp_path):
+    photos = tmp_path / "photos"
+    for i in range(5):
+        put(photos / f"{i}.png", i)
+    broken = photos / "2.png"
+    broken.write_bytes(broken.read_bytes()[:300])
+    command = ["detect", home / "pc.safetensors", photos, "-o", tmp_path / "found", "--batch-size", "2"]
+    done = CliRunner().invoke(cli, [*map(str, command), "--progress", "none"])
+    assert done.exit_code == 3
+    assert "1 of 5 images cannot be read" in done.stderr
+    with open(tmp_path / "found" / "scores.csv", newline="") as file:
+        rows = {row["image"]: row for row in csv.DictReader(file)}
+    assert len(rows) == 5
+    assert "must be an image that can be read" in rows[str(broken)]["error"]
+    assert [bool(row["heatmap"]) for row in rows.values()] == [True] * 4 + [False]
+
+
+def test_results_among_the_images_are_refused(home, tmp_path):
+    put(tmp_path / "photos" / "0.png", 0)
+    line = refused("detect", home / "pc.safetensors", tmp_path / "photos", "--out", tmp_path / "photos" / "found")
+    assert line.startswith("--out must lie outside of the folder of images")
+    assert not (tmp_path / "photos" / "found").exists()
+
+
+def test_what_is_left_out_is_said(home, tmp_path):
+    put(tmp_path / "photos" / "0.png", 0)
+    (tmp_path / "photos" / "1.gif").write_bytes(b"GIF89a")
+    done = run("detect", home / "pc.safetensors", tmp_path / "photos", "--out", tmp_path / "found")
+    assert f"{tmp_path / 'photos'}: 1 files left out that are no images by their names: 1.gif" in done.stderr

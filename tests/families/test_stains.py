@@ -13,7 +13,7 @@ from synthgen.families.stains import Options
 from synthgen.recipe import Recipe, load_recipe
 from synthgen.surface.optics.camera import grown
 
-ALL = {"layout": "test", "impurities": "fingerprint,sticker", "clean": True, "classes": 4, "cell_size": 8}
+ALL = {"layout": "test", "impurities": "fingerprint,sticker", "fields": "clean", "classes": 4, "cell_size": 8}
 
 
 def small(**changes):
@@ -103,7 +103,8 @@ def test_objects_describe_the_instances(camera, label):
                 assert [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] == entry["box"]
     wanted = params["impurities"] + params["defects"]
     assert [o["kind"] for o in objects if o["kind"] != "stain"] == [p["kind"] for p in wanted]
-    assert [o["parameters"] for o in objects if o["kind"] != "stain"] == wanted
+    drawn_from = [o["params"] for o in objects if o["kind"] != "stain"]
+    assert [params[p["drawn_from"]][p["entry"]] for p in drawn_from] == wanted
 
 
 def test_a_defect_lies_over_stains_and_stickers_in_the_instances():
@@ -114,15 +115,80 @@ def test_a_defect_lies_over_stains_and_stickers_in_the_instances():
         )
 
 
-def test_more_objects_than_ids_share_the_last():
-    _, fields, params = drawn(size="400x320", cell_size=2, clean=True)
+def test_every_object_has_an_id_of_its_own_however_many_there_are():
+    _, fields, params = drawn(size="400x320", cell_size=2, fields="clean")
     objects = params["objects"]
-    assert [o["id"] for o in objects] == list(range(1, 256))
-    assert objects[-1]["count"] > 100
-    assert all("count" not in o for o in objects[:-1])
-    assert [o["area"] for o in objects[:-1]] == sorted((o["area"] for o in objects[:-1]), reverse=True)
+    assert len(objects) > 255 + 100
+    assert fields["instances"].dtype == np.uint16
+    assert [o["id"] for o in objects] == list(range(1, len(objects) + 1))
+    assert [o["area"] for o in objects] == sorted((o["area"] for o in objects), reverse=True)
     assert sum(o["area"] for o in objects) == (fields["mask"] > 0).sum()
     assert np.array_equal(fields["instances"] > 0, fields["mask"] > 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cell_size": 30},
+        {"cell_size": 12, "radius": "0.5:12"},
+        {"cell_size": 12, "radius": "11:11.9"},
+        {"cell_size": 6, "field_of_view": 24},
+        {"stains": False, "layout": "test", "classes": 4, "impurities": "sticker", "objects": "40:40"},
+        {"cell_size": 25, "layout": "test", "classes": 4, "objects": "30:40", "impurities": "fingerprint"},
+    ],
+)
+@pytest.mark.filterwarnings("ignore:radius")
+def test_no_plate_has_more_objects_than_its_options_allow(options):
+    recipe = small(**options, size="80x64")
+    most = stains.most_objects(recipe.options)
+    spec = stains.fields(recipe.options, recipe.size)["instances"]
+    assert spec.dtype == ("uint8" if most <= 255 else "uint16")
+    for index in range(3):
+        params = stains.sample(recipe.options, 0, recipe.classes - 1, index)
+        _, fields, more = stains.draw(params, recipe.size)
+        assert len(more["objects"]) <= most
+        assert fields["instances"].dtype == spec.dtype
+
+
+def test_all_samples_of_a_data_set_have_the_same_keys():
+    found = [drawn(label, index, **ALL)[2] for label in range(4) for index in range(2)]
+    assert all(params.keys() == found[0].keys() for params in found)
+    for name in ("impurities", "defects", "objects"):
+        entries = [entry for params in found for entry in params[name]]
+        assert len({entry["kind"] for entry in entries}) > 1
+        assert all(list(entry) == list(entries[0]) for entry in entries)
+    assert all(o["params"].keys() == found[0]["objects"][0]["params"].keys() for p in found for o in p["objects"])
+    plate = stains.sample(small().options, 0, 0, 0)
+    assert plate.keys() == found[0].keys()
+
+
+def test_no_key_of_an_entry_is_lost():
+    from synthgen.seeding import generator
+    from synthgen.surface.marks.defects import DEFECTS, sample_surface_defect
+    from synthgen.surface.marks.impurities import sample_fingerprint, sample_sticker
+
+    rng = generator(0, 0, 0, "test")
+    impurities = [sample(rng, (0, 0, 0, 0)) for sample in (sample_fingerprint, sample_sticker)]
+    defects = [sample_surface_defect(rng, kind) for kind in DEFECTS]
+    assert {key for entry in impurities for key in entry} == set(stains.IMPURITY_KEYS) - {"at"}
+    assert {key for entry in defects for key in entry} == set(stains.DEFECT_KEYS) - {
+        "at", "angle", "center", "normal",
+    }  # fmt: skip
+
+
+def test_objects_lie_around_their_centers():
+    for label in range(4):
+        _, _, params = drawn(label, **ALL)
+        whole = [o for o in params["objects"] if o["kind"] in ("fingerprint", "sticker", "dent", "bump")]
+        assert whole or label == 1
+        for entry in whole:
+            (row, column), (top, left, bottom, right) = entry["center"], entry["box"]
+            assert -1 <= row <= 128
+            assert -1 <= column <= 160
+            if top > 0 and bottom < 128:
+                assert (top + bottom - 1) / 2 == pytest.approx(row, abs=3)
+            if left > 0 and right < 160:
+                assert (left + right - 1) / 2 == pytest.approx(column, abs=3)
 
 
 def test_the_same_seed_gives_the_same_plate_with_and_without_stains():
@@ -148,7 +214,7 @@ def test_no_option_moves_the_chance_of_another_part():
         ({"cell_size": 4}, {"stains"}),
     ):
         other = stains.sample(small(**{**ALL, "classes": 2, **change}).options, 0, 1, 0)
-        assert {name for name in base if base[name] != other[name]} - {"kinds"} == parts
+        assert {name for name in base if base[name] != other[name]} - {"kinds", "ids"} == parts
     stickers = [p for p in base["impurities"] if p["kind"] == "sticker"]
     assert stickers == stains.sample(small(**{**ALL, "impurities": "sticker"}).options, 0, 1, 0)["impurities"]
 
@@ -207,7 +273,9 @@ def test_layouts_have_their_classes():
 def test_every_defective_plate_shows_its_defect():
     for label, kind in enumerate(["scratch", "dent", "bump"], 1):
         for index in range(3):
-            pixels, fields, _ = drawn(label, index, layout="test", classes=4, clean=True, stains=False, count="1")
+            pixels, fields, _ = drawn(
+                label, index, layout="test", classes=4, fields="clean", stains=False, objects="1"
+            )
             assert (pixels != fields["clean"]).any()
             assert np.array_equal(fields["mask"], fields[kind])
 
@@ -253,7 +321,7 @@ MISTAKES = [
     ({"impurities": "rust"}, "impurities must be one of fingerprint, sticker"),
     ({"light": "sun"}, "light must be one of ring, ring-rotated, ring-large, random"),
     ({"classes": 2}, "classes must be <= 1, got 2"),
-    ({"count": "0:3"}, "count must be int >= 1"),
+    ({"objects": "0:3"}, "objects must be int >= 1"),
     ({"exposure": "2:1"}, "exposure must be LOW:HIGH with LOW <= HIGH, got 2:1"),
     ({"field_of_view": 0}, "field_of_view must be float >= 1"),
     ({"storage": {"codec": "jpeg"}}, "codec must be lossless"),
@@ -282,7 +350,9 @@ def test_stains_that_leave_no_metal_are_warned_of_once_and_in_one_line(tmp_path)
 @pytest.mark.parametrize("mesh", ["plate", "bolt"])
 def test_parts_with_a_shape_keep_the_promises_of_plates(mesh):
     pytest.importorskip("pyrender", reason="pyrender is not installed")
-    recipe = Recipe.from_dict({"family": "stains", "mesh": mesh, "layout": "test", "clean": True, "size": "96x80"})
+    recipe = Recipe.from_dict(
+        {"family": "stains", "mesh": mesh, "layout": "test", "fields": "clean", "size": "96x80"}
+    )
     try:
         sample = synthgen.render(recipe, 2, 0)
     except DeviceError as error:

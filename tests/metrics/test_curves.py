@@ -172,3 +172,11 @@ def test_bad_images_are_refused_in_one_line(masks, maps, message):
 def test_bad_scores_are_refused_in_one_line(metric, labels, scores, message):
     with pytest.raises(UsageError, match=message):
         metric(labels, scores)
+
+
+@pytest.mark.parametrize("metric", [image_auroc, best_f1_threshold])
+@pytest.mark.parametrize("wrong", [2, -1, 255, 0.5, math.nan])
+def test_labels_other_than_0_and_1_are_refused(metric, wrong):
+    with pytest.raises(UsageError, match=rf"^labels must be 0 \(normal\) or 1 \(defective\), got {wrong}"):
+        metric([0, wrong, 1], [0.1, 0.2, 0.3])
+    assert metric([False, True], [0.1, 0.2]) == metric([0, 1], [0.1, 0.2]) == metric([0.0, 1.0], [0.1, 0.2])

@@ -62,5 +62,5 @@ def test_any_shape_of_points_goes_in():
 
 
 def test_wrong_points_are_named():
-    with pytest.raises(UsageError, match=r"pnoise3: points must have shape \(\.\.\., 3\), got \(4, 2\)"):
+    with pytest.raises(UsageError, match=r"^points must have shape \(\.\.\., 3\), got \(4, 2\)"):
         pnoise3(np.zeros((4, 2)))

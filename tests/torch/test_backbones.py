@@ -208,5 +208,5 @@ def test_a_card_may_have_the_digest_of_the_file(tmp_path, weights):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(FormatError, match=r"w\.safetensors: is damaged, its card has another sha256"):
+    with pytest.raises(FormatError, match=r"w\.safetensors: must have the SHA-256 that its card says"):
         load_backbone(path)

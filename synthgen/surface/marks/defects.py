@@ -9,12 +9,23 @@ from typing import Literal, NamedTuple, get_args
 import numba
 import numpy as np
 
+from synthgen.surface.chance import cosine_and_sine
+
 Defect = Literal["scratch", "dent", "bump"]
 DEFECTS = get_args(Defect)
 # Vertices of a scratch, and how far its raised lips reach, in half widths of the groove.
-_VERTICES, _LIPS = 41, 1.7
+_VERTICES = 41
+_LIPS = 1.7
 # Outer end of a dent's rim, in its level function, which is 1 at the edge of the hollow.
 _RIM = 1.7
+# Farther out than this many radii the cubic terms of the level function would make a second dent or bump.
+_FARTHEST = 1.9
+# A width of this many pixels is the least that is drawn: what is finer fades.
+FINEST = 0.75
+# The steepest slope of (1 - s^2)^2, which is the profile of a bump.
+_STEEPEST = 1.54
+
+f64 = np.float64
 
 
 class Displacement(NamedTuple):
@@ -35,8 +46,13 @@ class Displacement(NamedTuple):
     inside: np.ndarray
 
 
-def sample_defect(rng: np.random.Generator, kind: Defect) -> dict:
+def sample_surface_defect(rng: np.random.Generator, kind: Defect) -> dict:
     """Draw the shape of a defect around the origin of its own axes; `placed` moves it to a surface.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    kind : {"scratch", "dent", "bump"}
 
     Returns
     -------
@@ -47,46 +63,67 @@ def sample_defect(rng: np.random.Generator, kind: Defect) -> dict:
     """
     u = rng.random(8).tolist()
     if kind == "scratch":
-        return {"kind": kind, **_sample_scratch(rng, u)}
+        return _sample_scratch(rng, u)
     if kind == "dent":
-        radius = 0.7 + 2.3 * u[0] * u[0]
-        slope = 0.05 + 0.11 * u[1]
-        radii = [round(radius, 4), round(radius * (0.6 + 0.4 * u[2]), 4)]
-        height = -round(slope * radii[1] / 2, 5)
-        return {
-            "kind": kind,
-            "radii": radii,
-            "height": height,
-            "bend": _bend(u),
-            "rim": round(-0.35 * u[5] * height, 6),
-        }
+        return _sample_dent(u)
+    return _sample_bump(u)
+
+
+def _sample_dent(u: list[float]) -> dict:
+    """Draw a hollow with a rim."""
+    radius = 0.7 + 2.3 * u[0] * u[0]
+    slope = 0.05 + 0.11 * u[1]
+    shorter = round(radius * (0.6 + 0.4 * u[2]), 4)
+    height = -round(slope * shorter / 2, 5)
+    return {
+        "kind": "dent",
+        "radii": [round(radius, 4), shorter],
+        "height": height,
+        "bend": _sample_bend(u),
+        "rim": round(-0.35 * u[5] * height, 6),
+    }
+
+
+def _sample_bump(u: list[float]) -> dict:
+    """Draw a soft hill."""
     radius = 2.0 + 4.5 * u[0]
     slope = 0.03 + 0.05 * u[1]
-    radii = [round(radius, 4), round(radius * (0.65 + 0.35 * u[2]), 4)]
-    # the steepest slope of (1 - s^2)^2 is 1.54 heights a radius
-    return {"kind": kind, "radii": radii, "height": round(slope * radii[1] / 1.54, 5), "bend": _bend(u)}
+    shorter = round(radius * (0.65 + 0.35 * u[2]), 4)
+    return {
+        "kind": "bump",
+        "radii": [round(radius, 4), shorter],
+        "height": round(slope * shorter / _STEEPEST, 5),
+        "bend": _sample_bend(u),
+    }
 
 
-def _bend(u) -> list[float]:
+def _sample_bend(u: list[float]) -> list[float]:
     return [round(0.24 * x - 0.12, 4) for x in u[3:5]]
 
 
-def _sample_scratch(rng, u) -> dict:
+def _sample_scratch(rng, u: list[float]) -> dict:
     """Draw a bent curve that is deeper here and there, and runs out at both ends."""
     length = 6 + 44 * u[0] * u[0]
-    t = np.linspace(0, 1, _VERTICES)
+    share = np.linspace(0, 1, _VERTICES)
     sag = length * (0.5 * u[1] - 0.25)
-    wobble = np.cumsum(np.cumsum(rng.random(_VERTICES) - 0.5)) * 0.0012 * length
-    x = length * (t - 0.5)
-    y = 4 * sag * t * (1 - t) + wobble
+    steps = np.cumsum(rng.random(_VERTICES) - 0.5)
+    wobble = np.cumsum(steps) * 0.0012 * length
+
+    x = length * (share - 0.5)
+    y = 4 * sag * share * (1 - share) + wobble
     y -= y[_VERTICES // 2]  # its middle lies where it is placed
-    pressure = np.interp(t, np.linspace(0, 1, 9), 0.2 + 0.8 * rng.random(9))
-    ends = np.minimum(1, np.minimum(t, 1 - t) * 5)
+    vertices = np.stack([x, y], axis=1)
+
+    knots = 0.2 + 0.8 * rng.random(9)
+    pressure = np.interp(share, np.linspace(0, 1, 9), knots)
+    ends = np.minimum(1, np.minimum(share, 1 - share) * 5)
     width = 0.035 + 0.075 * u[2]
     depth = width * (0.08 + 0.16 * u[3])
+    depths = depth * pressure * ends
     return {
-        "vertices": np.round(np.stack([x, y], axis=1), 4).tolist(),
-        "depths": np.round(depth * pressure * ends, 6).tolist(),
+        "kind": "scratch",
+        "vertices": np.round(vertices, 4).tolist(),
+        "depths": np.round(depths, 6).tolist(),
         "width": round(width, 5),
     }
 
@@ -97,30 +134,37 @@ class Placed(NamedTuple):
     Attributes
     ----------
     shape : dict
-        As returned by `sample_defect`.
-    centre : ndarray, (3,)
+        As returned by `sample_surface_defect`.
+    center : ndarray, (3,)
+        (x, y, z) in mm.
     axes : ndarray, (3, 3)
         Rows: two directions in the tangent plane and the outward normal.
     """
 
     shape: dict
-    centre: np.ndarray
+    center: np.ndarray
     axes: np.ndarray
+
+    @property
+    def kind(self) -> str:
+        """What it is: scratch, dent or bump."""
+        return self.shape["kind"]
 
     @property
     def curve(self) -> np.ndarray:
         """Vertices of a scratch in space, (n, 3)."""
-        return self.centre + np.asarray(self.shape["vertices"]) @ self.axes[:2]
+        flat = np.asarray(self.shape["vertices"])
+        return self.center + flat @ self.axes[:2]
 
 
-def placed(shape: dict, centre, angle: float, normal=(0.0, 0.0, 1.0), least: float = 0.0) -> Placed:
-    """Put a defect onto a surface.
+def placed(shape: dict, center, angle: float, normal=(0.0, 0.0, 1.0), least: float = 0.0) -> Placed:
+    """Return a defect at a place of a surface.
 
     Parameters
     ----------
     shape : dict
-        As returned by `sample_defect`.
-    centre : (3,)
+        As returned by `sample_surface_defect`.
+    center : (3,)
         A point of the surface, (x, y, z) in mm.
     angle : float
         By which it is turned about the normal, degrees.
@@ -129,33 +173,49 @@ def placed(shape: dict, centre, angle: float, normal=(0.0, 0.0, 1.0), least: flo
     least : float
         Least half width or radius, mm: what is finer than a pixel fades, it does not break up into dots.
     """
-    n = np.asarray(normal, np.float64)
-    n = n / np.sqrt((n * n).sum())
+    first, second, up = _tangents(normal)
+    cosine, sine = cosine_and_sine(angle)
+    axes = [
+        cosine * first + sine * second,
+        cosine * second - sine * first,
+        up,
+    ]
+    return Placed(
+        shape=_widened(shape, least),
+        center=np.asarray(center, f64),
+        axes=np.stack(axes),
+    )
+
+
+def _tangents(normal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return two directions of the tangent plane and the normal, all of length 1 and at right angles."""
+    up = np.asarray(normal, f64)
+    up = up / np.sqrt((up * up).sum())
+
     # any tangent, continuous near the pole of a plate that faces the camera
-    first = np.array([1.0, 0.0, 0.0]) if abs(n[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
-    first -= n * (first @ n)
+    start = (1.0, 0.0, 0.0) if abs(up[0]) < 0.9 else (0.0, 1.0, 0.0)
+    first = np.array(start)
+    first -= up * (first @ up)
     first /= np.sqrt((first * first).sum())
-    second = np.cross(n, first)
-    turn = np.deg2rad(angle)
-    cosine, sine = round(float(np.cos(turn)), 9), round(float(np.sin(turn)), 9)
-    axes = np.stack([cosine * first + sine * second, cosine * second - sine * first, n])
-    return Placed(_widened(shape, least), np.asarray(centre, np.float64), axes)
+    return first, np.cross(up, first), up
 
 
 def _widened(shape: dict, least: float) -> dict:
     """Return a defect that is at least so wide; depths stay, so that its slopes grow gentler."""
     if shape["kind"] == "scratch":
         return {**shape, "width": max(shape["width"], least)}
-    return {**shape, "radii": [max(radius, least) for radius in shape["radii"]]}
+    radii = [max(radius, least) for radius in shape["radii"]]
+    return {**shape, "radii": radii}
 
 
-def reach(defect: Placed) -> float:
-    """Return the distance from the centre, or for a scratch from its curve, beyond which nothing changes, mm."""
+def defect_reach(defect: Placed) -> float:
+    """Return the distance from the center, or for a scratch from its curve, beyond which nothing changes, mm."""
     shape = defect.shape
-    if shape["kind"] == "scratch":
+    if defect.kind == "scratch":
         return _LIPS * shape["width"]
-    # at s radii from the centre the level is at least s^2 (1 - 0.17 s): 1 at s = 1.12, the rim's 1.7 at s = 1.53
-    return (1.12 if shape["kind"] == "bump" else 1.53) * max(shape["radii"])
+    # at s radii from the center the level is at least s^2 (1 - 0.17 s): 1 at s = 1.12, the rim's 1.7 at s = 1.53
+    share = 1.12 if defect.kind == "bump" else 1.53
+    return share * max(shape["radii"])
 
 
 def displacement(defect: Placed, points: np.ndarray) -> Displacement:
@@ -166,59 +226,91 @@ def displacement(defect: Placed, points: np.ndarray) -> Displacement:
     defect : Placed
     points : ndarray, (..., 3)
         (x, y, z) in mm.
+
+    Returns
+    -------
+    Displacement
+        Arrays of the shape (...).
     """
-    points = np.asarray(points, np.float64)
-    if defect.shape["kind"] == "scratch":
+    points = np.asarray(points, f64)
+    if defect.kind == "scratch":
         return _groove(defect, points)
     return _blister(defect, points)
 
 
-def _blister(defect: Placed, points) -> Displacement:
-    """Return dent or bump: a profile of the level function F, an ellipsoid deformed by two cubic terms."""
+def _blister(defect: Placed, points: np.ndarray) -> Displacement:
+    """Return dent or bump: a profile of the level function, an ellipsoid deformed by two cubic terms."""
     shape = defect.shape
-    scale = np.array([*shape["radii"], min(shape["radii"])])
-    q = (points - defect.centre) @ defect.axes.T / scale
-    a, b, c = q[..., 0], q[..., 1], q[..., 2]
-    k, m = shape["bend"]
-    level = a * a + b * b + c * c + k * (a * a * a - 3 * a * b * b) + m * (3 * a * a * b - b * b * b)
-    slopes = np.stack(
-        [
-            2 * a + 3 * k * (a * a - b * b) + 6 * m * a * b,
-            2 * b - 6 * k * a * b + 3 * m * (a * a - b * b),
-            2 * c,
-        ],
-        axis=-1,
+    radii = shape["radii"]
+    scale = np.array([*radii, min(radii)])
+    local = (points - defect.center) @ defect.axes.T / scale
+    level, slopes = _level(local, shape["bend"])
+
+    profile = _dent if defect.kind == "dent" else _bump
+    height, rate, inside = profile(shape, level)
+    inside &= (local * local).sum(axis=-1) < _FARTHEST * _FARTHEST
+
+    gradient = rate[..., None] * (slopes / scale) @ defect.axes
+    return Displacement(
+        height=np.where(inside, height, 0.0),
+        gradient=np.where(inside[..., None], gradient, 0.0),
+        inside=inside,
     )
-    near = (q * q).sum(axis=-1) < 1.9 * 1.9  # farther out the cubic terms would make a second blister
-    value, rate, inside = _dent(shape, level) if shape["kind"] == "dent" else _bump(shape, level)
-    inside &= near
-    gradient = np.where(inside[..., None], rate[..., None] * (slopes / scale) @ defect.axes, 0.0)
-    return Displacement(np.where(inside, value, 0.0), gradient, inside)
 
 
-def _bump(shape, level):
+def _level(local: np.ndarray, bend: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the level function, about the squared distance in radii, and its gradient."""
+    a = local[..., 0]
+    b = local[..., 1]
+    c = local[..., 2]
+    first, second = bend
+
+    threefold = a * a * a - 3 * a * b * b
+    turned = 3 * a * a * b - b * b * b
+    level = a * a + b * b + c * c + first * threefold + second * turned
+
+    even = a * a - b * b
+    slopes = [
+        2 * a + 3 * first * even + 6 * second * a * b,
+        2 * b - 6 * first * a * b + 3 * second * even,
+        2 * c,
+    ]
+    return level, np.stack(slopes, axis=-1)
+
+
+def _bump(shape: dict, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return height, its rate and extent of a soft hill, whose foot runs out into the surface."""
     left = np.maximum(1 - level, 0)
-    return shape["height"] * left * left, -2 * shape["height"] * left, level < 1
+    height = shape["height"] * left * left
+    rate = -2 * shape["height"] * left
+    return height, rate, level < 1
 
 
-def _dent(shape, level):
-    """Return the same of a bowl with a sharp edge, and around it a rim that was pushed up."""
+def _dent(shape: dict, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return height, its rate and extent of a bowl with a sharp edge, and around it a rim that was pushed up."""
     bowl = level < 1
-    out, left = level - 1, np.maximum(_RIM - level, 0)
-    norm = shape["rim"] * 16 / (_RIM - 1) ** 4
-    value = np.where(bowl, -shape["height"] * out, norm * (out * left) ** 2)
-    rate = np.where(bowl, -shape["height"], 2 * norm * out * left * (left - out))
-    return value, rate, level < (_RIM if shape["rim"] > 0 else 1)
+    out = level - 1
+    left = np.maximum(_RIM - level, 0)
+    strength = shape["rim"] * 16 / (_RIM - 1) ** 4
+
+    height = np.where(bowl, -shape["height"] * out, strength * (out * left) ** 2)
+    rate = np.where(bowl, -shape["height"], 2 * strength * out * left * (left - out))
+    end = _RIM if shape["rim"] > 0 else 1
+    return height, rate, level < end
 
 
-def _groove(defect: Placed, points) -> Displacement:
+def _groove(defect: Placed, points: np.ndarray) -> Displacement:
     """Return a scratch: a rounded groove along a curve, with lips of what was pushed out of it."""
-    shape = defect.shape
+    depths = np.asarray(defect.shape["depths"], f64)
     flat = np.ascontiguousarray(points.reshape(-1, 3))
-    out = _along_curve(flat, defect.curve, np.asarray(shape["depths"], np.float64), shape["width"])
-    inside = out[:, 4].reshape(points.shape[:-1]) > 0
-    return Displacement(out[:, 0].reshape(inside.shape), out[:, 1:4].reshape(points.shape), inside)
+    out = _along_curve(flat, defect.curve, depths, defect.shape["width"])
+
+    shape = points.shape[:-1]
+    return Displacement(
+        height=out[:, 0].reshape(shape),
+        gradient=out[:, 1:4].reshape(points.shape),
+        inside=out[:, 4].reshape(shape) > 0,
+    )
 
 
 @numba.njit(cache=True)
@@ -227,38 +319,60 @@ def _along_curve(points, curve, depths, width):
     out = np.zeros((len(points), 5))
     reach = _LIPS * width
     for i in range(len(points)):
-        best, segment, share = np.inf, 0, 0.0
-        p = points[i]
-        for k in range(len(curve) - 1):
-            along = length = 0.0
-            for j in range(3):
-                d = curve[k + 1, j] - curve[k, j]
-                along += d * (p[j] - curve[k, j])
-                length += d * d
-            t = min(max(along / length, 0.0), 1.0)
-            distance = 0.0
-            for j in range(3):
-                d = p[j] - curve[k, j] - t * (curve[k + 1, j] - curve[k, j])
-                distance += d * d
-            if distance < best:
-                best, segment, share = distance, k, t
-        distance = np.sqrt(best)
+        point = points[i]
+        distance, segment, share = _nearest_segment(point, curve)
         if distance >= reach:
             continue
-        depth = depths[segment] + share * (depths[segment + 1] - depths[segment])
+
+        rise = depths[segment + 1] - depths[segment]
+        depth = depths[segment] + share * rise
         value, rate = _profile(distance / width)
-        out[i, 0], out[i, 4] = depth * value, 1.0
+        out[i, 0] = depth * value
+        out[i, 4] = 1.0
+
+        start = curve[segment]
+        stop = curve[segment + 1]
         length = 0.0
         for j in range(3):
-            length += (curve[segment + 1, j] - curve[segment, j]) ** 2
+            length += (stop[j] - start[j]) ** 2
         # at a vertex the share stays the same while the point moves
         inner = 0.0 < share < 1.0
-        change = (depths[segment + 1] - depths[segment]) / length if inner else 0.0
+        change = rise / length if inner else 0.0
+
         for j in range(3):
-            tangent = curve[segment + 1, j] - curve[segment, j]
-            outwards = (p[j] - curve[segment, j] - share * tangent) / distance if distance > 0 else 0.0
+            tangent = stop[j] - start[j]
+            off = point[j] - start[j] - share * tangent
+            outwards = off / distance if distance > 0 else 0.0
             out[i, 1 + j] = depth * rate / width * outwards + change * value * tangent
     return out
+
+
+@numba.njit(cache=True)
+def _nearest_segment(point, curve):
+    """Return the distance of a point from a curve, the segment that is nearest, and where along it, 0 to 1."""
+    best = np.inf
+    segment = 0
+    share = 0.0
+    for k in range(len(curve) - 1):
+        start = curve[k]
+        stop = curve[k + 1]
+        along = 0.0
+        length = 0.0
+        for j in range(3):
+            step = stop[j] - start[j]
+            along += step * (point[j] - start[j])
+            length += step * step
+
+        place = min(max(along / length, 0.0), 1.0)
+        distance = 0.0
+        for j in range(3):
+            off = point[j] - start[j] - place * (stop[j] - start[j])
+            distance += off * off
+        if distance < best:
+            best = distance
+            segment = k
+            share = place
+    return np.sqrt(best), segment, share
 
 
 @numba.njit(cache=True)
@@ -266,8 +380,12 @@ def _profile(s):
     """Return height of a groove of depth 1 and its derivative, at s half widths from its middle."""
     if s < 1:
         return s * s - 1, 2 * s
+
+    # the lips, of which a third of the depth stands up at either side
     span = _LIPS - 1
-    a, b = s - 1, _LIPS - s
-    # a third of the depth stands up at either side
-    norm = 16 / span**4 / 3
-    return norm * a * a * b * b, 2 * norm * a * b * (b - a)
+    inner = s - 1
+    outer = _LIPS - s
+    strength = 16 / span**4 / 3
+    height = strength * inner * inner * outer * outer
+    rate = 2 * strength * inner * outer * (outer - inner)
+    return height, rate

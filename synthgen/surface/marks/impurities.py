@@ -1,10 +1,10 @@
-"""Fingerprints and stickers: the impurities of real plates beside water stains (paper 002, figure 1 and V-A).
+"""Fingerprints and stickers: the impurities of real plates beside water stains (Mao et al. 2025, figure 1, V-A).
 
-Both are flat: functions of two coordinates in millimetres, u along the columns and v down the rows of a plate, or
-any two coordinates on a mesh. A layer says what becomes of the surface under it::
+Both are flat: functions of two coordinates in millimeters, u along the columns and v down the rows of a plate, or
+any two coordinates on a mesh. A coating says what becomes of the surface under it::
 
-    reflectance = reflectance * (1 - layer.cover) + layer.paint
-    gloss = gloss * (1 - layer.matte)
+    reflectance = reflectance * (1 - coating.cover) + coating.paint
+    gloss = gloss * (1 - coating.matte)
 """
 
 import math
@@ -17,10 +17,12 @@ from synthgen.surface.marks.fingerprints import paint_fingerprint, sample_finger
 from synthgen.surface.marks.stickers import SHADOW, paint_sticker, sample_sticker
 
 f32 = np.float32
-__all__ = ["Layer", "extent", "layer", "sample_fingerprint", "sample_sticker", "stamp"]
+__all__ = ["Coating", "coating", "extent", "sample_fingerprint", "sample_sticker", "stamp"]
+
+_PAINTERS = {"fingerprint": paint_fingerprint, "sticker": paint_sticker}
 
 
-class Layer(NamedTuple):
+class Coating(NamedTuple):
     """What an impurity does to each point; all of one shape.
 
     Attributes
@@ -42,13 +44,14 @@ class Layer(NamedTuple):
 
 
 def extent(params: dict) -> float:
-    """Return the distance in mm from its centre beyond which an impurity changes nothing."""
+    """Return the distance in mm from its center beyond which an impurity changes nothing."""
     if params["kind"] == "fingerprint":
         return max(params["semi_axes"])
-    return math.hypot(*params["size"]) / 2 + SHADOW
+    width, height = params["size"]
+    return math.hypot(width, height) / 2 + SHADOW
 
 
-def layer(params: dict, u, v) -> Layer:
+def coating(params: dict, u, v) -> Coating:
     """Return what an impurity does at points.
 
     Parameters
@@ -60,7 +63,7 @@ def layer(params: dict, u, v) -> Layer:
 
     Returns
     -------
-    Layer
+    Coating
         Arrays of that shape; only points within `extent` cost more than a comparison.
 
     Raises
@@ -68,25 +71,39 @@ def layer(params: dict, u, v) -> Layer:
     UsageError
         If ``kind`` is neither of the two.
     """
-    if params["kind"] not in _DRAW:
-        raise UsageError(f"impurity: kind must be one of {', '.join(_DRAW)}, got {params['kind']!r}")
-    u, v = np.broadcast_arrays(np.asarray(u, np.float64), np.asarray(v, np.float64))
-    right, down = u.reshape(-1) - params["center"][0], v.reshape(-1) - params["center"][1]
+    painter = _PAINTERS.get(params["kind"])
+    if painter is None:
+        raise UsageError(f"kind must be one of {', '.join(_PAINTERS)}, got {params['kind']!r}")
+
+    u = np.asarray(u, np.float64)
+    v = np.asarray(v, np.float64)
+    u, v = np.broadcast_arrays(u, v)
+    right = u.reshape(-1) - params["center"][0]
+    down = v.reshape(-1) - params["center"][1]
     near = np.flatnonzero(right * right + down * down < extent(params) ** 2)
-    right, down = right[near], down[near]
-    cosine, sine = math.cos(params["angle"]), math.sin(params["angle"])
+    right = right[near]
+    down = down[near]
+
     # x to the right of the impurity, y to its top
-    parts = _DRAW[params["kind"]](params, right * cosine + down * sine, right * sine - down * cosine)
-    out = []
-    for part in parts:
-        whole = np.zeros(u.size, f32)
-        whole[near] = part
-        out.append(whole.reshape(u.shape))
-    return Layer((out[0] != 0) | (out[1] != 0) | (out[2] != 0), *out)
+    cosine = math.cos(params["angle"])
+    sine = math.sin(params["angle"])
+    x = right * cosine + down * sine
+    y = right * sine - down * cosine
+    cover, paint, matte = (_scattered(part, near, u.shape) for part in painter(params, x, y))
+
+    mask = (cover != 0) | (paint != 0) | (matte != 0)
+    return Coating(mask, cover, paint, matte)
 
 
-def stamp(params: dict, shape: tuple[int, int], origin, step) -> tuple[tuple[slice, slice], Layer]:
-    """Return the window of a picture of a plane that an impurity touches, and its layer there.
+def _scattered(values: np.ndarray, places: np.ndarray, shape: tuple) -> np.ndarray:
+    """Return an array of a shape, float32, that has values at places of its flat form and 0 elsewhere."""
+    whole = np.zeros(shape, f32)
+    whole.reshape(-1)[places] = values
+    return whole
+
+
+def stamp(params: dict, shape: tuple[int, int], origin, step) -> tuple[tuple[slice, slice], Coating]:
+    """Return the window of a picture of a plane that an impurity touches, and its coating there.
 
     Parameters
     ----------
@@ -103,18 +120,26 @@ def stamp(params: dict, shape: tuple[int, int], origin, step) -> tuple[tuple[sli
     -------
     window : (slice, slice)
         Rows and columns; empty where the impurity lies outside of the picture.
-    layer : Layer
+    coating : Coating
         Of the shape of the window.
     """
+    height, width = shape
+    u, v = params["center"]
     reach = extent(params)
-    slices = []
-    for axis, size in ((1, shape[0]), (0, shape[1])):
-        ends = [(params["center"][axis] + sign * reach - origin[axis]) / step[axis] for sign in (-1, 1)]
-        begin = min(max(math.floor(min(ends)), 0), size)
-        slices.append(slice(begin, max(min(math.ceil(max(ends)) + 1, size), begin)))
-    rows, columns = (np.arange(s.start, s.stop) for s in slices)
-    u, v = origin[0] + columns * step[0], origin[1] + rows * step[1]
-    return tuple(slices), layer(params, u, v[:, None])
+    rows = _span(v, reach, origin[1], step[1], height)
+    columns = _span(u, reach, origin[0], step[0], width)
+
+    along = origin[0] + np.arange(columns.start, columns.stop) * step[0]
+    down = origin[1] + np.arange(rows.start, rows.stop) * step[1]
+    return (rows, columns), coating(params, along, down[:, None])
 
 
-_DRAW = {"fingerprint": paint_fingerprint, "sticker": paint_sticker}
+def _span(center: float, reach: float, origin: float, step: float, size: int) -> slice:
+    """Return the pixels along an axis that lie within reach of a center."""
+    ends = [
+        (center - reach - origin) / step,
+        (center + reach - origin) / step,
+    ]
+    begin = min(max(math.floor(min(ends)), 0), size)
+    end = min(math.ceil(max(ends)) + 1, size)
+    return slice(begin, max(end, begin))

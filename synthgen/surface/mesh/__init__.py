@@ -1,1 +1,1 @@
-"""Parts with a shape: reading meshes, seeing them from a camera, and painting stains and defects on them."""
+"""Parts with a shape: reading meshes, seeing them from a camera, and drawing stains and defects on them."""

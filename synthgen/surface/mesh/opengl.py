@@ -1,7 +1,7 @@
 """Which triangle lies in each pixel: the only module that knows pyrender and OpenGL.
 
 Pyrender's segmentation pass draws without antialiasing; `shaders/` stands in for its shaders, and writes the number
-of the triangle as a colour.
+of the triangle as a color.
 """
 
 import os
@@ -37,8 +37,8 @@ def triangle_drawer() -> "TriangleDrawer":
             _open.append(TriangleDrawer())
         if _open[0].process != os.getpid():
             raise DeviceError(
-                "scene: OpenGL was started before this process was forked, and does not live in both: start "
-                "workers with the 'spawn' or 'forkserver' method"
+                "OpenGL was started before this process was forked, and does not live in both; start workers with "
+                "the 'spawn' or 'forkserver' method"
             )
         return _open[0]
 
@@ -57,14 +57,13 @@ class TriangleDrawer:
         self.process = os.getpid()
         self._pyrender = _import_pyrender()
         self._thread = ThreadPoolExecutor(1, "synthgen-opengl")
-        self._positions = self._scene = None
+        self._positions = None
+        self._scene = None
         try:
             self._renderer = self._thread.submit(self._start).result()
         except Exception as error:  # each driver fails in its own way
             self._thread.shutdown()
-            raise DeviceError(
-                f"scene: OpenGL must draw without a screen, {PACKAGES}, got: {_line(error)}"
-            ) from error
+            raise DeviceError(f"OpenGL must draw without a screen, {PACKAGES}, got: {_line(error)}") from error
 
     def draw(self, positions: np.ndarray, faces: np.ndarray, lens: tuple, depths: tuple, side: int) -> np.ndarray:
         """Draw a square tile.
@@ -107,14 +106,28 @@ class TriangleDrawer:
             warnings.simplefilter("ignore")
             if positions is not self._positions:  # the tiles of a picture share what was sent to OpenGL
                 self._positions, self._scene = positions, self._scene_of(positions, faces)
-            focal, row, column = lens
-            camera = self._scene.main_camera_node.camera
-            camera.fx = camera.fy = focal
-            camera.cx, camera.cy, camera.znear, camera.zfar = column, row, *depths
-            self._renderer.viewport_width = self._renderer.viewport_height = side
+            self._aim(lens, depths)
+            self._renderer.viewport_width = side
+            self._renderer.viewport_height = side
             nodes = dict.fromkeys(self._scene.mesh_nodes, (0, 0, 0))
             colors, _ = self._renderer.render(self._scene, self._pyrender.RenderFlags.SEG, nodes)
-        return colors[..., 0] + colors[..., 1] * np.uint32(1 << 8) + colors[..., 2] * np.uint32(1 << 16)
+
+        low = colors[..., 0]
+        middle = colors[..., 1] * np.uint32(1 << 8)
+        high = colors[..., 2] * np.uint32(1 << 16)
+        return low + middle + high
+
+    def _aim(self, lens, depths):
+        """Set the camera of the scene."""
+        focal, row, column = lens
+        near, far = depths
+        camera = self._scene.main_camera_node.camera
+        camera.fx = focal
+        camera.fy = focal
+        camera.cx = column
+        camera.cy = row
+        camera.znear = near
+        camera.zfar = far
 
     def _scene_of(self, positions, faces):
         pyrender = self._pyrender
@@ -135,7 +148,7 @@ def _import_pyrender():
     except SynthgenError:
         raise
     except Exception as error:  # PyOpenGL without its library fails with many kinds of error
-        raise DeviceError(f"scene: needs an OpenGL library, {PACKAGES}: {_line(error)}") from error
+        raise DeviceError(f"OpenGL needs its library, {PACKAGES}, got: {_line(error)}") from error
     return pyrender
 
 

@@ -5,20 +5,24 @@ computed here in float64, so that points lie on the mesh to rounding, not to the
 """
 
 from collections.abc import Iterator
-from math import cos, pi, radians, sin
+from math import cos, inf, pi, radians, sin
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.surface.mesh.files import corner_normals
+from synthgen.surface.mesh.normals import corner_normals
 from synthgen.surface.mesh.opengl import triangle_drawer
 from synthgen.surface.optics.light import CAMERA_DISTANCE
 
 FIELD_OF_VIEW = 120.0  # mm
 MAX_SIZE = 16_384
 TILE = 1024  # pixels; a picture is drawn in tiles, so that OpenGL's buffers stay small
+# Parts must lie before the camera by this share of its distance.
+_LEAST_DEPTH = 0.01
+# Normals that look at the camera at less than this cosine are lifted to it.
+_HORIZON = 1e-3
 
 
 class Surface(NamedTuple):
@@ -29,7 +33,7 @@ class Surface(NamedTuple):
     depth : ndarray of float32, (H, W)
         Distance from the camera along its axis; infinite where it sees nothing.
     points : ndarray of float64, (H, W, 3)
-        Where the rays of the pixels' centres meet the part, in the part's own coordinates; NaN where they do not.
+        Where the rays of the pixels' centers meet the part, in the part's own coordinates; NaN where they do not.
     normals : ndarray of float64, (H, W, 3)
         Unit vectors on the camera's side, in the part's own coordinates; smooth where the part is. Zero elsewhere.
     mask : ndarray of uint8, (H, W)
@@ -42,6 +46,29 @@ class Surface(NamedTuple):
     mask: np.ndarray
 
 
+class _Model(NamedTuple):
+    """A part and the camera that looks at it, as compiled code takes them.
+
+    `vertices` are in the part's own coordinates, `placed` the same from the camera: x to the right, y up, z towards
+    the viewer. `corners` are the normals of the corners of `faces`, `camera` is where it stands, in the part's
+    coordinates.
+    """
+
+    vertices: np.ndarray
+    placed: np.ndarray
+    faces: np.ndarray
+    corners: np.ndarray
+    camera: np.ndarray
+
+
+class _Lens(NamedTuple):
+    """Focal length, and the row and column of the camera's axis, in pixels of a tile."""
+
+    focal: float
+    row: float
+    column: float
+
+
 def sample_pose(rng: np.random.Generator, tilt: float = 20.0, shift: float = 4.0) -> dict:
     """Draw how a part lies under the camera: any turn about the camera's axis, then a tilt.
 
@@ -51,7 +78,7 @@ def sample_pose(rng: np.random.Generator, tilt: float = 20.0, shift: float = 4.0
     tilt : float
         Largest angle, in degrees, by which the part's z leaves the camera's axis.
     shift : float
-        Largest move of the part's centre along x and y, in mm.
+        Largest move of the part's center along x and y, in mm.
 
     Returns
     -------
@@ -59,13 +86,21 @@ def sample_pose(rng: np.random.Generator, tilt: float = 20.0, shift: float = 4.0
         ``rotation``, a unit quaternion (w, x, y, z), and ``translation``, (x, y, z) in mm; rounded.
     """
     u = rng.random(5).tolist()
-    turn, lean, way = 2 * pi * u[0], radians(tilt) * u[1], 2 * pi * u[2]
+    turn = 2 * pi * u[0]
+    lean = radians(tilt) * u[1]
+    way = 2 * pi * u[2]
+
     # (lean about an axis in the plane) after (turn about z)
-    w, z = cos(lean / 2) * cos(turn / 2), cos(lean / 2) * sin(turn / 2)
-    x, y = sin(lean / 2) * cos(way - turn / 2), sin(lean / 2) * sin(way - turn / 2)
+    rotation = (
+        cos(lean / 2) * cos(turn / 2),
+        sin(lean / 2) * cos(way - turn / 2),
+        sin(lean / 2) * sin(way - turn / 2),
+        cos(lean / 2) * sin(turn / 2),
+    )
+    x, y = (round(shift * (2 * value - 1), 4) for value in u[3:])
     return {
-        "rotation": [round(v, 6) for v in (w, x, y, z)],
-        "translation": [round(shift * (2 * v - 1), 4) for v in u[3:]] + [0.0],
+        "rotation": [round(value, 6) for value in rotation],
+        "translation": [x, y, 0.0],
     }
 
 
@@ -78,27 +113,61 @@ def pose_matrix(pose: dict) -> tuple[np.ndarray, np.ndarray]:
         If the rotation is not four finite numbers, some of them not 0, or the translation not three finite ones.
     """
     try:
-        q, move = (np.array(pose[key], dtype=np.float64) for key in ("rotation", "translation"))
+        quaternion = np.array(pose["rotation"], np.float64)
+        move = np.array(pose["translation"], np.float64)
     except (KeyError, TypeError, ValueError):
-        q = move = np.empty(0)
-    if q.shape != (4,) or move.shape != (3,) or not np.isfinite([*q, *move]).all() or not q.any():
-        raise UsageError(f"pose: must have a rotation (w, x, y, z) and a translation (x, y, z), got {pose!r}")
-    w, *v = q / np.linalg.norm(q)
-    cross = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
-    return np.eye(3) + 2 * w * cross + 2 * cross @ cross, move
+        quaternion = move = np.empty(0)
+    shaped = quaternion.shape == (4,) and move.shape == (3,)
+    if not shaped or not np.isfinite([*quaternion, *move]).all() or not quaternion.any():
+        raise UsageError(f"pose must have a rotation (w, x, y, z) and a translation (x, y, z), got {pose!r}")
+
+    w, x, y, z = quaternion / np.linalg.norm(quaternion)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    rotation = np.eye(3) + 2 * w * cross + 2 * cross @ cross
+    return rotation, move
+
+
+def pixel_of(points: np.ndarray, pose: dict, size, field_of_view: float = FIELD_OF_VIEW) -> np.ndarray:
+    """Return where in a picture points of a part appear.
+
+    Parameters
+    ----------
+    points : ndarray, (n, 3)
+        In the part's coordinates, mm; before the camera.
+    pose : dict
+        As returned by `sample_pose`.
+    size : (int, int)
+        Height and width of the picture in pixels.
+    field_of_view : float
+        As of `render_scene`.
+
+    Returns
+    -------
+    ndarray of float64, (n, 2)
+        Row and column, with parts; the middle of the first pixel is (0, 0).
+    """
+    height, width = size
+    rotation, move = pose_matrix(pose)
+    world = np.asarray(points, np.float64) @ rotation.T + move
+    focal = CAMERA_DISTANCE * width / field_of_view
+    scale = focal / (CAMERA_DISTANCE - world[:, 2])
+
+    rows = height / 2 - 0.5 - world[:, 1] * scale
+    columns = width / 2 - 0.5 + world[:, 0] * scale
+    return np.stack([rows, columns], axis=1)
 
 
 def render_scene(
     mesh, pose: dict, size, field_of_view: float = FIELD_OF_VIEW, distance: float = CAMERA_DISTANCE
 ) -> Surface:
-    """Look at a mesh.
+    """Return what a camera sees of a mesh.
 
     The camera stands on the z axis of the world and looks down to the origin; rows run against y, columns along x.
 
     Parameters
     ----------
     mesh : trimesh.Trimesh
-        In millimetres.
+        In millimeters.
     pose : dict
         As returned by `sample_pose`.
     size : (int, int)
@@ -121,19 +190,22 @@ def render_scene(
     DeviceError
         If there is no OpenGL library.
     """
-    seen = Surface(
-        np.full(size, np.inf, np.float32),
-        np.full((*size, 3), np.nan),
-        np.zeros((*size, 3)),
-        np.zeros(size, np.uint8),
+    height, width = size
+    whole = Surface(
+        depth=np.full((height, width), inf, np.float32),
+        points=np.full((height, width, 3), np.nan),
+        normals=np.zeros((height, width, 3)),
+        mask=np.zeros((height, width), np.uint8),
     )
     for place, tile in render_tiles(mesh, pose, size, field_of_view, distance):
-        for whole, part in zip(seen, tile, strict=True):
-            whole[place] = part
-    return seen
+        for target, part in zip(whole, tile, strict=True):
+            target[place] = part
+    return whole
 
 
-def render_tiles(mesh, pose, size, field_of_view=FIELD_OF_VIEW, distance=CAMERA_DISTANCE, tile=TILE) -> Iterator:
+def render_tiles(
+    mesh, pose: dict, size, field_of_view=FIELD_OF_VIEW, distance=CAMERA_DISTANCE, tile: int = TILE
+) -> Iterator[tuple[tuple[slice, slice], Surface]]:
     """Look at a mesh tile by tile: what `render_scene` does, in bounded memory.
 
     Yields
@@ -145,57 +217,87 @@ def render_tiles(mesh, pose, size, field_of_view=FIELD_OF_VIEW, distance=CAMERA_
     """
     height, width = size
     if not (1 <= height <= MAX_SIZE and 1 <= width <= MAX_SIZE):
-        raise UsageError(f"scene: size must lie in 1..{MAX_SIZE}, got {height} x {width}")
-    if not (0 < field_of_view < np.inf and 0 < distance < np.inf):
-        raise UsageError(f"scene: field of view and distance must be > 0 mm, got {field_of_view}, {distance}")
-    rotation, move = pose_matrix(pose)
-    vertices = np.ascontiguousarray(mesh.vertices, np.float64)
-    faces = np.ascontiguousarray(mesh.faces, np.int64)
-    # From the camera: x to the right, y up, z towards the viewer.
-    placed = vertices @ rotation.T + move - [0, 0, distance]
-    near, far = -placed[:, 2].max(), -placed[:, 2].min()
-    if near < 0.01 * distance:
-        raise UsageError(f"scene: the part must lie before the camera, {distance} mm away, got {near:.4g} mm")
-    corners = corner_normals(vertices, faces)
-    camera = rotation.T @ (np.array([0, 0, distance]) - move)
+        raise UsageError(f"size must lie in 1..{MAX_SIZE}, got {height} x {width}")
+    for name, value in (("field_of_view", field_of_view), ("distance", distance)):
+        if not 0 < value < inf:
+            raise UsageError(f"{name} must be > 0 mm, got {value}")
+
+    model = _model_of(mesh, pose, distance)
+    depths = _depths_of(model, distance)
+    positions = model.placed.astype(np.float32)
     focal = distance * width / field_of_view
-    margin = 0.01 * (far - near) + 1e-3 * near
-    depths = near - margin, far + margin
-    drawer, positions = triangle_drawer(), placed.astype(np.float32)
+    drawer = triangle_drawer()
+
     side = min(tile, 1 << (max(size) - 1).bit_length())
     for top in range(0, height, side):
         for left in range(0, width, side):
-            middle = 0.5 * height - top, 0.5 * width - left
-            numbers = drawer.draw(positions, faces, (focal, *middle), depths, side)[: height - top, : width - left]
+            lens = _Lens(focal, 0.5 * height - top, 0.5 * width - left)
+            drawn = drawer.draw(positions, model.faces, lens, depths, side)
+            numbers = drawn[: height - top, : width - left]
             if numbers.any():
                 rows, columns = numbers.shape
-                seen = _intersect(numbers, placed, vertices, faces, corners, camera, focal, middle)
-                yield (slice(top, top + rows), slice(left, left + columns)), Surface(*seen)
+                place = (slice(top, top + rows), slice(left, left + columns))
+                yield place, Surface(*_intersect(numbers, model, lens))
+
+
+def _model_of(mesh, pose: dict, distance: float) -> _Model:
+    """Return a part in its pose before the camera."""
+    rotation, move = pose_matrix(pose)
+    vertices = np.ascontiguousarray(mesh.vertices, np.float64)
+    faces = np.ascontiguousarray(mesh.faces, np.int64)
+    standpoint = np.array([0, 0, distance])
+    return _Model(
+        vertices=vertices,
+        placed=vertices @ rotation.T + move - standpoint,
+        faces=faces,
+        corners=corner_normals(vertices, faces),
+        camera=rotation.T @ (standpoint - move),
+    )
+
+
+def _depths_of(model: _Model, distance: float) -> tuple[float, float]:
+    """Return the nearest and farthest distance that OpenGL must draw, a little more than the part takes."""
+    depths = -model.placed[:, 2]
+    near = depths.min()
+    far = depths.max()
+    if near < _LEAST_DEPTH * distance:
+        raise UsageError(f"mesh must lie before the camera, {distance} mm away, got {near:.4g} mm")
+
+    margin = 0.01 * (far - near) + 1e-3 * near
+    return near - margin, far + margin
 
 
 @numba.njit(cache=True)
-def _intersect(numbers, placed, vertices, faces, corners, camera, focal, middle):
-    """Meet the ray of each pixel with its triangle; the fields of a `Surface`."""
+def _intersect(numbers, model, lens):
+    """Return where the ray of each pixel meets its triangle, as the fields of a `Surface`."""
     height, width = numbers.shape
     depth = np.full((height, width), np.inf, np.float32)
-    points, normals = np.full((height, width, 3), np.nan), np.zeros((height, width, 3))
+    points = np.full((height, width, 3), np.nan)
+    normals = np.zeros((height, width, 3))
     mask = np.zeros((height, width), np.uint8)
+
     for row in range(height):
         for column in range(width):
             if numbers[row, column] == 0:
                 continue
             face = numbers[row, column] - 1
-            i, j, k = faces[face]
-            x, y = (column + 0.5 - middle[1]) / focal, (middle[0] - row - 0.5) / focal
+            i, j, k = model.faces[face]
+            x = (column + 0.5 - lens.column) / lens.focal
+            y = (lens.row - row - 0.5) / lens.focal
+            placed = model.placed
             u, v, w, side = _weights(placed[i], placed[j], placed[k], x, y)
+
             mask[row, column] = 255
             depth[row, column] = -(u * placed[i, 2] + v * placed[j, 2] + w * placed[k, 2])
+            point = points[row, column]
+            normal = normals[row, column]
+            vertices = model.vertices
+            corners = model.corners[face]
             for axis in range(3):
-                points[row, column, axis] = u * vertices[i, axis] + v * vertices[j, axis] + w * vertices[k, axis]
-                normals[row, column, axis] = side * (
-                    u * corners[face, 0, axis] + v * corners[face, 1, axis] + w * corners[face, 2, axis]
-                )
-            _face_camera(normals[row, column], points[row, column], camera)
+                point[axis] = u * vertices[i, axis] + v * vertices[j, axis] + w * vertices[k, axis]
+                blend = u * corners[0, axis] + v * corners[1, axis] + w * corners[2, axis]
+                normal[axis] = side * blend
+            _face_camera(normal, point, model.camera)
     return depth, points, normals, mask
 
 
@@ -205,12 +307,20 @@ def _weights(a, b, c, x, y):
 
     OpenGL snaps corners to parts of a pixel: a ray may just miss its triangle, and then gets the border's point.
     """
-    ax, ay = a[0] + x * a[2], a[1] + y * a[2]
-    bx, by = b[0] + x * b[2], b[1] + y * b[2]
-    cx, cy = c[0] + x * c[2], c[1] + y * c[2]
-    u, v, w = bx * cy - by * cx, cx * ay - cy * ax, ax * by - ay * bx
+    ax = a[0] + x * a[2]
+    ay = a[1] + y * a[2]
+    bx = b[0] + x * b[2]
+    by = b[1] + y * b[2]
+    cx = c[0] + x * c[2]
+    cy = c[1] + y * c[2]
+    u = bx * cy - by * cx
+    v = cx * ay - cy * ax
+    w = ax * by - ay * bx
+
     side = 1.0 if u + v + w >= 0 else -1.0
-    u, v, w = max(side * u, 0.0), max(side * v, 0.0), max(side * w, 0.0)
+    u = max(side * u, 0.0)
+    v = max(side * v, 0.0)
+    w = max(side * w, 0.0)
     total = u + v + w
     if total <= 0:  # seen edge-on
         return 1 / 3, 1 / 3, 1 / 3, side
@@ -220,14 +330,19 @@ def _weights(a, b, c, x, y):
 @numba.njit(cache=True)
 def _face_camera(normal, point, camera):
     """Make a normal a unit vector, and lift it to the horizon where, interpolated, it leans just behind it."""
-    facing = reach = square = 0.0
+    facing = 0.0
+    reach = 0.0
     for axis in range(3):
         to_camera = camera[axis] - point[axis]
         facing += normal[axis] * to_camera
         reach += to_camera * to_camera
-    lift = max(1e-3 - facing / reach**0.5, 0.0) / reach**0.5
+    distance = reach**0.5
+    lift = max(_HORIZON - facing / distance, 0.0) / distance
+
+    square = 0.0
     for axis in range(3):
         normal[axis] += lift * (camera[axis] - point[axis])
         square += normal[axis] * normal[axis]
+    length = max(square, 1e-300) ** 0.5
     for axis in range(3):
-        normal[axis] /= max(square, 1e-300) ** 0.5
+        normal[axis] /= length

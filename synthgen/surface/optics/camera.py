@@ -1,6 +1,6 @@
 """The camera: exposure, lens blur, sensor noise, 8 bits.
 
-An image and its clean twin go through the same steps with the same noise: where the blur's reach holds no change,
+An image and its clean twin go through the same steps with the same noise. Where the blur's reach holds no change,
 their bytes are equal.
 """
 
@@ -9,7 +9,18 @@ import numpy as np
 
 from synthgen.seeding import noise_generator
 
-f32 = np.float32
+f32, i32, u32 = np.float32, np.int32, np.uint32
+
+# Standard deviations of the blur beyond which it takes nothing.
+_REACH = 2.5
+_WHITE = f32(255)
+_BLACK = f32(0)
+_HALF = f32(0.5)  # for rounding
+# Variance of the noise that reads the sensor out, as a share of a white pixel's.
+_READ_NOISE = f32(0.04)
+# The sum of two uniform numbers of 16 bits, less this, has the mean 0; times the other, the variance 1.
+_MIDDLE = i32(65535)
+_TO_UNIT = f32(6**0.5 / 65536)
 
 
 def develop(radiance: np.ndarray, exposure: float, blur: float, noise: dict | None) -> np.ndarray:
@@ -24,7 +35,7 @@ def develop(radiance: np.ndarray, exposure: float, blur: float, noise: dict | No
     blur : float
         Standard deviation of the lens blur, pixels; 0 for none.
     noise : dict, optional
-        ``seed``, and ``sigma``, the noise of a white pixel in grey levels; darker ones have less.
+        ``seed``, and ``sigma``, the noise of a white pixel in gray levels; darker ones have less.
 
     Returns
     -------
@@ -32,35 +43,63 @@ def develop(radiance: np.ndarray, exposure: float, blur: float, noise: dict | No
     """
     if blur > 0:
         taps = blur_taps(blur)
-        radiance = _blurred(radiance, taps, np.zeros(radiance.shape[1] + len(taps) - 1, np.float32))
+        line = np.zeros(radiance.shape[1] + len(taps) - 1, f32)
+        radiance = _blurred(radiance, taps, line)
+
+    scale = f32(255 * exposure)
     if noise is None:
-        return _levels(radiance, f32(255 * exposure))
-    grain = noise_generator(noise["seed"]).integers(0, 2**32, radiance.shape, np.uint32)
-    return _noisy_levels(radiance, f32(255 * exposure), grain, f32(noise["sigma"]))
+        return _levels(radiance, scale)
+
+    rng = noise_generator(noise["seed"])
+    grain = rng.integers(0, 2**32, radiance.shape, u32)
+    return _noisy_levels(radiance, scale, grain, f32(noise["sigma"]))
 
 
-def reach_of(sigma: float) -> int:
+def photograph(radiance: np.ndarray, camera: dict) -> np.ndarray:
+    """Return the image that the camera of a sample takes: `develop` with its settings."""
+    return develop(
+        radiance,
+        camera["exposure"],
+        camera["blur"],
+        camera["noise"],
+    )
+
+
+def blur_reach(sigma: float) -> int:
     """Return how many pixels away a blur still takes from."""
-    return int(np.ceil(2.5 * sigma))
+    return int(np.ceil(_REACH * sigma))
 
 
 def blur_taps(sigma: float) -> np.ndarray:
-    """Return the taps of the blur, float32 (2 r + 1,), their sum 1."""
-    radius = reach_of(sigma)
-    taps = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
+    """Return the taps of the blur, float32 (2 r + 1,); their sum is 1."""
+    radius = blur_reach(sigma)
+    places = np.arange(-radius, radius + 1)
+    taps = np.exp(-(places**2) / (2 * sigma**2))
     # rounded: the last bits of exp differ between CPUs
-    return np.round(taps / taps.sum(), 7).astype(np.float32)
+    rounded = np.round(taps / taps.sum(), 7)
+    return rounded.astype(f32)
 
 
 def grown(mask: np.ndarray, blur: float) -> np.ndarray:
-    """Return a mask, grown by the reach of a blur, bool or uint8 (H, W); of ids the larger one wins."""
-    radius = reach_of(blur)
+    """Return a mask that is larger by the reach of a blur.
+
+    Parameters
+    ----------
+    mask : ndarray of bool or integers, (H, W)
+        Where ids meet, the larger one wins.
+    blur : float
+        Standard deviation of the blur, pixels.
+    """
+    radius = blur_reach(blur)
     for axis in (0, 1):
         out = mask.copy()
-        moved, source = np.moveaxis(out, axis, 0), np.moveaxis(mask, axis, 0)
-        for k in range(1, min(radius, len(source) - 1) + 1):
-            np.maximum(moved[k:], source[:-k], out=moved[k:])
-            np.maximum(moved[:-k], source[k:], out=moved[:-k])
+        target = np.moveaxis(out, axis, 0)
+        source = np.moveaxis(mask, axis, 0)
+        steps = min(radius, len(source) - 1)
+
+        for k in range(1, steps + 1):
+            np.maximum(target[k:], source[:-k], out=target[k:])
+            np.maximum(target[:-k], source[k:], out=target[:-k])
         mask = out
     return mask
 
@@ -68,45 +107,77 @@ def grown(mask: np.ndarray, blur: float) -> np.ndarray:
 @numba.njit(cache=True)
 def _blurred(image, taps, line):
     """Return the image convolved along both axes; its border goes on outwards."""
+    rows = _blurred_down(image, taps)
     height, width = image.shape
     radius = len(taps) // 2
-    rows = np.zeros_like(image)
-    for r in range(height):
-        target = rows[r]
-        for k in range(len(taps)):
-            source, weight = image[min(max(r + k - radius, 0), height - 1)], taps[k]
-            for c in range(width):
-                target[c] += weight * source[c]
     out = np.zeros_like(image)
+
     for r in range(height):
-        line[:radius], line[radius : radius + width], line[radius + width :] = rows[r, 0], rows[r], rows[r, -1]
+        line[:radius] = rows[r, 0]
+        line[radius : radius + width] = rows[r]
+        line[radius + width :] = rows[r, -1]
+
         target = out[r]
         for k in range(len(taps)):
-            source, weight = line[k : k + width], taps[k]
+            source = line[k : k + width]
+            weight = taps[k]
             for c in range(width):
                 target[c] += weight * source[c]
     return out
 
 
 @numba.njit(cache=True)
+def _blurred_down(image, taps):
+    """Return the image convolved along its columns."""
+    height, width = image.shape
+    radius = len(taps) // 2
+    out = np.zeros_like(image)
+
+    for r in range(height):
+        target = out[r]
+        for k in range(len(taps)):
+            row = min(max(r + k - radius, 0), height - 1)
+            source = image[row]
+            weight = taps[k]
+            for c in range(width):
+                target[c] += weight * source[c]
+    return out
+
+
+@numba.njit(cache=True, inline="always")
+def _level(value):
+    """Return the gray level, uint8, of a brightness of which 255 is white."""
+    bounded = min(max(value + _HALF, _BLACK), _WHITE)
+    return np.uint8(i32(bounded))
+
+
+@numba.njit(cache=True)
 def _levels(radiance, scale):
+    """Return the gray levels of a picture without noise."""
     out = np.empty(radiance.shape, np.uint8)
-    source, target = radiance.ravel(), out.ravel()
+    source = radiance.ravel()
+    target = out.ravel()
     for i in range(source.size):
-        target[i] = np.uint8(np.int32(min(max(source[i] * scale + f32(0.5), f32(0)), f32(255))))
+        target[i] = _level(source[i] * scale)
     return out
 
 
 @numba.njit(cache=True)
 def _noisy_levels(radiance, scale, grain, sigma):
+    """Return the gray levels with noise, that of photons and that of the sensor."""
     out = np.empty(radiance.shape, np.uint8)
-    source, target, grain = radiance.ravel(), out.ravel(), grain.ravel()
+    source = radiance.ravel()
+    target = out.ravel()
+    bits = grain.ravel()
+
     for i in range(source.size):
-        value = max(source[i] * scale, f32(0))
-        # photons: variance in proportion to the brightness, and a floor of what reads them out
-        spread = sigma * np.sqrt(value * f32(1 / 255) + f32(0.04))
-        # the sum of two uniform numbers of 16 bits, scaled to variance 1
-        halves = np.int32(grain[i] >> np.uint32(16)) + np.int32(grain[i] & np.uint32(0xFFFF)) - np.int32(65535)
-        value += spread * f32(halves) * f32(6**0.5 / 65536)
-        target[i] = np.uint8(np.int32(min(max(value + f32(0.5), f32(0)), f32(255))))
+        value = max(source[i] * scale, _BLACK)
+        spread = sigma * np.sqrt(value * f32(1 / 255) + _READ_NOISE)
+
+        upper = i32(bits[i] >> u32(16))
+        lower = i32(bits[i] & u32(0xFFFF))
+        deviation = f32(upper + lower - _MIDDLE)
+
+        value += spread * deviation * _TO_UNIT
+        target[i] = _level(value)
     return out

@@ -14,9 +14,13 @@ f32, u32, u64 = np.float32, np.uint32, np.uint64
 
 MAX_CELL = 2**20  # cells are numbered from -MAX_CELL to MAX_CELL - 1 along each axis
 # Variation inside the outline: this much finer than the outline, and at another place of the noise
-GRAIN, GRAIN_SHIFT = 3.0, 0.37
+GRAIN = 3.0
+GRAIN_SHIFT = 0.37
 _RIM = 0.14  # width of the drying ring, as a share of the radius
 ABOVE_ONE = math.nextafter(1.0, 2.0)
+_NEIGHBORS = 27  # a cell and those around it
+# What `_enter` finds.
+_READY, _NOT_FINITE, _BEYOND = 1, 0, -1
 
 
 class Field(NamedTuple):
@@ -43,9 +47,15 @@ def _share(bits):
 
 @numba.njit(cache=True)
 def stain_of(field, i, j, k):
-    """Return x, y, z of the centre, radius and intensity of the stain of a cell."""
-    root = mix(mix(mix(mix(field.seed) + u64(i)) + u64(j)) + u64(k))
-    first, second, third = mix(root), mix(root + u64(1)), mix(root + u64(2))
+    """Return x, y, z of the center, radius and intensity of the stain of a cell."""
+    root = mix(field.seed)
+    root = mix(root + u64(i))
+    root = mix(root + u64(j))
+    root = mix(root + u64(k))
+    first = mix(root)
+    second = mix(root + u64(1))
+    third = mix(root + u64(2))
+
     return (
         (i + _share(first)) * field.cell,
         (j + _share(first >> u64(32))) * field.cell,
@@ -56,102 +66,165 @@ def stain_of(field, i, j, k):
 
 
 @numba.njit(cache=True)
-def reach(field, radius):
+def stain_reach(field, radius):
     """Return the largest distance at which noise can put a point into a stain; a hair more, for rounding."""
-    return (radius + abs(field.amplitude) * BOUND) * (1 + 1e-9)
+    noise = abs(field.amplitude) * BOUND
+    return (radius + noise) * (1 + 1e-9)
 
 
 @numba.njit(cache=True, error_model="numpy")  # a radius of 0 is no error
 def depth_of(x, y, z, radius):
-    """Return (d / r')**2 for a point relative to the centre; infinite where noise leaves no radius."""
-    share = (x * x + y * y + z * z) / (radius * radius)
+    """Return (d / r')**2 for a point relative to the center; infinite where noise leaves no radius."""
+    square = x * x + y * y + z * z
+    share = square / (radius * radius)
     return share if radius > 0.0 else np.inf
 
 
 @numba.njit(cache=True, error_model="numpy")  # as for `power`
-def change(field, intensity, depth, grain):
+def change_of(field, intensity, depth, grain):
     """Return what a stain adds to the reflectance at squared depth (d / r')**2 and grain noise."""
     change = intensity * power(depth, field.half_decay)
+
     if field.ring != 0.0:
+        # from the outline inwards, 0 to 1 over the width of the ring
         inward = (1.0 - math.sqrt(depth)) * (1.0 / _RIM)
         inward = inward if inward < 1.0 else 1.0
         hump = 4.0 * inward * (1.0 - inward)
         change += field.ring * (hump * hump)
+
     return change * (1.0 + field.heterogeneity * grain)
 
 
 @numba.njit(cache=True)
 def fill_stains(field, cells, out):
-    """Fill x, y, z of the centre, radius and intensity of the stains of cells, (n, 5)."""
+    """Fill x, y, z of the center, radius and intensity of the stains of cells, (n, 5)."""
     for n in range(len(cells)):
-        stain = stain_of(field, cells[n, 0], cells[n, 1], cells[n, 2])
-        out[n, 0], out[n, 1], out[n, 2], out[n, 3], out[n, 4] = stain
+        i, j, k = cells[n]
+        x, y, z, radius, intensity = stain_of(field, i, j, k)
+        out[n, 0] = x
+        out[n, 1] = y
+        out[n, 2] = z
+        out[n, 3] = radius
+        out[n, 4] = intensity
 
 
 @numba.njit(cache=True)
-def _neighbours(field, home, near):
-    """Fill `near`, (27, 6), with centre, radius, squared reach and intensity of a cell and those around it."""
+def _fill_near(field, home, near):
+    """Fill `near`, (27, 6), with center, radius, squared reach and intensity of a cell and those around it."""
     n = 0
     for i in range(home[0] - 1, home[0] + 2):
         for j in range(home[1] - 1, home[1] + 2):
             for k in range(home[2] - 1, home[2] + 2):
                 x, y, z, radius, intensity = stain_of(field, i, j, k)
-                near[n, 0], near[n, 1], near[n, 2], near[n, 3] = x, y, z, radius
-                near[n, 4], near[n, 5] = reach(field, radius) ** 2, intensity
+                stain = near[n]
+                stain[0] = x
+                stain[1] = y
+                stain[2] = z
+                stain[3] = radius
+                stain[4] = stain_reach(field, radius) ** 2
+                stain[5] = intensity
                 n += 1
 
 
 @numba.njit(cache=True)
 def _deepest(field, x, y, z, near):
     """Return which of the 27 stains covers a point, or -1, and (d / r')**2."""
-    noise, known = f32(0), False
-    chosen, least = -1, ABOVE_ONE
-    for n in range(27):
-        dx, dy, dz = x - near[n, 0], y - near[n, 1], z - near[n, 2]
-        if dx * dx + dy * dy + dz * dz <= near[n, 4]:
-            if not known:
-                noise = perlin3(field.frequency * x, field.frequency * y, field.frequency * z)
-                known = True
-            depth = depth_of(dx, dy, dz, near[n, 3] + field.amplitude * noise)
-            if depth < least:
-                chosen, least = n, depth
+    noise = f32(0)
+    known = False
+    chosen = -1
+    least = ABOVE_ONE
+
+    for n in range(_NEIGHBORS):
+        dx = x - near[n, 0]
+        dy = y - near[n, 1]
+        dz = z - near[n, 2]
+        if dx * dx + dy * dy + dz * dz > near[n, 4]:
+            continue
+
+        if not known:
+            noise = _outline_noise(field, x, y, z)
+            known = True
+        radius = near[n, 3] + field.amplitude * noise
+        depth = depth_of(dx, dy, dz, radius)
+        if depth < least:
+            chosen = n
+            least = depth
     return chosen, least
 
 
 @numba.njit(cache=True)
+def _outline_noise(field, x, y, z):
+    """Return the noise that moves the outlines, at a point."""
+    frequency = field.frequency
+    return perlin3(
+        frequency * x,
+        frequency * y,
+        frequency * z,
+    )
+
+
+@numba.njit(cache=True)
+def _grain_noise(field, x, y, z):
+    """Return the noise inside the outlines, at a point; 0 where the field has none."""
+    if field.heterogeneity == 0.0:
+        return f32(0)
+    frequency = GRAIN * field.frequency
+    return perlin3(
+        frequency * x + GRAIN_SHIFT,
+        frequency * y + GRAIN_SHIFT,
+        frequency * z + GRAIN_SHIFT,
+    )
+
+
+@numba.njit(cache=True)
 def _enter(field, x, y, z, home, near):
-    """Make `near` right for a point; return 1 if so, 0 for a point that is not finite, -1 beyond the grid."""
-    i, j, k = math.floor(x / field.cell), math.floor(y / field.cell), math.floor(z / field.cell)
+    """Make `near` right for a point; return whether it is, or that the point is not finite or beyond the grid."""
+    i = math.floor(x / field.cell)
+    j = math.floor(y / field.cell)
+    k = math.floor(z / field.cell)
     if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
-        return 0
-    # One cell less, since the neighbours have numbers too
-    if max(abs(x), abs(y), abs(z)) >= (MAX_CELL - 2) * field.cell:
-        return -1
+        return _NOT_FINITE
+
+    # One cell less, since the neighbors have numbers too
+    farthest = max(abs(x), abs(y), abs(z))
+    if farthest >= (MAX_CELL - 2) * field.cell:
+        return _BEYOND
+
+    # Points come in the order of pixels, mostly: neighbors are drawn again only where the cell changes
     if i != home[0] or j != home[1] or k != home[2]:
-        home[0], home[1], home[2] = i, j, k
-        _neighbours(field, home, near)
-    return 1
+        home[0] = i
+        home[1] = j
+        home[2] = k
+        _fill_near(field, home, near)
+    return _READY
+
+
+@numba.njit(cache=True)
+def _nowhere():
+    """Return the cell of no point, and room for the stains around one."""
+    home = np.full(3, 2 * MAX_CELL)
+    near = np.empty((_NEIGHBORS, 6))
+    return home, near
 
 
 @numba.njit(cache=True)
 def evaluate(field, points, reflectance, mask):
     """Add the stains in place; return whether all points lie on the grid."""
-    # Points come in the order of pixels, mostly: neighbours are drawn again only where the cell changes
-    home, near = np.full(3, 2 * MAX_CELL), np.empty((27, 6))
+    home, near = _nowhere()
     for p in range(len(points)):
-        x, y, z = points[p, 0], points[p, 1], points[p, 2]
+        x = points[p, 0]
+        y = points[p, 1]
+        z = points[p, 2]
         entered = _enter(field, x, y, z, home, near)
-        if entered < 0:
+        if entered == _BEYOND:
             return False
-        if entered == 0:
+        if entered == _NOT_FINITE:
             continue
+
         chosen, depth = _deepest(field, x, y, z, near)
         if chosen >= 0:
-            grain = f32(0)
-            if field.heterogeneity != 0.0:
-                f = GRAIN * field.frequency
-                grain = perlin3(f * x + GRAIN_SHIFT, f * y + GRAIN_SHIFT, f * z + GRAIN_SHIFT)
-            reflectance[p] += change(field, near[chosen, 5], depth, grain)
+            grain = _grain_noise(field, x, y, z)
+            reflectance[p] += change_of(field, near[chosen, 5], depth, grain)
             mask[p] = True
     return True
 
@@ -159,17 +232,28 @@ def evaluate(field, points, reflectance, mask):
 @numba.njit(cache=True)
 def find(field, points, keys):
     """Write the packed cell of the covering stain of each point, or -1; return whether all lie on the grid."""
-    home, near = np.full(3, 2 * MAX_CELL), np.empty((27, 6))
+    home, near = _nowhere()
     for p in range(len(points)):
-        x, y, z = points[p, 0], points[p, 1], points[p, 2]
+        x = points[p, 0]
+        y = points[p, 1]
+        z = points[p, 2]
         keys[p] = -1
         entered = _enter(field, x, y, z, home, near)
-        if entered < 0:
+        if entered == _BEYOND:
             return False
-        if entered == 0:
+        if entered == _NOT_FINITE:
             continue
+
         chosen, _ = _deepest(field, x, y, z, near)
         if chosen >= 0:
-            i, j, k = home[0] + chosen // 9 - 1, home[1] + chosen // 3 % 3 - 1, home[2] + chosen % 3 - 1
-            keys[p] = (i + MAX_CELL) << 42 | (j + MAX_CELL) << 21 | (k + MAX_CELL)
+            keys[p] = _key_of_neighbor(home, chosen)
     return True
+
+
+@numba.njit(cache=True)
+def _key_of_neighbor(home, number):
+    """Return the packed cell of one of the 27 cells around a point."""
+    i = home[0] + number // 9 - 1
+    j = home[1] + number // 3 % 3 - 1
+    k = home[2] + number % 3 - 1
+    return (i + MAX_CELL) << 42 | (j + MAX_CELL) << 21 | (k + MAX_CELL)

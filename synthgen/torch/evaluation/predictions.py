@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from synthgen.errors import UsageError
+from synthgen.errors import SynthgenError, UsageError, one_line
 from synthgen.layouts import ImageSet, Truth
 from synthgen.layouts.entries import Item
 
@@ -33,8 +33,8 @@ class Batches(Iterable):
         return -(-len(self.dataset) // self.batch_size)
 
     def __iter__(self):
-        for items in _in_batches(self.dataset, self.batch_size):
-            yield as_batch([item.image for item in items])
+        for places in _in_batches(len(self.dataset), self.batch_size):
+            yield as_batch([self.dataset[i].image for i in places])
 
 
 def as_batch(images: list[np.ndarray]) -> torch.Tensor:
@@ -43,10 +43,10 @@ def as_batch(images: list[np.ndarray]) -> torch.Tensor:
     return torch.from_numpy(stacked.transpose(0, 3, 1, 2).copy())
 
 
-def _in_batches(images: ImageSet, batch_size: int) -> Iterator[list[Item]]:
-    for start in range(0, len(images), batch_size):
-        stop = min(start + batch_size, len(images))
-        yield [images[i] for i in range(start, stop)]
+def _in_batches(count: int, batch_size: int) -> Iterator[range]:
+    """Yield the places of the images of each batch."""
+    for start in range(0, count, batch_size):
+        yield range(start, min(start + batch_size, count))
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,13 @@ class _Instances(Iterable):
         return (nothing if truth is None else truth.instances for truth in self.truths)
 
 
-def predict_set(model, images: ImageSet, batch_size: int = 8, advance: Callable | None = None) -> Predictions:
+def predict_set(
+    model,
+    images: ImageSet,
+    batch_size: int = 8,
+    advance: Callable | None = None,
+    unreadable: dict[str, str] | None = None,
+) -> Predictions:
     """Return what a model says of every image of a set.
 
     Parameters
@@ -176,6 +182,9 @@ def predict_set(model, images: ImageSet, batch_size: int = 8, advance: Callable 
     batch_size : int
     advance : callable, optional
         Called with the number of images after each batch.
+    unreadable : dict, optional
+        Gets the name of each image that cannot be read, with the reason; these are left out. Without it the first
+        of them is an error.
 
     Returns
     -------
@@ -185,29 +194,50 @@ def predict_set(model, images: ImageSet, batch_size: int = 8, advance: Callable 
     Raises
     ------
     UsageError
-        If the model returns other shapes than these, or what is no finite number.
+        If the model returns other shapes than these, or what is no finite number; or if an image cannot be read.
     """
     scores = np.empty(len(images), np.float32)
     maps = None
     truths = []
+    kept = []
     lost = 0
 
-    for items in _in_batches(images, batch_size):
-        of_batch, found = _predicted(model, items)
-        batch = slice(len(truths), len(truths) + len(items))
-        scores[batch] = of_batch
-        if maps is None and found is not None:
-            maps = _on_disk((len(images), *found.shape[1:]))
-        if maps is not None:
-            _check_maps(model, found, maps.shape[1:])
-            maps[batch] = found
+    for places in _in_batches(len(images), batch_size):
+        items = _read(images, places, unreadable)
+        if items:
+            of_batch, found = _predicted(model, list(items.values()))
+            batch = slice(len(kept), len(kept) + len(items))
+            scores[batch] = of_batch
+            if found is not None and not kept:
+                maps = _on_disk((len(images), *found.shape[1:]))
+            _check_maps(model, found, maps)
+            if maps is not None:
+                maps[batch] = found
 
-        truths += [item.truth if item.label else None for item in items]
-        lost += sum(item.lost for item in items)
+        kept += items
+        truths += [item.truth if item.label else None for item in items.values()]
+        lost += sum(item.lost for item in items.values())
         if advance is not None:
-            advance(len(items))
+            advance(len(places))
 
+    if len(kept) < len(images):
+        images = images.chosen(kept)
+        scores = scores[: len(kept)]
+        maps = None if maps is None else maps[: len(kept)]
     return Predictions(images, scores, maps, truths, lost)
+
+
+def _read(images: ImageSet, places: range, unreadable: dict[str, str] | None) -> dict[int, Item]:
+    """Return the images at some places, by place."""
+    items = {}
+    for i in places:
+        try:
+            items[i] = images[i]
+        except SynthgenError as error:
+            if unreadable is None:
+                raise
+            unreadable[images.entries[i].name] = one_line(error)
+    return items
 
 
 def _predicted(model, items: list[Item]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -234,11 +264,11 @@ def _predicted(model, items: list[Item]) -> tuple[np.ndarray, np.ndarray | None]
     return scores, maps
 
 
-def _check_maps(model, maps: np.ndarray | None, shape: tuple[int, int]) -> None:
+def _check_maps(model, found: np.ndarray | None, maps: np.ndarray | None) -> None:
     """Refuse a batch whose maps are not like those of the first batch."""
-    got = None if maps is None else maps.shape[1:]
-    if got != shape:
-        raise UsageError(f"{_name(model)} must return maps of one shape, got {shape} and {got}")
+    shapes = [None if those is None else those.shape[1:] for those in (maps, found)]
+    if shapes[0] != shapes[1]:
+        raise UsageError(f"{_name(model)} must return maps of one shape, got {shapes[0]} and {shapes[1]}")
 
 
 def _name(model) -> str:

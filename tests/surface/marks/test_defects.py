@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 
 from synthgen.seeding import generator
-from synthgen.surface.marks.defects import DEFECTS, displacement, placed, reach, sample_defect
+from synthgen.surface.marks.defects import DEFECTS, defect_reach, displacement, placed, sample_surface_defect
 from synthgen.surface.optics.brushed import sample_brushed
 from synthgen.surface.optics.light import sample_light
-from synthgen.surface.plate import bend, prepare, radiance, view_of
+from synthgen.surface.plate.brightness import bend, prepare, radiance
+from synthgen.surface.plate.view import view_of
 
 SIZE = (110, 132)
 
 
 def shape(kind, index=0):
-    return sample_defect(generator(3, 0, index, kind), kind)
+    return sample_surface_defect(generator(3, 0, index, kind), kind)
 
 
 def somewhere(kind, index=0, **more):
@@ -27,8 +28,8 @@ def points_of(defect, number=4000):
     if defect.shape["kind"] == "scratch":
         middle = defect.curve[rng.integers(len(defect.curve), size=number)]
     else:
-        middle = defect.centre
-    return middle + (rng.random((number, 2)) * 2 - 1) @ defect.axes[:2] * reach(defect) * 1.2
+        middle = defect.center
+    return middle + (rng.random((number, 2)) * 2 - 1) @ defect.axes[:2] * defect_reach(defect) * 1.2
 
 
 @pytest.mark.parametrize("kind", DEFECTS)
@@ -54,12 +55,12 @@ def test_nothing_changes_beyond_the_reach(kind):
     for index in range(5):
         defect = somewhere(kind, index)
         points = points_of(defect)
-        middle = defect.curve if kind == "scratch" else defect.centre[None]
+        middle = defect.curve if kind == "scratch" else defect.center[None]
         if kind == "scratch":
             points = points[:300]
             ends = np.linspace(0, 1, 20)[:, None, None]
             middle = (middle[:-1] + ends * np.diff(middle, axis=0)).reshape(-1, 3)
-        far = np.linalg.norm(points[:, None] - middle, axis=-1).min(axis=1) > 1.1 * reach(defect)
+        far = np.linalg.norm(points[:, None] - middle, axis=-1).min(axis=1) > 1.1 * defect_reach(defect)
         out = displacement(defect, points)
         assert far.any()
         assert not out.inside[far].any()
@@ -81,7 +82,7 @@ def test_a_defect_turns_with_the_surface(kind):
     flat = placed(shape(kind), (0, 0, 0), 0.0)
     tilted = somewhere(kind)
     points = points_of(flat)
-    there = tilted.centre + (points - flat.centre) @ flat.axes.T @ tilted.axes
+    there = tilted.center + (points - flat.center) @ flat.axes.T @ tilted.axes
     assert np.allclose(tilted.axes @ tilted.axes.T, np.eye(3))
     a, b = displacement(flat, points), displacement(tilted, there)
     assert np.allclose(a.height, b.height)
@@ -92,9 +93,9 @@ def test_a_defect_turns_with_the_surface(kind):
 
 @pytest.mark.parametrize("kind", DEFECTS)
 def test_what_is_finer_than_a_pixel_is_widened(kind):
-    fine, coarse = reach(somewhere(kind)), reach(somewhere(kind, least=50.0))
+    fine, coarse = defect_reach(somewhere(kind)), defect_reach(somewhere(kind, least=50.0))
     assert coarse > 50 > fine
-    assert reach(somewhere(kind, least=1e-3)) == fine
+    assert defect_reach(somewhere(kind, least=1e-3)) == fine
 
 
 @pytest.mark.parametrize("kind", DEFECTS)
@@ -116,24 +117,24 @@ def scene(kind="ring"):
 def test_only_the_pixels_of_a_defect_change(kind):
     view, plate = scene()
     clean = radiance(plate, view)
-    for index, centre in enumerate([(-30.0, 5.0), (20.0, -20.0), (0.0, 48.0), (58.0, -48.0)]):
+    for index, center in enumerate([(-30.0, 5.0), (20.0, -20.0), (0.0, 48.0), (58.0, -48.0)]):
         picture = clean.copy()
-        defect = placed(shape(kind, index), (*centre, 0.0), 70.0 * index, least=0.75 * view.pitch)
+        defect = placed(shape(kind, index), (*center, 0.0), 70.0 * index, least=0.75 * view.pitch)
         ((rows, columns),) = bend(plate, view, picture, [defect])
         changed = picture != clean
         assert changed.any()
         inside = np.zeros(SIZE, bool)
         inside[rows, columns] = True
         assert not (changed & ~inside).any()
-        # all pixels with their centre within are among them, and none that lies apart
+        # all pixels with their center within are among them, and none that lies apart
         y, x = view.corner
         places = np.indices(SIZE).transpose(1, 2, 0) * view.pitch + (y, x)
         points = np.concatenate([places[..., ::-1], np.zeros((*SIZE, 1))], axis=-1)
-        inside_at_centres = displacement(defect, points).inside
-        assert not (inside_at_centres & ~inside).any()
-        middle = (defect.curve if kind == "scratch" else defect.centre[None])[:, :2]
+        inside_at_centers = displacement(defect, points).inside
+        assert not (inside_at_centers & ~inside).any()
+        middle = (defect.curve if kind == "scratch" else defect.center[None])[:, :2]
         away = np.linalg.norm(points[inside][:, None, :2] - middle, axis=-1).min(axis=1)
-        assert away.max() < reach(defect) + 2 * view.pitch
+        assert away.max() < defect_reach(defect) + 2 * view.pitch
 
 
 @pytest.mark.parametrize("kind", ["dent", "bump"])

@@ -25,12 +25,12 @@ def grid(step=0.2, side=26.0):
 @pytest.mark.parametrize("kind", SAMPLERS)
 @settings(max_examples=10)
 @given(number=st.integers(0, 1000))
-def test_parameters_survive_json_and_draw_the_same_layer(kind, number):
+def test_parameters_survive_json_and_draw_the_same_coating(kind, number):
     params = drawn(kind, number)
     assert json.loads(json.dumps(params)) == params
     u, v = grid(0.5)
     for one, other in zip(
-        impurities.layer(params, u, v), impurities.layer(json.loads(json.dumps(params)), u, v), strict=True
+        impurities.coating(params, u, v), impurities.coating(json.loads(json.dumps(params)), u, v), strict=True
     ):
         np.testing.assert_array_equal(one, other)
 
@@ -40,12 +40,12 @@ def test_parameters_survive_json_and_draw_the_same_layer(kind, number):
 def test_the_mask_is_where_anything_changes_and_lies_within_the_extent(kind, number):
     params = drawn(kind, number)
     u, v = grid()
-    layer = impurities.layer(params, u, v)
-    np.testing.assert_array_equal(layer.mask, (layer.cover != 0) | (layer.paint != 0) | (layer.matte != 0))
+    coating = impurities.coating(params, u, v)
+    np.testing.assert_array_equal(coating.mask, (coating.cover != 0) | (coating.paint != 0) | (coating.matte != 0))
     away = np.hypot(u - params["center"][0], v - params["center"][1])
-    assert not layer.mask[away >= impurities.extent(params)].any()
-    assert 40 < layer.mask.sum() * 0.2**2 < 350  # mm2
-    for share in (layer.cover, layer.matte):
+    assert not coating.mask[away >= impurities.extent(params)].any()
+    assert 40 < coating.mask.sum() * 0.2**2 < 350  # mm2
+    for share in (coating.cover, coating.matte):
         assert share.min() >= 0
         assert share.max() <= 1
 
@@ -53,11 +53,11 @@ def test_the_mask_is_where_anything_changes_and_lies_within_the_extent(kind, num
 @pytest.mark.parametrize("kind", SAMPLERS)
 @pytest.mark.parametrize("origin", [(0, 0), (10.03, 4.01), (-20, 60), (14, 14)])
 @pytest.mark.parametrize("step", [(0.11, 0.13), (-0.2, 0.2)])
-def test_a_stamp_is_the_layer_of_the_whole_picture_cut_to_its_window(kind, origin, step):
+def test_a_stamp_is_the_coating_of_the_whole_picture_cut_to_its_window(kind, origin, step):
     params, shape = drawn(kind), (90, 110)
     window, part = impurities.stamp(params, shape, origin, step)
     u, v = origin[0] + np.arange(110) * step[0], origin[1] + np.arange(90) * step[1]
-    whole = impurities.layer(params, u, v[:, None])
+    whole = impurities.coating(params, u, v[:, None])
     for inside, everywhere in zip(part, whole, strict=True):
         expected = np.zeros_like(everywhere)
         expected[window] = inside
@@ -70,17 +70,17 @@ def test_points_in_any_order_get_the_values_of_the_grid(kind):
     u, v = (a.ravel() for a in np.broadcast_arrays(*grid(0.5)))
     order = np.random.default_rng(0).permutation(u.size)
     for shuffled, straight in zip(
-        impurities.layer(params, u[order], v[order]), impurities.layer(params, u, v), strict=True
+        impurities.coating(params, u[order], v[order]), impurities.coating(params, u, v), strict=True
     ):
         np.testing.assert_array_equal(shuffled, straight[order])
-    assert not impurities.layer(params, np.nan, [1.0, np.inf]).mask.any()
+    assert not impurities.coating(params, np.nan, [1.0, np.inf]).mask.any()
 
 
 def test_ridges_have_their_spacing():
     params = drawn("fingerprint", pattern="arch", angle=0.0, smudge=[0.0, 0.0], pressure=0.0, spacing=0.5)
     places = np.arange(-2.5, 2.5, 0.05)
     u, v = params["center"][0] + places[None, :], params["center"][1] + places[:, None]
-    paint = impurities.layer(params, u, v).paint
+    paint = impurities.coating(params, u, v).paint
     strength = np.abs(np.fft.fft2(paint - paint.mean()))
     rows, columns = np.meshgrid(np.fft.fftfreq(100, 0.05), np.fft.fftfreq(100, 0.05), indexing="ij")
     frequency = np.hypot(rows, columns)
@@ -89,8 +89,8 @@ def test_ridges_have_their_spacing():
 
 def test_a_fingerprint_is_faint_and_wiped_ones_have_weaker_ridges():
     u, v = grid()
-    clear = impurities.layer(drawn("fingerprint", smudge=[0.0, 0.0]), u, v)
-    wiped = impurities.layer(drawn("fingerprint", smudge=[2.5, 0.3]), u, v)
+    clear = impurities.coating(drawn("fingerprint", smudge=[0.0, 0.0]), u, v)
+    wiped = impurities.coating(drawn("fingerprint", smudge=[2.5, 0.3]), u, v)
     assert 0.03 < np.abs(clear.paint).max() < 0.25
     assert (clear.cover == 0).all()
     assert wiped.paint[clear.mask].std() < clear.paint[clear.mask].std()
@@ -117,28 +117,28 @@ def test_a_sticker_hides_the_surface_under_its_paper_and_shades_it_beside():
         "sticker", angle=0.0, size=[12.0, 9.0], corner=1.0, number="8", digit=6.0, bubbles=[], wrinkles=[]
     )
     u, v = (a + b for a, b in zip(grid(0.05, 16), (params["center"][0] - 8, params["center"][1] - 8), strict=True))
-    layer = impurities.layer(params, u, v)
+    coating = impurities.coating(params, u, v)
     x, y = np.abs(u - params["center"][0]), np.abs(v - params["center"][1])
     paper, outside = (x < 5.9) & (y < 3.4) | (x < 4.9) & (y < 4.4), (x > 6.1) | (y > 4.6)
-    assert (layer.cover[paper] == 1).all()
-    assert (layer.matte[paper] == 1).all()
-    assert (layer.paint[outside] == 0).all()
-    assert (layer.matte[outside] == 0).all()
-    assert 0.05 < layer.cover[outside].max() < 0.6
+    assert (coating.cover[paper] == 1).all()
+    assert (coating.matte[paper] == 1).all()
+    assert (coating.paint[outside] == 0).all()
+    assert (coating.matte[outside] == 0).all()
+    assert 0.05 < coating.cover[outside].max() < 0.6
     # strokes of 0.14 of the height around two circles of a quarter of it
-    dark = (layer.paint < (params["paper"] + params["ink"]) / 2) & paper
+    dark = (coating.paint < (params["paper"] + params["ink"]) / 2) & paper
     assert dark.sum() * 0.05**2 == pytest.approx(2 * np.pi * 0.26 * 0.14 * 6**2, rel=0.15)
 
 
 def test_every_digit_has_its_own_print():
     u, v = grid(0.2)
     prints = {
-        digit: impurities.layer(drawn("sticker", number=digit, bubbles=[], wrinkles=[]), u, v).paint.tobytes()
+        digit: impurities.coating(drawn("sticker", number=digit, bubbles=[], wrinkles=[]), u, v).paint.tobytes()
         for digit in "0123456789"
     }
     assert len(set(prints.values())) == 10
 
 
 def test_unknown_kinds_are_named():
-    with pytest.raises(UsageError, match="impurity: kind must be one of fingerprint, sticker, got 'gum'"):
-        impurities.layer({"kind": "gum"}, 0.0, 0.0)
+    with pytest.raises(UsageError, match=r"^kind must be one of fingerprint, sticker, got 'gum'"):
+        impurities.coating({"kind": "gum"}, 0.0, 0.0)

@@ -44,7 +44,7 @@ def algorithm_1(p, reflectance, field, values):
     radius = values["radius"] + noise.pnoise3(f * p[0], f * p[1], f * p[2]) * values["amplitude"]
     cell = [math.floor(x / size) for x in p]
     around = [[c + d for c, d in zip(cell, step, strict=True)] for step in itertools.product((-1, 0, 1), repeat=3)]
-    distance = min(math.dist(p, centre) for centre in field.centers(np.array(around)))
+    distance = min(math.dist(p, center) for center in field.centers(np.array(around)))
     if distance <= radius:
         return reflectance + (distance / radius) ** values["decay"] * values["intensity"], True
     return reflectance, False
@@ -136,25 +136,25 @@ def test_a_point_belongs_to_the_stain_it_lies_deepest_in_where_radii_differ():
     depths = []
     for p in points:
         cells = np.floor(p / 5).astype(int) + around
-        centres = field.centers(cells)
-        # At its own centre plus a step s, a stain of radius r shows s / r; too small a step for any neighbour's
+        centers = field.centers(cells)
+        # At its own center plus a step s, a stain of radius r shows s / r; too small a step for any neighbor's
         step = np.array([1e-4, 0, 0])
-        radii = [1e-4 / field.evaluate(c + step, 0.0)[0] for c in centres]
-        depths.append((np.linalg.norm(p - centres, axis=-1) / np.ravel(radii)).min())
+        radii = [1e-4 / field.evaluate(c + step, 0.0)[0] for c in centers]
+        depths.append((np.linalg.norm(p - centers, axis=-1) / np.ravel(radii)).min())
     reflectance, mask = field.evaluate(points, 0.0)
     np.testing.assert_array_equal(mask, np.array(depths) <= 1)
     np.testing.assert_allclose(reflectance[mask], np.array(depths)[mask], rtol=1e-6)
 
 
 @given(st.integers(0, 2**64 - 1), st.lists(st.integers(-(2**20), 2**20 - 1), min_size=3, max_size=3))
-def test_centres_lie_in_their_cells_and_depend_on_seed_and_cell_alone(seed, cell):
+def test_centers_lie_in_their_cells_and_depend_on_seed_and_cell_alone(seed, cell):
     field = make(seed=seed, cell_size=0.7, radius=0.2, amplitude=0.1)
-    centre = field.centers(cell)
-    assert np.floor(centre / 0.7).tolist() == cell
-    np.testing.assert_array_equal(field.centers([[0, 1, 2], cell])[1], centre)
+    center = field.centers(cell)
+    assert np.floor(center / 0.7).tolist() == cell
+    np.testing.assert_array_equal(field.centers([[0, 1, 2], cell])[1], center)
 
 
-def test_centres_are_spread_evenly_over_their_cells():
+def test_centers_are_spread_evenly_over_their_cells():
     cells = np.stack(np.meshgrid(*[np.arange(-15, 15)] * 3), -1).reshape(-1, 3)
     places = make(cell_size=1, radius=0.3, amplitude=0).centers(cells) - cells
     # The mean of 27,000 uniform numbers has a standard deviation of 0.0018
@@ -164,7 +164,7 @@ def test_centres_are_spread_evenly_over_their_cells():
 
 @pytest.mark.parametrize(("size", "radius"), [(5, 1.75), (5, 0.6), (2, 0.9)])
 def test_a_plane_cuts_two_r_over_g_cubed_stains_per_area(size, radius):
-    # 200 planes of 60 x 60; a stain whose centre lies nearer than r to the plane is cut, and counts by its centre
+    # 200 planes of 60 x 60; a stain whose center lies nearer than r to the plane is cut, and counts by its center
     field = make(cell_size=size, radius=radius, amplitude=0)
     cells = np.stack(np.meshgrid(*[np.arange(60 // size)] * 3), -1).reshape(-1, 3)
     heights = field.centers(cells)[:, 2]
@@ -181,17 +181,17 @@ def test_paint_numbers_as_many_stains_as_the_density_says():
         field = make(seed=seed, radius=1.75, amplitude=0)
         cells = field.paint(image, (0, 0, 12.0 + 7 * seed), (0, step, 0), (step, 0, 0)).cells
         counts.append(((field.centers(cells)[:, :2] >= 0) & (field.centers(cells)[:, :2] < side)).all(-1).sum())
-    # Some are hidden behind neighbours or cut by less than a pixel
+    # Some are hidden behind neighbors or cut by less than a pixel
     assert np.mean(counts) / side**2 == pytest.approx(2 * 1.75 / 125, rel=0.1)
 
 
-def test_the_seed_moves_centres_and_nothing_else():
+def test_the_seed_moves_centers_and_nothing_else():
     one, two = make(), make(seed=8)
     assert not np.allclose(one.centers([1, 2, 3]), two.centers([1, 2, 3]))
     p = random_points(1)[0]
     for field in (one, two):
-        centre = field.centers(np.floor(p / 5).astype(int))
-        around = centre + 1.2 * np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
+        center = field.centers(np.floor(p / 5).astype(int))
+        around = center + 1.2 * np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
         radius = 2 + 0.5 * pnoise3(0.4 * around)
         expected = -0.3 * (1.2 / radius) ** 2.5
         value, mask = field.evaluate(around, 0.0)
@@ -236,8 +236,8 @@ def test_extras_change_the_inside_only_and_are_off_by_default():
 
 def test_the_ring_lies_at_the_rim():
     field = make(amplitude=0, intensity=0.0, ring=0.2)
-    centre = field.centers([0, 0, 0])
-    lone = [centre + np.array([x, 0, 0]) for x in np.linspace(0, 2, 201)]
+    center = field.centers([0, 0, 0])
+    lone = [center + np.array([x, 0, 0]) for x in np.linspace(0, 2, 201)]
     ids, cells = field.identify(lone)
     own = (cells.tolist().index([0, 0, 0]) + 1) == ids
     values = field.evaluate(lone, 0.0)[0]
@@ -286,7 +286,7 @@ def test_points_that_are_not_finite_are_not_stained():
     ],
 )
 def test_bad_fields_are_refused_in_one_line(changes, message):
-    with pytest.raises(UsageError, match=f"^StainField: {message}"):
+    with pytest.raises(UsageError, match=f"^{message}"):
         make(**changes)
 
 
@@ -296,8 +296,8 @@ def test_the_largest_radius_that_is_named_is_taken_and_right():
         field = make(radius=4.4818)
     points = random_points(200)
     wide = np.array(list(itertools.product(range(-2, 3), repeat=3)))
-    centres = field.centers(np.floor(points / 5).astype(int)[:, None] + wide)
-    nearest = np.linalg.norm(points[:, None] - centres, axis=-1).min(-1)
+    centers = field.centers(np.floor(points / 5).astype(int)[:, None] + wide)
+    nearest = np.linalg.norm(points[:, None] - centers, axis=-1).min(-1)
     np.testing.assert_array_equal(field.evaluate(points, 0.0)[1], nearest <= 4.4818 + 0.5 * pnoise3(0.4 * points))
 
 

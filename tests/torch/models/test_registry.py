@@ -1,4 +1,4 @@
-"""A model that nobody registered, or without Options, help and a test, fails here."""
+"""A model that nobody registered, or without Options, help, a test and a line in the docs, fails here."""
 
 import ast
 import subprocess
@@ -39,6 +39,7 @@ def test_a_model_is_complete(kind):
     assert f"synthgen fit {kind}" in module.HELP
     assert (ROOT / "tests" / "torch" / "models" / f"test_{name}.py").exists()
     assert models.MODELS[kind].endswith(".")
+    assert f"synthgen fit {kind}" in (ROOT / "docs" / "detection.md").read_text()
 
 
 @pytest.mark.parametrize("kind", models.MODELS)

@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 from skimage.metrics import structural_similarity
 
+from synthgen.errors import UsageError
 from synthgen.mandelbulb import Formula, View, render
 from synthgen.mandelbulb.renderer import kernel_numbers
 
 DATA = Path(__file__).parent / "data"
 CASES = json.loads((DATA / "published.json").read_text())
-PUBLISHED_FOLDER = Path(__file__).parents[3] / "shared" / "data" / "mandelbulb_reference"
 
 
 def case_arguments(case):
@@ -69,11 +69,10 @@ def test_small_published_pictures_are_redrawn():
     assert np.min(scores) > 0.9
 
 
-@pytest.mark.skipif(not PUBLISHED_FOLDER.is_dir(), reason="no reference renders beside the repository")
 def test_published_pictures_are_redrawn():
     scores, overlaps = [], []
     for number, case in enumerate(CASES):
-        theirs = np.asarray(Image.open(PUBLISHED_FOLDER / f"{number:02}.png").convert("RGB"))
+        theirs = np.asarray(Image.open(DATA / f"{number:02}.png").convert("RGB"))
         ours = render(*case_arguments(case), 160).image
         one, other = np.any(ours < 255, axis=2), np.any(theirs < 255, axis=2)
         scores.append(structural_similarity(ours, theirs, channel_axis=2))
@@ -137,3 +136,20 @@ def test_wider_picture_shows_the_same_object_with_more_room(formula, view):
 def test_full_turn_changes_nothing_to_speak_of(formula, view, picture):
     turned = render(formula, View(view.latitude, view.longitude + 2 * np.pi, view.colors), 48)
     assert np.mean(np.abs(turned.image.astype(int) - picture.image)) < 4
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"size": 0}, "size must be"),
+        ({"size": 9000}, "size must be"),
+        ({"size": (16, 16, 3)}, "size must be"),
+        ({"size": 16.0}, "size must be"),
+        ({"size": 16, "supersample": 0}, "supersample must lie"),
+        ({"size": 16, "supersample": 9}, "supersample must lie"),
+        ({"size": 16, "background": "red"}, "background must be"),
+    ],
+)
+def test_render_refuses_what_cannot_be_drawn(options, rule):
+    with pytest.raises(UsageError, match=rule):
+        render(Formula.parse("power9-rule40"), View(0, 0, np.eye(3)), **options)

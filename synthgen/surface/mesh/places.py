@@ -1,0 +1,162 @@
+"""Places for defects that the camera sees, on parts of any shape."""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from synthgen.surface.mesh.scene import pose_matrix
+from synthgen.surface.optics.light import CAMERA_DISTANCE
+
+_CANDIDATES = 64  # tries for a place that the camera sees
+_FRAME = 0.95  # share of the picture, from its middle, in which places lie
+
+
+class _Seen(NamedTuple):
+    """The triangles of a part in the world.
+
+    `triangles` (n, 3, 3) and their `normals` (n, 3) of any length; `camera` (3,); `sums` (n,) of the areas that the
+    camera sees of them, up to each triangle.
+    """
+
+    triangles: np.ndarray
+    normals: np.ndarray
+    camera: np.ndarray
+    sums: np.ndarray
+
+
+def sample_places(
+    rng: np.random.Generator, mesh, pose: dict, count: int, field_of_view: float, aspect: float = 0.8
+) -> list[dict]:
+    """Draw places for defects that the camera sees.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    mesh : trimesh.Trimesh
+    pose : dict
+        As returned by `sample_pose`.
+    count : int
+    field_of_view : float
+        Width of the picture, mm.
+    aspect : float
+        Its height divided by its width.
+
+    Returns
+    -------
+    list of dict
+        ``center`` and ``normal``, (3,) in the part's coordinates, and ``angle``, degrees; rounded. At most `count`:
+        a part may show nothing.
+    """
+    seen = _seen_of(mesh, pose)
+    rotation, move = pose_matrix(pose)
+    places = []
+    for _ in range(count):
+        u = rng.random((_CANDIDATES, 3))
+        angle = round(360 * float(rng.random()), 3)
+        found = _first_visible(seen, u, field_of_view, aspect)
+        if found is None:
+            continue
+
+        point, normal = found
+        center = rotation.T @ (point - move)
+        outward = rotation.T @ (normal / np.linalg.norm(normal))
+        place = {
+            "center": np.round(center, 4).tolist(),
+            "normal": np.round(outward, 6).tolist(),
+            "angle": angle,
+        }
+        places.append(place)
+    return places
+
+
+def _seen_of(mesh, pose: dict) -> _Seen:
+    """Return the triangles of a part, and what the camera sees of them, hidden or not."""
+    rotation, move = pose_matrix(pose)
+    corners = np.asarray(mesh.vertices)[mesh.faces]
+    triangles = corners @ rotation.T + move
+    first = triangles[:, 1] - triangles[:, 0]
+    second = triangles[:, 2] - triangles[:, 0]
+    normals = np.cross(first, second)
+
+    camera = np.array([0.0, 0.0, CAMERA_DISTANCE])
+    towards = camera - triangles.mean(axis=1)
+    facing = (normals * towards).sum(axis=1) / np.linalg.norm(towards, axis=1)
+    areas = np.maximum(facing, 0.0)
+    return _Seen(triangles, normals, camera, np.cumsum(areas))
+
+
+def _first_visible(seen: _Seen, u: np.ndarray, field_of_view: float, aspect: float) -> tuple | None:
+    """Return the first of some random points that the camera sees, with its normal; None where there is none."""
+    whole = seen.sums[-1]
+    if not whole > 0:
+        return None
+
+    faces = np.searchsorted(seen.sums, u[:, 0] * whole, side="right")
+    faces = np.minimum(faces, len(seen.sums) - 1)
+    points = _points_of(seen.triangles[faces], u[:, 1], u[:, 2])
+
+    # nearer points fill more of the picture
+    half = field_of_view / 2 * _FRAME * (1 - points[:, 2] / CAMERA_DISTANCE)
+    framed = (np.abs(points[:, 0]) < half) & (np.abs(points[:, 1]) < half * aspect)
+    for number in np.flatnonzero(framed):
+        face = faces[number]
+        point = points[number]
+        if not _hidden(seen.triangles, seen.camera, point, face):
+            return point, seen.normals[face]
+    return None
+
+
+def _points_of(triangles: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return points of triangles, (n, 3), evenly spread where the two numbers are, each in [0, 1)."""
+    root = np.sqrt(first)
+    weights = [
+        1 - root,
+        root * (1 - second),
+        root * second,
+    ]
+    return np.einsum("nk,nkj->nj", np.stack(weights, axis=1), triangles)
+
+
+@numba.njit(cache=True)
+def _hidden(triangles, camera, point, own):
+    """Return whether a triangle other than its own lies between a point and the camera."""
+    ray = camera - point
+    for i in range(len(triangles)):
+        if i == own:
+            continue
+        if _meets(ray, point, triangles[i]):
+            return True
+    return False
+
+
+@numba.njit(cache=True)
+def _meets(ray, point, triangle):
+    """Return whether a ray from a point meets a triangle within its length (Moeller and Trumbore)."""
+    first = triangle[1] - triangle[0]
+    second = triangle[2] - triangle[0]
+    start = point - triangle[0]
+    across = _cross(ray, second)
+    det = _dot(first, across)
+    if det == 0.0:
+        return False
+
+    u = _dot(start, across) / det
+    around = _cross(start, first)
+    v = _dot(ray, around) / det
+    share = _dot(second, around) / det
+    return u >= 0 and v >= 0 and u + v <= 1 and 1e-6 < share < 1
+
+
+@numba.njit(cache=True, inline="always")
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@numba.njit(cache=True, inline="always")
+def _cross(a, b):
+    return (
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    )

@@ -1,0 +1,98 @@
+"""Our own data sets as normal images and kinds of defect."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import synthgen
+from synthgen.errors import UsageError
+from synthgen.layouts import open_normal, open_test_set
+from synthgen.layouts import own as own_layout
+
+
+@pytest.fixture
+def own(make_recipe, tmp_path):
+    """Return a function that draws a data set of ours whose three classes have the given names."""
+
+    def draw(*names):
+        folder = tmp_path / "own"
+        synthgen.generate(make_recipe(classes=len(names)), folder, workers=0, progress=False)
+        lines = [json.loads(line) for line in (folder / "classes.jsonl").read_text().splitlines()]
+        renamed = [{**line, "name": name} for line, name in zip(lines, names, strict=True)]
+        (folder / "classes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in renamed))
+        return folder
+
+    return draw
+
+
+def test_our_own_data_sets_are_good_and_kinds(own, trees):
+    folder = own("good", "scratch", "dent")
+    images, dataset = open_test_set(folder), synthgen.open(folder)
+    assert trees.kinds_of(images) == [(0, "good")] * 8 + [(1, "scratch")] * 8 + [(1, "dent")] * 8
+    assert trees.kinds_of(open_normal(folder)) == [(0, "good")] * 8
+    for label, index in ((1, 0), (2, 7)):
+        item, sample = images[label * 8 + index], dataset[dataset.find(label, index)]
+        assert item.name == sample.key
+        np.testing.assert_array_equal(item.image, sample.image)
+        np.testing.assert_array_equal(item.mask, sample.fields["mask"] > 0)
+    assert not images[0].mask.any()  # what a normal image shows is no defect
+
+
+def test_a_data_set_of_one_class_is_normal(own):
+    assert len(open_normal(own("fractal"))) == 8
+
+
+def test_a_data_set_without_a_normal_class_is_refused(own):
+    with pytest.raises(UsageError, match="must have a class named good or normal or ok, got a, b"):
+        open_normal(own("a", "b"))
+
+
+class PlateSet:
+    """Stands for a set of stained plates: `mask` covers stains and defects, `scratch` the defects alone."""
+
+    def __init__(self, mask_of, *names):
+        self.scratch = mask_of((0, 0, 2, 5), (10, 0, 12, 5))
+        self.instances = mask_of((1, 0, 9, 9), value=1)
+        self.instances[self.scratch > 0] = 2
+        self.instances[10:12, :5] = 3
+        self.fields = {"mask": mask_of((1, 0, 9, 9)) | self.scratch, "scratch": self.scratch}
+        self.fields["instances"] = self.instances
+        self.fields = {name: self.fields[name] for name in names}
+        self.manifest = self
+
+    def field(self, place, name):
+        return self.fields[name]
+
+
+def test_stains_are_no_defects(trees):
+    plates = PlateSet(trees.mask_of, "mask", "instances", "scratch")
+    instances = own_layout._truth(plates, 0, "scratch", (20, 30)).instances
+    np.testing.assert_array_equal(instances, plates.instances * (plates.scratch > 0))
+    assert set(np.unique(instances)) == {0, 2, 3}
+
+
+def test_without_instances_each_region_is_a_defect(trees):
+    plates = PlateSet(trees.mask_of, "mask", "scratch")
+    assert own_layout._truth(plates, 0, "scratch", (20, 30)).instances.max() == 2
+    assert own_layout._truth(plates, 0, "dent", (20, 30)).instances.max() == 2
+
+
+def test_entries_of_a_large_set_are_made_one_at_a_time(own):
+    dataset = synthgen.open(own("good", "dent"))
+    samples = own_layout.Samples(dataset, dataset.path, [0, 1], normal=[0])
+    assert len(samples) == 16
+    assert [samples[i].label for i in (0, 7, 8, -1)] == [0, 0, 1, 1]
+    assert [entry.name for entry in samples] == [samples[i].name for i in range(16)]
+    with pytest.raises(IndexError):
+        samples[16]
+
+
+def test_a_set_that_declares_too_many_images_is_refused_before_memory_is_taken(own):
+    dataset = synthgen.open(own("good"))
+    dataset.manifest = SimpleNamespace(per_class=3_000_000_000)
+    with pytest.raises(
+        UsageError, match=r"must have at most 10,000,000 images to be looked at, got 3,000,000,000$"
+    ):
+        own_layout.Samples(dataset, dataset.path, [0], normal=[0])

@@ -1,0 +1,37 @@
+"""Curves of a measured set: their areas are those of the table."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import numpy as np  # noqa: E402
+from hypothesis import given  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from synthgen import metrics  # noqa: E402
+from synthgen.torch.evaluation.plots import overlap_curve, roc_curve  # noqa: E402
+
+
+def area(curve, limit=1.0):
+    """Return the mean height of a curve up to a rate, by the trapezoid rule."""
+    end = np.interp(limit, curve.fpr, curve.height)
+    within = curve.fpr <= limit
+    fpr, height = np.append(curve.fpr[within], limit), np.append(curve.height[within], end)
+    return np.trapezoid(height, fpr) / limit
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=2, max_size=30))
+def test_the_area_under_the_roc_curve_is_the_auroc(pairs):
+    labels, scores = np.array(pairs, int).T
+    if 0 < labels.sum() < len(labels):
+        assert area(roc_curve(labels, scores.astype(float))) == pytest.approx(metrics.image_auroc(labels, scores))
+
+
+def test_the_areas_under_the_drawn_curves_are_those_of_the_table(predictions, sets):
+    _, _, masks, maps = sets.chosen(predictions, "all")
+    curve = overlap_curve(masks, maps)
+    assert area(curve, 0.3) == pytest.approx(metrics.aupro(masks, maps))
+    assert area(overlap_curve(masks, maps, by_pixel=True)) == pytest.approx(metrics.pixel_auroc(masks, maps))
+    assert np.all(np.diff(curve.fpr) >= 0)
+    assert np.all(np.diff(curve.height) >= -1e-12)
+    assert (curve.fpr[-1], curve.height[-1]) == (1, pytest.approx(1))

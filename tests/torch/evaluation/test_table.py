@@ -1,0 +1,96 @@
+"""The table of a measured set: its rows say what the metrics say."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from synthgen import metrics  # noqa: E402
+from synthgen.layouts import open_test_set  # noqa: E402
+from synthgen.torch.evaluation import format_table, measure, plot_curves, predict_set  # noqa: E402
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_row_measures_its_kind_against_all_normal_images(predictions, rows, place, sets):
+    row = rows[place]
+    assert (row.category, row.kind) == ("brick", ["all", "dent", "hole"][place])
+    labels, scores, masks, maps = sets.chosen(predictions, row.kind)
+    assert (row.normal, row.anomalous) == (4, [6, 3, 3][place])
+    assert row.image_auroc == metrics.image_auroc(labels, scores)
+    assert row.pixel_auroc == metrics.pixel_auroc(masks, maps)
+    assert row.aupro == metrics.aupro(masks, maps)
+    assert row.pl == metrics.proportion_localised(masks, maps)
+    assert (row.threshold, row.f1) == metrics.best_f1_threshold(labels, scores)
+    assert row.recall == metrics.defect_wise_recall(masks, maps >= rows[0].pixel_threshold)
+    assert row.spro is None
+
+
+def test_the_pixel_threshold_is_the_best_of_the_whole_category(predictions, rows, sets):
+    _, _, masks, maps = sets.chosen(predictions, "all")
+    assert (rows[0].pixel_threshold, rows[0].pixel_f1) == metrics.best_f1_threshold(masks, maps)
+    assert [row.pixel_threshold for row in rows[1:]] == [None, None]
+
+
+def test_without_masks_images_alone_are_measured(tmp_path, sets):
+    sets.put_category(tmp_path / "brick", {"dent": 60}, masks=False)
+    rows = measure(predict_set(sets.Brightness(), open_test_set(tmp_path / "brick")))
+    assert rows[0].image_auroc is not None
+    assert rows[0].pixel_auroc is rows[0].aupro is rows[0].pl is rows[0].recall is None
+    assert "AUPRO" not in format_table(rows)
+
+
+def test_several_categories_end_with_their_mean(tmp_path, sets):
+    sets.put_category(tmp_path / "a", {"dent": 20})
+    sets.put_category(tmp_path / "b", {"dent": 150})
+    predictions = predict_set(sets.Brightness(), open_test_set(tmp_path))
+    rows = measure(predictions)
+    assert [(row.category, row.kind) for row in rows] == [
+        ("a", "all"), ("a", "dent"), ("b", "all"), ("b", "dent"), ("mean", "all"),
+    ]  # fmt: skip
+    assert rows[-1].aupro == pytest.approx((rows[0].aupro + rows[2].aupro) / 2)
+    assert rows[-1].threshold is None
+    assert rows[-1].anomalous == 6
+    written = plot_curves(predictions, rows, tmp_path)
+    assert [path.name for path in written] == ["roc.png", "overlap.png"]
+
+
+def test_saturated_regions_have_an_spro(tmp_path, sets):
+    root = sets.put_category(tmp_path / "pins", {"logical": 150})
+    for i in range(3):
+        mask = np.asarray(Image.open(root / "ground_truth" / "logical" / f"{i}_mask.png"))
+        sets.put(root / "ground_truth" / "logical" / str(i) / "000.png", mask)
+    (root / "defects_config.json").write_text(
+        '[{"pixel_value": 255, "saturation_threshold": 8, "relative_saturation": false}]'
+    )
+    predictions = predict_set(sets.Brightness(), open_test_set(root))
+    _, _, masks, maps = sets.chosen(predictions, "all")
+    regions = [mask[None] if mask.any() else np.zeros((0, *(24, 32))) for mask in masks]
+    expected = metrics.spro(regions, maps, 8.0)
+    assert measure(predictions)[0].spro == expected
+
+
+def test_the_table_has_a_line_for_each_row(rows):
+    lines = format_table(rows).splitlines()
+    assert len(lines) == 4
+    assert lines[0].split()[:4] == ["category", "kind", "normal", "anomalous"]
+    assert "sPRO" not in lines[0]
+    assert f"{rows[1].aupro:.3f}" in lines[2]
+    assert lines[2].split()[-1] == "-"
+
+
+def test_a_defect_under_another_counts_in_the_recall(tmp_path, sets):
+    root = tmp_path / "pins"
+    image = np.zeros((24, 32, 3), np.uint8)
+    sets.put(root / "test" / "good" / "0.png", image)
+    small = np.zeros((24, 32), np.uint8)
+    small[2:6, 2:6] = 255
+    large = np.zeros((24, 32), np.uint8)
+    large[:20, :20] = 255
+    image[8:20, :20] = 200  # in the large one alone
+    sets.put(root / "test" / "logical" / "0.png", image)
+    for number, mask in enumerate((small, large)):
+        sets.put(root / "ground_truth" / "logical" / "0" / f"{number:03d}.png", mask)
+    predictions = predict_set(sets.Brightness(), open_test_set(root))
+    assert measure(predictions)[0].recall == 0.5
