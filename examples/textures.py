@@ -141,7 +141,7 @@ def network_maps(model: torch.nn.Module, texture: dict) -> tuple[np.ndarray, np.
 
 
 def floor_maps(texture: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Return scores and maps without a network: distance of the blurred grey value from the training mean."""
+    """Return scores and maps without a network: distance of the blurred gray value from the training mean."""
     mean = texture["train"].mean()
     maps = np.stack([np.abs(gaussian_filter(image.astype(np.float32), 4) - mean) for image in texture["test"]])
     return inspected(maps).max(axis=(1, 2)), maps
@@ -164,7 +164,7 @@ def main(out: Path, quick: bool, epochs: int, threads: int | None, only: str | N
         return
     textures = {name: make_texture(name, out / "textures") for name in TEXTURES}
     for name, texture in textures.items():
-        study(out, "no network: blurred grey value", name, lambda t=texture: floor_maps(t), texture)
+        study(out, "no network: blurred gray value", name, lambda t=texture: floor_maps(t), texture)
     run_both(out, "ImageNet", 0, imagenet_lite0(), textures)
     for seed in seeds:
         run_both(out, "random", seed, load_backbone(f"random:{ARCH}", seed=seed), textures)
