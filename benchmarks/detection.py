@@ -7,6 +7,19 @@ of 256 x 256, the same weights of the backbone, normalised in one way, the same 
 channels; our metrics measure both. anomalib runs in the interpreter that --anomalib names; without it the table
 shows ours alone. anomalib has no Sequential PatchCore: beside it stands its PatchCore with as many points.
 
+Features are equal to the last bit, for PatchCore and for PaDiM. Image AUROC, pixel AUROC and AUPRO of one seed, in
+per cent, ours and anomalib 2.7's (60 test images a texture, so that one pair of images is 0.1 of image AUROC):
+
+| model | texture | ours | anomalib |
+|---|---|---|---|
+| PatchCore | brick | 99.89, 98.63, 91.81 | 99.78, 98.66, 92.21 |
+| PatchCore | gravel | 88.11, 89.46, 73.03 | 87.11, 89.39, 72.36 |
+| PaDiM | brick | 93.89, 96.46, 88.01 | 93.44, 96.46, 88.00 |
+
+What is left of PatchCore's differences comes of the choice of the coreset, which begins at another point. That of
+PaDiM comes of the smoothing beyond the edge: ours repeats the nearest pixel, anomalib reflects, and the score is the
+largest value of the smoothed map. With reflection all three of PaDiM's figures are equal.
+
 The images serve to compare implementations, never to choose options: they are few, and the edge matters much.
 """
 
@@ -140,12 +153,12 @@ class Anomalib:
         self._found = cache(self._run)
         self._textures: dict[str, Texture] = {}
 
-    def found(self, job: str, net, model, name: str, texture: Texture) -> Found:
+    def found(self, job: str, net, model, seed: int, name: str, texture: Texture) -> Found:
         """Return what the model of a job says, with the settings of `model`."""
         self._textures[name] = texture
         self._net = net
         subset = tuple(model.subset.tolist()) if job == "padim" else ()
-        return self._found(job, model.features.layers, model.seed, subset, name)
+        return self._found(job, model.features.layers, seed, subset, name)
 
     def _run(self, job: str, layers: tuple[int, ...], seed: int, subset: tuple[int, ...], name: str) -> Found:
         extra = {"subset": torch.tensor(subset)} if subset else {"share": SHARE}
@@ -214,7 +227,7 @@ def one_run(kind: str, net, seed: int, name: str, texture: Texture, peer: Anomal
     values = [measured(own, texture.masks)]
 
     if peer is not None:
-        other = peer.found(job, net, model, name, texture)
+        other = peer.found(job, net, model, seed, name, texture)
         values.append(measured(other, texture.masks))
         gap = (own.features - other.features).abs().max()
         print(f"# {kind} {name} {seed}: features of one image differ by {gap:.1e}", flush=True)
