@@ -1,5 +1,6 @@
 """A finished data set, read sample by sample."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from synthgen.shards.codecs import decode
 from synthgen.shards.manifest import CLASSES, Manifest, read_manifest
 from synthgen.shards.opened import OpenShards
 from synthgen.shards.order import Permutation
-from synthgen.shards.reading import read_lines
+from synthgen.shards.reading import check_digest, read_lines
 
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -90,18 +91,16 @@ class Dataset:
 
     def _read_classes(self) -> list[dict]:
         path = self.path / CLASSES
+        digest = hashlib.sha256()
         table = []
         for k, line in enumerate(read_lines(path, self.manifest.classes)):
-            try:
-                row = msgspec.json.decode(line, type=dict)
-            except _NOT_JSON as error:
-                raise FormatError(f"{path}: line {k + 1} is damaged: {error}") from None
-            if row.get("id") != k or not isinstance(row.get("name"), str):
-                raise FormatError(f"{path}: line {k + 1} must be class {k} with a name, got {row.get('id')!r}")
+            row = _class_of(line, k, path)
             table.append(row)
+            digest.update(line + b"\n")
 
         if len(table) != self.manifest.classes:
             raise FormatError(f"{path}: must have {self.manifest.classes} classes, got {len(table)}")
+        check_digest(path, digest.hexdigest(), self.manifest.classes_sha256)
         return table
 
     def find(self, label: int, index: int) -> int:
@@ -155,5 +154,19 @@ class Dataset:
         count = self.manifest.count
         if not -count <= i < count:
             raise IndexError(f"sample {i} of {count}")
-        number, row = divmod(i + count if i < 0 else i, self.manifest.shard_size)
+        position = i + count if i < 0 else i
+        number, row = divmod(position, self.manifest.shard_size)
         return self._shards[number], row
+
+
+def _class_of(line: bytes, k: int, path: Path) -> dict:
+    """Return what line `k` of the class table says; raise `FormatError` if it does not say that it is class `k`."""
+    try:
+        row = msgspec.json.decode(line, type=dict)
+    except _NOT_JSON as error:
+        raise FormatError(f"{path}: line {k + 1} is damaged: {error}") from None
+
+    known = row.get("id")
+    if known != k or not isinstance(row.get("name"), str):
+        raise FormatError(f"{path}: line {k + 1} must be class {k} with a name, got {known!r}")
+    return row

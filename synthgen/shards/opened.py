@@ -80,7 +80,7 @@ class OpenShards:
         try:
             return open_shard(self._folder, self._manifest, shard)
         except StorageError as error:
-            if getattr(error.__context__, "errno", None) not in _NO_DESCRIPTORS or not self._readers:
+            if error.errno not in _NO_DESCRIPTORS or not self._readers:
                 raise
 
         # Others took the descriptors: give up ours, and try again.
