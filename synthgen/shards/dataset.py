@@ -71,7 +71,10 @@ class Dataset:
         key = shard.key(row)
         label = shard.label(row)
         params = self._params(shard, row)
-        fields = {name: self._decode(shard, row, name) for name in self._specs}
+
+        fields = {}
+        for name in self._specs:
+            fields[name] = self._decode(shard, row, name)
         image = fields.pop("image")
         return Sample(key, image, label, fields, params)
 
@@ -80,7 +83,8 @@ class Dataset:
             yield self[i]
 
     def __repr__(self):
-        return f"Dataset({str(self.path)!r}, {len(self)} samples, {self.manifest.classes} classes)"
+        path = str(self.path)
+        return f"Dataset({path!r}, {len(self)} samples, {self.manifest.classes} classes)"
 
     @property
     def classes(self) -> list[dict]:
@@ -107,11 +111,13 @@ class Dataset:
         """Return the position of a sample in the stored order; raise IndexError if there is none such."""
         classes = self.manifest.classes
         per_class = self.manifest.per_class
-        if not (0 <= label < classes and 0 <= index < per_class):
+        is_there = 0 <= label < classes and 0 <= index < per_class
+        if not is_there:
             raise IndexError(f"no sample of class {label}, index {index}: there are {classes} x {per_class}")
 
         order = Permutation(self.manifest.count, self.manifest.seed)
-        return int(order.inverse(label * per_class + index))
+        number = label * per_class + index
+        return int(order.inverse(number))
 
     def label(self, i: int) -> int:
         """Return the class of sample `i` without decoding anything."""
@@ -129,11 +135,14 @@ class Dataset:
 
     def _params(self, shard, row: int) -> dict:
         key = shard.key(row)
+        data = shard.read(row, "params")
         try:
-            params = msgspec.json.decode(shard.read(row, "params"))
+            params = msgspec.json.decode(data, type=dict)
         except _NOT_JSON as error:
             raise FormatError(f"{self.path}: params of {key} are damaged: {error}") from None
-        if not isinstance(params, dict) or (params.get("class"), params.get("index")) != parse_key(key):
+
+        numbers = (params.get("class"), params.get("index"))
+        if numbers != parse_key(key):
             raise FormatError(f"{self.path}: params of {key} must have its class and index")
         return params
 
@@ -147,7 +156,8 @@ class Dataset:
         try:
             return decode(data, self._specs[name], checked=True)
         except FormatError as error:
-            raise FormatError(f"{self.path}: {name} of {shard.key(row)}: {error}") from None
+            key = shard.key(row)
+            raise FormatError(f"{self.path}: {name} of {key}: {error}") from None
 
     def locate(self, i: int):
         """Return (shard reader, row) of sample `i`."""
