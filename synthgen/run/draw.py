@@ -28,7 +28,6 @@ def render(recipe, label: int, index: int) -> Sample:
         If the recipe breaks a rule or has no such sample.
     """
     recipe = load_recipe(recipe)
-
     _check_number("label", label, recipe.classes)
     _check_number("index", index, recipe.per_class)
     return draw_sample(recipe, label, index)

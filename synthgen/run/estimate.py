@@ -115,8 +115,9 @@ def _cache_path(plan: Plan) -> Path:
     drawer = _drawer(plan)
     prints = plan.run.fingerprints
     key = "\n".join([prints.data, prints.storage, drawer.name, cpu_name()])
-    digest = hashlib.sha256(key.encode()).hexdigest()
-    return folder / f"{digest[:32]}.json"
+    digest = hashlib.sha256(key.encode())
+    name = digest.hexdigest()[:32]
+    return folder / f"{name}.json"
 
 
 def _drawer(plan: Plan):

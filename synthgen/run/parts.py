@@ -141,6 +141,7 @@ def _numbered(array: _Array, split: _Split) -> Part:
     if has_part and lies_within:
         return Part(number + 1, split.parts, split.first, split.step)
 
-    rule = f"a task from {split.first} to {last} in even steps of {split.step}, one for each of {split.parts} parts"
+    tasks = f"from {split.first} to {last} in even steps of {split.step}"
+    rule = f"a task {tasks}, one for each of {split.parts} parts"
     found = f"task {array.task} of an array from {array.first} to {array.last}"
     raise UsageError(f"part auto must be {rule}, got {found}")

@@ -95,7 +95,8 @@ def _check_bytes(dataset: Dataset, shard: int) -> None:
     with closing(RawFile(path)) as file:
         if file.size != entry.bytes:
             raise FormatError(f"{path}: must have {entry.bytes} bytes, got {file.size}")
-    check_digest(path, sha256_of(path), entry.sha256)
+    found = sha256_of(path)
+    check_digest(path, found, entry.sha256)
 
 
 def sample_digest(dataset: Dataset, i: int) -> bytes:
@@ -107,9 +108,11 @@ def sample_digest(dataset: Dataset, i: int) -> bytes:
         If the sample is damaged, or a mask has other values than 0 and 255.
     """
     sample = dataset[i]
+    first_line = f"{sample.key} {sample.label}\n"
+    params = dataset.encoded(i, "params")
     digest = hashlib.sha256()
-    digest.update(f"{sample.key} {sample.label}\n".encode())
-    digest.update(dataset.encoded(i, "params"))
+    digest.update(first_line.encode())
+    digest.update(params)
 
     fields = {"image": sample.image, **sample.fields}
     for name, value in fields.items():
@@ -117,9 +120,11 @@ def sample_digest(dataset: Dataset, i: int) -> bytes:
         if kind == "mask" and not _is_binary(value):
             raise FormatError(f"{dataset.path}: {name} of {sample.key} must be 0 or 255 everywhere")
 
-        little = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+        dtype = value.dtype.newbyteorder("<")
+        little = np.ascontiguousarray(value, dtype=dtype)
         shape = "x".join(map(str, little.shape))
-        digest.update(f"\n{name} {little.dtype.name} {shape}\n".encode())
+        head = f"\n{name} {little.dtype.name} {shape}\n"
+        digest.update(head.encode())
         digest.update(little)
     return digest.digest()
 

@@ -262,20 +262,32 @@ def decode_png(
     raw = _inflate(packed, height * row_bytes)
     rows = raw.reshape(height, row_bytes)
 
-    # All rows have one filter where we wrote the file.
-    filters = rows[:, 0]
-    first = int(filters[0])
-    if first not in (_NONE, _UP) or (filters != first).any():
-        return None, _decode_pillow(data, FieldSpec(dtype, shape))
-    pixels = rows[:, 1:]
-    if first == _UP:
-        pixels = np.add.accumulate(pixels, axis=0, dtype=np.uint8)
+    pixels = _unfiltered(rows)
+    if pixels is None:
+        spec = FieldSpec(dtype, shape)
+        return None, _decode_pillow(data, spec)
 
     if colors is not None:
         _check_colors(pixels, colors)
     if item == 2:
-        pixels = np.ascontiguousarray(pixels).view(">u2").astype(np.uint16)
-    return colors, pixels.reshape(shape if color_type == _RGB else shape[:2])
+        pairs = np.ascontiguousarray(pixels)
+        pixels = pairs.view(">u2").astype(np.uint16)
+    wanted = shape if color_type == _RGB else shape[:2]
+    return colors, pixels.reshape(wanted)
+
+
+def _unfiltered(rows: np.ndarray) -> np.ndarray | None:
+    """Return the bytes of the pixels, or None where rows are filtered in another way than ours."""
+    filters = rows[:, 0]
+    pixels = rows[:, 1:]
+    first = int(filters[0])
+
+    # All rows have one filter where we wrote the file.
+    if (filters != first).any():
+        return None
+    if first == _UP:
+        return np.add.accumulate(pixels, axis=0, dtype=np.uint8)
+    return pixels if first == _NONE else None
 
 
 def _check_colors(indices: np.ndarray, colors: np.ndarray) -> None:
@@ -344,7 +356,8 @@ def _check_header(body, shape: tuple[int, ...], bits: int) -> int:
         return color_type
 
     types = " or ".join(map(str, allowed))
-    expected = f"{shape[1]}x{shape[0]}, {bits} bits, color type {types}"
+    size = f"{shape[1]}x{shape[0]}"
+    expected = f"{size}, {bits} bits, color type {types}"
     found = f"{width}x{height}, {depth} bits, color type {color_type}"
     raise FormatError(f"PNG must be {expected}, got {found}")
 
@@ -406,7 +419,8 @@ def _decode_npy(data, spec: FieldSpec) -> np.ndarray:
 
     expected = tuple(spec.shape)
     is_plain = version == (1, 0) and not fortran
-    if not is_plain or shape != expected or dtype != np.dtype(spec.dtype):
+    has_type = dtype == np.dtype(spec.dtype)
+    if not is_plain or not has_type or shape != expected:
         raise FormatError(f"array must be {spec.dtype} {expected}, got {dtype} {shape}")
 
     start = stream.tell()
@@ -414,4 +428,5 @@ def _decode_npy(data, spec: FieldSpec) -> np.ndarray:
     count = math.prod(shape)
     if size != count * dtype.itemsize:
         raise FormatError(f"array must have {count} values, got {size} bytes")
-    return np.frombuffer(data, dtype=dtype, offset=start).reshape(shape)
+    values = np.frombuffer(data, dtype=dtype, offset=start)
+    return values.reshape(shape)

@@ -51,7 +51,9 @@ class _Spool:
 
     def size(self) -> int:
         """Return the bytes that the column will take in the file."""
-        return self.offsets[-1] + 8 * len(self.offsets) + 4 * len(self.checksums)
+        offsets = 8 * len(self.offsets)
+        checksums = 4 * len(self.checksums)
+        return self.offsets[-1] + offsets + checksums
 
 
 class Writer:
@@ -209,9 +211,11 @@ class Reader:
         """Return where all data sets of a shard lie."""
         places = {}
         for name in names:
+            offsets = f"{name}_offsets"
+            checksums = f"{name}_crc32"
             places[name] = self._place(file, name, "|u1", None)
-            places[f"{name}_offsets"] = self._place(file, f"{name}_offsets", "<u8", self.count + 1)
-            places[f"{name}_crc32"] = self._place(file, f"{name}_crc32", "<u4", self.count)
+            places[offsets] = self._place(file, offsets, "<u8", self.count + 1)
+            places[checksums] = self._place(file, checksums, "<u4", self.count)
         places["label"] = self._place(file, "label", "<i8", self.count)
         places["key"] = self._place(file, "key", "|S", self.count)
         return places
@@ -267,13 +271,18 @@ class Reader:
         """Compare keys and labels of the rows from `first` on with those of the plan; raise `FormatError`."""
         found_keys = self._rows("key", first, len(keys))
         found_labels = self._rows("label", first, len(keys))
-        wrong = (found_keys != keys) | (found_labels != labels)
-        if wrong.any():
-            row = int(wrong.argmax())
-            expected = keys[row].decode()
-            other = found_keys[row].decode("ascii", "replace")
-            rule = f"sample {first + row} must be {expected}"
-            raise FormatError(f"{self._file.path}: {rule}, got {other} of class {found_labels[row]}")
+        wrong_keys = found_keys != keys
+        wrong_labels = found_labels != labels
+        wrong = wrong_keys | wrong_labels
+        if not wrong.any():
+            return
+
+        row = int(wrong.argmax())
+        expected = keys[row].decode()
+        key = found_keys[row].decode("ascii", "replace")
+        label = found_labels[row]
+        rule = f"sample {first + row} must be {expected}"
+        raise FormatError(f"{self._file.path}: {rule}, got {key} of class {label}")
 
     def read(self, i: int, name: str) -> bytes:
         """Return the stored bytes of a field (or ``params``) of sample `i`, compared with their checksum."""
@@ -284,7 +293,8 @@ class Reader:
             found = f"{begin}..{end} of {column.size}"
             raise FormatError(f"{self._file.path}: offsets of {name} {i} are damaged: {found}")
 
-        data = self._file.read(column.start + begin, end - begin)
+        start = column.start + begin
+        data = self._file.read(start, end - begin)
         key = self._keys.item(i)
         expected = column.checksums.item(i)
         check_bytes(self._file.path, key, name, data, expected)

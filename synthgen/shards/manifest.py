@@ -60,8 +60,9 @@ class FieldEntry(msgspec.Struct, frozen=True):
 
     def _check_pixels(self) -> None:
         dtypes, dimensions = _KINDS[self.kind]
+        channels = self.shape[2:]
         has_type = self.dtype in dtypes
-        has_shape = len(self.shape) in dimensions and self.shape[2:] in ([], [3])
+        has_shape = len(self.shape) in dimensions and channels in ([], [3])
         if not has_type or not has_shape:
             rule = " or ".join(dtypes)
             found = f"{self.dtype} {self.shape}"
@@ -111,9 +112,11 @@ class RunRecord(msgspec.Struct, frozen=True):
     def __post_init__(self):
         if self.count != self.classes * self.per_class:
             raise ValueError(f"count must be classes * per_class, got {self.count}")
-        if self.shards != -(-self.count // self.shard_size):
+        needed = -(-self.count // self.shard_size)
+        if self.shards != needed:
             raise ValueError(f"shards must be count / shard_size rounded up, got {self.shards}")
-        if "image" not in self.fields or self.fields["image"].kind != "image":
+        image = self.fields.get("image")
+        if image is None or image.kind != "image":
             raise ValueError("fields must have an image")
 
         name = self.recipe.get("name")

@@ -58,16 +58,21 @@ class Permutation:
 
         beyond = found >= self.count
         while beyond.any():
-            found[beyond] = step(found[beyond])
+            outside = found[beyond]
+            found[beyond] = step(outside)
             beyond = found >= self.count
-        return found.astype(np.int64).reshape(start.shape)
+
+        numbers = found.astype(np.int64)
+        return numbers.reshape(start.shape)
 
     def _encrypt(self, values: np.ndarray) -> np.ndarray:
         left = values >> self._half
         right = values & self._mask
         for key in self._keys:
             mixed = _mix(right + key) & self._mask
-            left, right = right, left ^ mixed
+            changed = left ^ mixed
+            left = right
+            right = changed
         return left << self._half | right
 
     def _decrypt(self, values: np.ndarray) -> np.ndarray:
@@ -75,7 +80,9 @@ class Permutation:
         right = values & self._mask
         for key in self._keys[::-1]:
             mixed = _mix(left + key) & self._mask
-            left, right = right ^ mixed, left
+            changed = right ^ mixed
+            right = left
+            left = changed
         return left << self._half | right
 
 

@@ -109,6 +109,19 @@ def _sum_of(head: bytes) -> int:
     return lower - 1
 
 
+def _as_table(numbers: array, columns: int) -> np.ndarray:
+    """Return numbers as int64 (rows, columns)."""
+    flat = np.frombuffer(numbers, np.int64)
+    return flat.reshape(-1, columns)
+
+
+def _is_plain(head: bytes) -> bool:
+    """Return whether a header is that of a plain file of our kind: no link, and its whole name in one place."""
+    has_kind = head[_MAGIC] == b"ustar\0" and head[_KIND] == b"0"
+    is_alone = head[_LINK] == _NO_LINK and head[_PREFIX] == _NO_PREFIX
+    return has_kind and is_alone
+
+
 def _octal(text: bytes) -> int:
     return int(text.rstrip(b"\0 "), 8)
 
@@ -159,10 +172,11 @@ class Reader:
 
         if at + _END != size or any(self._file.read(at, _END)):
             raise FormatError(f"{self._file.path}: must end after {self.count} samples, at byte {at + _END}")
-        table = (self.count, len(endings))
-        self._starts = np.frombuffer(starts, np.int64).reshape(table)
-        self._sizes = np.frombuffer(sizes, np.int64).reshape(table)
-        self._checksums = np.frombuffer(checksums, np.int64).reshape(table)
+
+        columns = len(endings)
+        self._starts = _as_table(starts, columns)
+        self._sizes = _as_table(sizes, columns)
+        self._checksums = _as_table(checksums, columns)
         self._keys = np.array(keys, dtype="S")
 
     def _checked_key(self, name: str, ending: str, key: str | None, at: int) -> str:
@@ -185,9 +199,8 @@ class Reader:
         except ValueError:
             raise FormatError(f"{where} is damaged") from None
 
-        plain = head[_MAGIC] == b"ustar\0" and head[_KIND] == b"0"
-        alone = head[_LINK] == _NO_LINK and head[_PREFIX] == _NO_PREFIX
-        if not plain or not alone or header_sum != _sum_of(head) or size < 0:
+        is_whole = header_sum == _sum_of(head) and size >= 0
+        if not is_whole or not _is_plain(head):
             raise FormatError(f"{where} is damaged or not that of a plain file")
 
         check = _CHECKSUM.fullmatch(head[_USER])
@@ -203,11 +216,13 @@ class Reader:
         """
         found = self._keys[first : first + len(keys)]
         wrong = found != keys
-        if wrong.any():
-            row = int(wrong.argmax())
-            expected = keys[row].decode()
-            other = found[row].decode()
-            raise FormatError(f"{self._file.path}: sample {first + row} must be {expected}, got {other}")
+        if not wrong.any():
+            return
+
+        row = int(wrong.argmax())
+        expected = keys[row].decode()
+        other = found[row].decode()
+        raise FormatError(f"{self._file.path}: sample {first + row} must be {expected}, got {other}")
 
     def read(self, i: int, name: str) -> bytes:
         """Return the stored bytes of a field (or ``params``) of sample `i`, compared with their checksum."""
@@ -224,7 +239,8 @@ class Reader:
     def label(self, i: int) -> int:
         """Return the class of sample `i`."""
         text = self.read(i, "label")
-        digits, _, _ = self._keys.item(i)[1:].partition(b"-")
+        key = self._keys.item(i)
+        digits, _, _ = key[1:].partition(b"-")
         label = int(digits)
         if text != b"%d" % label:
             raise FormatError(f"{self._file.path}: label of {self.key(i)} must be {label}, got {text[:20]!r}")
