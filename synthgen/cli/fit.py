@@ -89,7 +89,7 @@ def kind_command(kind: str) -> click.Command:
         options.append(_MELD)
 
     def run(out, overwrite, **given):
-        _check_place(Path(out), overwrite)
+        _check_place(out, overwrite)
         model = _made(module, given)
         model.save(out)
         _report(model, Path(out))
@@ -98,11 +98,12 @@ def kind_command(kind: str) -> click.Command:
     return command(kind, help=inspect.cleandoc(module.HELP))(run)
 
 
-def _check_place(out: Path, overwrite: bool) -> None:
+def _check_place(out, overwrite: bool) -> None:
     """Refuse a file that cannot be written, or that is there already."""
     from synthgen.shards.files import refuse_remote
 
     refuse_remote(out)
+    out = Path(out)
     is_file_name = out.parent.is_dir() and not out.is_dir()
     if not is_file_name:
         raise UsageError(f"out must be a file in a folder that is there, got {out}")
