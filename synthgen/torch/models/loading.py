@@ -135,7 +135,11 @@ def _fill(path: Path, model, stored: StoredModel) -> None:
     model.image_size = size
     model.notes = stored.header.notes
 
-    shape = model.features.shape(size)
+    try:
+        shape = model.features.shape(size)
+    except UsageError as error:
+        raise damaged(path, str(error)) from None
+
     for name, form in model.state_forms(shape).items():
         tensor = stored.tensors.get(name)
         if tensor is None:

@@ -42,6 +42,10 @@ class BackboneHeader(msgspec.Struct):
     std: tuple[Annotated[float, msgspec.Meta(gt=0)], ...]
     fingerprint: str
 
+    def __post_init__(self):
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"mean and std must be of equal length, got {self.mean} and {self.std}")
+
 
 class Header(msgspec.Struct):
     """The header of a file."""

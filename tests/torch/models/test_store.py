@@ -214,7 +214,7 @@ FORGED = {
     "negative options": ({"options": {"pool": -3}}, "refused"),
     "a giant border": ({"options": {"border": 9999}}, "refused"),
     "layers that are none": ({"options": {"layers": [7]}}, "refused"),
-    "a giant pool": ({"options": {"pool": 99}}, "refused"),
+    "a giant pool": ({"options": {"pool": 99}}, "read"),
     "a long version": ({"format": 10**400}, "refused"),
 }
 
