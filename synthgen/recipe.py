@@ -47,7 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     name : str
         For people, and for the default folder; no part of the fingerprints.
     family : str
-        One of `synthgen.families.FAMILIES`.
+        One of `synthgen.families.known`.
     classes, per_class : int
         Number of classes, images in each.
     size : (int, int)
@@ -114,7 +114,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             rule = f"must be {VERSION} for this version of synthgen"
             raise UsageError(f"{named(place, 'synthgen')} {rule}, got {reprlib.repr(version)}")
         if not isinstance(values.get("family"), str):
-            raise UsageError(f"{named(place, 'family')} must be one of {', '.join(families.FAMILIES)}")
+            raise UsageError(f"{named(place, 'family')} must be one of {', '.join(families.known())}")
         if "options" in values:
             rule = "is not a key: the family's options stand beside the others"
             raise UsageError(f"{named(place, 'options')} {rule}")

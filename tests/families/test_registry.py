@@ -1,6 +1,8 @@
 """A family that nobody registered, or without a recipe, a test and a line in the README, fails here."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -200,10 +202,54 @@ def test_a_family_of_another_package_can_be_a_source(package):
         synthgen.render(Recipe.from_dict({**values, "grouping": "similar"}), 0, 0)
 
 
+def command(folder, *arguments):
+    """Return what the command says where the packages of a folder are installed."""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    words = [sys.executable, "-m", "synthgen", *arguments]
+    return subprocess.run(
+        words, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120, check=False
+    )
+
+
+def test_a_family_of_another_package_is_a_command(package, tmp_path):
+    package({"spirals": "spirals_of_somebody"})
+    page = command(tmp_path, "spirals", "--help")
+    assert "Draw dots." in page.stdout
+    assert "--level N" in page.stdout
+
+    out = tmp_path / "out"
+    done = command(tmp_path, "spirals", "--level", "70", "--workers", "0", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert {int(sample.image.max()) for sample in synthgen.open(out)} == {70, 71}
+
+    misspelt = command(tmp_path, "spiral")
+    assert "did you mean spirals?" in misspelt.stderr
+
+
+def test_the_help_lists_families_of_other_packages_without_loading_them(package, tmp_path):
+    package({"spirals": "spirals_of_somebody"}, module="1 / 0")
+    page = command(tmp_path, "--help")
+    assert page.returncode == 0
+    assert "Draw spirals: a family of the package spirals-of-somebody." in " ".join(page.stdout.split())
+
+    broken = command(tmp_path, "spirals")
+    assert broken.returncode == 2
+    assert broken.stderr.startswith(
+        "synthgen: family 'spirals' of the package spirals-of-somebody cannot be loaded"
+    )
+    assert broken.stderr.count("\n") == 1
+
+
 def test_built_in_names_win(package):
     package({"fractals": "spirals_of_somebody"})
     assert families.load("fractals").__name__ == "synthgen.families.fractals"
     assert families.known() == families.FAMILIES
+
+
+def test_commands_win_over_families_of_their_name(package, tmp_path):
+    package({"verify": "spirals_of_somebody"})
+    assert "Check a finished data set" in command(tmp_path, "verify", "--help").stdout
+    assert "spirals-of-somebody" not in command(tmp_path, "--help").stdout
 
 
 @pytest.mark.parametrize(
