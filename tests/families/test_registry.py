@@ -1,4 +1,7 @@
-"""A family that nobody registered, or without a recipe, a test and a line in the README, fails here."""
+"""A family that nobody registered, or that lacks a recipe, a test or its pages, fails here.
+
+The messages say what is missing, so that a new family can be added by CONTRIBUTING.md and this file alone.
+"""
 
 import json
 import os
@@ -19,19 +22,41 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_module_is_registered():
     found = {p.stem for p in (ROOT / "synthgen" / "families").glob("[a-z]*.py")}
-    assert found == set(families.FAMILIES)
+    registered = set(families.FAMILIES)
+    assert found - registered == set(), "add a line to FAMILIES in synthgen/families/__init__.py"
+    assert registered - found == set(), "add the file that FAMILIES names to synthgen/families"
 
 
 @pytest.mark.parametrize("name", families.FAMILIES)
 def test_a_family_is_complete(name):
     module = families.load(name)
+    lacking = [needed for needed in families._NEEDED if not hasattr(module, needed)]
+    assert lacking == [], f"add these to synthgen/families/{name}.py; its __init__.py says what they are"
+
     assert name == module.NAME
     assert set(module.defaults(module.Options())) == {"classes", "per_class", "size"}
     assert families.tolerance_of(module, module.Options()) >= 0
-    assert any(load_recipe(r).family == name for r in installed())
-    assert (ROOT / "tests" / "families" / f"test_{name}.py").exists()
-    assert f"synthgen {name}" in (ROOT / "README.md").read_text()
-    assert f"synthgen {name}" in module.HELP
+    assert f"synthgen {name}" in module.HELP, "add an example to HELP"
+
+
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_all_that_belongs_to_a_family_is_there(name):
+    index = (ROOT / "docs" / "families" / "index.md").read_text()
+    there = {
+        f"a recipe of the family in recipes/, such as recipes/{name}.yaml": name in recipes_of_families(),
+        f"tests/families/test_{name}.py": (ROOT / "tests" / "families" / f"test_{name}.py").exists(),
+        f"docs/families/{name}.md": (ROOT / "docs" / "families" / f"{name}.md").exists(),
+        f"a row in the table of docs/families/index.md: [{name}]({name}.md)": f"[{name}]({name}.md)" in index,
+        f"{name} in the toctree of docs/families/index.md": f"\n{name}\n" in index,
+        f"`synthgen {name}` in README.md": f"synthgen {name}" in (ROOT / "README.md").read_text(),
+    }
+    missing = [what for what, found in there.items() if not found]
+    assert missing == [], f"the family {name} still needs: {'; '.join(missing)}"
+
+
+def recipes_of_families() -> set[str]:
+    """Return the families that the recipes of the package are of."""
+    return {load_recipe(recipe).family for recipe in installed()}
 
 
 @pytest.mark.parametrize("name", families.FAMILIES)
