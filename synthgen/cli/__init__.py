@@ -140,7 +140,7 @@ def _is_mended(error: Exception) -> bool:
     return removed
 
 
-def _tell_once(message, *rest) -> None:
+def _tell_once(message, category, filename, lineno, file=None, line=None) -> None:
     """Print a warning in one line, and only the first of those that say the same."""
     if str(message) not in _told:
         _told.add(str(message))

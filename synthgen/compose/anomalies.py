@@ -144,7 +144,8 @@ def _patch(canvas: Canvas, defect: dict, find, find_mask) -> Patch:
     own_mask = None if digest is None else find_mask(digest)
     shape = draw_shape(mask, size, own_mask)
 
-    cover, margin = _cover(shape, defect["blur"])
+    blur = defect["blur"]
+    cover, margin = _cover(shape, blur)
     mirrored = anomaly["source"] == "structural"
     top, left = _place(defect["at"], cover, margin, canvas, mirrored)
     filling = draw_source(anomaly, clean, cover, top, left, find)
@@ -155,16 +156,18 @@ def _patch(canvas: Canvas, defect: dict, find, find_mask) -> Patch:
 def _center(patch: Patch) -> list[float]:
     """Return row and column of the middle of a patch, where (0, 0) is the middle of the first pixel."""
     height, width = patch.cover.shape
-    row = patch.top + (height - 1) / 2
-    column = patch.left + (width - 1) / 2
-    return [row, column]
+    down = (height - 1) / 2
+    right = (width - 1) / 2
+    return [patch.top + down, patch.left + right]
 
 
 def _place(at, cover: np.ndarray, margin: int, canvas: Canvas, mirrored: bool) -> tuple[int, int]:
     """Return top and left of a cover: its shape inside the image, or a solid pixel of it on an allowed one."""
     height, width, _ = canvas.clean.shape
-    rows = cover.shape[0] - 2 * margin
-    columns = cover.shape[1] - 2 * margin
+    cover_rows, cover_columns = cover.shape
+    margins = 2 * margin
+    rows = cover_rows - margins
+    columns = cover_columns - margins
     fits = rows <= height and columns <= width
 
     if canvas.limited or not fits:
@@ -172,14 +175,17 @@ def _place(at, cover: np.ndarray, margin: int, canvas: Canvas, mirrored: bool) -
 
     down, right = at
     row_choices = height - rows + 1
-    row = int(down * row_choices)
-
     column_choices = width - columns + 1
+    row = int(down * row_choices)
     column = int(right * column_choices)
+
     half = width // 2 - columns + 1
     if mirrored and half > 0:
         column = _in_one_half(right, half, width)
-    return row - margin, column - margin
+
+    top = row - margin
+    left = column - margin
+    return top, left
 
 
 def _anchored(at, cover: np.ndarray, canvas: Canvas) -> tuple[int, int]:

@@ -92,18 +92,18 @@ def _refined(rng: np.random.Generator, field: np.ndarray, amplitude: np.float32)
     fine[::2, ::2] = field
 
     # diamonds: the middle of four corners
-    along_rows = _sums_of_neighbors(field.T).T
-    corners = _sums_of_neighbors(along_rows)
+    sides = field[:, :-1] + field[:, 1:]
+    corners = _sums_of_neighbors(sides)
     centers = corners * _QUARTER
-    centers += _noise(rng, centers.shape, amplitude)
+    _add_noise(rng, centers, amplitude)
     fine[1::2, 1::2] = centers
 
     # squares: edge midpoints, between two corners along the edge and the centers on either side of it
     rows = _midpoints(field.T, centers.T).T
-    rows += _noise(rng, rows.shape, amplitude)
+    _add_noise(rng, rows, amplitude)
     fine[::2, 1::2] = rows
     columns = _midpoints(field, centers)
-    columns += _noise(rng, columns.shape, amplitude)
+    _add_noise(rng, columns, amplitude)
     fine[1::2, ::2] = columns
 
     return fine
@@ -129,17 +129,18 @@ def _sums_of_neighbors(rows: np.ndarray) -> np.ndarray:
     return above + below
 
 
-def _noise(rng: np.random.Generator, shape: tuple[int, int], amplitude: np.float32) -> np.ndarray:
-    """Return even noise in [-amplitude, amplitude), float32."""
-    uniform = rng.random(shape, dtype=np.float32)
+def _add_noise(rng: np.random.Generator, heights: np.ndarray, amplitude: np.float32) -> None:
+    """Add even noise in [-amplitude, amplitude) to heights, in place."""
+    uniform = rng.random(heights.shape, dtype=np.float32)
     doubled = uniform * np.float32(2)
     spread = doubled - np.float32(1)
-    return spread * amplitude
+    heights += spread * amplitude
 
 
 def _hsv_to_rgb(hue, saturation, value) -> np.ndarray:
     """Return uint8 (H, W, 3) of three (H, W) arrays in 0..255 (hue: 256 is a full turn)."""
-    sixths = hue * np.float32(6 / 256)
+    per_level = np.float32(6 / 256)
+    sixths = hue * per_level
     share_taken = saturation * np.float32(1 / 255)
     shape = *hue.shape, 3
     rgb = np.empty(shape, dtype=np.uint8)
@@ -147,9 +148,11 @@ def _hsv_to_rgb(hue, saturation, value) -> np.ndarray:
     for channel, offset in enumerate((5, 3, 1)):
         moved = sixths + np.float32(offset)
         place = moved % np.float32(6)
-        nearness = np.minimum(place, 4 - place)
+        from_end = 4 - place
+        nearness = np.minimum(place, from_end)
         part = np.clip(nearness, 0, 1)
         left = 1 - share_taken * part
-        rgb[..., channel] = np.rint(value * left)
+        levels = np.rint(value * left)
+        rgb[..., channel] = levels
 
     return rgb

@@ -128,11 +128,11 @@ def blend(canvas, patch, contrast, number):
 def _inside(patch, height, width):
     """Return the rows and the columns of a patch that lie in the image, each a first and a last one (exclusive)."""
     rows, columns = patch.cover.shape
-    first_row = max(0, -patch.top)
-    last_row = min(rows, height - patch.top)
-    first_column = max(0, -patch.left)
-    last_column = min(columns, width - patch.left)
-    return (first_row, last_row), (first_column, last_column)
+    left_rows = height - patch.top
+    left_columns = width - patch.left
+    of_rows = max(0, -patch.top), min(rows, left_rows)
+    of_columns = max(0, -patch.left), min(columns, left_columns)
+    return of_rows, of_columns
 
 
 @numba.njit(cache=True)
@@ -201,6 +201,7 @@ def _push(color, old, toward, bound):
     for k in range(len(color)):
         step = sign * toward[k] * bound
         moved = old[k] + step
-        level = int(np.floor(moved + 0.5))
+        nearest = np.floor(moved + 0.5)
+        level = int(nearest)
         level = max(level, 0)
         color[k] = min(level, 255)

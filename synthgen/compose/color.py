@@ -11,7 +11,8 @@ def _pure_hues() -> np.ndarray:
     slopes = np.array((1, -1, -1))
     starts = np.array((-1, 2, 2))
 
-    distances = np.abs(sixths - peaks)
+    offsets = sixths - peaks
+    distances = np.abs(offsets)
     channels = starts + slopes * distances
     return np.clip(channels, 0, 1)
 
@@ -47,7 +48,8 @@ def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
     highest = 255 * value
     wheel = _TAKEN[hue : hue + 256]
     most_taken = highest * saturation
-    left = highest - most_taken * wheel
+    taken = most_taken * wheel
+    left = highest - taken
     colors = np.rint(left).astype(np.uint8)
     colors[0] = 0
     return colors

@@ -47,8 +47,10 @@ def tilted(half_length, half_width, cosine, sine):
     covered = np.zeros((height, width), np.bool_)
 
     for r in range(height):
+        down = r - rows
         for c in range(width):
-            along, across = _turned(c - columns, r - rows, cosine, sine)
+            right = c - columns
+            along, across = _turned(right, down, cosine, sine)
             in_length = abs(along) <= half_length
             in_width = abs(across) <= half_width
             covered[r, c] = in_length and in_width
@@ -162,7 +164,8 @@ def _fill_stroke(covered, stroke):
     # the pixels that it may touch
     end_width = stroke.width + stroke.growth
     widest = max(stroke.width, end_width)
-    reach = max(widest / 2, _LEAST_HALF)
+    half = widest / 2
+    reach = max(half, _LEAST_HALF)
     top, bottom = _reached(stroke.row, down, reach, height)
     first, last = _reached(stroke.column, right, reach, width)
 
@@ -172,8 +175,9 @@ def _fill_stroke(covered, stroke):
             x = c - stroke.column
 
             # the nearest place on the stroke
-            projected = (y * down + x * right) / square
-            share = min(max(projected, 0.0), 1.0)
+            projected = y * down + x * right
+            share = projected / square
+            share = min(max(share, 0.0), 1.0)
             y -= share * down
             x -= share * right
 
@@ -206,13 +210,15 @@ def heights_in_ellipse(radius, stretch, turn, frequency, offset):
     square = radius * radius
 
     for r in range(side):
+        down = r - reach
         for c in range(side):
-            along, across = _turned(c - reach, r - reach, cosine, sine)
+            right = c - reach
+            along, across = _turned(right, down, cosine, sine)
             x = along / stretch
             y = across * stretch
             distance = x * x + y * y
             share = distance / square
-            at_center = r == reach and c == reach
+            at_center = down == 0 and right == 0
             if share >= 1 and not at_center:
                 continue
 

@@ -61,7 +61,9 @@ class Scene:
         """
         number = self._next_id()
         height, width = cover.shape
-        self.centers.append([top + (height - 1) / 2, left + (width - 1) / 2])
+        down = (height - 1) / 2
+        right = (width - 1) / 2
+        self.centers.append([top + down, left + right])
 
         colors = _NO_COLORS
         if isinstance(pixels, PaletteImage) and blur:
@@ -85,7 +87,9 @@ class Scene:
             cover = cover > 0
 
         ids = self.instances[under]
-        area, *box = _copy(_with_channels(pixels), colors, cover, _with_channels(image), ids, number)
+        source = _with_channels(pixels)
+        target = _with_channels(image)
+        area, *box = _copy(source, colors, cover, target, ids, number)
         self.areas.append(area)
         self.boxes.append(_moved(box, under) if area else [0, 0, 0, 0])
 

@@ -113,17 +113,19 @@ def _strand(rng, bundle: _Bundle, reach: float, place: float) -> np.ndarray:
 
     # its middle lies beside the middle of the bundle
     nodes = _path(rng, bundle, reach, along)
-    down = math.cos(bundle.angle) * offset
-    right = -math.sin(bundle.angle) * offset
+    cosine = math.cos(bundle.angle)
+    sine = math.sin(bundle.angle)
+    beside = cosine * offset, -sine * offset
     middle = nodes[_NODES // 2]
-    nodes += (down, right) - middle
+    nodes += beside - middle
 
     # thin at its ends
-    squares = (2 * along) ** 2
-    left = np.maximum(1 - squares, 0.04)
-    taper = np.sqrt(left)
+    from_middle = 2 * along
+    square = 1 - from_middle**2
+    taper = np.sqrt(np.maximum(square, 0.04))
     taper *= rng.uniform(0.7, 1.3, _NODES)
-    widths = bundle.width * taper / taper.mean()
+    mean = taper.mean()
+    widths = bundle.width * taper / mean
     return np.column_stack([nodes, widths])
 
 
@@ -132,7 +134,8 @@ def _path(rng, bundle: _Bundle, reach: float, along: np.ndarray) -> np.ndarray:
     start = bundle.angle + rng.normal() * 0.02
     turns = rng.normal(size=_NODES)
     wander = np.cumsum(turns)
-    heading = start + bundle.bend * along
+    bend = bundle.bend * along
+    heading = start + bend
     heading += wander * 0.05
 
     rows = np.sin(heading)
@@ -239,23 +242,29 @@ def _draw_blob(params, unit):
     swollen = 1 + squares / 2
     inside = math.pi * swollen
     share = params["area"] / inside
-    radius = math.sqrt(share) * unit
+    root = math.sqrt(share)
+    radius = root * unit
     return outlines.waved(radius, waves, stretch, *params["turn"])
 
 
 def _draw_scratch(params, unit):
-    lines = np.array(params["lines"]) * unit
+    shares = np.array(params["lines"])
+    lines = shares * unit
     nodes = lines[..., :2]
     widths = lines[..., 2]
+
+    # the box around all lines
     reach = widths.max() / 2 + 1
     first = nodes.min(axis=(0, 1))
     last = nodes.max(axis=(0, 1))
-
     origin = np.floor(first - reach)
     extent = last + reach - origin
+    rows, columns = np.ceil(extent)
+    height = int(rows) + 1
+    width = int(columns) + 1
+
     nodes -= origin
-    height, width = np.ceil(extent) + 1
-    return outlines.stroked(lines, int(height), int(width))
+    return outlines.stroked(lines, height, width)
 
 
 def _draw_island(params, unit):

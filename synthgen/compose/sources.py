@@ -89,7 +89,8 @@ def draw_source(params: dict, clean: np.ndarray, cover: np.ndarray, top: int, le
     """
     height, width, channels = clean.shape
     if params["source"] == "color":
-        color = np.array(params["color"][:channels], dtype=np.uint8)
+        levels = params["color"][:channels]
+        color = np.array(levels, dtype=np.uint8)
         return color.reshape(1, 1, channels)
 
     digest = params.get("sha256")
@@ -102,14 +103,16 @@ def draw_source(params: dict, clean: np.ndarray, cover: np.ndarray, top: int, le
         mirrored_left = width - left - columns
         row = top + rows // 2
         column = mirrored_left + columns // 2
+        straight = 1.0, 0.0
         unchanged = np.ones(channels)
-        return _piece(picture, cover, (row, column), (1.0, 0.0), unchanged)
+        return _piece(picture, cover, (row, column), straight, unchanged)
 
     down, right = params["center"]
     row = int(down * height)
     column = int(right * width)
     turn = tuple(params["turn"])
-    gain = np.array(params["gain"][:channels])
+    gains = params["gain"][:channels]
+    gain = np.array(gains)
     return _piece(picture, cover, (row, column), turn, gain)
 
 

@@ -73,13 +73,15 @@ def _places(shape: tuple[int, int], matrix: list[float]) -> tuple[np.ndarray, np
     height, width = shape
 
     # the inverse matrix takes the corners of the object to those of the result
-    determinant = abs(a * d - b * c)
+    determinant = a * d - b * c
+    scale = abs(determinant)
     tall = abs(d) * height + abs(b) * width
     wide = abs(c) * height + abs(a) * width
-    x = _around_center(wide / determinant)
-    y = _around_center(tall / determinant)
-    y = y[:, None]
 
+    # from the result to the source
+    x = _around_center(wide / scale)
+    y = _around_center(tall / scale)
+    y = y[:, None]
     rows = a * y + b * x
     rows += _middle(height)
     columns = c * y + d * x
@@ -118,7 +120,8 @@ def orient(array, orientation: int):
         Bit 0 swaps the axes, bit 1 flips the rows, bit 2 flips the columns of the result.
     """
     if isinstance(array, PaletteImage):
-        return PaletteImage(orient(array.indices, orientation), array.colors)
+        indices = orient(array.indices, orientation)
+        return PaletteImage(indices, array.colors)
 
     if orientation & 1:
         array = array.swapaxes(0, 1)

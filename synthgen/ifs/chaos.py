@@ -98,7 +98,8 @@ def render(system: System, size=256, points=100_000, seed=0, patch=False, region
 
     peak = max(counts.max(), 1)
     largest = np.float32(peak)
-    return counts.astype(np.float32) / largest
+    levels = counts.astype(np.float32)
+    return levels / largest
 
 
 def _patch_of(seed: int) -> int:
@@ -279,7 +280,8 @@ def _windowed(low, high, scale, shift):
     total = low + high
     middle = total / 2
     center = middle + shift * extent
-    reach = scale * extent / 2
+    doubled_reach = scale * extent
+    reach = doubled_reach / 2
     return center - reach, center + reach
 
 
@@ -288,7 +290,8 @@ def _scale(low, high, pixels):
     if high <= low:
         return f32(0)
     steps = pixels - 1
-    return f32(steps / (high - low))
+    extent = high - low
+    return f32(steps / extent)
 
 
 @numba.njit(cache=True)
@@ -319,8 +322,8 @@ def _as_tuples(system: System):
     chances = system.probabilities[:-1]
     shares = np.cumsum(chances)
     limits = shares * 2.0**24
-    whole = limits.astype(int)
-    thresholds = (0, *whole.tolist())
+    whole = limits.astype(int).tolist()
+    thresholds = (0, *whole)
 
     return rows, thresholds, _fixed_point(rows[0])
 
@@ -332,13 +335,16 @@ def _fixed_point(row) -> tuple[float, float]:
     # (1 - A) x = b, by Cramer's rule
     upper = 1 - a
     lower = 1 - d
-    determinant = upper * lower - b * c
+    product = upper * lower
+    determinant = product - b * c
     if abs(determinant) <= 1e-9:
         return 0.0, 0.0
 
     x = lower * e + b * f
     y = upper * f + c * e
-    return x / determinant, y / determinant
+    x /= determinant
+    y /= determinant
+    return x, y
 
 
 @numba.njit(cache=True)
@@ -352,8 +358,8 @@ def _play(rows, thresholds, start, seed, xs, ys):
     for lane in range(LANES):
         own_seed = seed + u64(lane)
         mixed = mix(own_seed)
-        upper_half = u32(mixed >> u64(32))
-        state[lane] = upper_half | u32(1)
+        upper_half = mixed >> u64(32)
+        state[lane] = u32(upper_half) | u32(1)
 
     steps = len(xs) - 1
     for step in range(-BURN_IN, steps):
@@ -387,8 +393,10 @@ def _play(rows, thresholds, start, seed, xs, ys):
 
             old_x = x[lane]
             old_y = y[lane]
-            new_x[lane] = a * old_x + b * old_y + e
-            new_y[lane] = c * old_x + d * old_y + f
+            next_x = a * old_x + b * old_y + e
+            next_y = c * old_x + d * old_y + f
+            new_x[lane] = next_x
+            new_y[lane] = next_y
 
 
 @numba.njit(cache=True)
@@ -484,8 +492,10 @@ def _spread(padded, patch):
         for bit in range(9):
             if patch >> bit & 1:
                 # the pattern reaches from the point to (dr, dc), so this pixel takes from (-dr, -dc)
-                row = r + 2 - bit // 3
-                left = 2 - bit % 3
+                down = bit // 3
+                along = bit % 3
+                row = r + 2 - down
+                left = 2 - along
                 right = left + width
                 source = padded[row, left:right]
                 for c in range(width):

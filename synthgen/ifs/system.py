@@ -43,12 +43,13 @@ class System:
 
     def __init__(self, maps):
         maps = np.array(maps, dtype=np.float64)
-        affine = maps.ndim == 3 and maps.shape[1:] == (2, 3)
+        shape = maps.shape
+        affine = len(shape) == 3 and shape[1:] == (2, 3)
         counted = affine and 1 <= len(maps) <= MAX_MAPS
 
         if not counted:
             rule = f"must have shape (n, 2, 3) with n in 1..{MAX_MAPS}"
-            raise UsageError(f"maps {rule}, got {maps.shape}")
+            raise UsageError(f"maps {rule}, got {shape}")
         if not np.isfinite(maps).all():
             raise UsageError("maps must be finite")
 
@@ -106,7 +107,8 @@ def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> 
     True
     """
     if isinstance(maps, int | np.integer):
-        maps = int(maps), int(maps)
+        count = int(maps)
+        maps = count, count
     low, high = maps
     if not 2 <= low <= high <= MAX_MAPS:
         rule = f"must be low <= high within 2..{MAX_MAPS}"
@@ -174,24 +176,31 @@ def _fill_linear(affine, larger, smaller, own):
     # .. R(phi)
     cos = math.cos(phi)
     sin = math.sin(phi)
-    upper = affine[0]
-    lower = affine[1]
-    upper[0] = along_cos * cos - across_sin * sin
-    upper[1] = -along_cos * sin - across_sin * cos
-    lower[0] = along_sin * cos + across_cos * sin
-    lower[1] = -along_sin * sin + across_cos * cos
+    upper_left, upper_right = _turned(along_cos, -across_sin, cos, sin)
+    lower_left, lower_right = _turned(along_sin, across_cos, cos, sin)
 
     # .. D
-    upper[0] *= first_sign
-    upper[1] *= second_sign
-    lower[0] *= first_sign
-    lower[1] *= second_sign
+    upper = affine[0]
+    lower = affine[1]
+    upper[0] = upper_left * first_sign
+    upper[1] = upper_right * second_sign
+    lower[0] = lower_left * first_sign
+    lower[1] = lower_right * second_sign
+
+
+@numba.njit(cache=True)
+def _turned(x, y, cos, sin):
+    """Return the row vector (x, y) times a rotation."""
+    left = x * cos + y * sin
+    right = y * cos - x * sin
+    return left, right
 
 
 @numba.njit(cache=True)
 def _signed(uniform):
     """Return a number of [0, 1) spread over [-1, 1)."""
-    return 2 * uniform - 1
+    doubled = 2 * uniform
+    return doubled - 1
 
 
 @numba.njit(cache=True)
@@ -245,7 +254,8 @@ def _probabilities(maps):
     lower = maps[:, 1]
     diagonal = upper[:, 0] * lower[:, 1]
     other_diagonal = upper[:, 1] * lower[:, 0]
-    areas = np.abs(diagonal - other_diagonal)
+    determinants = diagonal - other_diagonal
+    areas = np.abs(determinants)
 
     total = areas.sum()
     if total > 0:
@@ -341,11 +351,14 @@ def _norm(affine):
     c = affine[1, 0]
     d = affine[1, 1]
 
-    squares = a * a + b * b + c * c + d * d
-    half = squares / 2
+    # trace and determinant of A^T A
+    trace = a * a + b * b + c * c + d * d
+    half = trace / 2
     determinant = a * d - b * c
-    difference = half * half - determinant * determinant
-    difference = max(difference, 0.0)
-    root = math.sqrt(difference)
-    # the larger eigenvalue of A^T A
-    return math.sqrt(half + root)
+    square = determinant * determinant
+
+    # its larger eigenvalue
+    difference = half * half - square
+    root = math.sqrt(max(difference, 0.0))
+    eigenvalue = half + root
+    return math.sqrt(eigenvalue)
