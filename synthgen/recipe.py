@@ -47,7 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     name : str
         For people, and for the default folder; no part of the fingerprints.
     family : str
-        One of `synthgen.families.FAMILIES`.
+        One of `synthgen.families.known`.
     classes, per_class : int
         Number of classes, images in each.
     size : (int, int)

@@ -124,23 +124,32 @@ class Stored:
 
     def cut_out(self, params: dict, side: int, gray: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return an object at a size: pixels times their coverage, and coverage, as `draw_object` does."""
-        image = self._field(params["class"], params["index"], "image")
-        mask = self._field(params["class"], params["index"], "mask")
+        label = params["class"]
+        index = params["index"]
+        image = self._field(label, index, "image")
+        mask = self._field(label, index, "mask")
         if gray:
             image = _gray(image)
-
         image = np.atleast_3d(image)
         image = image * np.atleast_3d(mask != 0)
-        longer = max(mask.shape)
+
+        # the longer side becomes `side`
         height, width = mask.shape
-        size = max(1, round(width * side / longer)), max(1, round(height * side / longer))
+        longer = max(mask.shape)
+        new_width = round(width * side / longer)
+        new_height = round(height * side / longer)
+        size = max(1, new_width), max(1, new_height)
 
         planes = np.moveaxis(image, 2, 0)
         channels = [_resized(plane, size).astype(np.float32) for plane in planes]
-        cover = _resized(mask, size).astype(np.float32) / np.float32(255)
+        levels = _resized(mask, size).astype(np.float32)
+        cover = levels / np.float32(255)
+
         if gray:
             return channels[0], cover
-        return np.dstack(channels if len(channels) == 3 else channels * 3), cover
+        if len(channels) == 1:
+            channels *= 3
+        return np.dstack(channels), cover
 
 
 def _resized(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:

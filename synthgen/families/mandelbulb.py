@@ -2,6 +2,7 @@
 
 import sys
 from functools import lru_cache
+from itertools import product
 from typing import Annotated, Literal
 
 import msgspec
@@ -87,14 +88,20 @@ def _formulas(hybrid: bool, power, rules) -> tuple:
         known = sorted({formula.first.rule for formula in listed})
         low, high = power or (2, 18)
         powers = range(low, high + 1)
-        return tuple(Formula(Variant(n, rule)) for rule in rules or known for n in powers)
+        pairs = product(rules or known, powers)
+        return tuple(Formula(Variant(n, rule)) for rule, n in pairs)
 
     low, high = power or (2, 20)
 
-    def allowed(variant) -> bool:
-        return low <= variant.power <= high and (rules is None or variant.rule in rules)
+    def allowed(formula) -> bool:
+        for variant in formula.variants:
+            right_power = low <= variant.power <= high
+            right_rule = rules is None or variant.rule in rules
+            if not (right_power and right_rule):
+                return False
+        return True
 
-    return tuple(formula for formula in listed if all(map(allowed, formula.variants)))
+    return tuple(filter(allowed, listed))
 
 
 def formulas(options: Options) -> tuple:
