@@ -219,7 +219,7 @@ def _arc(x, y, radius_x, radius_y, start, end, steps=14) -> list[tuple[float, fl
 
 
 # Strokes of the digits in a box 0.6 wide and 1 high, y upwards: no font file, and the same at any size
-_DIGITS = {
+_DIGITS: dict[str, list[list[tuple[float, float]]]] = {
     "0": [_arc(0.3, 0.5, 0.3, 0.5, 0, 360, 28)],
     "1": [[(0.08, 0.8), (0.34, 1), (0.34, 0)]],
     "2": [[*_arc(0.3, 0.7, 0.29, 0.3, 165, -35), (0, 0), (0.6, 0)]],
