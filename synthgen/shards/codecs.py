@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from isal import isal_zlib
 
-from synthgen.errors import FormatError, UsageError
+from synthgen.errors import FormatError, UsageError, one_line
 from synthgen.sample import FieldSpec, PaletteImage
 
 # Depth and normals are stored as the pixels of an RGB PNG, which every reader decodes: see FORMAT.md.
@@ -343,7 +343,7 @@ def _decode_npy(data, spec: FieldSpec) -> np.ndarray:
         version = np.lib.format.read_magic(stream)
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=1024)
     except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
-        raise FormatError(f"array is damaged: {' '.join(str(error).split())}") from None
+        raise FormatError(f"array is damaged: {one_line(error)}") from None
     if version != (1, 0) or fortran or shape != tuple(spec.shape) or dtype != np.dtype(spec.dtype):
         raise FormatError(f"array must be {spec.dtype} {tuple(spec.shape)}, got {dtype} {shape}")
     size = len(data) - stream.tell()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from synthgen.errors import FormatError
+from synthgen.errors import FormatError, one_line
 from synthgen.shards.files import RawFile
-from synthgen.torch.pretrain.weights import one_line, read_sealed, write_sealed
+from synthgen.torch.pretrain.weights import read_sealed, write_sealed
 
 CHECKPOINT = "checkpoint.safetensors"
 VERSION = 1

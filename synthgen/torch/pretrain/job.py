@@ -11,6 +11,7 @@ import torch
 
 from synthgen.errors import UsageError
 from synthgen.run.progress import Progress
+from synthgen.tables import write_csv
 from synthgen.torch.backbones import BEST, check_architecture
 from synthgen.torch.pretrain import report
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT, damaged, load_checkpoint, save_checkpoint
@@ -34,7 +35,7 @@ _LONG_EPOCH = 10.0
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Report(msgspec.Struct, frozen=True):
+class PretrainReport(msgspec.Struct, frozen=True):
     """The results of a pre-training.
 
     Attributes
@@ -73,7 +74,7 @@ def pretrain(
     progress="auto",
     overwrite: bool = False,
     **changes,
-) -> Report:
+) -> PretrainReport:
     """Train a backbone to tell the classes of a data set apart; a training that was interrupted goes on.
 
     The final weights do not depend on interruptions, nor (but for ``read="stream"``) on the number of workers. In
@@ -108,7 +109,7 @@ def pretrain(
 
     Returns
     -------
-    Report
+    PretrainReport
 
     Raises
     ------
@@ -138,7 +139,7 @@ def pretrain(
                 results = results_on(card, out)
 
     best = results.best
-    return Report(str(out), results.epoch, best.epoch, best.val_accuracy, best.val_loss, was_finished)
+    return PretrainReport(str(out), results.epoch, best.epoch, best.val_accuracy, best.val_loss, was_finished)
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -366,7 +367,7 @@ class _Training:
             report.write_filters(folder / report.FILTERS, self.model)
         if self.keep_every and row["epoch"] % self.keep_every == 0:
             self._write_weights(report.files_of_epoch(row["epoch"]))
-        report.write_csv(folder / report.CSV, history)
+        write_csv(folder / report.CSV, history, report.COLUMNS)
         if row["seconds"] > _LONG_EPOCH:
             self._draw_curves()
 

@@ -2,10 +2,9 @@
 
 import torch
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, one_line
 from synthgen.torch.backbones import create_model, size_options
 from synthgen.torch.pretrain.options import Options
-from synthgen.torch.pretrain.weights import one_line
 
 
 def input_size(size: tuple[int, int], options: Options) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from synthgen.errors import FormatError
+from synthgen.errors import FormatError, one_line
 from synthgen.extras import needed_for
 from synthgen.shards.files import RawFile, replacing, write_atomically
 
@@ -61,11 +61,6 @@ def read_sealed(file: RawFile, most_bytes: int) -> tuple[dict[str, str], dict[st
             return content.metadata(), {name: content.get_tensor(name) for name in names}
     except (SafetensorError, RuntimeError) as error:
         raise FormatError(f"no safetensors file: {one_line(error)}") from None
-
-
-def one_line(error: Exception) -> str:
-    """Return what an error says, in one line of at most 200 characters."""
-    return " ".join(str(error).split())[:200]
 
 
 def _encoded(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
