@@ -63,9 +63,8 @@ class TriangleDrawer:
             self._renderer = self._thread.submit(self._start).result()
         except Exception as error:  # each driver fails in its own way
             self._thread.shutdown()
-            raise DeviceError(
-                f"OpenGL must draw without a screen, {PACKAGES}, got: {one_line(error, 100)}"
-            ) from error
+            reason = one_line(error, 100)
+            raise DeviceError(f"OpenGL must draw without a screen, {PACKAGES}, got: {reason}") from error
 
     def draw(self, positions: np.ndarray, faces: np.ndarray, lens: tuple, depths: tuple, side: int) -> np.ndarray:
         """Draw a square tile.
