@@ -105,12 +105,14 @@ def _opaque_brightness(pixels: np.ndarray) -> np.ndarray:
 
     # rounded up: what is neither black nor transparent stays so
     products = bright.astype(np.int32) * opacity
-    return ((products + 254) // 255).astype(np.uint8)
+    shares = (products + 254) // 255
+    return shares.astype(np.uint8)
 
 
 def _check(values: np.ndarray, path: Path) -> None:
     """Refuse values that are no brightness."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    finite = np.isfinite(values)
+    if not finite.all():
         raise UsageError(f"{path}: must have finite values, got NaN or infinity")
     least = values.min()
     if least < 0:
@@ -130,7 +132,8 @@ def _share_between(values: np.ndarray) -> float:
     top = float(values.max())
     not_dark = values > top / 4
     not_bright = values < 3 * top / 4
-    return (not_dark & not_bright).mean()
+    between = not_dark & not_bright
+    return between.mean()
 
 
 def _warn(path: Path, what: str) -> None:

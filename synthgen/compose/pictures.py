@@ -303,7 +303,8 @@ def nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _centers(new: int, old: int) -> np.ndarray:
     """Return for each of `new` places along an axis which of `old` ones lies at its center."""
-    return (2 * np.arange(new) + 1) * old // (2 * new)
+    middles = 2 * np.arange(new) + 1  # in halves of a new place
+    return middles * old // (2 * new)
 
 
 def _contents(digest: str) -> bytes:

@@ -208,8 +208,8 @@ def _joined(opened: list[ImageSet], size: tuple[int, int] | None) -> ImageSet:
         return opened[0].resized(size)
 
     entries = []
-    sources = []
-    notes = []
+    sources: list[Source] = []
+    notes: list[str] = []
     for images in opened:
         entries.append(images.entries)
         sources += images.sources

@@ -99,6 +99,7 @@ def paired(images: list[Path], masks: dict[str, Path], folder: Path) -> list[Pat
         If an image has no mask or a mask has no image.
     """
     rule = f"{folder}: must hold a mask for each of {len(images)} images"
+    stems = [image.stem for image in images]
 
     missing = [image for image in images if image.stem not in masks]
     if missing:
@@ -106,10 +107,10 @@ def paired(images: list[Path], masks: dict[str, Path], folder: Path) -> list[Pat
         more = f" and {len(others)} others" if others else ""
         raise UsageError(f"{rule}, got none for {first.name}{more}")
 
-    stems = [image.stem for image in images]
-    surplus = sorted(masks.keys() - set(stems))
+    surplus = masks.keys() - set(stems)
     if surplus:
-        stranger = masks[surplus[0]]
+        first_stem = min(surplus)
+        stranger = masks[first_stem]
         raise UsageError(f"{rule}, got {len(masks)}: {stranger.name} has no image")
 
     return [masks[stem] for stem in stems]
@@ -150,14 +151,19 @@ def left_out(folder: Path, read: Iterable[str], known: Iterable[Path]) -> list[s
 
 def _walked(folder: Path, known: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
     """Yield a folder and all below it with their files, without what is hidden or known."""
-    unknown = sorted(path for path in folder.iterdir() if path not in known)
-    paths = [path for path in unknown if not _is_hidden(path)]
-    files = [path for path in paths if not path.is_dir()]
-    yield folder, files
+    files = []
+    folders = []
+    for path in sorted(folder.iterdir()):
+        if path in known or _is_hidden(path):
+            continue
+        if not path.is_dir():
+            files.append(path)
+        elif not path.is_symlink():
+            folders.append(path)
 
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            yield from _walked(path, known)
+    yield folder, files
+    for inner in folders:
+        yield from _walked(inner, known)
 
 
 def _unread_images(place: Path, images: list[Path], read: set[Path]) -> list[str]:

@@ -91,5 +91,8 @@ def resized_truth(truth: Truth, size: tuple[int, int]) -> tuple[Truth, int]:
 
 def _count(layers: tuple[np.ndarray, ...]) -> int:
     """Return how many defects some layers hold."""
-    numbers = [np.unique(layer) for layer in layers]
-    return sum(int(np.count_nonzero(of_layer)) for of_layer in numbers)
+    count = 0
+    for layer in layers:
+        numbers = np.unique(layer)
+        count += int(np.count_nonzero(numbers))
+    return count

@@ -14,15 +14,23 @@ IDS = "instances"  # the field of ids
 def colored(values: np.ndarray) -> np.ndarray:
     """Return the colors of values in [0, 1], cold to hot: uint8 (..., 3); values beyond are clipped."""
     last = len(_ANCHORS) - 1
-    place = np.clip(values, 0, 1) * last
+    clipped = np.clip(values, 0, 1)
+    place = clipped * last
     whole = place.astype(int)
     below = np.minimum(whole, last - 1)
-    share = (place - below)[..., None]
+    share = place - below
 
     colder = _ANCHORS[below]
     hotter = _ANCHORS[below + 1]
-    mixed = colder * (1 - share) + hotter * share
-    return np.rint(mixed).astype(np.uint8)
+    mixed = blended(colder, hotter, share)
+    return mixed.astype(np.uint8)
+
+
+def blended(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return the rounded mixtures of colors (H, W, 3) by the share (H, W) of the second."""
+    weights = share[..., None]
+    rest = 1 - weights
+    return np.rint(first * rest + second * weights)
 
 
 def color_range(maps: np.ndarray, threshold: float | None = None) -> tuple[float, float]:
@@ -49,10 +57,13 @@ def tinted(image: np.ndarray, field: np.ndarray) -> np.ndarray:
     0 leaves the image as it is, and 255 in a field of uint8, a mask, is red.
     """
     numbers = field & 255
-    colors = _id_colors()[numbers]
+    palette = _id_colors()
+    colors = palette[numbers]
     mixed = image * (1 - _TINT) + colors * _TINT
-    there = field[..., None] > 0
-    return np.where(there, mixed.astype(np.uint8), image)
+    pixels = mixed.astype(np.uint8)
+
+    there = field > 0
+    return np.where(there[..., None], pixels, image)
 
 
 def _id_colors() -> np.ndarray:
@@ -92,7 +103,8 @@ def picture_of(values: np.ndarray, ids: bool = False) -> np.ndarray:
 
 def _normals(values: np.ndarray) -> np.ndarray:
     there = values.any(axis=2, keepdims=True)
-    shades = np.rint(values * 127 + 128)
+    shifted = values * 127 + 128
+    shades = np.rint(shifted)
     shown = np.where(there, shades, 0)
     return shown.astype(np.uint8)
 
@@ -108,5 +120,6 @@ def _depths(values: np.ndarray) -> np.ndarray:
 
     filled = np.where(hit, values, near)
     depth = (filled - near) / span
-    shades = np.where(hit, 255 - 200 * depth, 0)
-    return shades.astype(np.uint8)
+    shades = 255 - 200 * depth
+    shown = np.where(hit, shades, 0)
+    return shown.astype(np.uint8)

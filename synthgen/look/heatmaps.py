@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from synthgen.extras import needed_for
-from synthgen.look.colors import color_range, colored
+from synthgen.look.colors import blended, color_range, colored
 from synthgen.shards.files import replacing
 
 _STRONGEST = 0.8
@@ -42,15 +42,16 @@ def overlay(
     span = max(high - low, _LEAST_SPAN)
     heat = np.clip((scores - low) / span, 0, 1)
 
-    gray = _to_gray(image)[..., None]
-    strength = np.sqrt(heat)[..., None]
-    share = _STRONGEST * strength
-    mixed = gray * (1 - share) + colored(heat) * share
-    picture = np.rint(mixed).astype(np.uint8)
+    gray = _to_gray(image)
+    hot = colored(heat)
+    share = _STRONGEST * np.sqrt(heat)
+    mixed = blended(gray[..., None], hot, share)
+    picture = mixed.astype(np.uint8)
 
     if threshold is not None:
+        found = scores >= threshold
         width = round(min(size) / 256)
-        edge = outline(scores >= threshold, max(1, width))
+        edge = outline(found, max(1, width))
         picture[edge] = _OUTLINE
     return picture
 

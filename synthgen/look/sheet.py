@@ -64,7 +64,9 @@ class _Grid(NamedTuple):
         height, width = self.cell
         row_height = _TEXT + height + _GAP
         column_width = width + _GAP
-        return _GAP + row * row_height, _GAP + column * column_width
+        top = _GAP + row * row_height
+        left = _GAP + column * column_width
+        return top, left
 
 
 def contact_sheet(
@@ -97,7 +99,8 @@ def contact_sheet(
     samples = _samples(source)
     labels = _spread(len(samples.names), classes)
     columns = min(per_class, samples.per_class)
-    grid = _Grid(len(labels), columns, _fitted(samples.size, cell))
+    size = _fitted(samples.size, cell)
+    grid = _Grid(len(labels), columns, size)
     sheet = _empty_sheet(grid)
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(12)
@@ -109,7 +112,8 @@ def contact_sheet(
 
         for column in range(columns):
             top, left = grid.place(row, column)
-            pixels = _pixels(samples.take(label, column), overlay, field)
+            sample = samples.take(label, column)
+            pixels = _pixels(sample, overlay, field)
             picture = _thumbnail(pixels, grid.cell)
             sheet.paste(picture, (left, top + _TEXT))
     return sheet
@@ -125,9 +129,9 @@ def _spread(count: int, most: int) -> list[int]:
 
 def _fitted(size: tuple[int, int], longer: int) -> tuple[int, int]:
     """Return a size (H, W) of the same proportions whose longer side is so long."""
-    height, width = size
     scale = longer / max(size)
-    return max(1, round(height * scale)), max(1, round(width * scale))
+    height, width = [round(side * scale) for side in size]
+    return max(1, height), max(1, width)
 
 
 def _thumbnail(pixels: np.ndarray, cell: tuple[int, int]) -> Image.Image:
@@ -142,7 +146,8 @@ def _thumbnail(pixels: np.ndarray, cell: tuple[int, int]) -> Image.Image:
 def _empty_sheet(grid: _Grid) -> Image.Image:
     height, width = grid.size
     if width * height > _MOST_PIXELS:
-        raise UsageError(f"a sheet must have at most {_MOST_PIXELS:,} pixels, got {width} x {height}: show less")
+        most = f"{_MOST_PIXELS:,} pixels"
+        raise UsageError(f"a sheet must have at most {most}, got {width} x {height}: show less")
     return Image.new("RGB", (width, height), "white")
 
 

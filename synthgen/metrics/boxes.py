@@ -126,10 +126,10 @@ def covered(box: Box, shape: tuple[int, int]) -> np.ndarray:
 
     inside = np.ones(shape, bool)
     for axis, length in zip(box.axes, box.size, strict=True):
-        reach = length / 2 + 1e-9
         by_row, by_column = axis
-        distance = np.abs(down * by_row + right * by_column)
-        inside &= distance <= reach
+        along = down * by_row + right * by_column
+        distance = np.abs(along)
+        inside &= distance <= length / 2 + 1e-9
     return inside
 
 
@@ -196,7 +196,7 @@ class Boxes(NamedTuple):
 def _shared_spans(frames: Boxes, others: Boxes) -> np.ndarray:
     """Return the product of what the others share with the spans of the frames, along the frames' axes."""
     half = frames.sizes / 2
-    other_half = others.sizes / 2
+    others_half = others.sizes / 2
     between = others.centers - frames.centers
     along = _times(frames.axes, between)
     distance = np.abs(along)
@@ -204,10 +204,12 @@ def _shared_spans(frames: Boxes, others: Boxes) -> np.ndarray:
     # how far the others reach to both sides of their centers
     columns = np.swapaxes(others.axes, -1, -2)
     turned = np.abs(frames.axes @ columns)
-    reach = _times(turned, other_half)
+    reach = _times(turned, others_half)
+    nearest = distance - reach
+    farthest = distance + reach
 
-    low = np.maximum(-half, distance - reach)
-    high = np.minimum(half, distance + reach)
+    low = np.maximum(-half, nearest)
+    high = np.minimum(half, farthest)
     spans = np.maximum(high - low, 0)
     return np.prod(spans, axis=-1)
 
@@ -238,7 +240,10 @@ def _chain(points: list[tuple]) -> list[tuple]:
     """Return one side of the hull of sorted points, without the last (Andrew's monotone chain)."""
     chain: list[tuple] = []
     for point in points:
-        while len(chain) > 1 and _turn(*chain[-2:], point) <= 0:
+        while len(chain) > 1:
+            before, last = chain[-2:]
+            if _turn(before, last, point) > 0:
+                break
             chain.pop()
         chain.append(point)
     return chain[:-1]

@@ -117,12 +117,13 @@ def best_f1_threshold(labels: Iterable, scores: Iterable | None = None) -> tuple
     counts = np.bincount(of_each)
     true = _counted_from_the_top(counts)
     false = ranks.above + ranks.same
-    f1 = 2 * true / (len(found) + (true + false))
+    predicted = true + false
+    f1 = 2 * true / (len(found) + predicted)
 
-    last = len(f1) - 1
-    best = last - np.argmax(f1[::-1])
-    threshold = float(ranks.scores[best])
-    return threshold, float(f1[best])
+    falling = f1[::-1]
+    best = len(f1) - 1 - np.argmax(falling)
+    threshold = ranks.scores[best]
+    return float(threshold), float(f1[best])
 
 
 def _reader(labels: Iterable, scores: Iterable | None) -> Reader:
@@ -181,10 +182,11 @@ def area_under(ranks: Ranks, weights: np.ndarray, max_fpr: float = 1.0) -> float
     limit = max_fpr * ranks.normal  # in normal pixels
 
     # the curve of one score: a ramp over the normal pixels that score the same, then flat
+    same = ranks.same
     within = limit - ranks.above
-    ramp = np.clip(within, 0, ranks.same)
-    flat = np.maximum(within - ranks.same, 0)
-    width = np.maximum(ranks.same, 1)
+    ramp = np.clip(within, 0, same)
+    flat = np.maximum(within - same, 0)
+    width = np.maximum(same, 1)
     area = ramp**2 / (2 * width) + flat
     heights = area / limit
 

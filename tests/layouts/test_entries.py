@@ -16,8 +16,10 @@ def test_images_of_many_sizes_become_one_size(tmp_path, trees):
     assert all(item.mask.shape == (24, 32) for item in images)
 
 
-def test_places_count_from_the_end_too_and_a_slice_is_a_list(mvtec):
-    images = open_test_set(mvtec)
+def test_places_count_from_the_end_too_and_a_slice_is_a_list(tmp_path, trees):
+    for number in range(4):
+        trees.put(tmp_path / f"{number}.png", trees.picture(number, (16, 16)))
+    images = open_normal(tmp_path)
     names = [item.name for item in images]
     assert images[-1].name == names[-1]
     assert [item.name for item in images[1:]] == names[1:]

@@ -67,24 +67,26 @@ def overlap_curve(masks, maps, by_pixel: bool = False) -> Curve:
 def _curve(found: np.ndarray, weights: np.ndarray, read: Reader) -> Curve:
     """Return the curve that rises by the weight of each score found as the threshold falls to it."""
     ranks, of_each = rank(found, read)
+    above = ranks.above[::-1]
+    same = ranks.same[::-1]
     rises = np.bincount(of_each, weights)
     after = np.cumsum(rises[::-1])
     before = np.concatenate([[0], after[:-1]])
-    above = ranks.above[::-1]
-    same = ranks.same[::-1]
-    reached = above + same
 
     # flat over the normal pixels above a score, then a ramp over those that score the same
-    false = np.stack([above, reached], axis=1)
-    true = np.stack([before, after], axis=1)
-    fpr = false / max(ranks.normal, 1)
-    height = true / after[-1]
+    fpr = _by_turns(above, above + same) / max(ranks.normal, 1)
+    height = _by_turns(before, after) / after[-1]
     return Curve(_from_zero_to_one(fpr), _from_zero_to_one(height))
 
 
+def _by_turns(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the values (P,) of two arrays by turns, (2P,)."""
+    pairs = np.stack([first, second], axis=1)
+    return pairs.ravel()
+
+
 def _from_zero_to_one(values: np.ndarray) -> np.ndarray:
-    between = values.ravel()
-    return np.concatenate([[0], between, [1]])
+    return np.concatenate([[0], values, [1]])
 
 
 def plot_curves(predictions: Predictions, rows: list[Row], folder: Path) -> list[Path]:
@@ -118,9 +120,10 @@ def plot_curves(predictions: Predictions, rows: list[Row], folder: Path) -> list
         if row.pixel_auroc is None:
             continue
 
+        maps = part.pixel_maps
         instances = part.instances
-        by_pixel = overlap_curve(instances, part.maps, by_pixel=True)
-        by_region = overlap_curve(instances, part.maps)
+        by_pixel = overlap_curve(instances, maps, by_pixel=True)
+        by_region = overlap_curve(instances, maps)
         pixels.append(_Line(name, row.pixel_auroc, by_pixel))
         overlaps.append(_Line(name, row.aupro, by_region))
 
@@ -207,7 +210,7 @@ def _thinned(curve: Curve, limit: float) -> Curve:
     """Return at most so many points of a curve as a picture shows, all within the limit and one beyond."""
     fpr, height = curve
     beyond = np.searchsorted(fpr, limit, side="right")
-    last = min(beyond, len(fpr) - 1)
+    last = min(int(beyond), len(fpr) - 1)
     spread = np.linspace(0, last, _MOST_POINTS)
     places = np.unique(spread.astype(int))
     return Curve(fpr[places], height[places])

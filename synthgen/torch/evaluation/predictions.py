@@ -125,23 +125,33 @@ class Part:
         return all(truth is not None for truth, label in images if label)
 
     @property
+    def pixel_maps(self) -> "_Maps":
+        """The maps of a model that has any."""
+        if self.maps is None:
+            raise UsageError("model must have maps to be measured by pixels, got none")
+        return self.maps
+
+    @property
     def instances(self) -> "_Instances":
         """An iterable of the numbered defects of each image, int32 (H, W)."""
-        return _Instances(self.truths, self.maps.shape)
+        shape = self.pixel_maps.shape
+        return _Instances(self.truths, shape)
 
     def layers(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield numbered defects and map of each image, both (H, W); several times where defects overlap."""
-        nothing = np.zeros(self.maps.shape, np.int32)
-        for truth, scores in zip(self.truths, self.maps, strict=True):
+        maps = self.pixel_maps
+        nothing = np.zeros(maps.shape, np.int32)
+        for truth, scores in zip(self.truths, maps, strict=True):
             layers = (nothing,) if truth is None else truth.layers
             for layer in layers:
                 yield layer, scores
 
     @property
-    def regions(self) -> list[tuple[np.ndarray, ...]]:
+    def regions(self) -> list[np.ndarray | tuple[np.ndarray, ...]]:
         """The regions of each image that saturate, bool (H, W) each."""
-        none = np.zeros((0, *self.maps.shape), bool)
-        regions = []
+        shape = self.pixel_maps.shape
+        none = np.zeros((0, *shape), np.bool_)
+        regions: list[np.ndarray | tuple[np.ndarray, ...]] = []
         for truth in self.truths:
             of_image = () if truth is None else truth.regions
             regions.append(of_image or none)
@@ -216,8 +226,8 @@ def predict_set(
     """
     scores = np.empty(len(images), np.float32)
     maps = None
-    truths = []
-    kept = []
+    truths: list[Truth | None] = []
+    kept: list[int] = []
     lost = 0
 
     for places in _in_batches(len(images), batch_size):

@@ -117,7 +117,7 @@ def _measure(part: Part, category: str, kind: str, pixel_threshold: float | None
 
 def _measure_pixels(part: Part, threshold: float | None) -> dict[str, float]:
     instances = part.instances
-    maps = part.maps
+    maps = part.pixel_maps
     values = {
         "pixel_auroc": metrics.pixel_auroc(instances, maps),
         "aupro": metrics.aupro(instances, maps),
