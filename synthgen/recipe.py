@@ -160,7 +160,7 @@ def _check_head(version, values: dict, place: str) -> None:
 
     if not isinstance(values.get("family"), str):
         where = named(place, "family")
-        known = ", ".join(families.FAMILIES)
+        known = ", ".join(families.known())
         raise UsageError(f"{where} must be one of {known}")
 
     if "options" in values:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, one_line
 from synthgen.surface.mesh.builtin import BUILTIN, builtin, import_trimesh
 
 SUFFIXES = (".stl", ".ply", ".obj", ".off")  # one file each, and nothing in it that names another
@@ -140,7 +140,6 @@ def _parse(path: Path) -> tuple[np.ndarray, np.ndarray]:
         vertices = np.asarray(mesh.vertices, np.float64)
         faces = np.asarray(mesh.faces, np.int64)
     except Exception as error:  # a damaged file makes its parser raise anything
-        text = " ".join(str(error).split())
-        reason = text[:80] or type(error).__name__
+        reason = one_line(error, 80)
         raise UsageError(f"{path}: a mesh must be readable by trimesh, got: {reason}") from error
     return vertices, faces
