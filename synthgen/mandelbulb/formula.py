@@ -92,8 +92,8 @@ class Formula:
         tried = map(_VARIANT.fullmatch, parts)
         matches = [match for match in tried if match is not None]
         if len(parts) > 2 or len(matches) < len(parts):
-            rule = "like 'power9-rule40' or 'power10-rule395_power4-rule222'"
-            raise UsageError(f"name must be {rule}, got {name[:80]!r}")
+            form = "like 'power9-rule40' or 'power10-rule395_power4-rule222'"
+            raise UsageError(f"name must be {form}, got {name[:80]!r}")
 
         variants = []
         for match in matches:
