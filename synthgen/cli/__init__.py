@@ -8,7 +8,7 @@ from importlib import import_module
 
 import click
 
-from synthgen.errors import SynthgenError, UsageError
+from synthgen.errors import SynthgenError, UsageError, one_line
 from synthgen.families import FAMILIES
 from synthgen.process import EXIT_INTERRUPTED, INTERRUPTED, prepare
 from synthgen.version import __version__
@@ -102,6 +102,8 @@ def main() -> None:
         code = EXIT_FAILED
     except OSError as error:
         code = _fail(error, EXIT_FAILED)
+    except MemoryError as error:
+        code = _fail(f"the memory is used up: {one_line(error)}", EXIT_FAILED)
     except Exception as error:
         if not _is_mended(error):
             raise
