@@ -269,9 +269,9 @@ def _read(source) -> tuple[dict, str]:
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise UsageError(f"{path}: must be smaller than {_MAX_BYTES} bytes, got {size}")
+        return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(raw) > _MAX_BYTES:
-        raise UsageError(f"{path}: must be smaller than {_MAX_BYTES} bytes, got {len(raw)}")
-    return raw

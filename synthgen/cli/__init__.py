@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from synthgen import families
-from synthgen.errors import SynthgenError, UsageError
+from synthgen.errors import SynthgenError, UsageError, one_line
 from synthgen.process import EXIT_INTERRUPTED, INTERRUPTED, prepare
 from synthgen.version import __version__
 
@@ -116,6 +116,8 @@ def main() -> None:
         code = EXIT_FAILED
     except OSError as error:
         code = _fail(error, EXIT_FAILED)
+    except MemoryError as error:
+        code = _fail(f"the memory is used up: {one_line(error)}", EXIT_FAILED)
     except Exception as error:
         if not _is_mended(error):
             raise

@@ -18,9 +18,11 @@ from synthgen.layouts import mvtec
 from synthgen.layouts.entries import Entry
 from synthgen.layouts.files import paired, pictures_in, read_mask
 from synthgen.layouts.truth import Truth, layers_of
+from synthgen.shards.reading import read_whole
 
 NAME = "MVTec LOCO"
 _CONFIG = "defects_config.json"
+_MOST_BYTES = 2**20
 
 normal = mvtec.normal
 
@@ -109,8 +111,9 @@ def _defect_of(value: float, config: dict[float, _Defect], path: Path) -> _Defec
 
 def _config(path: Path) -> dict[float, _Defect]:
     """Return the defects of a configuration file, by the gray value of their masks."""
+    raw = read_whole(path, _MOST_BYTES)
     try:
-        defects = msgspec.json.decode(path.read_bytes(), type=list[_Defect])
+        defects = msgspec.json.decode(raw, type=list[_Defect])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: must be MVTec LOCO's list of defects: {one_line(error)}") from None
     return {defect.pixel_value: defect for defect in defects}

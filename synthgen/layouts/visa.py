@@ -8,6 +8,7 @@ Source: Zou et al., SPot-the-Difference, ECCV 2022, section 3, and the readme of
 """
 
 import csv
+import io
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from synthgen.errors import UsageError, one_line
 from synthgen.layouts.entries import Entry
 from synthgen.layouts.files import entry_of, normal_entries, paired, pictures_in
 from synthgen.layouts.mvtec import read_truth
+from synthgen.shards.reading import read_whole
 
 NAME = "VisA"
 SPLITS = "split_csv"
@@ -23,6 +25,8 @@ _COLUMNS = ("object", "split", "label", "image", "mask")
 _ANOMALOUS = Path("Data/Images/Anomaly")
 _NORMAL = Path("Data/Images/Normal")
 _MASKS = Path("Data/Masks/Anomaly")
+# The most that a table may take.
+_MOST_BYTES = 2**26
 
 
 def recognises(path: Path) -> bool:
@@ -130,11 +134,12 @@ def _kinds(path: Path) -> dict[str, str]:
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> list[dict]:
+    raw = read_whole(path, _MOST_BYTES)
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, restval="")
-            head = reader.fieldnames or ()
-            rows = list(reader)
+        lines = io.StringIO(raw.decode("utf-8"), newline="")
+        reader = csv.DictReader(lines, restval="")
+        head = reader.fieldnames or ()
+        rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: must be a table of comma-separated values: {one_line(error)}") from None
 
