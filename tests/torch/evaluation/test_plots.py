@@ -1,15 +1,12 @@
 """Curves of a measured set: their areas are those of the table."""
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
-
-import numpy as np  # noqa: E402
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-
-from synthgen import metrics  # noqa: E402
-from synthgen.torch.evaluation.plots import overlap_curve, roc_curve  # noqa: E402
+from synthgen import metrics
+from synthgen.torch.evaluation.plots import overlap_curve, roc_curve
 
 
 def area(curve, limit=1.0):
