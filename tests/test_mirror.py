@@ -65,7 +65,7 @@ REACHED_BY = {
     "cli/family.py": "fractals",
     "families/_objects.py": "source",
     "families/_records.py": "visible_area",
-    "mandelbulb/fallback.py": "list_devices",
+    "mandelbulb/fallback.py": "engine",
     "run/classes.py": "classes.jsonl",
     "run/gather.py": "merge",
     "run/progress.py": "progress",
