@@ -34,7 +34,7 @@ NEEDS = {
     "tests/metrics/test_curves.py": ("sklearn",),
     "tests/metrics/test_localisation.py": ("scipy", "skimage"),
     "tests/metrics/test_pixels.py": ("sklearn",),
-    "tests/metrics/test_regions.py": ("skimage",),
+    "tests/metrics/test_regions.py": ("skimage", "sklearn"),
     "tests/shards/test_damage.py": ("torch",),
     "tests/surface/mesh": ("trimesh",),
     "tests/surface/test_perlin.py": ("noise",),

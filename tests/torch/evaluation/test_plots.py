@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import auc
 
 from synthgen import metrics
 from synthgen.torch.evaluation.plots import overlap_curve, roc_curve
@@ -14,7 +15,7 @@ def area(curve, limit=1.0):
     end = np.interp(limit, curve.fpr, curve.height)
     within = curve.fpr <= limit
     fpr, height = np.append(curve.fpr[within], limit), np.append(curve.height[within], end)
-    return np.trapezoid(height, fpr) / limit
+    return auc(fpr, height) / limit
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=2, max_size=30))
