@@ -38,17 +38,25 @@ def convert(values, kind, place: str, prefix: str = "", known=()):
     UsageError
         With the place, the rule and the value.
     """
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+    if not _is_mapping(values):
         section = named(place, prefix.rstrip("."))
         raise UsageError(f"{section} must be a mapping of names, got {reprlib.repr(values)}")
 
     types = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    ready = {name: _as_sequence(types.get(name), value) for name, value in values.items()}
+    ready = {}
+    for name, value in values.items():
+        ready[name] = _as_sequence(types.get(name), value)
     try:
         return msgspec.convert(ready, kind, strict=False)
     except msgspec.ValidationError as error:
-        key, rule = _explained(str(error), ready, kind, list(known) or list(types))
+        names = list(known) or list(types)
+        key, rule = _explained(str(error), ready, kind, names)
         raise UsageError(f"{named(place, prefix + key)} {rule}") from None
+
+
+def _is_mapping(values) -> bool:
+    """Return whether values are a dict of names."""
+    return isinstance(values, dict) and all(isinstance(key, str) for key in values)
 
 
 def named(place: str, key: str) -> str:
@@ -68,9 +76,11 @@ def _explained(message: str, values: dict, kind, known: list[str]) -> tuple[str,
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", rule)
 
     if unknown:
-        close = difflib.get_close_matches(unknown[1], known, 1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-        return unknown[1], f"is not a known key; {hint}"
+        key = unknown[1]
+        close = difflib.get_close_matches(key, known, 1)
+        names = ", ".join(known)
+        hint = f"did you mean {close[0]}?" if close else f"known are {names}"
+        return key, f"is not a known key; {hint}"
 
     if not path:  # raised by a struct's own check, which begins with the key
         key, _, rest = rule.partition(" ")
@@ -78,10 +88,13 @@ def _explained(message: str, values: dict, kind, known: list[str]) -> tuple[str,
 
     name = re.split(r"[.\[`]", path)[0]
     if rule.startswith("Invalid enum value"):
-        wanted = "one of " + ", ".join(_choices(kind, name))
+        choices = ", ".join(_choices(kind, name))
+        wanted = f"one of {choices}"
     else:
-        wanted = rule.removeprefix("Expected ").replace("`", "").split(", got ")[0]
-    return name, f"must be {wanted}, got {reprlib.repr(values.get(name))}"
+        plain = rule.removeprefix("Expected ").replace("`", "")
+        wanted, _, _ = plain.partition(", got ")
+    value = reprlib.repr(values.get(name))
+    return name, f"must be {wanted}, got {value}"
 
 
 def _choices(kind, name: str) -> tuple[str, ...]:
@@ -108,11 +121,14 @@ def _as_sequence(hint, value):
     if get_args(kind)[-1] is Ellipsis:
         if not isinstance(value, str):
             return value
-        return [parse_scalar(part) for part in value.split(",") if part]
+        parts = value.split(",")
+        return [parse_scalar(part) for part in parts if part]
 
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(value, str) and value.count(":") <= 1:
-        value = [parse_scalar(part) for part in value.split(":")]
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+        parts = value.split(":")
+        value = [parse_scalar(part) for part in parts]
+    elif is_number:
         value = [value]
 
     if isinstance(value, list) and len(value) == 1:
@@ -148,7 +164,9 @@ def parse_size(value, place: str):
     text = str(value) if isinstance(value, int | str) else ""
     match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text)
     if match is None:
-        raise UsageError(f"{named(place, 'size')} must be N or WIDTHxHEIGHT in pixels, got {reprlib.repr(value)}")
+        name = named(place, "size")
+        found = reprlib.repr(value)
+        raise UsageError(f"{name} must be N or WIDTHxHEIGHT in pixels, got {found}")
 
     width = int(match[1])
     height = int(match[2] or width)
@@ -180,7 +198,8 @@ def check_unique(options, *names: str) -> None:
     for name in names:
         values = getattr(options, name) or ()
         if len(set(values)) != len(values):
-            raise ValueError(f"{name} must not repeat, got {','.join(map(str, values))}")
+            found = ",".join(map(str, values))
+            raise ValueError(f"{name} must not repeat, got {found}")
 
 
 # What PyYAML raises for texts and tags that it cannot make values of.
@@ -205,8 +224,18 @@ for _tag, _pattern, _first in (
     ("float", r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$", list("-+.0123456789")),
 ):
     YamlLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
-YamlLoader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
-YamlLoader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(loader.construct_scalar(node)))
+
+
+def _int_of(loader: YamlLoader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
+def _float_of(loader: YamlLoader, node: yaml.ScalarNode) -> float:
+    return float(loader.construct_scalar(node))
+
+
+YamlLoader.add_constructor("tag:yaml.org,2002:int", _int_of)
+YamlLoader.add_constructor("tag:yaml.org,2002:float", _float_of)
 
 
 def parse_yaml(raw: bytes, place: str) -> dict:
@@ -219,13 +248,16 @@ def parse_yaml(raw: bytes, place: str) -> dict:
     """
     try:
         values = yaml.load(raw, Loader=YamlLoader)
-        json.dumps(values, ensure_ascii=False, default=str).encode()  # half a surrogate pair is no text
+        text = json.dumps(values, ensure_ascii=False, default=str)
+        text.encode()  # half a surrogate pair is no text
     except NOT_YAML as error:
-        reason = " ".join(ascii(str(error))[1:-1].split())
+        quoted = ascii(str(error))
+        reason = " ".join(quoted[1:-1].split())
         raise UsageError(f"{place}: must be YAML: {reason[:300]}") from None
 
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise UsageError(f"{place}: must be a mapping of names to values, got {type(values).__name__}")
+    if not _is_mapping(values):
+        found = type(values).__name__
+        raise UsageError(f"{place}: must be a mapping of names to values, got {found}")
     return values
 
 

@@ -110,14 +110,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         """
         values = dict(values)
         version = values.pop("synthgen", VERSION)
-        if version != VERSION:
-            rule = f"must be {VERSION} for this version of synthgen"
-            raise UsageError(f"{named(place, 'synthgen')} {rule}, got {reprlib.repr(version)}")
-        if not isinstance(values.get("family"), str):
-            raise UsageError(f"{named(place, 'family')} must be one of {', '.join(families.FAMILIES)}")
-        if "options" in values:
-            rule = "is not a key: the family's options stand beside the others"
-            raise UsageError(f"{named(place, 'options')} {rule}")
+        _check_head(version, values, place)
 
         family = families.load(values["family"])
         common = {key: value for key, value in values.items() if key in cls.__struct_fields__}
@@ -127,18 +120,23 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
         options = convert(own, family.Options, place, "", known)
         common = {**family.defaults(options), **common, "options": options}
+        classes = common["classes"]
+        per_class = common["per_class"]
+        storage = common.get("storage", {})
         common["size"] = parse_size(common["size"], place)
-        common["storage"] = _checked_storage(common.get("storage", {}), family, place)
-        common.setdefault("name", f"{family.NAME}-{common['classes']}x{common['per_class']}")
+        common["storage"] = _checked_storage(storage, family, place)
+        common.setdefault("name", f"{family.NAME}-{classes}x{per_class}")
         recipe = convert(common, cls, place, "", known)
 
         most = family.most_classes(options)
         if recipe.classes > most:
-            raise UsageError(f"{named(place, 'classes')} must be <= {most:,}, got {recipe.classes:,}")
+            where = named(place, "classes")
+            raise UsageError(f"{where} must be <= {most:,}, got {recipe.classes:,}")
         if hasattr(family, "resolve"):
             resolved = family.resolve(options, recipe.classes)
             recipe = msgspec.structs.replace(recipe, options=resolved)
-        check_text({"name": recipe.name, **msgspec.structs.asdict(recipe.options)}, place)
+        texts = msgspec.structs.asdict(recipe.options)
+        check_text({"name": recipe.name, **texts}, place)
         return recipe
 
     @property
@@ -153,17 +151,37 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         return _fingerprint({**values, **inputs, "family_version": family.VERSION})
 
 
+def _check_head(version, values: dict, place: str) -> None:
+    """Raise `UsageError` for a recipe of another version, without a family, or with a section of options."""
+    if version != VERSION:
+        where = named(place, "synthgen")
+        found = reprlib.repr(version)
+        raise UsageError(f"{where} must be {VERSION} for this version of synthgen, got {found}")
+
+    if not isinstance(values.get("family"), str):
+        where = named(place, "family")
+        known = ", ".join(families.FAMILIES)
+        raise UsageError(f"{where} must be one of {known}")
+
+    if "options" in values:
+        where = named(place, "options")
+        raise UsageError(f"{where} is not a key: the family's options stand beside the others")
+
+
 def _checked_storage(values, family, place: str) -> Storage:
     """Return how samples are stored; refuse a lossy codec where it would make masks wrong."""
     storage = convert(values, Storage, place, "storage.")
-    if getattr(family, "LOSSLESS", False) and storage.codec in LOSSY:
+    needs_lossless = getattr(family, "LOSSLESS", False)
+    if needs_lossless and storage.codec in LOSSY:
+        where = named(place, "storage.codec")
         rule = f"must be lossless for {family.NAME}, or pixels outside the masks would change"
-        raise UsageError(f"{named(place, 'storage.codec')} {rule}, got {storage.codec}")
+        raise UsageError(f"{where} {rule}, got {storage.codec}")
     return storage
 
 
 def _fingerprint(value) -> str:
-    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+    text = msgspec.json.encode(value, order="deterministic")
+    return hashlib.sha256(text).hexdigest()
 
 
 def storage_fingerprint(recipe: Recipe, shard_size: int, versions: dict[str, str]) -> str:
@@ -175,8 +193,12 @@ def storage_fingerprint(recipe: Recipe, shard_size: int, versions: dict[str, str
 def installed() -> dict[str, Path]:
     """Return the recipes that come with the package: name -> file."""
     folder = resources.files("synthgen.recipes")
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
-    return {file.name.removesuffix(".yaml"): file for file in files}
+    found = {}
+    for file in folder.iterdir():
+        name, _, suffix = file.name.rpartition(".")
+        if suffix == "yaml":
+            found[name] = Path(str(file))
+    return dict(sorted(found.items()))
 
 
 def load_recipe(source, overrides: dict | None = None) -> Recipe:
@@ -213,10 +235,13 @@ def _replace(values: dict, key: str, value, place: str) -> None:
         return
 
     if section != "storage":
-        raise UsageError(f"{named(place, key)} is not a known key: the only section is storage")
-    if not isinstance(values.get("storage", {}), dict):
-        raise UsageError(f"{named(place, 'storage')} must be a mapping of names")
-    values["storage"] = {**values.get("storage", {}), name: value}
+        where = named(place, key)
+        raise UsageError(f"{where} is not a known key: the only section is storage")
+    storage = values.get("storage", {})
+    if not isinstance(storage, dict):
+        where = named(place, "storage")
+        raise UsageError(f"{where} must be a mapping of names")
+    values["storage"] = {**storage, name: value}
 
 
 def _read(source) -> tuple[dict, str]:
@@ -235,8 +260,10 @@ def _read(source) -> tuple[dict, str]:
         hint = f"did you mean {close[0]}?" if close else "`synthgen recipes` lists those that are installed"
         raise UsageError(f"recipe must be a file, a data set or an installed recipe, got {str(source)!r}; {hint}")
 
-    values = parse_yaml(_bytes_of(path), str(path))
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")
+    raw = _bytes_of(path)
+    values = parse_yaml(raw, str(path))
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem)
+    name = name.lstrip("._-")
     return {"name": name[:100], **values}, str(path)
 
 

@@ -15,7 +15,8 @@ MAX_SEED = 2**63 - 1
 
 @lru_cache(maxsize=256)
 def _name_key(name: str) -> int:
-    digest = blake2b(name.encode(), digest_size=8).digest()
+    data = name.encode()
+    digest = blake2b(data, digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 
@@ -41,7 +42,8 @@ def generator(seed: int, label: int, index: int, name: str) -> np.random.Generat
     >>> int(generator(7, 0, 3, "points").integers(100)) == int(generator(7, 0, 3, "points").integers(100))
     True
     """
-    key = _Key(seed, _name_key(name))
+    name_key = _name_key(name)
+    key = _Key(seed, name_key)
     counter = np.array([0, 0, index, label], dtype=np.uint64)
     stream = np.random.Philox(key, counter=counter)  # type: ignore[arg-type]
     return np.random.Generator(stream)
@@ -49,7 +51,8 @@ def generator(seed: int, label: int, index: int, name: str) -> np.random.Generat
 
 def noise_generator(seed: int) -> np.random.Generator:
     """Return a generator for a renderer's noise, from a seed that the sampler drew (0 <= seed < 2**64)."""
-    stream = np.random.Philox(_Key(seed, 0))  # type: ignore[arg-type]
+    key = _Key(seed, 0)
+    stream = np.random.Philox(key)  # type: ignore[arg-type]
     return np.random.Generator(stream)
 
 

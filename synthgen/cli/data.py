@@ -133,19 +133,17 @@ def verify(folder, pixels, workers, as_json, progress):
     synthgen verify fractals-1000x1000 --pixels
     """
     from synthgen.errors import FormatError
-    from synthgen.run.classes import wrong_classes
     from synthgen.run.progress import Progress
     from synthgen.shards import open_dataset
     from synthgen.shards import verify as check
 
     try:
-        count = len(open_dataset(folder))
+        dataset = open_dataset(folder)
     except FormatError as error:
         raise FormatError(f"{error}; where it was finished, running the same recipe again makes it anew") from None
-    with Progress(progress, count) as bar:
+    with Progress(progress, len(dataset)) as bar:
         found = check(folder, pixels, bar.advance, workers)
-    problems = [*found.problems, *wrong_classes(folder)]
-    found = msgspec.structs.replace(found, problems=problems, digest=None if problems else found.digest)
+    found = _with_classes(folder, dataset.manifest, found)
 
     if as_json:
         print_json({"ok": found.ok, **msgspec.to_builtins(found)})
@@ -154,6 +152,22 @@ def verify(folder, pixels, workers, as_json, progress):
     _advise(found)
     if not found.ok:
         raise SystemExit(EXIT_DAMAGED)
+
+
+def _with_classes(folder, manifest, found):
+    """Return a verification to which the class table, where its bytes are right, is compared with the recipe."""
+    from synthgen.run.classes import compared_classes
+    from synthgen.shards.manifest import CLASSES
+
+    named = [name for name, _ in (*found.problems, *found.unread)]
+    if CLASSES in named:
+        return found
+
+    table = compared_classes(folder, manifest)
+    problems = found.problems + table.problems
+    unread = found.unread + table.unread
+    digest = None if problems or unread else found.digest
+    return msgspec.structs.replace(found, problems=problems, unread=unread, digest=digest)
 
 
 def _print_verification(folder, found) -> None:

@@ -22,7 +22,8 @@ class View:
     latitude, longitude : float
         Angles in radians. The camera stands 2.5 from the origin, which it looks at.
     colors : sequence of three RGB triples
-        In [0, 1]: the colors of the three orbit traps ``min |z|^0.1``, ``min (|x| + |y| + |z|) / 1.5`` and ``min r``.
+        In [0, 1]: the colors of the three orbit traps, which are ``min |z|^0.1``, ``min (|x| + |y| + |z|) / 1.5``
+        and ``min r``.
 
     Raises
     ------

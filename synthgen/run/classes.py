@@ -1,6 +1,5 @@
 """The class table: what a recipe says of its classes, and whether a folder says the same."""
 
-import hashlib
 import math
 import warnings
 from pathlib import Path
@@ -11,8 +10,10 @@ from synthgen import families
 from synthgen.errors import FormatError, UsageError
 from synthgen.recipe import Recipe
 from synthgen.run.caches import with_sound_caches
-from synthgen.shards.files import read_error, write_atomically
-from synthgen.shards.manifest import CLASSES, read_manifest
+from synthgen.shards.checking import ShardCheck, attempt
+from synthgen.shards.files import sha256_of, write_atomically
+from synthgen.shards.manifest import CLASSES, Manifest
+from synthgen.shards.reading import check_digest, read_lines
 
 # Larger tables are compared at this many lines, spread over the table.
 _MOST_COMPARED = 100_000
@@ -30,26 +31,28 @@ def check_classes(folder, recipe: Recipe) -> None:
         The one that the folder was drawn with. Of more than 100,000 classes that many are compared.
     """
     path = Path(folder) / CLASSES
-    lines = _read(path).splitlines()
+    lines = list(read_lines(path, recipe.classes))
     if len(lines) != recipe.classes:
         raise FormatError(f"{path}: must have {recipe.classes:,} lines, got {len(lines):,}")
 
     step = math.ceil(recipe.classes / _MOST_COMPARED)
     for label in range(0, recipe.classes, step):
-        if not _says_the_same(lines[label], class_line(recipe, label)):
+        expected = class_line(recipe, label)
+        if not _says_the_same(lines[label], expected):
             raise FormatError(f"{path}: line {label + 1} must be as the recipe says")
 
 
-def wrong_classes(folder) -> list[tuple[str, str]]:
-    """Return (name, reason) of the class table of a data set if it is not that of its recipe, in a list."""
-    manifest = read_manifest(Path(folder))
-    try:
+def compared_classes(folder, manifest: Manifest) -> ShardCheck:
+    """Return what is found where the class table of a data set is compared with its recipe."""
+
+    def check() -> None:
         check_classes(folder, Recipe.from_dict(manifest.recipe))
-    except FormatError as error:
-        return [(CLASSES, str(error))]
+
+    try:
+        return attempt(CLASSES, check)
     except UsageError as error:
         warnings.warn(f"{CLASSES} is not compared with the recipe: {error}", stacklevel=2)
-    return []
+        return ShardCheck()
 
 
 def ensure_classes(folder: Path, recipe: Recipe, signed: str | None) -> None:
@@ -63,17 +66,14 @@ def ensure_classes(folder: Path, recipe: Recipe, signed: str | None) -> None:
         SHA-256 of the table that a finished data set has.
     """
     path = folder / CLASSES
-    found = hashlib.sha256(_read(path)).hexdigest() if path.is_file() else None
-    if found is not None and found == signed:
-        return
     try:
         # A table that was signed must come back byte by byte; another may come from another CPU.
-        if found is not None and signed is None:
+        if signed is None:
             check_classes(folder, recipe)
-            return
+        else:
+            check_digest(path, sha256_of(path), signed)
     except FormatError:
-        pass
-    write_atomically(path, class_table(recipe))
+        write_atomically(path, class_table(recipe))
 
 
 def class_table(recipe: Recipe) -> bytes:
@@ -89,13 +89,6 @@ def class_line(recipe: Recipe, label: int) -> bytes:
     return msgspec.json.encode({"id": label, **described})
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise read_error(error, path) from None
-
-
 def _says_the_same(line: bytes, expected: bytes) -> bool:
     if line == expected:
         return True
@@ -109,9 +102,15 @@ def _says_the_same(line: bytes, expected: bytes) -> bool:
 def _is_close(found, expected) -> bool:
     """Compare JSON values; numbers may differ in their last bits."""
     if isinstance(expected, dict) and isinstance(found, dict):
-        return list(found) == list(expected) and all(_is_close(found[key], expected[key]) for key in expected)
+        if list(found) != list(expected):
+            return False
+        return all(_is_close(found[key], expected[key]) for key in expected)
+
     if isinstance(expected, list) and isinstance(found, list):
-        return len(found) == len(expected) and all(map(_is_close, found, expected))
+        if len(found) != len(expected):
+            return False
+        return all(map(_is_close, found, expected))
+
     if isinstance(expected, float) and isinstance(found, float):
         return math.isclose(found, expected, rel_tol=_CLOSE)
     return type(found) is type(expected) and found == expected

@@ -28,13 +28,14 @@ def render(recipe, label: int, index: int) -> Sample:
         If the recipe breaks a rule or has no such sample.
     """
     recipe = load_recipe(recipe)
-
-    if not 0 <= label < recipe.classes:
-        raise UsageError(f"label must lie in 0..{recipe.classes - 1}, got {label}")
-    if not 0 <= index < recipe.per_class:
-        raise UsageError(f"index must lie in 0..{recipe.per_class - 1}, got {index}")
-
+    _check_number("label", label, recipe.classes)
+    _check_number("index", index, recipe.per_class)
     return draw_sample(recipe, label, index)
+
+
+def _check_number(name: str, number: int, count: int) -> None:
+    if not 0 <= number < count:
+        raise UsageError(f"{name} must lie in 0..{count - 1}, got {number}")
 
 
 def draw_sample(recipe: Recipe, label: int, index: int) -> Sample:
@@ -46,4 +47,5 @@ def _draw_sample(recipe: Recipe, label: int, index: int) -> Sample:
     family = families.load(recipe.family)
     params = family.sample(recipe.options, recipe.seed, label, index)
     pixels, fields, drawn = family.draw(params, recipe.size)
-    return Sample(format_key(label, index), pixels, label, fields, drawn)
+    key = format_key(label, index)
+    return Sample(key, pixels, label, fields, drawn)

@@ -20,6 +20,8 @@ from synthgen.shards.files import write_atomically
 
 _SECONDS = 0.3
 _MOST = 64
+# Of the disk that is free, this part more than is needed must be left.
+_SPARE = 1.02
 # A shard's offsets, keys, labels or tar headers, per sample.
 _OVERHEAD = {"hdf5": 60, "webdataset": 512 * 5}
 
@@ -44,11 +46,13 @@ class Estimate(msgspec.Struct, frozen=True):
     @property
     def bytes(self) -> int:
         """Disk that the samples take."""
-        return int(self.samples * self.bytes_per_sample)
+        size = self.samples * self.bytes_per_sample
+        return int(size)
 
     def seconds(self, workers: int) -> float:
         """Time that the samples take."""
-        return self.samples * self.seconds_per_sample / max(1, workers)
+        spent = self.samples * self.seconds_per_sample
+        return spent / max(1, workers)
 
 
 def probe(plan: Plan, samples: int | None = None, least: int = 5) -> Estimate:
@@ -60,12 +64,12 @@ def probe(plan: Plan, samples: int | None = None, least: int = 5) -> Estimate:
     """
     run = plan.run
     count = min(_MOST, run.count)
-    labels, indices = divmod(plan.order.forward(range(count)), run.per_class)
-    chosen = list(zip(labels.tolist(), indices.tolist(), strict=True))
+    ids = plan.order.forward(range(count))
+    chosen = [divmod(number, run.per_class) for number in ids.tolist()]
     _draw_and_measure(plan, chosen[0])
 
-    sizes = []
-    times = []
+    sizes: list[int] = []
+    times: list[float] = []
     for sample in chosen:
         if sum(times) >= _SECONDS and len(times) >= least:
             break
@@ -76,14 +80,17 @@ def probe(plan: Plan, samples: int | None = None, least: int = 5) -> Estimate:
 
     # the median: now and then a sample is the first of its kind and compiles
     seconds = statistics.median(times)
-    return Estimate(seconds, statistics.mean(sizes), run.count if samples is None else samples)
+    size = statistics.mean(sizes)
+    wanted = run.count if samples is None else samples
+    return Estimate(seconds, size, wanted)
 
 
 def _draw_and_measure(plan: Plan, sample: tuple[int, int]) -> int:
     """Draw the sample (label, index) and return the bytes that it takes."""
     drawn = draw_sample(plan.recipe, *sample)
     columns, params = encode_sample(drawn, plan.run.fields)
-    return sum(map(len, columns.values())) + len(params) + _OVERHEAD[plan.run.storage]
+    stored = [*columns.values(), params]
+    return sum(map(len, stored)) + _OVERHEAD[plan.run.storage]
 
 
 def remembered_probe(plan: Plan) -> Estimate:
@@ -103,24 +110,35 @@ def remembered_probe(plan: Plan) -> Estimate:
 def _cache_path(plan: Plan) -> Path:
     """Return the file that remembers what a plan takes on this machine."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    drawer = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
+    folder = Path(home) / "synthgen" / "probes"
+
+    drawer = _drawer(plan)
     prints = plan.run.fingerprints
     key = "\n".join([prints.data, prints.storage, drawer.name, cpu_name()])
-    digest = hashlib.sha256(key.encode()).hexdigest()[:32]
-    return Path(home) / "synthgen" / "probes" / f"{digest}.json"
+    digest = hashlib.sha256(key.encode())
+    name = digest.hexdigest()[:32]
+    return folder / f"{name}.json"
+
+
+def _drawer(plan: Plan):
+    """Return the device that draws a plan on this machine."""
+    family = families.load(plan.recipe.family)
+    return families.device_of(family, plan.recipe.options)
 
 
 def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
     """Refuse a run that the disk cannot hold; say how many images a class would fit."""
-    place = next(path for path in (out, *out.absolute().parents) if path.is_dir())
+    above = (out, *out.absolute().parents)
+    place = next(path for path in above if path.is_dir())
     free = shutil.disk_usage(place).free
-    needed = estimate.bytes * 1.02
-    if needed > free:
-        fitting = int(plan.run.per_class * free / needed)
-        advice = f"--per-class {fitting} would fit" if fitting else "not even one image a class would fit"
-        raise StorageError(
-            f"{out}: needs about {human_bytes(estimate.bytes)} of disk, {human_bytes(free)} are free; {advice}"
-        )
+    needed = estimate.bytes * _SPARE
+    if needed <= free:
+        return
+
+    fitting = int(plan.run.per_class * free / needed)
+    advice = f"--per-class {fitting} would fit" if fitting else "not even one image a class would fit"
+    size = human_bytes(estimate.bytes)
+    raise StorageError(f"{out}: needs about {size} of disk, {human_bytes(free)} are free; {advice}")
 
 
 def effective_workers(plan: Plan, workers: int | None) -> int:
@@ -129,5 +147,4 @@ def effective_workers(plan: Plan, workers: int | None) -> int:
     Where one process uses the whole device, there is only one.
     """
     workers = available_cpus() if workers is None else workers
-    drawer = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
-    return min(workers, 1) if drawer.exclusive else workers
+    return min(workers, 1) if _drawer(plan).exclusive else workers

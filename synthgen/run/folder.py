@@ -73,21 +73,28 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
 def check_device(folder: Path, begun: RunRecord, run: RunRecord, any_device: bool) -> None:
     """Refuse to go on with a data set on a device that would draw it a little differently."""
     if run.tolerance and begun.device != run.device and not any_device:
+        difference = f"images differ by up to {run.tolerance:g} gray levels on average between devices"
         raise UsageError(
-            f"{folder}: was begun on {begun.device}, this is {run.device}; images differ by up to "
-            f"{run.tolerance:g} gray levels on average between devices: --any-device goes on all the same"
+            f"{folder}: was begun on {begun.device}, this is {run.device}; {difference}: --any-device goes on all "
+            "the same"
         )
 
 
 def readable_manifest(folder: Path, run: RunRecord) -> Manifest | None:
     """Return the manifest of a finished folder, or None where it is missing, damaged or of other data."""
-    manifest = _readable(folder / DATASET, Manifest)[0]
-    return manifest if manifest is not None and agree(manifest, run) else None
+    manifest, _ = _readable(folder / DATASET, Manifest)
+    if manifest is None or not agree(manifest, run):
+        return None
+    return manifest
 
 
 def file_names(folder: Path, run: RunRecord, shards: Iterable[int]) -> list[str]:
     """Return the names of shards and of their sidecars."""
-    return [name for s in shards for name in (run.shard_name(s), sidecar_path(folder, run, s).name)]
+    names = []
+    for shard in shards:
+        sidecar = sidecar_path(folder, run, shard)
+        names += [run.shard_name(shard), sidecar.name]
+    return names
 
 
 def sweep(folder: Path, run: RunRecord, shards: Iterable[int], records: bool = False) -> None:
@@ -100,10 +107,12 @@ def sweep(folder: Path, run: RunRecord, shards: Iterable[int], records: bool = F
 
 def remove_listed(folder: Path, run: RunRecord) -> None:
     """Remove what a run record lists, but not the record: after a kill the rest can be removed."""
-    names = [f"{SHARDS}/{name}" for name in file_names(folder, run, range(run.shards))]
-    for name in (DATASET, *names, CLASSES, PARTS):
-        with storage_errors(folder / name):
-            (folder / name).unlink(missing_ok=True)
+    names = file_names(folder, run, range(run.shards))
+    shards = [f"{SHARDS}/{name}" for name in names]
+    for name in (DATASET, *shards, CLASSES, PARTS):
+        path = folder / name
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
 
 
 def readable_records(folder: Path) -> tuple[list[RunRecord], FormatError | None]:
@@ -130,21 +139,36 @@ def _readable(path: Path, kind: type):
 def agree(record: RunRecord, run: RunRecord) -> bool:
     """Return whether a record is of the same data, stored in the same way, and says so in all its values."""
     names = (name for name in RunRecord.__struct_fields__ if name not in _LOOSE)
-    return all(getattr(record, name) == getattr(run, name) for name in names) and _same_recipe(
-        record.recipe, run.recipe
-    )
+    if any(getattr(record, name) != getattr(run, name) for name in names):
+        return False
+    return _same_recipe(record.recipe, run.recipe) and _same_storage(record, run)
 
 
 def _same_recipe(recipe: dict, other: dict) -> bool:
-    keys = (recipe.keys() | other.keys()) - set(_LOOSE_IN_RECIPE)
+    known = recipe.keys() | other.keys()
+    keys = known.difference(_LOOSE_IN_RECIPE)
     return all(_same_value(recipe.get(key), other.get(key)) for key in keys)
+
+
+def _same_storage(record: RunRecord, run: RunRecord) -> bool:
+    """Compare how storage was asked for: the shard size may have been left open, or be larger than the data set."""
+    asked = record.recipe.get("storage")
+    if not isinstance(asked, dict):
+        return False
+
+    size = asked.get("shard_size")
+    if size is not None and min(size, run.count) != run.shard_size:
+        return False
+    return {**asked, "shard_size": None} == {**run.recipe["storage"], "shard_size": None}
 
 
 def _same_value(value, other) -> bool:
     """Compare values of two recipes; files may have moved: their contents are part of the fingerprint."""
-    if isinstance(value, (list, tuple)) and isinstance(other, (list, tuple)):
+    both = (value, other)
+    if all(isinstance(each, list | tuple) for each in both):
         return list(value) == list(other)
-    moved = isinstance(value, str) and isinstance(other, str) and os.path.isabs(value) and os.path.isabs(other)
+
+    moved = all(isinstance(each, str) and os.path.isabs(each) for each in both)
     return moved or value == other
 
 
@@ -166,9 +190,11 @@ def _of_other_data(folder: Path, found: RunRecord, run: RunRecord, overwrite: bo
 
 
 def _storage_changes(found: RunRecord, run: RunRecord) -> str:
-    before = found.versions
-    changed = [name for name, version in run.versions.items() if before.get(name) != version]
-    changes = [f"{name} {before.get(name)} -> {run.versions[name]}" for name in changed]
+    changes = []
+    for name, version in run.versions.items():
+        before = found.versions.get(name)
+        if before != version:
+            changes.append(f"{name} {before} -> {version}")
     return ", ".join(changes) or "format, codec or shard size"
 
 
@@ -177,17 +203,16 @@ def _check_strangers(folder: Path, damage: FormatError | None, has_shards: bool)
 
     `damage` is what is wrong with ``run.json``, if it is there; `has_shards`: it is known that there are shards.
     """
-    strangers = [path.name for path in _listed(folder) if not _is_ours(path, damage is not None)]
-    if damage is not None and (has_shards or SHARDS in strangers):
+    begun = damage is not None
+    strangers = [path.name for path in _listed(folder) if not _is_ours(path, begun)]
+    if begun and (has_shards or SHARDS in strangers):
         raise FormatError(
             f"{damage}; no other file tells that the shards are of this recipe: run the recipe that began the "
             "folder, or remove the folder"
         )
     if strangers:
-        raise UsageError(
-            f"{folder}: must be empty or hold this data set, got {len(strangers)} other files, "
-            f"for example {sorted(strangers)[0]}"
-        )
+        found = f"{len(strangers)} other files, for example {min(strangers)}"
+        raise UsageError(f"{folder}: must be empty or hold this data set, got {found}")
 
 
 def _any_sidecar(folder: Path, run: RunRecord) -> Sidecar | None:

@@ -10,7 +10,7 @@ from synthgen.run.classes import ensure_classes
 from synthgen.run.folder import agree, begun_record, readable_manifest, readable_records, sweep
 from synthgen.run.lock import part_lock
 from synthgen.run.records import ensure, finish, known_sidecars, own_sidecar
-from synthgen.shards.files import make_folder, refuse_remote, replacing, sha256_of, system_errors, write_atomically
+from synthgen.shards.files import make_folder, refuse_remote, replacing, sha256_of, system_errors
 from synthgen.shards.manifest import (
     CLASSES,
     RUN,
@@ -20,8 +20,9 @@ from synthgen.shards.manifest import (
     Sidecar,
     encode_json,
     read_manifest,
-    sidecar_path,
+    write_sidecar,
 )
+from synthgen.shards.reading import read_lines
 
 
 def merge(parts, out, link: bool = False, any_device: bool = False) -> Manifest:
@@ -114,16 +115,17 @@ def _begin(folders: list[Path], out: Path, run: RunRecord) -> None:
         ensure_classes(out, Recipe.from_dict(run.recipe), manifest and manifest.classes_sha256)
     except UsageError:
         # The recipe needs files that are not on this machine: the parts vouch for one another.
-        _copy_classes(folders, out)
+        _copy_classes(folders, out, run)
 
 
-def _copy_classes(folders: list[Path], out: Path) -> None:
-    tables = {folder: (folder / CLASSES).read_bytes() for folder in folders}
-    first = tables[folders[0]]
-    for folder, table in tables.items():
-        if table != first:
-            raise FormatError(f"{folder / CLASSES}: must be as {folders[0] / CLASSES}; one of them is damaged")
-    ensure(out / CLASSES, first)
+def _copy_classes(folders: list[Path], out: Path, run: RunRecord) -> None:
+    """Write the class table of the parts, which must all have the same."""
+    paths = [folder / CLASSES for folder in folders]
+    first = list(read_lines(paths[0], run.classes))
+    for path in paths[1:]:
+        if list(read_lines(path, run.classes)) != first:
+            raise FormatError(f"{path}: must be as {paths[0]}; one of them is damaged")
+    ensure(out / CLASSES, b"".join(line + b"\n" for line in first))
 
 
 def _check_devices(folders: list[Path], run: RunRecord, any_device: bool) -> None:
@@ -157,7 +159,7 @@ def _collect(folders: list[Path], out: Path, run: RunRecord, shard: int, link: b
         except FormatError as error:
             damage = error
             continue
-        write_atomically(sidecar_path(out, run, shard), encode_json(sidecar))
+        write_sidecar(out, run, sidecar)
         return sidecar
     if damage is not None:
         raise damage

@@ -103,6 +103,7 @@ def generate(
     recipe = load_recipe(recipe)
     refuse_remote(recipe.name if out is None else out)
     folder = Path(recipe.name if out is None else out)
+
     if workers is not None and not 0 <= workers <= 4096:
         raise UsageError(f"workers must lie in 0..4096, got {workers}")
     part = parse_part(part, folder)
@@ -117,8 +118,10 @@ def generate(
 
 def _with_device(plan: Plan) -> Plan:
     """Return a plan whose record names what draws on this machine."""
-    device = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
-    return msgspec.structs.replace(plan, run=msgspec.structs.replace(plan.run, device=device.name))
+    family = families.load(plan.recipe.family)
+    device = families.device_of(family, plan.recipe.options)
+    run = msgspec.structs.replace(plan.run, device=device.name)
+    return msgspec.structs.replace(plan, run=run)
 
 
 def _generate(plan: Plan, folder: Path, workers, part: Part, progress, overwrite: bool, any_device: bool) -> Report:
@@ -144,14 +147,18 @@ def _generate(plan: Plan, folder: Path, workers, part: Part, progress, overwrite
             _announce_and_draw(plan, folder, todo, workers, progress, total)
             sidecars = known_sidecars(folder, begun)
         finished = finish(folder, begun, sidecars)
+
+    own = sidecars[part.k - 1 :: part.n]
+    size = sum(sidecar.bytes for sidecar in own if sidecar is not None)
+    seconds = time.monotonic() - start
     return Report(
         path=str(folder),
         samples=begun.count,
         shards=begun.shards,
         drawn=left,
         resumed=total - left,
-        seconds=round(time.monotonic() - start, 3),
-        bytes=sum(sidecar.bytes for sidecar in sidecars[part.k - 1 :: part.n] if sidecar is not None),
+        seconds=round(seconds, 3),
+        bytes=size,
         finished=finished,
         fingerprint=begun.fingerprints.data,
     )
@@ -171,12 +178,15 @@ def _announce_and_draw(plan: Plan, folder: Path, todo: list[int], workers, progr
 def describe(plan: Plan, estimate: Estimate, workers: int) -> str:
     """Return the plan of a run as one line for people."""
     run = plan.run
-    return (
-        f"{plan.recipe.name}: {run.classes:,} classes x {run.per_class:,} images of "
-        f"{plan.recipe.size[1]}x{plan.recipe.size[0]}, {run.shards:,} {run.storage} shards; to draw: "
-        f"{estimate.samples:,} images, about {human_bytes(estimate.bytes)}, "
-        f"{human_time(estimate.seconds(workers))} on {max(1, workers)} core{'s' if workers > 1 else ''}"
-    )
+    height, width = plan.recipe.size
+    images = f"{run.classes:,} classes x {run.per_class:,} images of {width}x{height}"
+    shards = f"{run.shards:,} {run.storage} shards"
+
+    size = human_bytes(estimate.bytes)
+    time_needed = human_time(estimate.seconds(workers))
+    cores = f"{workers} cores" if workers > 1 else "1 core"
+    to_draw = f"{estimate.samples:,} images, about {size}, {time_needed} on {cores}"
+    return f"{plan.recipe.name}: {images}, {shards}; to draw: {to_draw}"
 
 
 def _draw(plan: Plan, folder: Path, shards: list[int], workers: int, progress: Progress) -> None:

@@ -7,9 +7,11 @@ import secrets
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from synthgen.shards.files import UNSUPPORTED, storage_errors
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:  # Windows

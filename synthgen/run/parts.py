@@ -72,12 +72,15 @@ def parse_part(part, folder: Path | None = None) -> Part:
         return _auto_part(_array(os.environ), _recorded(folder))
 
     match = re.fullmatch(r"([0-9]{1,7}|auto)/([0-9]{1,7})", text)
-    n = int(match[2]) if match else 0
-    if n and match[1] == "auto":
+    number, total = match.groups() if match else ("0", "0")
+    n = int(total)
+    if n and number == "auto":
         return _numbered(_array(os.environ), _Split(n))
-    if not n or not 1 <= int(match[1]) <= n:
+
+    k = 0 if number == "auto" else int(number)
+    if not 1 <= k <= n:
         raise UsageError(f"part must be K/N with 1 <= K <= N, auto or auto/N, got {text!r}")
-    return Part(int(match[1]), n)
+    return Part(k, n)
 
 
 def record_parts(folder: Path, part: Part) -> None:
@@ -88,10 +91,13 @@ def record_parts(folder: Path, part: Part) -> None:
 
 
 def _recorded(folder: Path | None) -> _Split | None:
-    if folder is None or not (folder / PARTS).exists():
+    if folder is None:
+        return None
+    path = folder / PARTS
+    if not path.exists():
         return None
     try:
-        return read_json(folder / PARTS, _Split)
+        return read_json(path, _Split)
     except FormatError:
         return None
 
@@ -101,9 +107,11 @@ def _array(environ) -> _Array:
     try:
         task, first, count = (int(environ[name]) for name in names)
         step = int(environ.get("SLURM_ARRAY_TASK_STEP", 1))
-        last = int(environ.get("SLURM_ARRAY_TASK_MAX", first + (count - 1) * step))
+        even_last = first + (count - 1) * step
+        last = int(environ.get("SLURM_ARRAY_TASK_MAX", even_last))
     except (KeyError, ValueError):
-        raise UsageError(f"part auto needs {', '.join(names)} as numbers: run it in a Slurm job array") from None
+        needed = ", ".join(names)
+        raise UsageError(f"part auto needs {needed} as numbers: run it in a Slurm job array") from None
     return _Array(task, first, last, count, max(step, 1))
 
 
@@ -112,12 +120,14 @@ def _auto_part(array: _Array, recorded: _Split | None) -> Part:
     if recorded is not None:
         return _numbered(array, recorded)
 
-    is_even = array.last == array.first + (array.count - 1) * array.step
-    if not is_even or (array.count == 1 and array.first > 1):
+    even_last = array.first + (array.count - 1) * array.step
+    is_even = array.last == even_last
+    is_alone = array.count == 1 and array.first > 1
+    if not is_even or is_alone:
+        tasks = f"tasks {array.first} to {array.last} ({array.count} of them)"
         raise UsageError(
-            f"part auto needs an array of even steps, or a folder that was begun in parts: tasks "
-            f"{array.first} to {array.last} ({array.count} of them) do not say of how many parts the data set is; "
-            "auto/N does"
+            "part auto needs an array of even steps, or a folder that was begun in parts: "
+            f"{tasks} do not say of how many parts the data set is; auto/N does"
         )
     return _numbered(array, _Split(array.count, array.first, array.step))
 
@@ -126,9 +136,12 @@ def _numbered(array: _Array, split: _Split) -> Part:
     """Return the part of a task by its number; all tasks of an array must have one."""
     last = split.first + (split.parts - 1) * split.step
     number, rest = divmod(array.task - split.first, split.step)
-    if rest or not 0 <= number < split.parts or array.first < split.first or array.last > last:
-        raise UsageError(
-            f"part auto must be a task from {split.first} to {last} in even steps of {split.step}, one for each of "
-            f"{split.parts} parts, got task {array.task} of an array from {array.first} to {array.last}"
-        )
-    return Part(number + 1, split.parts, split.first, split.step)
+    has_part = rest == 0 and 0 <= number < split.parts
+    lies_within = split.first <= array.first and array.last <= last
+    if has_part and lies_within:
+        return Part(number + 1, split.parts, split.first, split.step)
+
+    tasks = f"from {split.first} to {last} in even steps of {split.step}"
+    rule = f"a task {tasks}, one for each of {split.parts} parts"
+    found = f"task {array.task} of an array from {array.first} to {array.last}"
+    raise UsageError(f"part auto must be {rule}, got {found}")

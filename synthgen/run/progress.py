@@ -31,7 +31,8 @@ class Progress:
     """
 
     def __init__(self, mode, total: int, done: int = 0, unit: str = "images"):
-        mode = {True: "auto", False: "none"}.get(mode, mode)
+        names = {True: "auto", False: "none"}
+        mode = names.get(mode, mode)
         now = time.monotonic()
         self._total = total
         self._done = done
@@ -41,9 +42,12 @@ class Progress:
         self._told = now
 
         on_terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._plain = mode == "plain" or (mode == "auto" and not on_terminal)
+        if mode == "auto" and not on_terminal:
+            mode = "plain"
+
+        self._plain = mode == "plain"
         self._bar = None
-        if mode == "auto" and on_terminal:
+        if mode == "auto":
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, initial=done, unit=f" {unit}", smoothing=0.1, file=sys.stderr)
@@ -54,14 +58,21 @@ class Progress:
         if self._bar is not None:
             with suppress(OSError, ValueError):
                 self._bar.update(units)
-        elif self._plain and time.monotonic() - self._told >= _PLAIN_SECONDS:
-            self._told = time.monotonic()
+        elif self._plain:
+            self._tell_now_and_then()
+
+    def _tell_now_and_then(self) -> None:
+        now = time.monotonic()
+        if now - self._told >= _PLAIN_SECONDS:
+            self._told = now
             self.note(self._state())
 
     def _state(self) -> str:
-        rate = (self._done - self._first) / (self._told - self._start)
-        left = (self._total - self._done) / rate if rate > 0 else float("inf")
-        return f"{self._done:,} of {self._total:,} {self._unit}, {rate:,.0f}/s, {left:,.0f} s left"
+        done = self._done - self._first
+        left = self._total - self._done
+        rate = done / (self._told - self._start)
+        seconds = left / rate if rate > 0 else float("inf")
+        return f"{self._done:,} of {self._total:,} {self._unit}, {rate:,.0f}/s, {seconds:,.0f} s left"
 
     def note(self, text: str) -> None:
         """Print a line without breaking the bar."""

@@ -6,13 +6,13 @@ table and manifest follow from the recipe and the shards.
 
 from pathlib import Path
 
-from synthgen.errors import UsageError
+from synthgen.errors import FormatError, UsageError
 from synthgen.run.classes import ensure_classes
 from synthgen.run.folder import begun_record, readable_manifest, remove_listed
 from synthgen.run.lock import gate
 from synthgen.run.parts import PARTS, Part, record_parts
 from synthgen.run.plan import Plan
-from synthgen.shards.files import read_error, sha256_of, storage_errors, write_atomically
+from synthgen.shards.files import sha256_of, storage_errors, write_atomically
 from synthgen.shards.manifest import (
     CLASSES,
     DATASET,
@@ -24,8 +24,9 @@ from synthgen.shards.manifest import (
     Sidecar,
     encode_json,
     read_sidecar,
-    sidecar_path,
+    write_sidecar,
 )
+from synthgen.shards.reading import read_whole
 
 
 def begin(folder: Path, plan: Plan, part: Part, overwrite: bool = False) -> RunRecord:
@@ -69,9 +70,9 @@ def known_sidecars(folder: Path, run: RunRecord) -> list[Sidecar | None]:
 
 def finish(folder: Path, run: RunRecord, sidecars: list[Sidecar | None]) -> bool:
     """Write the manifest if all shards are there; return whether they are."""
-    if None in sidecars:
+    entries = [_entry_of(sidecar) for sidecar in sidecars if sidecar is not None]
+    if len(entries) < run.shards:
         return False
-    entries = [ShardEntry(s.name, s.count, s.bytes, s.sha256, s.device) for s in sidecars]
     manifest = Manifest(
         **{name: getattr(run, name) for name in RunRecord.__struct_fields__},
         classes_sha256=sha256_of(folder / CLASSES),
@@ -93,8 +94,12 @@ def own_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
     return sidecar if sidecar is not None and sidecar.shard == shard else None
 
 
+def _entry_of(sidecar: Sidecar) -> ShardEntry:
+    return ShardEntry(sidecar.name, sidecar.count, sidecar.bytes, sidecar.sha256, sidecar.device)
+
+
 def _sidecar_of(run: RunRecord, shard: int, entry: ShardEntry) -> Sidecar:
-    return Sidecar(
+    return Sidecar.signed(
         shard=shard,
         name=entry.name,
         count=entry.count,
@@ -113,16 +118,19 @@ def _settled(folder: Path, run: RunRecord, sidecar: Sidecar | None, expected: Si
         return None
     digest = sha256_of(path)
     if digest == expected.sha256:
-        write_atomically(sidecar_path(folder, run, expected.shard), encode_json(expected))
+        write_sidecar(folder, run, expected)
         return expected
     return sidecar if sidecar is not None and digest == sidecar.sha256 else None
 
 
 def ensure(path: Path, content: bytes) -> None:
     """Write a file, unless it has this content."""
-    try:
-        found = path.read_bytes() if path.is_file() else None
-    except OSError as error:
-        raise read_error(error, path) from None
-    if found != content:
+    if not _has(path, content):
         write_atomically(path, content)
+
+
+def _has(path: Path, content: bytes) -> bool:
+    try:
+        return read_whole(path, len(content)) == content
+    except FormatError:  # missing, or larger
+        return False

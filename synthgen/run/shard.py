@@ -13,8 +13,8 @@ from synthgen.run.draw import draw_sample
 from synthgen.run.plan import Plan
 from synthgen.sample import Sample
 from synthgen.shards.codecs import encode
-from synthgen.shards.files import replacing, sha256_of, write_atomically
-from synthgen.shards.manifest import FORMATS, SHARDS, Sidecar, encode_json, sidecar_path
+from synthgen.shards.files import replacing, sha256_of
+from synthgen.shards.manifest import FORMATS, SHARDS, Sidecar, write_sidecar
 
 # Drawn samples that may wait for the encoder.
 _AHEAD = 4
@@ -55,7 +55,7 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
         size = temporary.stat().st_size
         digest = sha256_of(temporary)
 
-    sidecar = Sidecar(
+    sidecar = Sidecar.signed(
         shard=shard,
         name=path.name,
         count=run.shard_count(shard),
@@ -65,7 +65,7 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
         versions=run.versions,
         device=device.name if run.tolerance else cpu_name(),
     )
-    write_atomically(sidecar_path(folder, run, shard), encode_json(sidecar))
+    write_sidecar(folder, run, sidecar)
 
 
 def _samples(plan: Plan, shard: int, beside: bool):

@@ -1,6 +1,7 @@
 """Checking one shard: bytes against the manifest, order against the plan, on request every pixel."""
 
 import hashlib
+from collections.abc import Callable
 from contextlib import closing
 
 import msgspec
@@ -10,7 +11,7 @@ from synthgen.errors import FormatError, StorageError
 from synthgen.shards.dataset import Dataset
 from synthgen.shards.files import RawFile, sha256_of
 from synthgen.shards.manifest import SHARDS, Sidecar, read_json, sidecar_path
-from synthgen.shards.reading import exists
+from synthgen.shards.reading import check_digest
 
 
 class ShardCheck(msgspec.Struct, frozen=True):
@@ -35,15 +36,20 @@ def check_shard(dataset: Dataset, shard: int, pixels: bool) -> ShardCheck:
     """Check one shard and its sidecar; nothing is raised for what is wrong with them."""
     entry = dataset.manifest.shard_list[shard]
     sidecar = sidecar_path(dataset.path, dataset.manifest, shard)
+
     beside = attempt(sidecar.name, lambda: _check_sidecar(dataset, shard))
     itself = attempt(entry.name, lambda: _check_shard(dataset, shard, pixels))
-    return ShardCheck(beside.problems + itself.problems, beside.unread + itself.unread, itself.digests)
+
+    problems = beside.problems + itself.problems
+    unread = beside.unread + itself.unread
+    return ShardCheck(problems, unread, itself.digests)
 
 
-def attempt(name: str, check) -> ShardCheck:
+def attempt(name: str, check: Callable[[], bytes | None]) -> ShardCheck:
     """Return what a check of the file `name` finds: `check` raises for a fault, or returns digests."""
     try:
-        return ShardCheck(digests=check() or b"")
+        digests = check()
+        return ShardCheck(digests=digests or b"")
     except FormatError as error:
         return ShardCheck(problems=[(name, str(error))])
     except StorageError as error:
@@ -53,11 +59,8 @@ def attempt(name: str, check) -> ShardCheck:
 
 
 def _check_sidecar(dataset: Dataset, shard: int) -> None:
-    """Compare a sidecar with the manifest; a finished data set may do without."""
+    """Compare a sidecar with the manifest."""
     path = sidecar_path(dataset.path, dataset.manifest, shard)
-    if not exists(path):
-        return
-
     sidecar = read_json(path, Sidecar)
     entry = dataset.manifest.shard_list[shard]
     expected = {
@@ -73,15 +76,17 @@ def _check_sidecar(dataset: Dataset, shard: int) -> None:
 
 def _check_shard(dataset: Dataset, shard: int, pixels: bool) -> bytes | None:
     _check_bytes(dataset, shard)
+
     start = shard * dataset.manifest.shard_size
     count = dataset.manifest.shard_count(shard)
     reader, _ = dataset.locate(start)  # it compares all keys with the plan
     for row in range(count):
         reader.label(row)
 
-    if pixels:
-        return b"".join(sample_digest(dataset, i) for i in range(start, start + count))
-    return None
+    if not pixels:
+        return None
+    samples = range(start, start + count)
+    return b"".join(sample_digest(dataset, i) for i in samples)
 
 
 def _check_bytes(dataset: Dataset, shard: int) -> None:
@@ -91,8 +96,7 @@ def _check_bytes(dataset: Dataset, shard: int) -> None:
         if file.size != entry.bytes:
             raise FormatError(f"{path}: must have {entry.bytes} bytes, got {file.size}")
     found = sha256_of(path)
-    if found != entry.sha256:
-        raise FormatError(f"{path}: SHA-256 must be {entry.sha256[:16]}..., got {found[:16]}...")
+    check_digest(path, found, entry.sha256)
 
 
 def sample_digest(dataset: Dataset, i: int) -> bytes:
@@ -104,14 +108,27 @@ def sample_digest(dataset: Dataset, i: int) -> bytes:
         If the sample is damaged, or a mask has other values than 0 and 255.
     """
     sample = dataset[i]
-    digest = hashlib.sha256(f"{sample.key} {sample.label}\n".encode())
-    digest.update(dataset.encoded(i, "params"))
+    first_line = f"{sample.key} {sample.label}\n"
+    params = dataset.encoded(i, "params")
+    digest = hashlib.sha256()
+    digest.update(first_line.encode())
+    digest.update(params)
 
-    for name, value in {"image": sample.image, **sample.fields}.items():
+    fields = {"image": sample.image, **sample.fields}
+    for name, value in fields.items():
         kind = dataset.manifest.fields[name].kind
-        if kind == "mask" and not ((value == 0) | (value == 255)).all():
+        if kind == "mask" and not _is_binary(value):
             raise FormatError(f"{dataset.path}: {name} of {sample.key} must be 0 or 255 everywhere")
-        little = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
-        digest.update(f"\n{name} {little.dtype.name} {'x'.join(map(str, little.shape))}\n".encode())
+
+        dtype = value.dtype.newbyteorder("<")
+        little = np.ascontiguousarray(value, dtype=dtype)
+        shape = "x".join(map(str, little.shape))
+        head = f"\n{name} {little.dtype.name} {shape}\n"
+        digest.update(head.encode())
         digest.update(little)
     return digest.digest()
+
+
+def _is_binary(mask: np.ndarray) -> bool:
+    wrong = (mask != 0) & (mask != 255)
+    return not wrong.any()

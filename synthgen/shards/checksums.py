@@ -1,5 +1,7 @@
 """A checksum for each stored field of each sample."""
 
+from pathlib import Path
+
 from isal import isal_zlib
 
 from synthgen.errors import FormatError
@@ -24,11 +26,14 @@ def checksum(key: bytes, name: str, data) -> int:
     >>> f"{checksum(b'c000012-i00000034', 'label', b'12'):08x}"
     '02865325'
     """
-    start = isal_zlib.crc32(b"%s %s\n" % (key, name.encode()))
+    line = b"%s %s\n" % (key, name.encode())
+    start = isal_zlib.crc32(line)
     return isal_zlib.crc32(data, start)
 
 
-def check_bytes(path, key: bytes, name: str, data, expected: int) -> None:
+def check_bytes(path: Path, key: bytes, name: str, data: bytes, expected: int) -> None:
     """Raise `FormatError` unless the stored bytes have the checksum that the shard says."""
-    if checksum(key, name, data) != expected:
-        raise FormatError(f"{path}: {name} of {key.decode('ascii', 'replace')} is damaged: its checksum differs")
+    if checksum(key, name, data) == expected:
+        return
+    sample = key.decode("ascii", "replace")
+    raise FormatError(f"{path}: {name} of {sample} is damaged: its checksum differs")

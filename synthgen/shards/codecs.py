@@ -6,6 +6,7 @@ all others. Sizes are checked before memory is taken.
 """
 
 import io
+import math
 import struct
 import tokenize
 import zlib
@@ -19,7 +20,9 @@ from synthgen.sample import FieldSpec, PaletteImage
 
 # Depth and normals are stored as the pixels of an RGB PNG, which every reader decodes: see FORMAT.md.
 DEPTH_UNIT = 1 / 8192
+_MOST_DEPTH = 2**16 - 1
 _NORMAL_STEPS = 127
+_NORMAL_ZERO = 128
 # What `--codec` offers for images. Masks and ids are always PNG, arrays always NPY.
 CODECS = ("png", "png-stored", "jpeg")
 LOSSY = ("jpeg",)
@@ -29,7 +32,13 @@ ENCODER = "isal-deflate-1-begun"
 _LEVEL = 1
 _FIRST = 4
 
+# What ISA-L raises; a type checker takes it for a function.
+_NOT_DEFLATE: type[Exception] = isal_zlib.error
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_NUMBER = struct.Struct(">I")
+# Width, height, bits, color type, compression, filtering, interlacing.
+_HEADER = struct.Struct(">IIBBBBB")
 # Color types and filters, as PNG numbers them.
 _GRAY = 0
 _RGB = 2
@@ -41,36 +50,52 @@ _JPEG_START = b"\xff\xd8\xff"
 
 def codec_of(spec: FieldSpec, image_codec: str) -> str:
     """Return the codec that a field is stored with, given the one chosen for images."""
-    return {"image": image_codec, "array": "npy"}.get(spec.kind, "png")
+    special = {"image": image_codec, "array": "npy"}
+    return special.get(spec.kind, "png")
 
 
 def suffix(codec: str) -> str:
     """Return the file name's ending for a codec."""
-    return {"png": "png", "png-stored": "png", "jpeg": "jpg", "npy": "npy"}[codec]
+    endings = {"png": "png", "png-stored": "png", "jpeg": "jpg", "npy": "npy"}
+    return endings[codec]
 
 
 def as_stored(value: np.ndarray, kind: str) -> np.ndarray:
     """Return a depth or a normal field rounded to what the format stores."""
-    return _unpack(_pack(value, kind), kind)
+    pixels = _pack(value, kind)
+    return _unpack(pixels, kind)
 
 
 def _pack(value, kind: str):
     """Return depth or normals as uint8 (H, W, 3), other kinds as they are."""
     if kind == "depth":
-        code = np.where(np.isfinite(value), np.clip(np.rint(value / DEPTH_UNIT), 1, 65535), 0).astype(np.uint16)
-        return np.stack([code >> 8, code & 255, np.zeros_like(code)], axis=-1).astype(np.uint8)
+        steps = np.rint(value / DEPTH_UNIT)
+        steps = np.clip(steps, 1, _MOST_DEPTH)
+        code = np.where(np.isfinite(value), steps, 0).astype(np.uint16)
+
+        high = code >> 8
+        low = code & 255
+        pixels = np.stack([high, low, np.zeros_like(code)], axis=-1)
+        return pixels.astype(np.uint8)
+
     if kind == "normal":
-        return (np.rint(value * _NORMAL_STEPS) + 128).astype(np.uint8)
+        steps = np.rint(value * _NORMAL_STEPS)
+        return (steps + _NORMAL_ZERO).astype(np.uint8)
     return value
 
 
 def _unpack(pixels: np.ndarray, kind: str) -> np.ndarray:
     """Return what `_pack` was given, as float32, rounded."""
     if kind == "depth":
-        code = pixels[..., 0].astype(np.float32) * 256 + pixels[..., 1]
-        return np.where(code > 0, code * np.float32(DEPTH_UNIT), np.float32(np.inf))
+        high = pixels[..., 0].astype(np.float32)
+        low = pixels[..., 1]
+        code = high * 256 + low
+        distance = code * np.float32(DEPTH_UNIT)
+        return np.where(code > 0, distance, np.float32(np.inf))
+
     # Not scaled to length 1 again: what was read must be stored as the same bytes.
-    return (pixels.astype(np.float32) - 128) / np.float32(_NORMAL_STEPS)
+    steps = pixels.astype(np.float32) - _NORMAL_ZERO
+    return steps / np.float32(_NORMAL_STEPS)
 
 
 def encode(value, codec: str, kind: str = "image") -> bytes:
@@ -91,7 +116,8 @@ def encode(value, codec: str, kind: str = "image") -> bytes:
         return _encode_jpeg(value)
     if codec == "npy":
         return _encode_npy(value)
-    raise UsageError(f"codec must be one of {', '.join(CODECS)}, got {codec!r}")
+    known = ", ".join(CODECS)
+    raise UsageError(f"codec must be one of {known}, got {codec!r}")
 
 
 def decode(data, spec: FieldSpec, checked: bool = False) -> np.ndarray:
@@ -113,12 +139,16 @@ def decode(data, spec: FieldSpec, checked: bool = False) -> np.ndarray:
     if spec.kind == "array":
         return _decode_npy(data, spec)
     if spec.kind in ("depth", "normal"):
-        pixels = decode(data, FieldSpec("uint8", (*spec.shape[:2], 3)), checked)
-        return _unpack(pixels, spec.kind)
+        shape = (*spec.shape[:2], 3)
+        colored = decode(data, FieldSpec("uint8", shape), checked)
+        return _unpack(colored, spec.kind)
     if spec.kind == "image" and bytes(data[:3]) == _JPEG_START:
         return _decode_pillow(data, spec)
+
     colors, pixels = decode_png(data, spec.shape, spec.dtype, checked)
-    return pixels if colors is None else PaletteImage(pixels, colors).to_rgb()
+    if colors is None:
+        return pixels
+    return PaletteImage(pixels, colors).to_rgb()
 
 
 def encode_png(value, compress=True) -> bytes:
@@ -133,9 +163,11 @@ def encode_png(value, compress=True) -> bytes:
         color_type = _RGB if value.ndim == 3 else _GRAY
 
     height, width = pixels.shape[:2]
+    bits = 8 * pixels.itemsize
+    head = _head(width, height, bits, color_type)
+
     rows = _filtered(pixels, up=color_type == _RGB and compress)
-    packed = _deflate(rows) if compress else zlib.compress(rows, 0)
-    head = _head(width, height, 8 * pixels.itemsize, color_type)
+    packed = _deflate(rows) if compress else zlib.compress(rows.data, 0)
     return b"".join((head, chunks, _chunk(b"IDAT", packed), _END))
 
 
@@ -147,12 +179,14 @@ def _filtered(pixels: np.ndarray, up: bool) -> np.ndarray:
     """
     if pixels.dtype == np.uint16:
         pixels = pixels.astype(">u2").view(np.uint8)
-    line = pixels.reshape(len(pixels), -1)
-    rows = np.empty((line.shape[0], line.shape[1] + 1), dtype=np.uint8)
+    lines = pixels.reshape(len(pixels), -1)
+    height, stride = lines.shape
+
+    rows = np.empty((height, stride + 1), dtype=np.uint8)
     rows[:, 0] = _UP if up else _NONE
-    rows[:, 1:] = line
+    rows[:, 1:] = lines
     if up:
-        rows[1:, 1:] -= line[:-1]
+        rows[1:, 1:] -= lines[:-1]
     return rows
 
 
@@ -164,16 +198,20 @@ def _deflate(rows: np.ndarray) -> bytes:
     bytes. Once a byte was entered that code is not run. So the first four bytes, the fewest that ISA-L enters by
     other code, are flushed by themselves: 9 bytes and 8 microseconds more a stream.
     """
-    data = memoryview(rows).cast("B")
+    data = rows.data.cast("B")
     stream = isal_zlib.compressobj(_LEVEL)
-    parts = [stream.compress(data[:_FIRST]), stream.flush(isal_zlib.Z_SYNC_FLUSH)]
-    parts += [stream.compress(data[_FIRST:]), stream.flush()]
-    return b"".join(parts)
+
+    begun = stream.compress(data[:_FIRST])
+    begun += stream.flush(isal_zlib.Z_SYNC_FLUSH)
+    rest = stream.compress(data[_FIRST:])
+    return b"".join((begun, rest, stream.flush()))
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     body = kind + data
-    return b"".join((struct.pack(">I", len(data)), body, struct.pack(">I", isal_zlib.crc32(body))))
+    size = _NUMBER.pack(len(data))
+    check = _NUMBER.pack(isal_zlib.crc32(body))
+    return b"".join((size, body, check))
 
 
 _END = _chunk(b"IEND", b"")
@@ -181,7 +219,8 @@ _END = _chunk(b"IEND", b"")
 
 @lru_cache(maxsize=64)
 def _head(width: int, height: int, bits: int, color_type: int) -> bytes:
-    return _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0))
+    header = _HEADER.pack(width, height, bits, color_type, 0, 0, 0)
+    return _SIGNATURE + _chunk(b"IHDR", header)
 
 
 def decode_png(
@@ -215,29 +254,51 @@ def decode_png(
     if bytes(data[:8]) != _SIGNATURE:
         raise FormatError("image must be a PNG file, its signature is missing")
 
-    bits = 8 * np.dtype(dtype).itemsize
-    color_type, colors, packed = _parts(data, shape, bits, checked)
+    item = np.dtype(dtype).itemsize
+    color_type, colors, packed = _parts(data, shape, 8 * item, checked)
     height, width = shape[:2]
-    stride = width * (3 if color_type == _RGB else 1) * bits // 8
-    rows = _inflate(packed, height * (stride + 1)).reshape(height, stride + 1)
+    channels = 3 if color_type == _RGB else 1
+    row_bytes = 1 + width * channels * item
+    raw = _inflate(packed, height * row_bytes)
+    rows = raw.reshape(height, row_bytes)
+
+    pixels = _unfiltered(rows)
+    if pixels is None:
+        spec = FieldSpec(dtype, shape)
+        return None, _decode_pillow(data, spec)
+
+    if colors is not None:
+        _check_colors(pixels, colors)
+    if item == 2:
+        pairs = np.ascontiguousarray(pixels)
+        pixels = pairs.view(">u2").astype(np.uint16)
+    wanted = shape if color_type == _RGB else shape[:2]
+    return colors, pixels.reshape(wanted)
+
+
+def _unfiltered(rows: np.ndarray) -> np.ndarray | None:
+    """Return the bytes of the pixels, or None where rows are filtered in another way than ours."""
+    filters = rows[:, 0]
+    pixels = rows[:, 1:]
+    first = int(filters[0])
 
     # All rows have one filter where we wrote the file.
-    filters = rows[:, 0]
-    first = int(filters[0])
-    if first not in (_NONE, _UP) or (filters != first).any():
-        return None, _decode_pillow(data, FieldSpec(dtype, shape))
-    pixels = rows[:, 1:]
+    if (filters != first).any():
+        return None
     if first == _UP:
-        pixels = np.add.accumulate(pixels, axis=0, dtype=np.uint8)
-
-    if colors is not None and int(pixels.max()) >= len(colors):
-        raise FormatError(f"PNG uses color {pixels.max()} of a palette of {len(colors)}")
-    if bits == 16:
-        pixels = np.ascontiguousarray(pixels).view(">u2").astype(np.uint16)
-    return colors, pixels.reshape(shape if color_type == _RGB else shape[:2])
+        return np.add.accumulate(pixels, axis=0, dtype=np.uint8)
+    return pixels if first == _NONE else None
 
 
-def _parts(data: memoryview, shape: tuple[int, ...], bits: int, checked: bool) -> tuple:
+def _check_colors(indices: np.ndarray, colors: np.ndarray) -> None:
+    largest = int(indices.max())
+    if largest >= len(colors):
+        raise FormatError(f"PNG uses color {largest} of a palette of {len(colors)}")
+
+
+def _parts(
+    data: memoryview, shape: tuple[int, ...], bits: int, checked: bool
+) -> tuple[int, np.ndarray | None, list[memoryview]]:
     """Return color type, palette or None, and the pieces of the packed stream of a PNG."""
     color_type = None
     colors = None
@@ -246,14 +307,15 @@ def _parts(data: memoryview, shape: tuple[int, ...], bits: int, checked: bool) -
         if kind == b"IHDR":
             color_type = _check_header(body, shape, bits)
         elif kind == b"PLTE":
-            colors = np.frombuffer(body[: len(body) // 3 * 3], dtype=np.uint8).reshape(-1, 3)
+            whole = len(body) // 3 * 3
+            colors = np.frombuffer(body[:whole], dtype=np.uint8).reshape(-1, 3)
         elif kind == b"IDAT":
             packed.append(body)
 
-    if color_type is None or (color_type == _PALETTE and colors is None):
-        raise FormatError("PNG must have a header, and a palette if it says so")
-    if color_type != _PALETTE:
+    if color_type in (_RGB, _GRAY):
         return color_type, None, packed  # a palette is a suggestion for poor displays then
+    if color_type is None or colors is None:
+        raise FormatError("PNG must have a header, and a palette if it says so")
     if len(colors) > 256:
         raise FormatError(f"PNG must have at most 256 colors, got {len(colors)}")
     return color_type, colors, packed
@@ -261,20 +323,23 @@ def _parts(data: memoryview, shape: tuple[int, ...], bits: int, checked: bool) -
 
 def _chunks(data: memoryview, checked: bool):
     """Yield (kind, body) of each chunk of a PNG, compared with its CRC unless all bytes were checked before."""
-    at = 8
+    at = len(_SIGNATURE)
     while at + 12 <= len(data):
-        (size,) = struct.unpack_from(">I", data, at)
-        if at + 12 + size > len(data):
+        (size,) = _NUMBER.unpack_from(data, at)
+        end = at + 8 + size
+        if end + 4 > len(data):
             break
-        body = data[at + 4 : at + 8 + size]
-        (check,) = struct.unpack_from(">I", data, at + 8 + size)
+
+        body = data[at + 4 : end]
+        (check,) = _NUMBER.unpack_from(data, end)
         if not checked and isal_zlib.crc32(body) != check:
             raise FormatError(f"PNG is damaged: checksum of chunk at byte {at}")
+
         kind = bytes(body[:4])
         yield kind, body[4:]
         if kind == b"IEND":
             return
-        at += 12 + size
+        at = end + 4
     raise FormatError("PNG is cut off: it does not reach its IEND chunk")
 
 
@@ -283,15 +348,18 @@ def _check_header(body, shape: tuple[int, ...], bits: int) -> int:
     if len(body) != 13:
         raise FormatError(f"PNG header must have 13 bytes, got {len(body)}")
 
-    width, height, depth, color_type, *rest = struct.unpack(">IIBBBBB", body)
+    width, height, depth, color_type, *rest = _HEADER.unpack(body)
     allowed = (_RGB, _PALETTE) if len(shape) == 3 else (_GRAY,)
-    same = (height, width) == tuple(shape[:2]) and depth == bits and color_type in allowed
-    if not same or any(rest):
-        raise FormatError(
-            f"PNG must be {shape[1]}x{shape[0]}, {bits} bits, color type {' or '.join(map(str, allowed))}, "
-            f"got {width}x{height}, {depth} bits, color type {color_type}"
-        )
-    return color_type
+    has_size = (height, width) == tuple(shape[:2])
+    has_type = depth == bits and color_type in allowed
+    if has_size and has_type and not any(rest):
+        return color_type
+
+    types = " or ".join(map(str, allowed))
+    size = f"{shape[1]}x{shape[0]}"
+    expected = f"{size}, {bits} bits, color type {types}"
+    found = f"{width}x{height}, {depth} bits, color type {color_type}"
+    raise FormatError(f"PNG must be {expected}, got {found}")
 
 
 def _inflate(parts: list, size: int) -> np.ndarray:
@@ -300,7 +368,7 @@ def _inflate(parts: list, size: int) -> np.ndarray:
     stream = isal_zlib.decompressobj()
     try:
         raw = stream.decompress(packed, size + 1)
-    except isal_zlib.error as error:
+    except _NOT_DEFLATE as error:
         raise FormatError(f"PNG is damaged: {error}") from None
     if len(raw) != size or not stream.eof:
         raise FormatError(f"PNG must unpack to {size} bytes, got {len(raw)} or more")
@@ -324,16 +392,19 @@ def _decode_pillow(data, spec: FieldSpec) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
             if image.size != (width, height):
-                raise FormatError(f"image must be {width}x{height}, got {'x'.join(map(str, image.size))}")
+                found = "x".join(map(str, image.size))
+                raise FormatError(f"image must be {width}x{height}, got {found}")
             # Pillow opens 16 bits in a mode of its own, which differs between its versions.
-            return np.asarray(image.convert(mode) if spec.dtype == "uint8" else image).astype(spec.dtype)
+            plain = image.convert(mode) if spec.dtype == "uint8" else image
+            return np.asarray(plain).astype(spec.dtype)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise FormatError(f"image is damaged: {error}") from None
 
 
 def _encode_npy(value) -> bytes:
     out = io.BytesIO()
-    np.lib.format.write_array(out, np.ascontiguousarray(value), version=(1, 0), allow_pickle=False)
+    array = np.ascontiguousarray(value)
+    np.lib.format.write_array(out, array, version=(1, 0), allow_pickle=False)
     return out.getvalue()
 
 
@@ -343,10 +414,19 @@ def _decode_npy(data, spec: FieldSpec) -> np.ndarray:
         version = np.lib.format.read_magic(stream)
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=1024)
     except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
-        raise FormatError(f"array is damaged: {' '.join(str(error).split())}") from None
-    if version != (1, 0) or fortran or shape != tuple(spec.shape) or dtype != np.dtype(spec.dtype):
-        raise FormatError(f"array must be {spec.dtype} {tuple(spec.shape)}, got {dtype} {shape}")
-    size = len(data) - stream.tell()
-    if size != np.prod(shape) * dtype.itemsize:
-        raise FormatError(f"array must have {np.prod(shape)} values, got {size} bytes")
-    return np.frombuffer(data, dtype=dtype, offset=stream.tell()).reshape(shape)
+        reason = " ".join(str(error).split())
+        raise FormatError(f"array is damaged: {reason}") from None
+
+    expected = tuple(spec.shape)
+    is_plain = version == (1, 0) and not fortran
+    has_type = dtype == np.dtype(spec.dtype)
+    if not is_plain or not has_type or shape != expected:
+        raise FormatError(f"array must be {spec.dtype} {expected}, got {dtype} {shape}")
+
+    start = stream.tell()
+    size = len(data) - start
+    count = math.prod(shape)
+    if size != count * dtype.itemsize:
+        raise FormatError(f"array must have {count} values, got {size} bytes")
+    values = np.frombuffer(data, dtype=dtype, offset=start)
+    return values.reshape(shape)

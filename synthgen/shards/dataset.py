@@ -1,5 +1,6 @@
 """A finished data set, read sample by sample."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from synthgen.shards.codecs import decode
 from synthgen.shards.manifest import CLASSES, Manifest, read_manifest
 from synthgen.shards.opened import OpenShards
 from synthgen.shards.order import Permutation
-from synthgen.shards.reading import read_lines
+from synthgen.shards.reading import check_digest, read_lines
 
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -70,7 +71,10 @@ class Dataset:
         key = shard.key(row)
         label = shard.label(row)
         params = self._params(shard, row)
-        fields = {name: self._decode(shard, row, name) for name in self._specs}
+
+        fields = {}
+        for name in self._specs:
+            fields[name] = self._decode(shard, row, name)
         image = fields.pop("image")
         return Sample(key, image, label, fields, params)
 
@@ -79,7 +83,8 @@ class Dataset:
             yield self[i]
 
     def __repr__(self):
-        return f"Dataset({str(self.path)!r}, {len(self)} samples, {self.manifest.classes} classes)"
+        path = str(self.path)
+        return f"Dataset({path!r}, {len(self)} samples, {self.manifest.classes} classes)"
 
     @property
     def classes(self) -> list[dict]:
@@ -90,29 +95,29 @@ class Dataset:
 
     def _read_classes(self) -> list[dict]:
         path = self.path / CLASSES
+        digest = hashlib.sha256()
         table = []
         for k, line in enumerate(read_lines(path, self.manifest.classes)):
-            try:
-                row = msgspec.json.decode(line, type=dict)
-            except _NOT_JSON as error:
-                raise FormatError(f"{path}: line {k + 1} is damaged: {error}") from None
-            if row.get("id") != k or not isinstance(row.get("name"), str):
-                raise FormatError(f"{path}: line {k + 1} must be class {k} with a name, got {row.get('id')!r}")
+            row = _class_of(line, k, path)
             table.append(row)
+            digest.update(line + b"\n")
 
         if len(table) != self.manifest.classes:
             raise FormatError(f"{path}: must have {self.manifest.classes} classes, got {len(table)}")
+        check_digest(path, digest.hexdigest(), self.manifest.classes_sha256)
         return table
 
     def find(self, label: int, index: int) -> int:
         """Return the position of a sample in the stored order; raise IndexError if there is none such."""
         classes = self.manifest.classes
         per_class = self.manifest.per_class
-        if not (0 <= label < classes and 0 <= index < per_class):
+        is_there = 0 <= label < classes and 0 <= index < per_class
+        if not is_there:
             raise IndexError(f"no sample of class {label}, index {index}: there are {classes} x {per_class}")
 
         order = Permutation(self.manifest.count, self.manifest.seed)
-        return int(order.inverse(label * per_class + index))
+        number = label * per_class + index
+        return int(order.inverse(number))
 
     def label(self, i: int) -> int:
         """Return the class of sample `i` without decoding anything."""
@@ -130,11 +135,14 @@ class Dataset:
 
     def _params(self, shard, row: int) -> dict:
         key = shard.key(row)
+        data = shard.read(row, "params")
         try:
-            params = msgspec.json.decode(shard.read(row, "params"))
+            params = msgspec.json.decode(data, type=dict)
         except _NOT_JSON as error:
             raise FormatError(f"{self.path}: params of {key} are damaged: {error}") from None
-        if not isinstance(params, dict) or (params.get("class"), params.get("index")) != parse_key(key):
+
+        numbers = (params.get("class"), params.get("index"))
+        if numbers != parse_key(key):
             raise FormatError(f"{self.path}: params of {key} must have its class and index")
         return params
 
@@ -148,12 +156,27 @@ class Dataset:
         try:
             return decode(data, self._specs[name], checked=True)
         except FormatError as error:
-            raise FormatError(f"{self.path}: {name} of {shard.key(row)}: {error}") from None
+            key = shard.key(row)
+            raise FormatError(f"{self.path}: {name} of {key}: {error}") from None
 
     def locate(self, i: int):
         """Return (shard reader, row) of sample `i`."""
         count = self.manifest.count
         if not -count <= i < count:
             raise IndexError(f"sample {i} of {count}")
-        number, row = divmod(i + count if i < 0 else i, self.manifest.shard_size)
+        position = i + count if i < 0 else i
+        number, row = divmod(position, self.manifest.shard_size)
         return self._shards[number], row
+
+
+def _class_of(line: bytes, k: int, path: Path) -> dict:
+    """Return what line `k` of the class table says; raise `FormatError` if it does not say that it is class `k`."""
+    try:
+        row = msgspec.json.decode(line, type=dict)
+    except _NOT_JSON as error:
+        raise FormatError(f"{path}: line {k + 1} is damaged: {error}") from None
+
+    known = row.get("id")
+    if known != k or not isinstance(row.get("name"), str):
+        raise FormatError(f"{path}: line {k + 1} must be class {k} with a name, got {known!r}")
+    return row

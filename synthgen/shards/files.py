@@ -185,15 +185,24 @@ def system_errors(folder):
         place = error.filename or folder
         if error.errno in _FULL:
             raise storage_error(error, place) from error
-        raise StorageError(f"{place}: cannot be used: {_reason(error)}") from error
+        raise _numbered(error, f"{place}: cannot be used: {_reason(error)}") from error
 
 
 def storage_error(error: OSError, path) -> StorageError:
     """Return the error of a failed write as a sentence."""
     # HDF5 reports a full disk as text only
     if error.errno in _FULL or "No space left" in str(error):
-        return StorageError(f"{path}: the disk is full; free some space and run the same command again to resume")
-    return StorageError(f"{path}: cannot be written: {_reason(error)}")
+        return _numbered(
+            error, f"{path}: the disk is full; free some space and run the same command again to resume"
+        )
+    return _numbered(error, f"{path}: cannot be written: {_reason(error)}")
+
+
+def _numbered(error: OSError, message: str) -> StorageError:
+    """Return a `StorageError` with the number of an error of the system."""
+    failure = StorageError(message)
+    failure.errno = error.errno
+    return failure
 
 
 def read_error(error: OSError, path) -> SynthgenError:
@@ -202,8 +211,8 @@ def read_error(error: OSError, path) -> SynthgenError:
     It is a `FormatError` where the file is missing or no file. It is a `StorageError` where the system failed: that
     says nothing of the file, which may be whole.
     """
-    kind = FormatError if error.errno in _ABSENT else StorageError
-    return kind(f"{path}: cannot be read: {_reason(error)}")
+    message = f"{path}: cannot be read: {_reason(error)}"
+    return FormatError(message) if error.errno in _ABSENT else _numbered(error, message)
 
 
 def _reason(error: OSError) -> str:
@@ -227,7 +236,8 @@ def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     with closing(RawFile(path)) as file:
         for offset in range(0, file.size, _BLOCK):
-            digest.update(file.read(offset, min(_BLOCK, file.size - offset)))
+            left = file.size - offset
+            digest.update(file.read(offset, min(_BLOCK, left)))
     return digest.hexdigest()
 
 

@@ -26,7 +26,8 @@ _SPOOL_BYTES = 48 * 2**20
 _BLOCK = 4 * 2**20
 _PARAMS = "params"
 _LIBVER = "v110"
-# More than the structure of a file takes, labels and keys aside.
+# More than label and key of a sample take, and more than the structure of a file takes.
+_ROW_BYTES = 64
 _ROOM = 2**16
 # What HDF5 raises where a file is not what it should be.
 _DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, OverflowError)
@@ -36,19 +37,23 @@ class _Spool:
     """One column in the making: its bytes, where each sample ends, and the checksum of each."""
 
     def __init__(self, folder: Path):
-        self.file = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=folder)  # noqa: SIM115 - see `Writer.close`
+        place = str(folder)
+        self.file = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=place)  # noqa: SIM115 - see `Writer.close`
         self.offsets = array("Q", [0])
         self.checksums = array("I")
 
     def add(self, data: bytes, check: int) -> None:
         """Append the bytes of one sample."""
+        end = self.offsets[-1] + len(data)
         self.file.write(data)
-        self.offsets.append(self.offsets[-1] + len(data))
+        self.offsets.append(end)
         self.checksums.append(check)
 
     def size(self) -> int:
         """Return the bytes that the column will take in the file."""
-        return self.offsets[-1] + 8 * len(self.offsets) + 4 * len(self.checksums)
+        offsets = 8 * len(self.offsets)
+        checksums = 4 * len(self.checksums)
+        return self.offsets[-1] + offsets + checksums
 
 
 class Writer:
@@ -74,8 +79,10 @@ class Writer:
     def add(self, label: int, index: int, columns: dict[str, bytes], params: bytes) -> None:
         """Append one sample: the encoded bytes of its fields, and its parameters as JSON."""
         key = format_key(label, index).encode()
-        for name, data in (*columns.items(), (_PARAMS, params)):
-            self._spools[name].add(data, checksum(key, name, data))
+        parts = {**columns, _PARAMS: params}
+        for name, data in parts.items():
+            check = checksum(key, name, data)
+            self._spools[name].add(data, check)
 
         self._labels.append(label)
         self._keys.append(key)
@@ -90,8 +97,10 @@ class Writer:
             file.attrs["count"] = len(self._keys)
             for name, spool in self._spools.items():
                 _write_column(file, name, spool)
-            file.create_dataset("label", data=np.array(self._labels, dtype="<i8"))
-            file.create_dataset("key", data=np.array(self._keys, dtype="S"))
+            labels = np.array(self._labels, dtype="<i8")
+            keys = np.array(self._keys, dtype="S")
+            file.create_dataset("label", data=labels)
+            file.create_dataset("key", data=keys)
 
     def _reserve(self) -> None:
         """Make an empty HDF5 file that already owns all the disk it will need.
@@ -106,9 +115,10 @@ class Writer:
         h5py.File(empty, "w", libver=_LIBVER).close()
 
         columns = sum(spool.size() for spool in self._spools.values())
+        rows = _ROW_BYTES * len(self._keys)
         with open(self._path, "wb") as file:
             file.write(empty.getvalue())
-            reserve(file, columns + 64 * len(self._keys) + _ROOM)
+            reserve(file, columns + rows + _ROOM)
 
     def close(self) -> None:
         """Give up the temporary columns."""
@@ -122,11 +132,14 @@ def _write_column(file, name: str, spool: _Spool) -> None:
     spool.file.seek(0)
     at = 0
     while block := spool.file.read(_BLOCK):
-        column[at : at + len(block)] = np.frombuffer(block, dtype="u1")
-        at += len(block)
+        end = at + len(block)
+        column[at:end] = np.frombuffer(block, dtype="u1")
+        at = end
 
-    file.create_dataset(f"{name}_offsets", data=np.array(spool.offsets, dtype="<u8"))
-    file.create_dataset(f"{name}_crc32", data=np.array(spool.checksums, dtype="<u4"))
+    offsets = np.array(spool.offsets, dtype="<u8")
+    checksums = np.array(spool.checksums, dtype="<u4")
+    file.create_dataset(f"{name}_offsets", data=offsets)
+    file.create_dataset(f"{name}_crc32", data=checksums)
 
 
 class _Place(NamedTuple):
@@ -184,24 +197,25 @@ class Reader:
         except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno:
                 raise read_error(error, path) from None
-            raise FormatError(f"{path}: is not a whole HDF5 shard: {_first_line(error)}") from None
+            reason, _, _ = str(error).partition("\n")
+            raise FormatError(f"{path}: is not a whole HDF5 shard: {reason}") from None
 
     def _check_head(self, file, version: int) -> None:
         found = int(file.attrs["synthgen_format"])
         count = int(file.attrs["count"])
         if (found, count) != (version, self.count):
-            raise FormatError(
-                f"{self._file.path}: must be of version {version} with {self.count} samples, "
-                f"got version {found} with {count}"
-            )
+            rule = f"must be of version {version} with {self.count} samples"
+            raise FormatError(f"{self._file.path}: {rule}, got version {found} with {count}")
 
     def _find(self, file, names: list[str]) -> dict[str, _Place]:
         """Return where all data sets of a shard lie."""
         places = {}
         for name in names:
+            offsets = f"{name}_offsets"
+            checksums = f"{name}_crc32"
             places[name] = self._place(file, name, "|u1", None)
-            places[f"{name}_offsets"] = self._place(file, f"{name}_offsets", "<u8", self.count + 1)
-            places[f"{name}_crc32"] = self._place(file, f"{name}_crc32", "<u4", self.count)
+            places[offsets] = self._place(file, offsets, "<u8", self.count + 1)
+            places[checksums] = self._place(file, checksums, "<u4", self.count)
         places["label"] = self._place(file, "label", "<i8", self.count)
         places["key"] = self._place(file, "key", "|S", self.count)
         return places
@@ -211,25 +225,31 @@ class Reader:
         import h5py
 
         # Not file[name]: opening a shard takes twice as long with it.
-        if file.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
-            raise FormatError(f"{self._file.path}: {name} must lie in the file itself")
-        item = h5py.h5d.open(file.id, name.encode())
+        where = f"{self._file.path}: {name}"
+        stored_name = name.encode()
+        link = file.id.links.get_info(stored_name)
+        if link.type != h5py.h5l.TYPE_HARD:
+            raise FormatError(f"{where} must lie in the file itself")
+        item = h5py.h5d.open(file.id, stored_name)
         shape = item.shape
         found = item.dtype
         offset = item.get_offset()
 
-        if not found.str.startswith(dtype) or len(shape) != 1 or (length is not None and shape[0] != length):
-            raise FormatError(f"{self._file.path}: {name} must be {dtype} of length {length}, got {found} {shape}")
+        has_length = len(shape) == 1 and length in (None, shape[0])
+        if not has_length or not found.str.startswith(dtype):
+            raise FormatError(f"{where} must be {dtype} of length {length}, got {found} {shape}")
         if shape[0] and offset is None:
-            raise FormatError(f"{self._file.path}: {name} must be contiguous and unfiltered")
+            raise FormatError(f"{where} must be contiguous and unfiltered")
         return _Place(offset or 0, int(shape[0]), found)
 
     def _rows(self, name: str, first: int = 0, count: int | None = None) -> np.ndarray:
         """Return a data set, or `count` rows of it."""
         place = self._places[name]
         size = place.dtype.itemsize
+        start = place.offset + size * first
         count = place.length if count is None else count
-        return np.frombuffer(self._file.read(place.offset + size * first, size * count), place.dtype)
+        data = self._file.read(start, size * count)
+        return np.frombuffer(data, place.dtype)
 
     @cached_property
     def _keys(self) -> np.ndarray:
@@ -241,7 +261,9 @@ class Reader:
 
     def _column(self, name: str) -> _Column:
         place = self._places[name]
-        column = _Column(place.offset, place.length, self._rows(f"{name}_offsets"), self._rows(f"{name}_crc32"))
+        offsets = self._rows(f"{name}_offsets")
+        checksums = self._rows(f"{name}_crc32")
+        column = _Column(place.offset, place.length, offsets, checksums)
         self._columns[name] = column
         return column
 
@@ -249,13 +271,18 @@ class Reader:
         """Compare keys and labels of the rows from `first` on with those of the plan; raise `FormatError`."""
         found_keys = self._rows("key", first, len(keys))
         found_labels = self._rows("label", first, len(keys))
-        wrong = (found_keys != keys) | (found_labels != labels)
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise FormatError(
-                f"{self._file.path}: sample {first + row} must be {keys[row].decode()}, "
-                f"got {found_keys[row].decode('ascii', 'replace')} of class {found_labels[row]}"
-            )
+        wrong_keys = found_keys != keys
+        wrong_labels = found_labels != labels
+        wrong = wrong_keys | wrong_labels
+        if not wrong.any():
+            return
+
+        row = int(wrong.argmax())
+        expected = keys[row].decode()
+        key = found_keys[row].decode("ascii", "replace")
+        label = found_labels[row]
+        rule = f"sample {first + row} must be {expected}"
+        raise FormatError(f"{self._file.path}: {rule}, got {key} of class {label}")
 
     def read(self, i: int, name: str) -> bytes:
         """Return the stored bytes of a field (or ``params``) of sample `i`, compared with their checksum."""
@@ -263,12 +290,14 @@ class Reader:
         begin = column.offsets.item(i)
         end = column.offsets.item(i + 1)
         if not begin <= end <= column.size:
-            raise FormatError(
-                f"{self._file.path}: offsets of {name} {i} are damaged: {begin}..{end} of {column.size}"
-            )
+            found = f"{begin}..{end} of {column.size}"
+            raise FormatError(f"{self._file.path}: offsets of {name} {i} are damaged: {found}")
 
-        data = self._file.read(column.start + begin, end - begin)
-        check_bytes(self._file.path, self._keys.item(i), name, data, column.checksums.item(i))
+        start = column.start + begin
+        data = self._file.read(start, end - begin)
+        key = self._keys.item(i)
+        expected = column.checksums.item(i)
+        check_bytes(self._file.path, key, name, data, expected)
         return data
 
     def label(self, i: int) -> int:
@@ -277,12 +306,9 @@ class Reader:
 
     def key(self, i: int) -> str:
         """Return the key of sample `i`."""
-        return self._keys.item(i).decode("ascii", "replace")
+        key = self._keys.item(i)
+        return key.decode("ascii", "replace")
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -3,6 +3,7 @@
 All of them are read into typed structures with limits; a value out of place is an error that names file and field.
 """
 
+import zlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ from synthgen.errors import FormatError, UsageError
 from synthgen.sample import FieldSpec
 from synthgen.shards import hdf5, webdataset
 from synthgen.shards.codecs import CODECS
-from synthgen.shards.files import sha256_of, write_atomically
+from synthgen.shards.files import write_atomically
 from synthgen.shards.reading import exists, read_whole
 
 VERSION = 1
@@ -54,21 +55,28 @@ class FieldEntry(msgspec.Struct, frozen=True):
             self._check_codec(("npy",))
             return
 
-        dtypes, dimensions = _KINDS[self.kind]
-        channels = self.shape[2:] in ([], [3])
-        if self.dtype not in dtypes or len(self.shape) not in dimensions or not channels:
-            raise ValueError(
-                f"{self.kind} must be {' or '.join(dtypes)} (H, W) or (H, W, 3), got {self.dtype} {self.shape}"
-            )
+        self._check_pixels()
         self._check_codec(CODECS if self.kind == "image" else ("png",))
+
+    def _check_pixels(self) -> None:
+        dtypes, dimensions = _KINDS[self.kind]
+        channels = self.shape[2:]
+        has_type = self.dtype in dtypes
+        has_shape = len(self.shape) in dimensions and channels in ([], [3])
+        if not has_type or not has_shape:
+            rule = " or ".join(dtypes)
+            found = f"{self.dtype} {self.shape}"
+            raise ValueError(f"{self.kind} must be {rule} (H, W) or (H, W, 3), got {found}")
 
     def _check_codec(self, allowed: tuple[str, ...]) -> None:
         if self.codec not in allowed:
-            raise ValueError(f"codec of {self.kind} must be {' or '.join(allowed)}, got {self.codec}")
+            rule = " or ".join(allowed)
+            raise ValueError(f"codec of {self.kind} must be {rule}, got {self.codec}")
 
     def spec(self) -> FieldSpec:
         """Return the field without its storage."""
-        return FieldSpec(self.dtype, tuple(self.shape), self.kind)
+        shape = tuple(self.shape)
+        return FieldSpec(self.dtype, shape, self.kind)
 
 
 class Fingerprints(msgspec.Struct, frozen=True):
@@ -104,24 +112,31 @@ class RunRecord(msgspec.Struct, frozen=True):
     def __post_init__(self):
         if self.count != self.classes * self.per_class:
             raise ValueError(f"count must be classes * per_class, got {self.count}")
-        if self.shards != -(-self.count // self.shard_size):
+        needed = -(-self.count // self.shard_size)
+        if self.shards != needed:
             raise ValueError(f"shards must be count / shard_size rounded up, got {self.shards}")
-        if "image" not in self.fields or self.fields["image"].kind != "image":
+        image = self.fields.get("image")
+        if image is None or image.kind != "image":
             raise ValueError("fields must have an image")
-        if not all(isinstance(self.recipe.get(key), str) for key in ("name", "family")):
+
+        name = self.recipe.get("name")
+        family = self.recipe.get("family")
+        if not isinstance(name, str) or not isinstance(family, str):
             raise ValueError("recipe must have a name and a family")
 
     def shard_name(self, shard: int) -> str:
         """Return the file name of a shard."""
-        return f"train-{shard:06d}.{FORMATS[self.storage].SUFFIX}"
+        suffix = FORMATS[self.storage].SUFFIX
+        return f"train-{shard:06d}.{suffix}"
 
     def shard_count(self, shard: int) -> int:
         """Return how many samples a shard has."""
-        return min(self.shard_size, self.count - shard * self.shard_size)
+        before = shard * self.shard_size
+        return min(self.shard_size, self.count - before)
 
 
-class Sidecar(msgspec.Struct, frozen=True):
-    """``shards/.train-000000.json``: says that its shard is finished, and what it is."""
+class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
+    """``shards/.train-000000.json``: says that its shard is finished, and what it is. `signed` makes one."""
 
     shard: Annotated[int, msgspec.Meta(ge=0, le=10**9)]
     name: ShardName
@@ -131,6 +146,25 @@ class Sidecar(msgspec.Struct, frozen=True):
     fingerprints: Fingerprints
     versions: dict[str, str]
     device: str
+    crc32: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}\Z")]
+
+    def __post_init__(self):
+        values = msgspec.structs.asdict(self)
+        stored = values.pop("crc32")
+        found = _checksum(values)
+        if stored != found:
+            raise ValueError(f"crc32 must be {found}, got {stored}")
+
+    @classmethod
+    def signed(cls, **values) -> "Sidecar":
+        """Return a sidecar of these values, with their checksum."""
+        return cls(**values, crc32=_checksum(values))
+
+
+def _checksum(values: dict) -> str:
+    """Return the CRC32 of values as JSON without blanks, keys sorted."""
+    text = msgspec.json.encode(values, order="sorted")
+    return f"{zlib.crc32(text):08x}"
 
 
 class ShardEntry(msgspec.Struct, frozen=True):
@@ -154,16 +188,23 @@ class Manifest(RunRecord, frozen=True, kw_only=True):
         super().__post_init__()
         if len(self.shard_list) != self.shards:
             raise ValueError(f"shard_list must have {self.shards} entries, got {len(self.shard_list)}")
+
         for k, entry in enumerate(self.shard_list):
-            if entry.name != self.shard_name(k) or entry.count != self.shard_count(k):
-                raise ValueError(f"shard_list[{k}] must be {self.shard_name(k)} with {self.shard_count(k)} samples")
-        if not {name for names in self.splits.values() for name in names} <= {e.name for e in self.shard_list}:
-            raise ValueError("splits must name shards of shard_list")
+            name = self.shard_name(k)
+            count = self.shard_count(k)
+            if (entry.name, entry.count) != (name, count):
+                raise ValueError(f"shard_list[{k}] must be {name} with {count} samples")
+
+        known = {entry.name for entry in self.shard_list}
+        for names in self.splits.values():
+            if not known.issuperset(names):
+                raise ValueError("splits must name shards of shard_list")
 
 
 def encode_json(value, indent=2) -> bytes:
     """Return canonical JSON: keys in a fixed order, a newline at the end."""
-    return msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=indent) + b"\n"
+    text = msgspec.json.encode(value, order="deterministic")
+    return msgspec.json.format(text, indent=indent) + b"\n"
 
 
 def read_json(path: Path, kind: type):
@@ -171,7 +212,8 @@ def read_json(path: Path, kind: type):
     raw = read_whole(path, _MAX_JSON)
     try:
         if issubclass(kind, RunRecord):
-            _check_version(path, msgspec.json.decode(raw, type=_Version).format)
+            found = msgspec.json.decode(raw, type=_Version)
+            _check_version(path, found.format)
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"{path}: is damaged: {error}") from None
@@ -200,13 +242,13 @@ def read_manifest(folder: Path) -> Manifest:
         return read_json(path, Manifest)
     if not folder.is_dir():
         raise FormatError(f"{folder}: no such folder")
+
     run = read_run(folder)
     if run is None:
         raise FormatError(f"{folder}: is not a synthgen data set: it has no {DATASET}")
-    done = len(list((folder / SHARDS).glob(".train-*.json")))
-    raise FormatError(
-        f"{folder}: is not finished: {done} of {run.shards} shards; run the command that began it again to resume"
-    )
+    sidecars = list((folder / SHARDS).glob(".train-*.json"))
+    state = f"{len(sidecars)} of {run.shards} shards"
+    raise FormatError(f"{folder}: is not finished: {state}; run the command that began it again to resume")
 
 
 def sidecar_path(folder: Path, run: RunRecord, shard: int) -> Path:
@@ -218,7 +260,8 @@ def sidecar_path(folder: Path, run: RunRecord, shard: int) -> Path:
 def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
     """Return the sidecar of a finished shard of this run, or None if the shard has to be drawn.
 
-    A shard of another size than its sidecar says counts as missing. A sidecar of other data is an error.
+    A shard counts as missing if its size is not the one in the sidecar, or if the sidecar is damaged. A sidecar of
+    other data is an error.
     """
     path = sidecar_path(folder, run, shard)
     if not exists(path):
@@ -227,27 +270,21 @@ def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
         sidecar = read_json(path, Sidecar)
     except FormatError:
         return None
+
     if sidecar.fingerprints != run.fingerprints:
-        raise UsageError(
-            f"{path}: is of other data: fingerprints {sidecar.fingerprints.short}, "
-            f"this run is {run.fingerprints.short}"
-        )
-    file = folder / SHARDS / run.shard_name(shard)
-    whole = file.is_file() and file.stat().st_size == sidecar.bytes and sidecar.name == file.name
-    return sidecar if whole and sidecar.count == run.shard_count(shard) else None
+        there = sidecar.fingerprints.short
+        here = run.fingerprints.short
+        raise UsageError(f"{path}: is of other data: fingerprints {there}, this run is {here}")
 
-
-def write_manifest(folder: Path, run: RunRecord) -> Manifest | None:
-    """Write ``dataset.json`` if all shards are finished; return it, or None if some are missing."""
-    sidecars = [read_sidecar(folder, run, k) for k in range(run.shards)]
-    if None in sidecars:
+    name = run.shard_name(shard)
+    count = run.shard_count(shard)
+    if (sidecar.name, sidecar.count) != (name, count):
         return None
-    entries = [ShardEntry(s.name, s.count, s.bytes, s.sha256, s.device) for s in sidecars]
-    manifest = Manifest(
-        **{name: getattr(run, name) for name in run.__struct_fields__},
-        classes_sha256=sha256_of(folder / CLASSES),
-        splits={"train": [e.name for e in entries]},
-        shard_list=entries,
-    )
-    write_atomically(folder / DATASET, encode_json(manifest))
-    return manifest
+    file = folder / SHARDS / name
+    whole = file.is_file() and file.stat().st_size == sidecar.bytes
+    return sidecar if whole else None
+
+
+def write_sidecar(folder: Path, run: RunRecord, sidecar: Sidecar) -> None:
+    """Write the sidecar of a shard."""
+    write_atomically(sidecar_path(folder, run, sidecar.shard), encode_json(sidecar))

@@ -43,9 +43,11 @@ def check_order(reader, manifest: RunRecord, shard: int) -> None:
     order = Permutation(manifest.count, manifest.seed)
     start = shard * manifest.shard_size
     for first in range(0, reader.count, _ROWS):
-        rows = np.arange(first, min(first + _ROWS, reader.count))
-        labels, indices = np.divmod(order.forward(start + rows), manifest.per_class)
-        reader.check_rows(first, format_keys(labels, indices), labels)
+        end = min(first + _ROWS, reader.count)
+        ids = order.forward(np.arange(start + first, start + end))
+        labels, indices = np.divmod(ids, manifest.per_class)
+        keys = format_keys(labels, indices)
+        reader.check_rows(first, keys, labels)
 
 
 class OpenShards:
@@ -80,7 +82,7 @@ class OpenShards:
         try:
             return open_shard(self._folder, self._manifest, shard)
         except StorageError as error:
-            if getattr(error.__context__, "errno", None) not in _NO_DESCRIPTORS or not self._readers:
+            if error.errno not in _NO_DESCRIPTORS or not self._readers:
                 raise
 
         # Others took the descriptors: give up ours, and try again.

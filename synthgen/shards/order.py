@@ -4,9 +4,15 @@ A Feistel network permutes the numbers below a power of four; numbers at or abov
 fall below it (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002). FORMAT.md has the constants.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 _ROUNDS = 6
+# Constants of splitmix64.
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
 
 
 class Permutation:
@@ -28,10 +34,14 @@ class Permutation:
     """
 
     def __init__(self, count: int, seed: int):
+        bits = (count - 1).bit_length()
+        half = max(1, (bits + 1) // 2)
+        rounds = np.arange(_ROUNDS, dtype=np.uint64)
+
         self.count = count
-        self._half = np.uint64(max(1, ((count - 1).bit_length() + 1) // 2))
-        self._mask = np.uint64((1 << int(self._half)) - 1)
-        self._keys = _mix(np.uint64(seed) + np.arange(_ROUNDS, dtype=np.uint64))
+        self._half = np.uint64(half)
+        self._mask = np.uint64((1 << half) - 1)
+        self._keys = _mix(np.uint64(seed) + rounds)
 
     def forward(self, positions) -> np.ndarray:
         """Return the sample ids at `positions` of the stored order, int64."""
@@ -41,31 +51,47 @@ class Permutation:
         """Return the positions at which sample `ids` are stored, int64."""
         return self._walk(ids, self._decrypt)
 
-    def _walk(self, values, step) -> np.ndarray:
-        values = step(np.asarray(values, dtype=np.uint64))
-        beyond = values >= self.count
+    def _walk(self, values, step: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        start = np.asarray(values, dtype=np.uint64)
+        # never a plain number: NumPy warns of these when they overflow
+        found = step(np.atleast_1d(start))
+
+        beyond = found >= self.count
         while beyond.any():
-            values = np.where(beyond, step(values), values)
-            beyond = values >= self.count
-        return values.astype(np.int64)
+            outside = found[beyond]
+            found[beyond] = step(outside)
+            beyond = found >= self.count
 
-    def _encrypt(self, values):
-        left, right = values >> self._half, values & self._mask
+        numbers = found.astype(np.int64)
+        return numbers.reshape(start.shape)
+
+    def _encrypt(self, values: np.ndarray) -> np.ndarray:
+        left = values >> self._half
+        right = values & self._mask
         for key in self._keys:
-            left, right = right, left ^ (_mix(right + key) & self._mask)
+            mixed = _mix(right + key) & self._mask
+            changed = left ^ mixed
+            left = right
+            right = changed
         return left << self._half | right
 
-    def _decrypt(self, values):
-        left, right = values >> self._half, values & self._mask
+    def _decrypt(self, values: np.ndarray) -> np.ndarray:
+        left = values >> self._half
+        right = values & self._mask
         for key in self._keys[::-1]:
-            left, right = right ^ (_mix(left + key) & self._mask), left
+            mixed = _mix(left + key) & self._mask
+            changed = right ^ mixed
+            right = left
+            left = changed
         return left << self._half | right
 
 
-def _mix(z):
-    """Scramble 64 bits (the finaliser of splitmix64)."""
-    with np.errstate(over="ignore"):
-        z = z + np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
+def _mix(z: np.ndarray) -> np.ndarray:
+    """Scramble 64 bits (the finalizer of splitmix64)."""
+    z = z + _STEP
+    z ^= z >> np.uint64(30)
+    z *= _FIRST
+    z ^= z >> np.uint64(27)
+    z *= _SECOND
+    z ^= z >> np.uint64(31)
+    return z

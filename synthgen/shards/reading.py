@@ -53,6 +53,12 @@ def read_whole(path: Path, most: int) -> bytes:
         return file.read(0, file.size)
 
 
+def check_digest(path: Path, found: str, expected: str) -> None:
+    """Raise `FormatError` unless the SHA-256 that was found of a file is the one that is expected."""
+    if found != expected:
+        raise FormatError(f"{path}: SHA-256 must be {expected[:16]}..., got {found[:16]}...")
+
+
 def read_lines(path: Path, most: int) -> Iterator[bytes]:
     """Yield the lines of a file, without their ends; errors as for `read_whole`.
 
@@ -72,7 +78,8 @@ def read_lines(path: Path, most: int) -> Iterator[bytes]:
 def _lines(file: RawFile) -> Iterator[bytes]:
     rest = b""
     for offset in range(0, file.size, _BLOCK):
-        block = file.read(offset, min(_BLOCK, file.size - offset))
+        left = file.size - offset
+        block = file.read(offset, min(_BLOCK, left))
         *lines, rest = (rest + block).split(b"\n")
         yield from lines
         if len(rest) > _MOST_LINE:
@@ -109,7 +116,8 @@ class Stream(io.RawIOBase):
 
     def readinto(self, buffer) -> int:
         """Fill a buffer as far as the file goes; return the number of bytes."""
-        size = max(0, min(len(buffer), self._file.size - self._at))
+        left = max(0, self._file.size - self._at)
+        size = min(len(buffer), left)
         buffer[:size] = self._file.read(self._at, size) if size else b""
         self._at += size
         return size

@@ -14,6 +14,7 @@ from synthgen.shards.checking import ShardCheck, attempt, check_shard
 from synthgen.shards.dataset import Dataset, open_dataset
 from synthgen.shards.files import sha256_of
 from synthgen.shards.manifest import CLASSES, RUN, read_run
+from synthgen.shards.reading import check_digest
 
 _MOST_WORKERS = 4096
 # Smaller data sets are checked before a process has started.
@@ -106,10 +107,8 @@ def verify(
 
 def _check_classes(dataset: Dataset) -> None:
     _ = dataset.classes
-    found = sha256_of(dataset.path / CLASSES)
-    expected = dataset.manifest.classes_sha256
-    if found != expected:
-        raise FormatError(f"{dataset.path / CLASSES}: SHA-256 must be {expected[:16]}..., got {found[:16]}...")
+    path = dataset.path / CLASSES
+    check_digest(path, sha256_of(path), dataset.manifest.classes_sha256)
 
 
 def _check_run(dataset: Dataset) -> None:

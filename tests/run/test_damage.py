@@ -1,5 +1,7 @@
 """Any one file of a data set is damaged: doing what the messages say brings the same bytes back."""
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -126,6 +128,49 @@ def test_an_unfinished_folder_gets_its_run_record_back(whole, tmp_path, make_rec
         DAMAGES[damage](folder / "run.json")
         draw(make_recipe(), folder)
         assert files_of(folder) == files_of(whole)
+
+
+def test_a_changed_sidecar_of_an_unfinished_folder_is_not_signed(whole, tmp_path, make_recipe):
+    """It may say anything: the shard is drawn again, and the manifest says what is true."""
+    folder = tmp_path / "d"
+    draw(make_recipe(), folder, part="1/2")
+    path = path_of(folder, "a sidecar")
+    right = path.read_text()
+    digest = msgspec.json.decode(right)["sha256"]
+    for old, new in ((digest, digest[::-1]), ('"device": "', '"device": "An'), ('"crc32"', '"CRC32"')):
+        assert old in right
+        path.write_text(right.replace(old, new))
+        assert draw(make_recipe(), folder, part="1/2").drawn == 9
+        assert path.read_text() == right
+    draw(make_recipe(), folder)
+    assert files_of(folder) == files_of(whole)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_class_table_that_cannot_be_read_is_named_once_and_as_unread(whole, monkeypatch, capsys, number):
+
+    from synthgen.cli import cli
+
+    genuine = os.open
+
+    def failing(path, *arguments, **options):
+        if str(path).endswith("classes.jsonl"):
+            raise OSError(number, os.strerror(number))
+        return genuine(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["verify", str(whole), "--json", "--progress", "none"], standalone_mode=False)
+    found = msgspec.json.decode(capsys.readouterr().out)
+    assert ended.value.code == 3
+    assert found["problems"] == []
+    assert [name for name, _ in found["unread"]] == ["classes.jsonl"]
+
+
+def test_a_damaged_class_table_is_named_once(whole, copy_of):
+    folder = copy_of(whole)
+    flip(folder / "classes.jsonl", 0.5)
+    assert verified(folder) == ["classes.jsonl"]
 
 
 def test_shards_that_nobody_knows_are_not_replaced(whole, copy_of, make_recipe):

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import synthgen
-from synthgen.errors import StorageError, SynthgenError
+from synthgen.errors import FormatError, StorageError, SynthgenError
+from synthgen.shards.manifest import Sidecar, encode_json
 
 
 def shards_of(folder):
@@ -67,7 +68,8 @@ def test_shards_swapped_with_their_sidecars_and_manifest_are_found(data_set, cop
         sidecar = copy / "shards" / f".train-{number:06d}.json"
         text = json.loads(sidecar.read_text())
         text.update(bytes=entry["bytes"], sha256=entry["sha256"])
-        sidecar.write_text(json.dumps(text))
+        del text["crc32"]
+        sidecar.write_bytes(encode_json(Sidecar.signed(**text)))
     assert len(synthgen.verify(copy).problems) == 2
 
 
@@ -156,6 +158,28 @@ def test_a_changed_sidecar_is_named(data_set, copy_of):
     assert [name for name, _ in synthgen.verify(copy).problems] == [".train-000001.json"]
 
 
+@pytest.mark.parametrize("kind", ["removed", "a link to nothing"])
+def test_a_missing_sidecar_is_named(data_set, copy_of, kind):
+    copy = copy_of(data_set)
+    path = copy / "shards" / ".train-000001.json"
+    path.unlink()
+    if kind == "a link to nothing":
+        path.symlink_to("nothing")
+    assert [name for name, _ in synthgen.verify(copy).problems] == [".train-000001.json"]
+
+
+def test_any_changed_bit_of_the_class_table_is_an_error(data_set, copy_of):
+    copy = copy_of(data_set)
+    table = copy / "classes.jsonl"
+    right = table.read_bytes()
+    for at in range(0, len(right) - 1, 7):
+        wrong = bytearray(right)
+        wrong[at] ^= 1
+        table.write_bytes(wrong)
+        with pytest.raises(FormatError, match=r"classes\.jsonl"):
+            _ = synthgen.open(copy).classes
+
+
 @pytest.mark.parametrize(
     "number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOMEM]
 )
@@ -178,5 +202,6 @@ def test_errors_of_the_system_are_no_damage(data_set, monkeypatch, number, call)
     assert [name for name, _ in found.unread] == [victim.name]
     assert os.strerror(number) in found.unread[0][1]
     assert not found.ok
-    with pytest.raises(StorageError, match=victim.name):
+    with pytest.raises(StorageError, match=victim.name) as caught:
         synthgen.open(data_set)[9]
+    assert caught.value.errno == number

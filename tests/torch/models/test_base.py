@@ -185,6 +185,15 @@ def test_any_extractor_will_do(model, options, images):
         model(Means(), layers=(1,))
 
 
+def test_images_that_do_not_fit_into_the_memory_are_refused(backbone, images, monkeypatch):
+    model = PatchCore(backbone, coreset=30).fit([images])
+    monkeypatch.setattr("synthgen.torch.models.base.available_bytes", lambda device: 10**9)
+    giant = torch.zeros(1, dtype=torch.uint8).expand(2, 3, 16384, 16384)
+    with pytest.raises(UsageError, match=r"^memory must be at least .* for 2 images of 16384 x 16384 at a time"):
+        model.predict(giant)
+    assert model.predict(images)[0].shape == (8,)
+
+
 def test_a_model_may_have_no_maps(images):
     scores, maps = MeanColor(Means()).fit([images]).predict(images)
     assert scores.shape == (8,)
