@@ -5,11 +5,8 @@ import json
 import subprocess
 import sys
 
-import pytest
-
-pytest.importorskip("timm")
-
 import numpy as np
+import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
