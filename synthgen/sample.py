@@ -41,8 +41,8 @@ def format_keys(labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
     has_short_indices = indices.max(initial=0) < 10**_INDEX_DIGITS
     if not (has_short_labels and has_short_indices):
         pairs = zip(labels.tolist(), indices.tolist(), strict=True)
-        keys = [format_key(label, index) for label, index in pairs]
-        return np.array(keys, dtype="S")
+        long_keys = [format_key(label, index) for label, index in pairs]
+        return np.array(long_keys, dtype="S")
 
     # One column of characters at a time: 30 times faster than formatting each key.
     width = len(_EXAMPLE)
