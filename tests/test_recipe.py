@@ -137,3 +137,11 @@ def test_installed_recipes_hold(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+def test_a_giant_recipe_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "giant.yaml"
+    with open(path, "wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(UsageError, match="must be smaller than"):
+        load_recipe(path)

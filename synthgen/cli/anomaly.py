@@ -61,7 +61,8 @@ def detect(context, model_file, images, out, threshold, pixel_threshold, batch, 
         print_json(rows)
     else:
         _print_scores(rows)
-        click.echo(f"{folder}: scores.csv and {len(pictures)} heat maps", err=True)
+        heat_maps = f" and {len(pictures)} heat maps" if pictures else ""
+        click.echo(f"{folder}: scores.csv{heat_maps}", err=True)
     if unreadable:
         click.echo(f"{len(unreadable)} of {len(images)} images cannot be read; scores.csv says why", err=True)
         context.exit(EXIT_UNREADABLE)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import torch
 
-from synthgen.errors import FormatError, SynthgenError, UsageError, one_line
+from synthgen.errors import FormatError, StorageError, SynthgenError, UsageError, one_line
 from synthgen.extras import needed_for
 from synthgen.shards.files import sha256_of
 
@@ -396,6 +396,14 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     except (SafetensorError, OSError, KeyError) as error:
         raise FormatError(f"{path}: is no whole safetensors file: {error}") from None
+    except MemoryError:
+        raise too_large(path) from None
+
+
+def too_large(path: Path) -> StorageError:
+    """Return the error of a file that does not fit into memory: the file may be whole."""
+    size = path.stat().st_size
+    return StorageError(f"{path}: cannot be read: its {size:,} bytes do not fit into memory")
 
 
 def _classes_of(arch: str, weights: dict) -> int:

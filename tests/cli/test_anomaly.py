@@ -113,6 +113,26 @@ def test_detect_writes_scores_and_pictures(home, tmp_path):
     assert max(float(row["score"]) for row in rows) == max(float(row["score"]) for row in rows[:3])
 
 
+def test_a_model_without_maps_scores_and_is_measured_by_whole_images(home, tmp_path, monkeypatch):
+    from synthgen.torch import models
+
+    monkeypatch.setattr(models.load("patchcore").MODEL, "localises", False)
+    model = home / "pc.safetensors"
+    done = run("detect", model, home / "brick" / "test", "--out", tmp_path / "found", "--progress", "none")
+    assert "patchcore scores whole images: no heat maps" in done.stderr
+    assert [path.name for path in (tmp_path / "found").iterdir()] == ["scores.csv"]
+    with open(tmp_path / "found" / "scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 9
+    assert set(rows[0]) == {"image", "score"}
+
+    measured = run("evaluate", model, home / "brick", "--out", tmp_path / "report", "--progress", "none")
+    head = measured.stdout.splitlines()[0]
+    assert " ".join(head.split()) == "category kind normal anomalous image AUROC F1 threshold"
+    written = {path.name for path in (tmp_path / "report").iterdir()}
+    assert written == {"scores.csv", "table.json", "roc.png"}
+
+
 def test_a_sequential_model_goes_on_and_is_melded(home, tmp_path):
     first, second, both = (tmp_path / f"{name}.safetensors" for name in "abc")
     sequential = ["fit", "sequential-patchcore"]

@@ -239,9 +239,14 @@ def _equal(path: Path, data: bytes) -> bool:
     found = path.read_bytes()
     if found == data:
         return True
-    if path.suffix != ".json":
-        return False
+    return path.suffix == ".json" and _says_the_same(found, data)
+
+
+def _says_the_same(found: bytes, expected: bytes) -> bool:
+    """Compare JSON texts; keys that the format does not know are ignored, as it says."""
+    known = json.loads(expected)
     try:
-        return json.loads(found) == json.loads(data)
+        values = json.loads(found)
     except (ValueError, RecursionError):
         return False
+    return isinstance(values, dict) and all(values.get(key) == value for key, value in known.items())

@@ -12,6 +12,7 @@ import torch
 from synthgen.errors import UsageError
 from synthgen.run.progress import Progress
 from synthgen.shards.files import refuse_remote
+from synthgen.tables import write_csv
 from synthgen.torch.backbones import BEST, check_architecture
 from synthgen.torch.pretrain import report
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT, damaged, load_checkpoint, save_checkpoint
@@ -35,7 +36,7 @@ _LONG_EPOCH = 10.0
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Report(msgspec.Struct, frozen=True):
+class PretrainReport(msgspec.Struct, frozen=True):
     """The results of a pre-training.
 
     Attributes
@@ -74,7 +75,7 @@ def pretrain(
     progress="auto",
     overwrite: bool = False,
     **changes,
-) -> Report:
+) -> PretrainReport:
     """Train a backbone to tell the classes of a data set apart; a training that was interrupted goes on.
 
     The final weights do not depend on interruptions, nor (but for ``read="stream"``) on the number of workers. In
@@ -109,7 +110,7 @@ def pretrain(
 
     Returns
     -------
-    Report
+    PretrainReport
 
     Raises
     ------
@@ -141,7 +142,7 @@ def pretrain(
                 results = results_on(card, out)
 
     best = results.best
-    return Report(
+    return PretrainReport(
         path=str(out),
         epochs=results.epoch,
         best_epoch=best.epoch,
@@ -411,7 +412,7 @@ class _Training:
             name = report.files_of_epoch(epoch)
             self._write_weights(name)
 
-        report.write_csv(folder / report.CSV, history)
+        write_csv(folder / report.CSV, history, report.COLUMNS)
         if row["seconds"] > _LONG_EPOCH:
             self._draw_curves()
 

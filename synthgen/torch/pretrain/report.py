@@ -1,7 +1,5 @@
 """What a training leaves behind for people: CSV, curves, the picture of the first filters, cards."""
 
-import csv
-import io
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
@@ -27,15 +25,6 @@ COLUMNS = (
     "images_per_second",
 )
 CSV, CURVES, FILTERS = "log.csv", "log.png", "filters.png"
-
-
-def write_csv(path: Path, history: list[dict]) -> None:
-    """Write one row for each epoch; without a validation its columns are empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_atomically(path, text.getvalue().encode())
 
 
 def write_curves(path: Path, history: list[dict], title: str) -> bool:

@@ -115,7 +115,7 @@ def test_a_border_is_neither_learned_nor_scored(make, images, tmp_path):
     assert (model.predict(defect)[0] / plain.predict(defect)[0] < 0.9).all()
     _, maps = model.predict(defect)
     assert maps.shape == (2, 64, 64)
-    edge = slice(0, 64 // places * 3 // 2)  # all is what is nearest, up to the centre of the first place inside
+    edge = slice(0, 64 // places * 3 // 2)  # all is what is nearest, up to the center of the first place inside
     corner = maps[:, edge, edge]
     np.testing.assert_allclose(corner, np.broadcast_to(maps[:, :1, :1], corner.shape), rtol=1e-5)
     model.save(tmp_path / "m")

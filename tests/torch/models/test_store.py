@@ -270,3 +270,30 @@ def test_tensors_of_other_shapes_are_refused(make, images, tmp_path):
             with pytest.raises(FormatError, match=f"is a damaged model: {name} must be") as caught:
                 load_model(tmp_path / "wrong")
             assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_larger_than_the_memory_is_refused(backbone, images, tmp_path):
+    """In a process of its own, which may not map as much as the sparse files declare."""
+    model = tmp_path / "giant.model"
+    PatchCore(backbone, coreset=9).fit([images]).save(model)
+    weights = tmp_path / "giant.safetensors"
+    save_file(load_backbone("random:test_resnet").state_dict(), weights)
+    weights.with_suffix(".json").write_text('{"arch": "test_resnet"}')
+    for path in (model, weights):
+        with open(path, "rb+") as file:
+            file.truncate(2**40)
+
+    code = f"""
+import resource
+from synthgen.errors import StorageError
+from synthgen.torch import load_backbone, load_model
+resource.setrlimit(resource.RLIMIT_AS, (2**36, 2**36))
+for read, path in [(load_model, {str(model)!r}), (load_backbone, {str(weights)!r})]:
+    try:
+        read(path)
+    except StorageError as error:
+        print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = [f"{path}: cannot be read: its {2**40:,} bytes do not fit into memory" for path in (model, weights)]
+    assert run.stdout.splitlines() == expected
