@@ -28,6 +28,8 @@ NEEDS = {
     "synthgen/torch": ("torch", "timm"),
     "tests/cli/test_anomaly.py": ("torch", "timm"),
     "tests/cli/test_fit.py": ("torch", "timm"),
+    "tests/cli/test_remote.py": ("torch", "timm"),
+    "tests/consumers/test_anomalib.py": ("anomalib", "torch", "timm"),
     "tests/consumers/test_huggingface.py": ("datasets", "pyarrow"),
     "tests/mandelbulb/test_renderer.py": ("skimage",),
     "tests/metrics/test_boxes.py": ("skimage",),
@@ -42,7 +44,7 @@ NEEDS = {
 }
 # What else brings packages: extra -> packages, by the names under which they are imported.
 OF_TESTS = {
-    "consumers": ("datasets", "pyarrow"),
+    "consumers": ("anomalib", "datasets", "pyarrow"),
     "test": ("noise", "proportion_localised", "torchdata", "webdataset"),
 }
 

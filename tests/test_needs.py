@@ -32,16 +32,18 @@ ALWAYS_THERE = {
 }
 
 
-# package -> the extra that brings it, folders of files that need it
+# package -> the extra that brings it, files and folders that need it
 MISSING = {
     "torch": ("torch", ["tests/torch", "synthgen/torch"]),
     "trimesh": ("scene", ["tests/surface/mesh"]),
-    "datasets": ("consumers", ["tests/consumers"]),
+    "datasets": ("consumers", ["tests/consumers/test_huggingface.py"]),
 }
 
 
 def files_of(*folders):
-    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")] + [
+        ROOT / name for name in folders if name.endswith(".py")
+    ]
 
 
 @pytest.fixture(scope="module")

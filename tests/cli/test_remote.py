@@ -6,8 +6,6 @@ from click.testing import CliRunner
 from synthgen.cli import cli
 from synthgen.errors import UsageError
 
-pytest.importorskip("torch")
-
 # None of the files and folders is there: what is read or made first would be named in place of the address.
 COMMANDS = {
     "pretrain": ["pretrain", "no-such-set", "--arch", "no-such-net"],

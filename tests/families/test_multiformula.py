@@ -172,7 +172,9 @@ def test_ids_go_through_files_and_readers(storage, tmp_path):
 
 
 def test_readers_make_a_semantic_map_on_request(tmp_path):
-    torch_data = pytest.importorskip("synthgen.torch")
+    pytest.importorskip("torch")
+    import synthgen.torch as torch_data
+
     made = recipe()
     synthgen.generate(made, tmp_path / "out", workers=0, progress=False)
     wanted = ("instances", "semantic")

@@ -3,9 +3,6 @@
 import shutil
 
 import pytest
-
-pytest.importorskip("torch")
-
 from torch.utils.data import DataLoader
 
 from synthgen.errors import FormatError
