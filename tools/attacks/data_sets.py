@@ -222,7 +222,7 @@ def _verify(folder: Path, original: Original) -> None:
     unnamed = [path.name for path in changed if path.suffix in (".h5", ".tar") and path.name not in named]
     if unnamed:
         raise Wrong(f"does not name {unnamed[0]}")
-    name, reason = report.problems[0]
+    name, reason = (*report.problems, *report.unread)[0]
     raise SynthgenError(f"{name}: {reason}")
 
 
