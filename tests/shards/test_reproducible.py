@@ -11,7 +11,7 @@ import numpy as np
 from synthgen.shards.codecs import encode
 rng = np.random.default_rng(7)
 digest = hashlib.sha256()
-for k in range(5_000):
+for k in range(10_000):
     pixels = np.zeros((1, int(rng.integers(90, 400))), np.uint8)
     start = k % 8
     pixels[0, start : start + 4] = pixels[0, start + 70 : start + 74] = rng.integers(0, 256, 4)
@@ -20,7 +20,7 @@ for k in range(5_000):
     digest.update(encode(pixels, "png"))
 print(digest.hexdigest())
 """
-PROCESSES = 6
+PROCESSES = 20
 
 
 def test_all_processes_write_the_same_bytes():
