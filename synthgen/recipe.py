@@ -15,7 +15,7 @@ from synthgen import families
 from synthgen.errors import UsageError
 from synthgen.options import check_text, convert, named, parse_size, parse_yaml
 from synthgen.seeding import MAX_SEED
-from synthgen.shards.codecs import CODECS, LOSSY
+from synthgen.shards.codecs import LOSSY, Codec
 
 VERSION = 1
 _MAX_BYTES = 2**20
@@ -34,7 +34,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(description="Samples in a shard; by default about 128 MB of them, in at least 16 shards."),
     ] = None
     codec: Annotated[
-        Literal[CODECS],
+        Codec,
         msgspec.Meta(description="How images are encoded: png, png-stored (larger, read faster), jpeg (lossy)."),
     ] = "png"
 
@@ -254,7 +254,9 @@ def _read(source) -> tuple[dict, str]:
     elif path.is_dir() and (path / "run.json").is_file():
         from synthgen.shards.manifest import read_run
 
-        return dict(read_run(path).recipe), str(path / "run.json")
+        record = read_run(path)
+        if record is not None:
+            return dict(record.recipe), str(path / "run.json")
     elif not path.is_file():
         close = difflib.get_close_matches(str(source), known, 1)
         hint = f"did you mean {close[0]}?" if close else "`synthgen recipes` lists those that are installed"

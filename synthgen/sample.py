@@ -51,8 +51,8 @@ def format_keys(labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
     _write_digits(text[:, _LABEL_COLUMNS], labels)
     _write_digits(text[:, _INDEX_COLUMNS], indices)
 
-    keys = text.view(f"S{width}")
-    return keys.ravel()
+    rows: np.ndarray = text.view(f"S{width}")
+    return rows.ravel()
 
 
 def _write_digits(text: np.ndarray, numbers: np.ndarray) -> None:

@@ -80,9 +80,9 @@ def probe(plan: Plan, samples: int | None = None, least: int = 5) -> Estimate:
 
     # the median: now and then a sample is the first of its kind and compiles
     seconds = statistics.median(times)
-    size = statistics.mean(sizes)
+    mean_size = statistics.mean(sizes)
     wanted = run.count if samples is None else samples
-    return Estimate(seconds, size, wanted)
+    return Estimate(seconds, mean_size, wanted)
 
 
 def _draw_and_measure(plan: Plan, sample: tuple[int, int]) -> int:

@@ -111,8 +111,9 @@ def _begin(folders: list[Path], out: Path, run: RunRecord) -> None:
     """Write run record and class table of the whole."""
     ensure(out / RUN, encode_json(run))
     manifest = readable_manifest(out, run)
+    digest = manifest.classes_sha256 if manifest is not None else None
     try:
-        ensure_classes(out, Recipe.from_dict(run.recipe), manifest and manifest.classes_sha256)
+        ensure_classes(out, Recipe.from_dict(run.recipe), digest)
     except UsageError:
         # The recipe needs files that are not on this machine: the parts vouch for one another.
         _copy_classes(folders, out, run)

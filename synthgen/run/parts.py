@@ -39,7 +39,7 @@ class _Array(NamedTuple):
     task: int
     first: int
     last: int
-    count: int
+    tasks: int
     step: int
 
 
@@ -120,16 +120,16 @@ def _auto_part(array: _Array, recorded: _Split | None) -> Part:
     if recorded is not None:
         return _numbered(array, recorded)
 
-    even_last = array.first + (array.count - 1) * array.step
+    even_last = array.first + (array.tasks - 1) * array.step
     is_even = array.last == even_last
-    is_alone = array.count == 1 and array.first > 1
+    is_alone = array.tasks == 1 and array.first > 1
     if not is_even or is_alone:
-        tasks = f"tasks {array.first} to {array.last} ({array.count} of them)"
+        tasks = f"tasks {array.first} to {array.last} ({array.tasks} of them)"
         raise UsageError(
             "part auto needs an array of even steps, or a folder that was begun in parts: "
             f"{tasks} do not say of how many parts the data set is; auto/N does"
         )
-    return _numbered(array, _Split(array.count, array.first, array.step))
+    return _numbered(array, _Split(array.tasks, array.first, array.step))
 
 
 def _numbered(array: _Array, split: _Split) -> Part:

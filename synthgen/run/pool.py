@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, cast
 
 from synthgen import errors
 from synthgen.errors import SynthgenError, WorkerError
@@ -47,6 +48,8 @@ class _Worker:
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
+        self.orders = cast(IO[bytes], self.process.stdin)
+        self.reports = cast(IO[bytes], self.process.stdout)
         self.shard: int | None = None
         self.counted = 0
         self._rest = b""
@@ -63,14 +66,14 @@ class _Worker:
 
     def _send(self, message: dict) -> None:
         try:
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
+            self.orders.write(json.dumps(message).encode() + b"\n")
+            self.orders.flush()
         except BrokenPipeError:
             pass  # it died; the end of its stdout says so
 
     def receive(self) -> list[dict] | None:
         """Return the reports that have come in, or None if the worker is dead."""
-        data = os.read(self.process.stdout.fileno(), 1 << 16)
+        data = os.read(self.reports.fileno(), 1 << 16)
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [json.loads(line) for line in lines] if data else None
 
@@ -78,8 +81,8 @@ class _Worker:
         """Kill the process and return how it ended."""
         self.process.kill()
         with suppress(BrokenPipeError):  # an order that it did not take
-            self.process.stdin.close()
-        self.process.stdout.close()
+            self.orders.close()
+        self.reports.close()
         return self.process.wait()
 
 
@@ -136,7 +139,7 @@ class _Pool:
                 f"a worker process cannot be started: {error.strerror}; fewer workers need less"
             ) from None
         self._crew.add(worker)
-        self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+        self._selector.register(worker.reports, selectors.EVENT_READ, worker)
         self._give(worker)
 
     def _give(self, worker: _Worker) -> None:
@@ -147,7 +150,7 @@ class _Pool:
     def _listen(self, worker: _Worker) -> None:
         reports = worker.receive()
         if reports is None:
-            self._selector.unregister(worker.process.stdout)
+            self._selector.unregister(worker.reports)
             self._crew.remove(worker)
             self._bury(worker)
             return

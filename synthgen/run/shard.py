@@ -77,7 +77,7 @@ def _samples(plan: Plan, shard: int, beside: bool):
             yield label, index, encode_sample(draw_sample(plan.recipe, label, index), fields)
         return
     with ThreadPoolExecutor(1) as encoder:
-        waiting = deque()
+        waiting: deque = deque()
         for label, index in numbers:
             sample = draw_sample(plan.recipe, label, index)
             waiting.append((label, index, encoder.submit(encode_sample, sample, fields)))

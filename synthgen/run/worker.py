@@ -21,7 +21,7 @@ def main() -> None:
     """Serve until stdin closes."""
     send = _sender(_taken_stdout())
     warnings.simplefilter("ignore")  # the process that started this one has told them
-    orders = queue.SimpleQueue()
+    orders: queue.SimpleQueue = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
 
     from synthgen.errors import SynthgenError

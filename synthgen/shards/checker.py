@@ -12,6 +12,7 @@ import threading
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, cast
 
 import msgspec
 
@@ -35,31 +36,34 @@ class Checker:
 
     def __init__(self, folder: Path, pixels: bool):
         self._command = [sys.executable, "-P", "-m", __name__, str(folder), "pixels" if pixels else "bytes"]
-        self._process = self._started()
+        self._begin()
 
-    def _started(self) -> subprocess.Popen:
+    def _begin(self) -> None:
+        """Start the process."""
         path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _HOME)))
         # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then ends the process.
-        return subprocess.Popen(
+        self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
+        self._orders = cast(IO[bytes], self._process.stdin)
+        self._reports = cast(IO[bytes], self._process.stdout)
 
     def check(self, shard: int, name: str) -> ShardCheck:
         """Return what the process finds in a shard; one that dies over it counts as not read."""
         with suppress(BrokenPipeError):  # it died; the end of its stdout says so
-            self._process.stdin.write(b"%d\n" % shard)
-            self._process.stdin.flush()
-        line = self._process.stdout.readline()
+            self._orders.write(b"%d\n" % shard)
+            self._orders.flush()
+        line = self._reports.readline()
         if line.endswith(b"\n"):
             return msgspec.json.decode(line, type=ShardCheck)
 
         code = self.end()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        self._process = self._started()
+        self._begin()
         return ShardCheck(unread=[(name, f"the process that checked it died ({how})")])
 
     def end(self) -> int:
@@ -67,8 +71,8 @@ class Checker:
         if self._process.poll() is None:
             self._process.kill()
         with suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.stdout.close()
+            self._orders.close()
+        self._reports.close()
         return self._process.wait()
 
 
@@ -78,7 +82,7 @@ def main() -> None:
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
-    orders = queue.SimpleQueue()
+    orders: queue.SimpleQueue = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
 
     dataset = open_dataset(sys.argv[1])

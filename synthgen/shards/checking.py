@@ -125,7 +125,7 @@ def sample_digest(dataset: Dataset, i: int) -> bytes:
         shape = "x".join(map(str, little.shape))
         head = f"\n{name} {little.dtype.name} {shape}\n"
         digest.update(head.encode())
-        digest.update(little)
+        digest.update(little.data)
     return digest.digest()
 
 

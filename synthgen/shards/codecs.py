@@ -11,6 +11,7 @@ import struct
 import tokenize
 import zlib
 from functools import lru_cache
+from typing import Any, Literal, get_args
 
 import numpy as np
 from isal import isal_zlib
@@ -24,7 +25,9 @@ _MOST_DEPTH = 2**16 - 1
 _NORMAL_STEPS = 127
 _NORMAL_ZERO = 128
 # What `--codec` offers for images. Masks and ids are always PNG, arrays always NPY.
-CODECS = ("png", "png-stored", "jpeg")
+Codec = Literal["png", "png-stored", "jpeg"]
+StoredCodec = Literal["png", "png-stored", "jpeg", "npy"]
+CODECS: tuple[str, ...] = get_args(Codec)
 LOSSY = ("jpeg",)
 JPEG_QUALITY = 90
 # What makes the bytes of a PNG; part of the storage fingerprint. ISA-L at level 1, begun as `_deflate` says.
@@ -32,8 +35,8 @@ ENCODER = "isal-deflate-1-begun"
 _LEVEL = 1
 _FIRST = 4
 
-# What ISA-L raises; a type checker takes it for a function.
-_NOT_DEFLATE: type[Exception] = isal_zlib.error
+# What ISA-L raises for bytes that are no deflate stream.
+_NOT_DEFLATE: Any = isal_zlib.error
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _NUMBER = struct.Struct(">I")
@@ -48,9 +51,9 @@ _UP = 2
 _JPEG_START = b"\xff\xd8\xff"
 
 
-def codec_of(spec: FieldSpec, image_codec: str) -> str:
+def codec_of(spec: FieldSpec, image_codec: Codec) -> StoredCodec:
     """Return the codec that a field is stored with, given the one chosen for images."""
-    special = {"image": image_codec, "array": "npy"}
+    special: dict[str, StoredCodec] = {"image": image_codec, "array": "npy"}
     return special.get(spec.kind, "png")
 
 

@@ -63,7 +63,7 @@ class OpenShards:
         self._folder = folder
         self._manifest = manifest
         self._most = _most_open()
-        self._readers = OrderedDict()
+        self._readers: OrderedDict = OrderedDict()
 
     def __getstate__(self):
         return {**self.__dict__, "_readers": OrderedDict()}

@@ -132,7 +132,7 @@ def _checks(dataset: Dataset, pixels: bool, workers: int | None) -> Iterator[Sha
         yield from (check_shard(dataset, shard, pixels) for shard in shards)
         return
 
-    idle = queue.SimpleQueue()
+    idle: queue.SimpleQueue = queue.SimpleQueue()
     checkers = []
     try:
         for _ in range(workers):
