@@ -16,9 +16,9 @@ per cent, ours and anomalib 2.7's (60 test images a texture, so that one pair of
 | PatchCore | gravel | 88.11, 89.46, 73.03 | 87.11, 89.39, 72.36 |
 | PaDiM | brick | 93.89, 96.46, 88.01 | 93.44, 96.46, 88.00 |
 
-What is left of PatchCore's differences comes of the choice of the coreset, which begins at another point. That of
-PaDiM comes of the smoothing beyond the edge: ours repeats the nearest pixel, anomalib reflects, and the score is the
-largest value of the smoothed map. With reflection all three of PaDiM's figures are equal.
+The rest of PatchCore's differences comes from the choice of the coreset, which begins at another point. The rest of
+PaDiM's comes from the smoothing beyond the edge: ours mirrors with the edge pixel, as SciPy does, anomalib without
+it, and the score is the largest value of the smoothed map.
 
 The images serve to compare implementations, never to choose options: they are few, and the edge matters much.
 """

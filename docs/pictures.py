@@ -92,7 +92,7 @@ def square(pixels: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
 
 
 def overlaid(sample) -> np.ndarray:
-    """Return the picture of a sample with its instances in colours."""
+    """Return the picture of a sample with its instances in colors."""
     return tinted(np.repeat(sample.image[..., None], 3, axis=2), sample.fields["instances"])
 
 

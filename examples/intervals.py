@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.ndimage import label
+from sklearn.metrics import auc
 
 THRESHOLDS, MAX_FPR = 200, 0.3
 
@@ -53,4 +54,4 @@ def area_under(fpr: np.ndarray, rate: np.ndarray, limit: float) -> float:
     """Return the area under a curve up to a limit of the false positive rate, over the limit."""
     fpr, rate = np.r_[0, fpr[::-1], 1], np.r_[0, rate[::-1], 1]
     grid = np.r_[fpr[fpr < limit], limit]
-    return float(np.trapezoid(np.interp(grid, fpr, rate), grid) / limit)
+    return auc(grid, np.interp(grid, fpr, rate)) / limit

@@ -71,7 +71,7 @@ def make_texture(name: str, folder: Path) -> dict:
     recipe = Recipe.from_dict({
         "family": "cutpaste", "name": name, "normal": str(folder / name), "per_class": PER_KIND, "size": SIZE,
         "source_dir": str(folder / f"{name}-sources"), "region": str(folder / "region" / "field.png"),
-        "count": "1:2", "severity": "0.6:1.0", "area": "0.005:0.05",
+        "objects": "1:2", "severity": "0.6:1.0", "area": "0.005:0.05",
     })  # fmt: skip
     synthgen.generate(recipe, folder / f"{name}-defects", progress=False)
     defects = list(synthgen.open(folder / f"{name}-defects"))

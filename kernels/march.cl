@@ -318,7 +318,7 @@ __kernel ONE_TILE void shade(__constant const int *numbers, __constant const flo
     }
 }
 
-// pixels: rows of RGB and coverage (0 or 255) per sample; the background where nothing is hit.
+// pixels: rows of RGB (and 255) per sample; the background where nothing is hit.
 __kernel ONE_TILE void shadow(__constant const int *numbers, __constant const float *scene, int4 frame,
                               __global const float *distances, __global const float *normals,
                               __global const float *colors, int background, __global uchar4 *pixels) {
@@ -362,25 +362,27 @@ __kernel ONE_TILE void shadow(__constant const int *numbers, __constant const fl
     }
 }
 
-// From samples to pixels of factor x factor samples: the nearest hit of a pixel gives its depth (infinite without a
-// hit) and its normal.
+// From samples to pixels of factor x factor samples: the depth of the nearest hit (infinite without a hit), the mean of
+// the unit normals of all hits (0 without), and the number of hits. One sample's normal is chance where the surface is
+// rougher than a pixel.
 __kernel void resolve(int4 frame, int factor, __global const float *distances, __global const float *normals,
-                      __global float *depths, __global float *pixel_normals) {
+                      __global float *depths, __global float *pixel_normals, __global uchar *hits) {
     int column = get_global_id(0), row = get_global_id(1), columns = get_global_size(0);
     int tiles = (frame.x + TILE - 1) / TILE, plane = tiles * ((frame.w + TILE - 1) / TILE) * SAMPLES;
-    int nearest = -1;
+    int count = 0, pixel = row * columns + column;
     float depth = INFINITY;
+    float sum[3] = {0.0f, 0.0f, 0.0f};
     for (int k = 0; k < factor * factor; k++) {
         int x = column * factor + k % factor, y = row * factor + k / factor;
         int u = x % TILE, v = y % TILE;
         int inside = (((v >> 2 << BLOCK_BITS) + (u >> 2)) << 4) + ((v & 3) << 2) + (u & 3);
         int at = ((y / TILE) * tiles + x / TILE) * SAMPLES + inside;
-        if (distances[at] < MISS && distances[at] < depth) {
-            depth = distances[at];
-            nearest = at;
-        }
+        if (!(distances[at] < MISS)) continue;
+        depth = fmin(depth, distances[at]);
+        for (int axis = 0; axis < 3; axis++) sum[axis] += normals[axis * plane + at];
+        count++;
     }
-    depths[row * columns + column] = depth;
-    for (int k = 0; k < 3; k++)
-        pixel_normals[(row * columns + column) * 3 + k] = nearest < 0 ? 0.0f : normals[k * plane + nearest];
+    depths[pixel] = depth;
+    hits[pixel] = count;
+    for (int axis = 0; axis < 3; axis++) pixel_normals[pixel * 3 + axis] = sum[axis] / max(count, 1);
 }

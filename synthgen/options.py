@@ -9,7 +9,7 @@ import json
 import re
 import reprlib
 from types import UnionType
-from typing import Annotated, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 import msgspec
 import yaml
@@ -101,9 +101,15 @@ def _choices(kind, name: str) -> tuple[str, ...]:
     """Return the words that a field of a struct allows, or the elements of its sequence."""
     fields = msgspec.structs.fields(kind)
     hint = next(field.type for field in fields if field.name == name)
-    sequence = sequence_in(hint)
-    words, *_ = get_args(sequence or hint)
-    return get_args(words)
+    return _words_in(hint)
+
+
+def _words_in(hint) -> tuple[str, ...]:
+    """Return the words of a `Literal`, wherever it stands in a type."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    parts = get_args(hint)
+    return tuple(word for part in parts for word in _words_in(part))
 
 
 def _as_sequence(hint, value):

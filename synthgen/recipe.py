@@ -47,7 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     name : str
         For people, and for the default folder; no part of the fingerprints.
     family : str
-        One of `synthgen.families.FAMILIES`.
+        One of `synthgen.families.known`.
     classes, per_class : int
         Number of classes, images in each.
     size : (int, int)
@@ -160,7 +160,7 @@ def _check_head(version, values: dict, place: str) -> None:
 
     if not isinstance(values.get("family"), str):
         where = named(place, "family")
-        known = ", ".join(families.FAMILIES)
+        known = ", ".join(families.known())
         raise UsageError(f"{where} must be one of {known}")
 
     if "options" in values:
@@ -269,9 +269,9 @@ def _read(source) -> tuple[dict, str]:
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise UsageError(f"{path}: must be smaller than {_MAX_BYTES} bytes, got {size}")
+        return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(raw) > _MAX_BYTES:
-        raise UsageError(f"{path}: must be smaller than {_MAX_BYTES} bytes, got {len(raw)}")
-    return raw

@@ -92,9 +92,10 @@ class FieldSpec:
     shape : tuple of int
         (H, W) or (H, W, channels).
     kind : str
-        ``image``; ``mask`` (0 or 255); ``ids`` (0 = nothing; uint8, or uint16 where a sample may hold more than
-        255 objects); ``depth`` (float32, distance along the ray, inf = nothing); ``normal`` (float32 (H, W, 3),
-        unit vectors to 1 %, 0 = nothing); ``array`` (anything else).
+        ``image``; ``mask`` (0 or 255); ``coverage`` (uint8, the object's alpha, 255 = all of a pixel); ``ids``
+        (0 = nothing; uint8, or uint16 where a sample may hold more than 255 objects);
+        ``depth`` (float32, distance along the ray, inf = nothing); ``normal`` (float32 (H, W, 3), unit vectors
+        to 1 %, 0 = nothing); ``array`` (anything else).
     """
 
     dtype: str

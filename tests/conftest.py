@@ -1,11 +1,14 @@
-"""Small data sets that many tests read."""
+"""Small data sets that many tests read, and one skip for a test file whose packages are not installed."""
 
 import os
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 import synthgen
+from synthgen.extras import EXTRAS, install_hint
 from synthgen.recipe import Recipe
 
 # Before torch is loaded, here and in the processes that tests start: small work gains nothing from threads, and on
@@ -19,6 +22,74 @@ settings.register_profile("synthgen", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("synthgen")
 
+ROOT = Path(__file__).parents[1]
+# What the files of a folder, or one file, import beside the core and the test runner.
+NEEDS = {
+    "synthgen/torch": ("torch", "timm"),
+    "tests/cli/test_anomaly.py": ("torch", "timm"),
+    "tests/cli/test_fit.py": ("torch", "timm"),
+    "tests/cli/test_remote.py": ("torch", "timm"),
+    "tests/consumers/test_anomalib.py": ("anomalib", "torch", "timm"),
+    "tests/consumers/test_huggingface.py": ("datasets", "pyarrow"),
+    "tests/mandelbulb/test_renderer.py": ("skimage",),
+    "tests/metrics/test_boxes.py": ("skimage",),
+    "tests/metrics/test_curves.py": ("sklearn",),
+    "tests/metrics/test_localisation.py": ("scipy", "skimage"),
+    "tests/metrics/test_pixels.py": ("sklearn",),
+    "tests/metrics/test_regions.py": ("skimage", "sklearn"),
+    "tests/shards/test_damage.py": ("torch",),
+    "tests/surface/mesh": ("trimesh",),
+    "tests/surface/test_perlin.py": ("noise",),
+    "tests/torch": ("torch", "timm"),
+}
+# What else brings packages: extra -> packages, by the names under which they are imported.
+OF_TESTS = {
+    "consumers": ("anomalib", "datasets", "pyarrow"),
+    "test": ("noise", "proportion_localised", "torchdata", "webdataset"),
+}
+
+
+def packages_for(path: Path) -> list[str]:
+    """Return the packages that the table names for a file and the folders that hold it."""
+    places = [path, *path.parents]
+    inside = [place.relative_to(ROOT).as_posix() for place in places if place.is_relative_to(ROOT)]
+    return [package for place in inside for package in NEEDS.get(place, ())]
+
+
+def what_is_missing(path: Path) -> str | None:
+    """Return the sentence that says which package of a file's is missing, or None if all are installed."""
+    for package in packages_for(path):
+        if find_spec(package) is None:
+            known = {**EXTRAS, **OF_TESTS}
+            extra = next(extra for extra, packages in known.items() if package in packages)
+            return f"needs {package}: {install_hint(extra)}"
+    return None
+
+
+class SkippedFile(pytest.File):
+    """A file that is not imported: its one result is a skip with the reason."""
+
+    def collect(self):
+        pytest.skip(what_is_missing(self.path), allow_module_level=True)
+
+
+class SkipWhatIsMissing:
+    """Skip each file whose packages are not installed, doctests of the package among them.
+
+    A plugin of its own, since the hooks of this file are not called for files outside its folder.
+    """
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(self, file_path, parent):
+        collectors = yield
+        if not collectors or what_is_missing(file_path) is None:
+            return collectors
+        return [SkippedFile.from_parent(parent, path=file_path)]
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(SkipWhatIsMissing())
+
 
 def small_recipe(**changes) -> Recipe:
     """Return a recipe that draws in a blink: 5 classes x 8 images of 32 x 32 in 5 shards of 9."""
@@ -28,6 +99,11 @@ def small_recipe(**changes) -> Recipe:
     }  # fmt: skip
     storage = {**values["storage"], **changes.pop("storage", {})}
     return Recipe.from_dict({**values, **changes, "storage": storage})
+
+
+@pytest.fixture(scope="session")
+def needs_of():
+    return packages_for
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def test_textures_measures_keeps_and_tabulates(study, tmp_path, monkeypatch):
 
 def test_stains_fits_tunes_melds_and_measures(study, tmp_path, monkeypatch, capsys):
     module = study("stains.py")
-    monkeypatch.setattr(module, "SIZE", "160x134")
+    monkeypatch.setattr(module, "SIZE", "96x80")
     monkeypatch.setattr(module, "imagenet_lite0", tiny_backbone)
     module.main(tmp_path, quick=True)
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]

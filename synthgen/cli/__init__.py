@@ -8,8 +8,8 @@ from importlib import import_module
 
 import click
 
-from synthgen.errors import SynthgenError, UsageError
-from synthgen.families import FAMILIES
+from synthgen import families
+from synthgen.errors import SynthgenError, UsageError, one_line
 from synthgen.process import EXIT_INTERRUPTED, INTERRUPTED, prepare
 from synthgen.version import __version__
 
@@ -18,9 +18,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_DAMAGED = 3
 
-# name -> module of this package, what it does. Families come first; their commands are made by `family.command`.
+# name -> module of this package, what it does. The commands of families are made by `family.family_command`.
 _COMMANDS = {
-    **{name: ("family", summary) for name, summary in FAMILIES.items()},
     "run": ("family", "Draw the data set of a recipe."),
     "plan": ("family", "Print what drawing a recipe would take: images, disk, time."),
     "recipes": ("data", "List the recipes that come with the package, or show one."),
@@ -29,7 +28,7 @@ _COMMANDS = {
     "merge": ("data", "Bring parts that were drawn into several folders together."),
     "preview": ("look", "Make a labelled contact sheet."),
     "render": ("look", "Draw one sample, without the files of its data set."),
-    "pretrain": ("pretrain", "Train a backbone on a data set, as in paper 000."),
+    "pretrain": ("pretrain", "Train a backbone on a data set (Ugwu et al. 2024)."),
     "fit": ("fit", "Fit an anomaly model to normal images."),
     "detect": ("anomaly", "Score images with a model, and lay heat maps over them."),
     "evaluate": ("anomaly", "Measure a model on a test set: table, thresholds, plots."),
@@ -42,25 +41,40 @@ class _LazyGroup(click.Group):
     """Loads a command when it is used: ``--help`` needs none of them, and takes half the time."""
 
     def list_commands(self, ctx):
-        return list(_COMMANDS)
+        return list(_summaries())
 
     def get_command(self, ctx, cmd_name):
-        if cmd_name not in _COMMANDS:
-            return None
-        module = import_module(f"synthgen.cli.{_COMMANDS[cmd_name][0]}")
-        return module.family_command(cmd_name) if cmd_name in FAMILIES else getattr(module, cmd_name)
+        if cmd_name in _COMMANDS:
+            place, _ = _COMMANDS[cmd_name]
+            module = import_module(f"synthgen.cli.{place}")
+            return getattr(module, cmd_name)
+
+        if cmd_name in families.known():
+            from synthgen.cli.family import family_command
+
+            return family_command(cmd_name)
+        return None
 
     def resolve_command(self, ctx, args):
         """Return the command that is meant; suggest one where the name is misspelt."""
         name = args[0]
-        close = difflib.get_close_matches(name, _COMMANDS, 1)
-        if name not in _COMMANDS and not name.startswith("-") and close:
+        names = self.list_commands(ctx)
+        close = difflib.get_close_matches(name, names, 1)
+        if name not in names and not name.startswith("-") and close:
             ctx.fail(f"No such command '{name}'; did you mean {close[0]}?")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx, formatter):
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+            formatter.write_dl(list(_summaries().items()))
+
+
+def _summaries() -> dict[str, str]:
+    """Return what each command does, families first; a command wins over a family of its name."""
+    summaries = families.known()
+    for name, (_, summary) in _COMMANDS.items():
+        summaries[name] = summary
+    return summaries
 
 
 @click.command(
@@ -102,6 +116,8 @@ def main() -> None:
         code = EXIT_FAILED
     except OSError as error:
         code = _fail(error, EXIT_FAILED)
+    except MemoryError as error:
+        code = _fail(f"the memory is used up: {one_line(error)}", EXIT_FAILED)
     except Exception as error:
         if not _is_mended(error):
             raise
@@ -126,7 +142,7 @@ def _is_mended(error: Exception) -> bool:
     return removed
 
 
-def _tell_once(message, *rest) -> None:
+def _tell_once(message, category, filename, lineno, file=None, line=None) -> None:
     """Print a warning in one line, and only the first of those that say the same."""
     if str(message) not in _told:
         _told.add(str(message))

@@ -37,10 +37,12 @@ def detect(context, model_file, images, out, threshold, pixel_threshold, batch, 
     synthgen detect brick.safetensors photos/ --out found
     synthgen detect brick.safetensors a.png b.png --out found --threshold 31.5
     """
+    from synthgen.layouts import open_images
+    from synthgen.shards.files import refuse_remote
+
+    refuse_remote(out)
     _check_apart(out, images)
     model = load(model_file, device=device)
-
-    from synthgen.layouts import open_images
 
     images = open_images(images)
     _say_all(images.left_out)
@@ -59,7 +61,8 @@ def detect(context, model_file, images, out, threshold, pixel_threshold, batch, 
         print_json(rows)
     else:
         _print_scores(rows)
-        click.echo(f"{folder}: scores.csv and {len(pictures)} heat maps", err=True)
+        heat_maps = f" and {len(pictures)} heat maps" if pictures else ""
+        click.echo(f"{folder}: scores.csv{heat_maps}", err=True)
     if unreadable:
         click.echo(f"{len(unreadable)} of {len(images)} images cannot be read; scores.csv says why", err=True)
         context.exit(EXIT_UNREADABLE)
@@ -86,9 +89,12 @@ def evaluate(model_file, test_set, normal, out, keep_thresholds, batch, device, 
     synthgen evaluate brick.safetensors mvtec/brick --out report
     synthgen evaluate brick.safetensors cutpaste-set --normal photos/good --json
     """
-    model = load(model_file, device=device)
-
     from synthgen.layouts import open_test_set
+    from synthgen.shards.files import refuse_remote
+
+    if out is not None:
+        refuse_remote(out)
+    model = load(model_file, device=device)
 
     images = open_test_set(test_set, normal=normal or None)
     _say_all(images.left_out)
@@ -154,6 +160,7 @@ def _predict(model, images, batch: int, progress: str, unreadable: dict | None =
     from synthgen.run.progress import Progress
     from synthgen.torch.evaluation import predict_set
 
+    model.check_prediction(min(batch, len(images)), model.image_size)
     with Progress(progress, len(images)) as bar:
         images = images.resized(tuple(model.image_size))
         predictions = predict_set(model, images, batch, bar.advance, unreadable)

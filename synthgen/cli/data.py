@@ -10,7 +10,9 @@ from synthgen.cli.options import any_device_option, command, json_option, print_
 
 
 @click.group(invoke_without_command=True)
-@click.option("--time/--no-time", "with_time", default=True, help="Tell the time on this machine, and disk.")
+@click.option(
+    "--time/--no-time", "with_time", default=True, help="Estimate the time on this machine, and the disk space."
+)
 @json_option
 @click.pass_context
 def recipes(context, with_time, as_json):

@@ -14,6 +14,7 @@ from synthgen.options import convert, parse_size
 from synthgen.torch import models
 
 _SIZE = 256
+_MEGABYTE = 10**6
 _NORMAL = click.option(
     "--normal",
     type=click.Path(),
@@ -50,14 +51,17 @@ class _Kinds(click.Group):
     def resolve_command(self, context, arguments):
         """Return the command of a kind; suggest one where the name is misspelt."""
         name = arguments[0]
-        close = difflib.get_close_matches(name, models.kinds(), 1)
-        if name not in models.kinds() and not name.startswith("-") and close:
+        kinds = models.kinds()
+        close = difflib.get_close_matches(name, kinds, 1)
+        is_kind = name in kinds or name.startswith("-")
+        if close and not is_kind:
             context.fail(f"No such kind of model '{name}'; did you mean {close[0]}?")
         return super().resolve_command(context, arguments)
 
     def format_commands(self, context, formatter):
+        rows = list(models.kinds().items())
         with formatter.section("Kinds"):
-            formatter.write_dl(list(models.kinds().items()))
+            formatter.write_dl(rows)
 
 
 @click.command(cls=_Kinds, subcommand_metavar="KIND [OPTIONS]")
@@ -85,7 +89,7 @@ def kind_command(kind: str) -> click.Command:
         options.append(_MELD)
 
     def run(out, overwrite, **given):
-        _check_place(Path(out), overwrite)
+        _check_place(out, overwrite)
         model = _made(module, given)
         model.save(out)
         _report(model, Path(out))
@@ -94,9 +98,14 @@ def kind_command(kind: str) -> click.Command:
     return command(kind, help=inspect.cleandoc(module.HELP))(run)
 
 
-def _check_place(out: Path, overwrite: bool) -> None:
+def _check_place(out, overwrite: bool) -> None:
     """Refuse a file that cannot be written, or that is there already."""
-    if out.is_dir() or not out.parent.is_dir():
+    from synthgen.shards.files import refuse_remote
+
+    refuse_remote(out)
+    out = Path(out)
+    is_file_name = out.parent.is_dir() and not out.is_dir()
+    if not is_file_name:
         raise UsageError(f"out must be a file in a folder that is there, got {out}")
     if out.exists() and not overwrite:
         raise UsageError(f"{out}: is there already; --overwrite replaces it")
@@ -108,7 +117,7 @@ def _made(module, given: dict):
     progress = given.pop("progress")
     given = {name: value for name, value in given.items() if value not in (None, ())}
     if "memory" in given:
-        given["memory"] *= 10**6
+        given["memory"] *= _MEGABYTE
 
     with needed_for(f"fit {module.MODEL.kind}"):
         import torch  # noqa: F401
@@ -121,14 +130,17 @@ def _made(module, given: dict):
     normal = given.pop("normal")
     if "update" in given:
         model = _read(module, given)
-        images = _opened(normal, tuple(model.image_size))
-        return model.update(_in_batches(images, batch_size), progress, _say)
+        images = _opened(normal, model.image_size)
+        loader = _in_batches(images, batch_size)
+        return model.update(loader, progress, _say)
 
-    size = parse_size(given.pop("size", _SIZE), "")
+    typed = given.pop("size", _SIZE)
+    size = parse_size(typed, "")
     model = _new(module, given)
     images = _opened(normal, tuple(size))
     model.notes |= {"normal": list(normal), "images": len(images)}
-    return model.fit(_in_batches(images, batch_size), progress, _say)
+    loader = _in_batches(images, batch_size)
+    return model.fit(loader, progress, _say)
 
 
 def _new(module, given: dict):
@@ -148,7 +160,8 @@ def _read(module, given: dict):
     path = given.pop("update")
     _refuse_others("update", given, {"memory", "device"}, "the model in the file keeps its own")
     model = load(path, module.MODEL.kind, **given)
-    model.notes["updated"] = [*model.notes.get("updated", []), str(path)]
+    earlier = model.notes.get("updated", [])
+    model.notes["updated"] = [*earlier, str(path)]
     model.notes.pop(THRESHOLDS, None)  # they were another model's
     return model
 
@@ -157,10 +170,12 @@ def _melded(module, given: dict):
     """Return one model made of those of ``--meld``."""
     paths = given.pop("meld")
     _refuse_others("meld", given, {"points", "device"}, "the models in the files keep theirs")
-    parts = [load(path, module.MODEL.kind, device=given.get("device")) for path in paths]
+    device = given.get("device")
+    parts = [load(path, module.MODEL.kind, device=device) for path in paths]
     points = None
     if "points" in given:
-        points = convert({"points": given["points"]}, module.Options, "").points
+        typed = {"points": given["points"]}
+        points = convert(typed, module.Options, "").points
     model = module.meld(parts, points)
     model.notes = {"melded": list(paths)}
     return model
@@ -196,8 +211,9 @@ def _in_batches(images, batch_size: int):
 def _report(model, out: Path) -> None:
     """Print what was written."""
     height, width = model.image_size
-    megabytes = out.stat().st_size / 1e6
-    click.echo(f"{out}: {model.kind} for images of {width}x{height}, {megabytes:.1f} MB")
+    megabytes = out.stat().st_size / _MEGABYTE
+    size = f"{width}x{height}"
+    click.echo(f"{out}: {model.kind} for images of {size}, {megabytes:.1f} MB")
 
 
 def _say(line: str) -> None:

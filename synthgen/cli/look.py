@@ -14,9 +14,11 @@ from synthgen.cli.options import command, out_option, print_json
 @click.option("--per-class", type=click.IntRange(1, 200), default=8, help="Images in each.  [default: 8]")
 @click.option("--overlay", metavar="FIELD", help="Lay a mask or instance ids over the images.")
 @click.option(
-    "--cell", type=click.IntRange(16, 1024), default=128, help="Side of a cell in pixels.  [default: 128]"
+    "--cell", type=click.IntRange(16, 1024), default=128, help="Longer side of a cell in pixels.  [default: 128]"
 )
-@click.option("--field", metavar="FIELD", help="Show a field in place of the image: mask, depth, normal.")
+@click.option(
+    "--field", metavar="FIELD", help="Show a field in place of the image: mask, instances, depth, normal."
+)
 def preview(source, out, classes, per_class, overlay, cell, field):
     """Make a labelled contact sheet of SOURCE: a data set, or a recipe that has not been drawn.
 
@@ -48,7 +50,7 @@ def render(recipe, label, index, size, out, with_fields, params):
     """
     from PIL import Image
 
-    from synthgen.look.colors import picture_of
+    from synthgen.look.colors import IDS, picture_of
     from synthgen.recipe import load_recipe
     from synthgen.run import render as draw
 
@@ -58,8 +60,8 @@ def render(recipe, label, index, size, out, with_fields, params):
     _save(Image.fromarray(sample.image), path)
     if with_fields:
         for name, value in sample.fields.items():
-            picture = Image.fromarray(picture_of(value))
-            _save(picture, path.with_suffix(f".{name}.png"))
+            pixels = picture_of(value, ids=name == IDS)
+            _save(Image.fromarray(pixels), path.with_suffix(f".{name}.png"))
     if params:
         print_json(sample.params)
 

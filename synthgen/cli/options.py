@@ -3,10 +3,12 @@
 All commands are a `Command`, which spells an argument that an error of the library names as an option.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from functools import partial
-from typing import Annotated, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
 import click
 import msgspec
@@ -14,7 +16,9 @@ import msgspec
 from synthgen import families
 from synthgen.errors import UsageError
 from synthgen.options import sequence_in
-from synthgen.recipe import Recipe, Storage
+
+if TYPE_CHECKING:
+    from synthgen.recipe import Recipe
 
 COMMAND_LINE = ""  # values typed as options come from no place that a message could name
 
@@ -91,18 +95,31 @@ def with_options(draw, options):
 
 def recipe_options(family):
     """Return a decorator that adds an option for each key of a recipe, the family's own from its ``Options``."""
+    from synthgen.recipe import Storage  # late: the help of other commands needs no NumPy
+
+    own = options_of(family.Options)
+    stored = options_of(Storage)
+    return partial(with_options, options=(*_usual_options(family), *own, *stored))
+
+
+def _usual_options(family) -> list:
+    """Return the options that all families have, with the defaults of this one."""
     usual = family.defaults(family.Options())
     size = usual["size"]
     if isinstance(size, list):
-        size = f"{size[1]}x{size[0]}"
+        height, width = size
+        size = f"{width}x{height}"
 
-    common = (
-        click.option("--classes", metavar="N", help=f"Number of classes.  [default: {usual['classes']:,}]"),
-        click.option("--per-class", metavar="N", help=f"Images in each class.  [default: {usual['per_class']:,}]"),
-        click.option("--size", metavar="N|WxH", help=f"Size in pixels, 16 to 4096.  [default: {size}]"),
-        click.option("--seed", metavar="N", help="Seed of all random choices.  [default: 0]"),
+    rows = (
+        ("--classes", "N", "Number of classes.", f"{usual['classes']:,}"),
+        ("--per-class", "N", "Images in each class.", f"{usual['per_class']:,}"),
+        ("--size", "N|WxH", "Size in pixels, 16 to 4096.", size),
+        ("--seed", "N", "Seed of all random choices.", 0),
     )
-    return partial(with_options, options=(*common, *options_of(family.Options), *options_of(Storage)))
+    return [
+        click.option(flag, metavar=metavar, help=f"{text}  [default: {default}]")
+        for flag, metavar, text, default in rows
+    ]
 
 
 def options_of(kind) -> list:
@@ -113,23 +130,30 @@ def options_of(kind) -> list:
 def option_of(field):
     """Return the command-line option of a field of a struct."""
     flag = field.name.replace("_", "-")
-    hint, meta = get_args(field.type) if get_origin(field.type) is Annotated else (field.type, None)
-    text = meta.description if meta else ""
-    kind = sequence_in(field.type)
-    is_list = kind is not None and get_args(kind)[-1] is Ellipsis
+    hint = field.type
+    text = ""
+    if get_origin(hint) is Annotated:
+        hint, meta = get_args(hint)
+        text = meta.description
+
+    kinds = (hint, *get_args(hint))
+    sequence = sequence_in(field.type)
+    is_list = sequence is not None and get_args(sequence)[-1] is Ellipsis
 
     if field.default not in (None, ()):
-        text += f"  [default: {_show(field.default, ',' if is_list else ':')}]"
-    if bool in (hint, *get_args(hint)):
+        between = "," if is_list else ":"
+        text += f"  [default: {_show(field.default, between)}]"
+    if bool in kinds:
         return click.option(f"--{flag}/--no-{flag}", default=None, help=text)
     if get_origin(hint) is Literal:
-        return click.option(f"--{flag}", type=click.Choice(get_args(hint)), help=text)
+        choice = click.Choice(get_args(hint))
+        return click.option(f"--{flag}", type=choice, help=text)
 
     if is_list:
         metavar = "A,B,.."
-    elif kind is not None:
+    elif sequence is not None:
         metavar = "LOW:HIGH"
-    elif str in (hint, *get_args(hint)):
+    elif str in kinds:
         metavar = "TEXT"
     else:
         metavar = "N"
@@ -146,6 +170,8 @@ def _show(value, between: str) -> str:
 
 def recipe_of(family: str, given: dict) -> Recipe:
     """Take the recipe's options, as typed, out of all that were given; those that were not are None."""
+    from synthgen.recipe import Recipe, Storage
+
     own = families.load(family).Options.__struct_fields__
     stored = Storage.__struct_fields__
     taken = {}
@@ -160,4 +186,5 @@ def recipe_of(family: str, given: dict) -> Recipe:
 
 def print_json(value) -> None:
     """Print a result for programs."""
-    click.echo(json.dumps(msgspec.to_builtins(value), indent=2))
+    plain = msgspec.to_builtins(value)
+    click.echo(json.dumps(plain, indent=2))

@@ -138,53 +138,67 @@ def _patch(canvas: Canvas, defect: dict, find, find_mask) -> Patch:
     mask = defect["mask"]
     anomaly = defect["anomaly"]
     clean = canvas.clean
+    size = clean.shape[:2]
 
     digest = mask.get("sha256")
     own_mask = None if digest is None else find_mask(digest)
-    shape = draw_shape(mask, clean.shape[:2], own_mask)
+    shape = draw_shape(mask, size, own_mask)
 
-    cover, margin = _cover(shape, defect["blur"])
+    blur = defect["blur"]
+    cover, margin = _cover(shape, blur)
     mirrored = anomaly["source"] == "structural"
     top, left = _place(defect["at"], cover, margin, canvas, mirrored)
     filling = draw_source(anomaly, clean, cover, top, left, find)
-    return Patch(cover, filling, top, left, float(defect["severity"]))
+    severity = float(defect["severity"])
+    return Patch(cover, filling, top, left, severity)
 
 
 def _center(patch: Patch) -> list[float]:
     """Return row and column of the middle of a patch, where (0, 0) is the middle of the first pixel."""
     height, width = patch.cover.shape
-    row = patch.top + (height - 1) / 2
-    column = patch.left + (width - 1) / 2
-    return [row, column]
+    down = (height - 1) / 2
+    right = (width - 1) / 2
+    return [patch.top + down, patch.left + right]
 
 
 def _place(at, cover: np.ndarray, margin: int, canvas: Canvas, mirrored: bool) -> tuple[int, int]:
     """Return top and left of a cover: its shape inside the image, or a solid pixel of it on an allowed one."""
     height, width, _ = canvas.clean.shape
-    rows = cover.shape[0] - 2 * margin
-    columns = cover.shape[1] - 2 * margin
+    cover_rows, cover_columns = cover.shape
+    margins = 2 * margin
+    rows = cover_rows - margins
+    columns = cover_columns - margins
+    fits = rows <= height and columns <= width
 
-    if canvas.limited or rows > height or columns > width:
+    if canvas.limited or not fits:
         return _anchored(at, cover, canvas)
 
     down, right = at
-    row = int(down * (height - rows + 1))
+    row_choices = height - rows + 1
+    column_choices = width - columns + 1
+    row = int(down * row_choices)
+    column = int(right * column_choices)
+
     half = width // 2 - columns + 1
     if mirrored and half > 0:
         column = _in_one_half(right, half, width)
-    else:
-        column = int(right * (width - columns + 1))
-    return row - margin, column - margin
+
+    top = row - margin
+    left = column - margin
+    return top, left
 
 
 def _anchored(at, cover: np.ndarray, canvas: Canvas) -> tuple[int, int]:
     """Return top and left of a cover so that a solid pixel of it lies on an allowed pixel."""
     allowed = canvas.allowed
     if not canvas.limited:
-        allowed = np.ones(canvas.clean.shape[:2], dtype=np.bool_)
+        size = canvas.clean.shape[:2]
+        allowed = np.ones(size, dtype=np.bool_)
 
-    row, column = _nth(allowed, at[0])
-    own_row, own_column = _nth(cover >= 128, at[1])
+    share, own_share = at
+    solid = cover >= 128
+    row, column = _nth(allowed, share)
+    own_row, own_column = _nth(solid, own_share)
     return row - own_row, column - own_column
 
 
@@ -207,11 +221,13 @@ def _nth(mask: np.ndarray, share: float) -> tuple[int, int]:
 def _cover(shape: np.ndarray, blur: float) -> tuple[np.ndarray, int]:
     """Return the coverage of a shape, uint8, 255 = all, and the pixels by which it grew on each side."""
     if blur == 0:
-        return shape.view(np.uint8) * np.uint8(255), 0
+        cover = shape.view(np.uint8) * np.uint8(255)
+        return cover, 0
 
     thickness = outlines.thickness(shape)
     radius = max(1, round(blur * thickness))
     sums = outlines.tent_sums(shape, radius)
     # as if the most covered pixel were covered wholly: a thin scratch would fade otherwise
-    cover = sums * 255 // sums.max()
+    most = sums.max()
+    cover = sums * 255 // most
     return cover.astype(np.uint8), 2 * radius

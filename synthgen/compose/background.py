@@ -49,7 +49,8 @@ def diamond_square(params: dict, size: tuple[int, int]) -> np.ndarray:
     ndarray of uint8, (H, W, 3)
     """
     height, width = size
-    levels = max(1, (max(size) - 1).bit_length())
+    steps = max(size) - 1
+    levels = max(1, steps.bit_length())
     rng = noise_generator(params["seed"])
     field = _heights(rng, levels, params["decay"])
     heights = field[:height, :width]
@@ -57,11 +58,10 @@ def diamond_square(params: dict, size: tuple[int, int]) -> np.ndarray:
     hue = _mapped(heights, params["hue"])
     saturation = _mapped(heights, params["saturation"])
     value = _mapped(heights, params["value"])
-    return _hsv_to_rgb(
-        hue % 256,
-        np.clip(saturation, 0, 255),
-        np.clip(value, 0, 255),
-    )
+    hue %= 256
+    saturation = np.clip(saturation, 0, 255)
+    value = np.clip(value, 0, 255)
+    return _hsv_to_rgb(hue, saturation, value)
 
 
 def _mapped(heights: np.ndarray, line: list[float]) -> np.ndarray:
@@ -92,18 +92,19 @@ def _refined(rng: np.random.Generator, field: np.ndarray, amplitude: np.float32)
     fine[::2, ::2] = field
 
     # diamonds: the middle of four corners
-    above, below = _neighbors(field)
-    upper = above[:, :-1] + above[:, 1:]
-    lower = below[:, :-1] + below[:, 1:]
-    centers = (upper + lower) * _QUARTER
-    centers += _noise(rng, centers.shape, amplitude)
+    sides = field[:, :-1] + field[:, 1:]
+    corners = _sums_of_neighbors(sides)
+    centers = corners * _QUARTER
+    _add_noise(rng, centers, amplitude)
     fine[1::2, 1::2] = centers
 
     # squares: edge midpoints, between two corners along the edge and the centers on either side of it
     rows = _midpoints(field.T, centers.T).T
-    fine[::2, 1::2] = rows + _noise(rng, rows.shape, amplitude)
+    _add_noise(rng, rows, amplitude)
+    fine[::2, 1::2] = rows
     columns = _midpoints(field, centers)
-    fine[1::2, ::2] = columns + _noise(rng, columns.shape, amplitude)
+    _add_noise(rng, columns, amplitude)
+    fine[1::2, ::2] = columns
 
     return fine
 
@@ -113,35 +114,45 @@ def _midpoints(field: np.ndarray, centers: np.ndarray) -> np.ndarray:
     first = centers[:, :1]
     last = centers[:, -1:]
     mirrored = np.concatenate([first, centers, last], axis=1)
-    above, below = _neighbors(field)
     left = mirrored[:, :-1]
     right = mirrored[:, 1:]
-    return (above + below + left + right) * _QUARTER
+
+    corners = _sums_of_neighbors(field)
+    total = corners + left + right
+    return total * _QUARTER
 
 
-def _neighbors(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return all rows but the last, and all but the first."""
-    return rows[:-1], rows[1:]
+def _sums_of_neighbors(rows: np.ndarray) -> np.ndarray:
+    """Return for all rows but the last the sum of the row and the next."""
+    above = rows[:-1]
+    below = rows[1:]
+    return above + below
 
 
-def _noise(rng: np.random.Generator, shape: tuple[int, int], amplitude: np.float32) -> np.ndarray:
-    """Return even noise in [-amplitude, amplitude), float32."""
-    uniform = rng.random(shape, dtype=np.float32)
-    spread = uniform * np.float32(2) - np.float32(1)
-    return spread * amplitude
+def _add_noise(rng: np.random.Generator, heights: np.ndarray, amplitude: np.float32) -> None:
+    """Add even noise in [-amplitude, amplitude) to heights, in place."""
+    uniform = rng.random(heights.shape, dtype=np.float32)
+    doubled = uniform * np.float32(2)
+    spread = doubled - np.float32(1)
+    heights += spread * amplitude
 
 
 def _hsv_to_rgb(hue, saturation, value) -> np.ndarray:
     """Return uint8 (H, W, 3) of three (H, W) arrays in 0..255 (hue: 256 is a full turn)."""
-    sixths = hue * np.float32(6 / 256)
+    per_level = np.float32(6 / 256)
+    sixths = hue * per_level
     share_taken = saturation * np.float32(1 / 255)
-    rgb = np.empty((*hue.shape, 3), dtype=np.uint8)
+    shape = *hue.shape, 3
+    rgb = np.empty(shape, dtype=np.uint8)
 
     for channel, offset in enumerate((5, 3, 1)):
         moved = sixths + np.float32(offset)
         place = moved % np.float32(6)
-        nearness = np.minimum(place, 4 - place)
-        taken = share_taken * np.clip(nearness, 0, 1)
-        rgb[..., channel] = np.rint(value * (1 - taken))
+        from_end = 4 - place
+        nearness = np.minimum(place, from_end)
+        part = np.clip(nearness, 0, 1)
+        left = 1 - share_taken * part
+        levels = np.rint(value * left)
+        rgb[..., channel] = levels
 
     return rgb

@@ -80,11 +80,13 @@ def mix(background: np.ndarray, weighted: np.ndarray, coverage: np.ndarray) -> n
     coverage : ndarray of float32, (H, W)
         In [0, 1]; where it is 0 the background stays to the last bit.
     """
-    shown = 1 - shaped(coverage, weighted)
+    covered = shaped(coverage, weighted)
+    shown = 1 - covered
     mixed = np.rint(background * shown + weighted)
-    levels = np.clip(mixed, 0, 255).astype(np.uint8)
+    clipped = np.clip(mixed, 0, 255)
+    levels = clipped.astype(np.uint8)
 
-    touched = shaped(coverage > 0, weighted)
+    touched = covered > 0
     return np.where(touched, levels, background)
 
 

@@ -128,8 +128,10 @@ def blend(canvas, patch, contrast, number):
 def _inside(patch, height, width):
     """Return the rows and the columns of a patch that lie in the image, each a first and a last one (exclusive)."""
     rows, columns = patch.cover.shape
-    of_rows = max(0, -patch.top), min(rows, height - patch.top)
-    of_columns = max(0, -patch.left), min(columns, width - patch.left)
+    left_rows = height - patch.top
+    left_columns = width - patch.left
+    of_rows = max(0, -patch.top), min(rows, left_rows)
+    of_columns = max(0, -patch.left), min(columns, left_columns)
     return of_rows, of_columns
 
 
@@ -141,8 +143,10 @@ def _mix(color, clean, c, filling, j, weight):
     for k in range(len(color)):
         old = int(clean[c, k])
         difference = float(filling[j, k]) - old
-        color[k] = int(old + weight * difference + 0.5)
-        change = max(change, abs(color[k] - old))
+        mixed = old + weight * difference
+        level = int(mixed + 0.5)
+        color[k] = level
+        change = max(change, abs(level - old))
 
     return change
 
@@ -150,7 +154,8 @@ def _mix(color, clean, c, filling, j, weight):
 @numba.njit(cache=True)
 def _is_flat(anomaly):
     """Whether an anomaly is one color for all pixels."""
-    return anomaly.shape[0] == 1 and anomaly.shape[1] == 1
+    rows, columns, _ = anomaly.shape
+    return rows == 1 and columns == 1
 
 
 @numba.njit(cache=True)
@@ -171,10 +176,14 @@ def _mean_direction(clean, patch, rows, columns):
             c = patch.left + j
             own = 0 if flat else j
             for k in range(channels):
-                total[k] += float(filling[own, k]) - float(under[c, k])
+                new = float(filling[own, k])
+                old = float(under[c, k])
+                total[k] += new - old
 
     most = np.abs(total).max()
-    return total / most if most > 0 else np.ones(channels)
+    if most == 0:
+        return np.ones(channels)
+    return total / most
 
 
 @numba.njit(cache=True)
@@ -183,11 +192,16 @@ def _push(color, old, toward, bound):
 
     Where that leaves 0..255 it goes the other way; one of both has room, for a bound up to 127.
     """
-    lead = np.argmax(np.abs(toward))
-    reached = old[lead] + toward[lead] * bound
+    sizes = np.abs(toward)
+    lead = np.argmax(sizes)
+    step = toward[lead] * bound
+    reached = old[lead] + step
     sign = 1.0 if 0 <= reached <= 255 else -1.0
 
     for k in range(len(color)):
         step = sign * toward[k] * bound
-        moved = int(np.floor(old[k] + step + 0.5))
-        color[k] = min(max(moved, 0), 255)
+        moved = old[k] + step
+        nearest = np.floor(moved + 0.5)
+        level = int(nearest)
+        level = max(level, 0)
+        color[k] = min(level, 255)

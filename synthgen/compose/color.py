@@ -7,10 +7,14 @@ def _pure_hues() -> np.ndarray:
     """Return the color wheel at full saturation and value, float64 (256, 3) in [0, 1]."""
     hues = np.arange(256)[:, None]
     sixths = hues * (6 / 256)
-    distances = np.abs(sixths - (3, 2, 4))
+    peaks = np.array((3, 2, 4))
     slopes = np.array((1, -1, -1))
     starts = np.array((-1, 2, 2))
-    return np.clip(starts + slopes * distances, 0, 1)
+
+    offsets = sixths - peaks
+    distances = np.abs(offsets)
+    channels = starts + slopes * distances
+    return np.clip(channels, 0, 1)
 
 
 # The share of the value that full saturation takes from each channel; twice around, for slices of a shifted wheel.
@@ -43,8 +47,10 @@ def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
     """
     highest = 255 * value
     wheel = _TAKEN[hue : hue + 256]
-    taken = (highest * saturation) * wheel
-    colors = np.rint(highest - taken).astype(np.uint8)
+    most_taken = highest * saturation
+    taken = most_taken * wheel
+    left = highest - taken
+    colors = np.rint(left).astype(np.uint8)
     colors[0] = 0
     return colors
 

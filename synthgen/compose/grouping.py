@@ -54,7 +54,7 @@ def _listed(parts) -> list[list[int]]:
 
 
 def _along_axes(points: np.ndarray) -> list[int]:
-    """Return an order in which neighbours are near: halved along the first principal axis, then each half."""
+    """Return an order in which neighbors are near: halved along the first principal axis, then each half."""
     scale = points.std(axis=0)
     centered = points - points.mean(axis=0)
     scale = np.where(scale > 0, scale, 1)
@@ -79,10 +79,13 @@ def _along_axes(points: np.ndarray) -> list[int]:
 def _along_first_axis(points: np.ndarray) -> np.ndarray:
     """Return the places of points along their first principal axis, whose largest number is positive."""
     centered = points - points.mean(axis=0)
-    _, axes = np.linalg.eigh(centered.T @ centered)
+    covariance = centered.T @ centered
+    _, axes = np.linalg.eigh(covariance)
     axis = axes[:, -1]
-    largest = axis[np.abs(axis).argmax()]
-    places = centered @ (axis * np.sign(largest))
+
+    largest = np.abs(axis).argmax()
+    sign = np.sign(axis[largest])
+    places = centered @ (axis * sign)
 
     # rounded, since the last bits of linear algebra differ between machines; ties keep the order of classes
     return np.round(places, 6)

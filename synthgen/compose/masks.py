@@ -21,6 +21,7 @@ MOST_LEVELS = 16  # a mask of classes or of numbered defects may have these
 _MOST_COVERED = 0.95
 _MOST_BETWEEN = 0.05  # share of a lossy mask that may be neither dark nor bright
 _NUMBERS = ("I", "F")  # Pillow's modes of one channel of more than 8 bits begin so
+_TRANSPARENT = ("LA", "PA", "La", "RGBA", "RGBa")
 
 _told: set[tuple[Path, str]] = set()
 
@@ -55,14 +56,15 @@ def mask_values(image, path: Path, lossy: bool) -> np.ndarray:
     least = values.max() / 2 if soft else 0
     mask = values > least
 
+    half = "the mask is what is brighter than half of the maximum"
     if many:
-        _warn(
-            path, f"has more than {MOST_LEVELS} gray levels; the mask is what is brighter than half of the maximum"
-        )
+        _warn(path, f"has more than {MOST_LEVELS} gray levels; {half}")
     elif lossy and _share_between(values) > _MOST_BETWEEN:
-        _warn(path, "has many gray levels; the mask is what is brighter than half of the maximum")
-    if mask.mean() > _MOST_COVERED:
-        _warn(path, f"covers {mask.mean():.0%} of the image; a mask is bright, and black elsewhere")
+        _warn(path, f"has many gray levels; {half}")
+
+    covered = mask.mean()
+    if covered > _MOST_COVERED:
+        _warn(path, f"covers {covered:.0%} of the image; a mask is bright, and black elsewhere")
 
     nothing = values.dtype.type(0)
     return np.where(mask, values, nothing)
@@ -72,7 +74,9 @@ def is_lossy(image, data: bytes) -> bool:
     """Return whether the format of an image, opened from `data`, changes pixels."""
     if image.format == "WEBP":
         return b"VP8 " in data  # the name of its lossy chunk
-    return image.format in ("JPEG", "MPO") or image.info.get("compression") == "jpeg"
+    if image.format in ("JPEG", "MPO"):
+        return True
+    return image.info.get("compression") == "jpeg"  # in a TIFF
 
 
 def _brightness(image) -> np.ndarray:
@@ -80,44 +84,62 @@ def _brightness(image) -> np.ndarray:
     if image.mode.startswith(_NUMBERS):
         return np.asarray(image)
 
-    if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+    if image.mode in _TRANSPARENT or "transparency" in image.info:
         pixels = np.asarray(image.convert("RGBA"))
-        opacity = pixels[..., 3]
-        bright = pixels[..., :3].max(axis=2)
-        if not bright[opacity > 0].any() and not opacity.all():
-            return opacity
-        # rounded up: what is neither black nor transparent stays so
-        return (-(-bright.astype(np.uint16) * opacity // 255)).astype(np.uint8)
-
+        return _opaque_brightness(pixels)
     if image.mode in ("1", "L"):
         return np.asarray(image.convert("L"))
-    return np.asarray(image.convert("RGB")).max(axis=2)
+
+    pixels = np.asarray(image.convert("RGB"))
+    return pixels.max(axis=2)
+
+
+def _opaque_brightness(pixels: np.ndarray) -> np.ndarray:
+    """Return the brightest color channel of RGBA pixels over black, or opacity where that alone is the mask."""
+    opacity = pixels[..., 3]
+    colors = pixels[..., :3]
+    bright = colors.max(axis=2)
+    seen = bright[opacity > 0]
+    if not seen.any() and not opacity.all():
+        return opacity
+
+    # rounded up: what is neither black nor transparent stays so
+    products = bright.astype(np.int32) * opacity
+    shares = (products + 254) // 255
+    return shares.astype(np.uint8)
 
 
 def _check(values: np.ndarray, path: Path) -> None:
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    """Refuse values that are no brightness."""
+    finite = np.isfinite(values)
+    if not finite.all():
         raise UsageError(f"{path}: must have finite values, got NaN or infinity")
-    if values.min() < 0:
-        raise UsageError(f"{path}: must have values of at least 0, got {values.min()}")
+    least = values.min()
+    if least < 0:
+        raise UsageError(f"{path}: must have values of at least 0, got {least}")
 
 
 def _levels(values: np.ndarray) -> int:
     """Return how many different values there are."""
-    if values.dtype == np.uint8:
-        return np.count_nonzero(np.bincount(values.ravel(), minlength=256))
-    return len(np.unique(values))
+    if values.dtype != np.uint8:
+        return len(np.unique(values))
+    counts = np.bincount(values.ravel(), minlength=256)
+    return int(np.count_nonzero(counts))
 
 
 def _share_between(values: np.ndarray) -> float:
     """Return the share of pixels that are neither dark nor bright."""
     top = float(values.max())
-    between = (values > top / 4) & (values < 3 * top / 4)
+    not_dark = values > top / 4
+    not_bright = values < 3 * top / 4
+    between = not_dark & not_bright
     return between.mean()
 
 
 def _warn(path: Path, what: str) -> None:
     """Warn once of each folder: a data set has thousands of masks that were made in one way."""
-    key = (path.parent, what.split(" ", 1)[0])
+    first_word, _ = what.split(" ", 1)
+    key = (path.parent, first_word)
     if key not in _told:
         _told.add(key)
         warnings.warn(f"{path}: {what}", UserWarning, stacklevel=4)

@@ -35,18 +35,25 @@ def bounds(covered):
 @numba.njit(cache=True)
 def tilted(half_length, half_width, cosine, sine):
     """Return a turned rectangle, in an array with its center in the middle."""
-    high = abs(sine) * half_length + abs(cosine) * half_width
-    wide = abs(cosine) * half_length + abs(sine) * half_width
+    upright = abs(sine)
+    level = abs(cosine)
+    high = upright * half_length + level * half_width
+    wide = level * half_length + upright * half_width
+
     rows = int(high) + 1
     columns = int(wide) + 1
-    shape = 2 * rows + 1, 2 * columns + 1
-    covered = np.zeros(shape, np.bool_)
+    height = 2 * rows + 1
+    width = 2 * columns + 1
+    covered = np.zeros((height, width), np.bool_)
 
-    for r in range(-rows, rows + 1):
-        for c in range(-columns, columns + 1):
-            along, across = _turned(c, r, cosine, sine)
-            inside = abs(along) <= half_length and abs(across) <= half_width
-            covered[rows + r, columns + c] = inside
+    for r in range(height):
+        down = r - rows
+        for c in range(width):
+            right = c - columns
+            along, across = _turned(right, down, cosine, sine)
+            in_length = abs(along) <= half_length
+            in_width = abs(across) <= half_width
+            covered[r, c] = in_length and in_width
 
     return covered
 
@@ -65,27 +72,30 @@ def waved(radius, waves, stretch, cosine, sine):
     most = 1.0
     for k in range(len(waves)):
         cosine_weight, sine_weight = waves[k]
-        most += math.sqrt(cosine_weight**2 + sine_weight**2)
+        square = cosine_weight**2 + sine_weight**2
+        most += math.sqrt(square)
     farthest = radius * most
     reach = int(farthest * stretch) + 1
     side = 2 * reach + 1
     covered = np.zeros((side, side), np.bool_)
 
-    for r in range(-reach, reach + 1):
-        for c in range(-reach, reach + 1):
-            along, across = _turned(c, r, cosine, sine)
+    for r in range(side):
+        for c in range(side):
+            along, across = _turned(c - reach, r - reach, cosine, sine)
             x = along / stretch
             y = across * stretch
-            distance = math.sqrt(x * x + y * y)
+            square = x * x + y * y
+            distance = math.sqrt(square)
 
             if distance > farthest:
                 continue
             if distance == 0:
-                covered[reach, reach] = True
+                covered[r, c] = True
                 continue
+
             curve = _curve(waves, x / distance, y / distance)
             limit = radius * max(curve, 0.2)
-            covered[r + reach, c + reach] = distance <= limit
+            covered[r, c] = distance <= limit
 
     return covered
 
@@ -148,26 +158,33 @@ def _fill_stroke(covered, stroke):
     height, width = covered.shape
     down = stroke.down
     right = stroke.right
-    square = max(down * down + right * right, 1e-9)
-    widest = max(stroke.width, stroke.width + stroke.growth)
-    reach = max(widest / 2, _LEAST_HALF)
-    rows = _reached(stroke.row, down, reach, height)
-    columns = _reached(stroke.column, right, reach, width)
+    square = down * down + right * right
+    square = max(square, 1e-9)
 
-    for r in range(rows[0], rows[1]):
-        for c in range(columns[0], columns[1]):
+    # the pixels that it may touch
+    end_width = stroke.width + stroke.growth
+    widest = max(stroke.width, end_width)
+    half = widest / 2
+    reach = max(half, _LEAST_HALF)
+    top, bottom = _reached(stroke.row, down, reach, height)
+    first, last = _reached(stroke.column, right, reach, width)
+
+    for r in range(top, bottom):
+        for c in range(first, last):
             y = r - stroke.row
             x = c - stroke.column
 
             # the nearest place on the stroke
-            projected = (y * down + x * right) / square
-            share = min(max(projected, 0.0), 1.0)
+            projected = y * down + x * right
+            share = projected / square
+            share = min(max(share, 0.0), 1.0)
             y -= share * down
             x -= share * right
 
             own_width = stroke.width + share * stroke.growth
             half = max(own_width / 2, _LEAST_HALF)
-            if y * y + x * x <= half * half:
+            distance = y * y + x * x
+            if distance <= half * half:
                 covered[r, c] = True
 
 
@@ -175,44 +192,54 @@ def _fill_stroke(covered, stroke):
 def _reached(start, change, reach, side):
     """Return the first and the last pixel (exclusive) along an axis that a stroke may touch."""
     end = start + change
-    low = int(min(start, end) - reach)
-    high = int(max(start, end) + reach)
-    return max(0, low), min(side, high + 2)
+    lowest = min(start, end) - reach
+    highest = max(start, end) + reach
+    first = int(lowest)
+    last = int(highest) + 2
+    return max(0, first), min(side, last)
 
 
 @numba.njit(cache=True)
 def heights_in_ellipse(radius, stretch, turn, frequency, offset):
     """Return noise that sinks towards the edge of an ellipse, which no island reaches; -inf beyond."""
     cosine, sine = turn
+    offset_x, offset_y, offset_z = offset
     reach = int(radius * stretch) + 1
     side = 2 * reach + 1
     heights = np.full((side, side), -np.inf)
     square = radius * radius
 
-    for r in range(-reach, reach + 1):
-        for c in range(-reach, reach + 1):
-            along, across = _turned(c, r, cosine, sine)
+    for r in range(side):
+        down = r - reach
+        for c in range(side):
+            right = c - reach
+            along, across = _turned(right, down, cosine, sine)
             x = along / stretch
             y = across * stretch
-            share = (x * x + y * y) / square
-            at_center = r == 0 and c == 0
+            distance = x * x + y * y
+            share = distance / square
+            at_center = down == 0 and right == 0
             if share >= 1 and not at_center:
                 continue
 
-            noise_x = x * frequency + offset[0]
-            noise_y = y * frequency + offset[1]
-            noise = _three_octaves(noise_x, noise_y, offset[2])
-            heights[r + reach, c + reach] = noise - 0.7 * share
+            noise_x = x * frequency + offset_x
+            noise_y = y * frequency + offset_y
+            noise = _three_octaves(noise_x, noise_y, offset_z)
+            heights[r, c] = noise - 0.7 * share
 
     return heights
 
 
 @numba.njit(cache=True)
 def _three_octaves(x, y, z):
-    first = perlin3(x, y, z)
-    second = perlin3(2 * x, 2 * y, z + 9)
-    third = perlin3(4 * x, 4 * y, z + 17)
-    return first + 0.5 * second + 0.25 * third
+    noise = perlin3(x, y, z)
+    x *= 2
+    y *= 2
+    noise += 0.5 * perlin3(x, y, z + 9)
+    x *= 2
+    y *= 2
+    noise += 0.25 * perlin3(x, y, z + 17)
+    return noise
 
 
 @numba.njit(cache=True)
@@ -226,19 +253,26 @@ def thickness(covered):
         for c in range(width):
             if covered[r, c]:
                 area += 1
-                inside = 0 < r < height - 1 and 0 < c < width - 1
-                if not (inside and _surrounded(covered, r, c)):
-                    edge += 1
+                edge += not _surrounded(covered, r, c)
 
     return area / edge
 
 
 @numba.njit(cache=True)
 def _surrounded(covered, r, c):
-    """Whether the pixels above, below, left and right are True too."""
-    upright = covered[r - 1, c] and covered[r + 1, c]
-    level = covered[r, c - 1] and covered[r, c + 1]
-    return upright and level
+    """Whether the pixels above, below, left and right are True too; beyond the border none is."""
+    height, width = covered.shape
+    last_row = height - 1
+    last_column = width - 1
+    inside = 0 < r < last_row and 0 < c < last_column
+    if not inside:
+        return False
+
+    above = covered[r - 1, c]
+    below = covered[r + 1, c]
+    left = covered[r, c - 1]
+    right = covered[r, c + 1]
+    return above and below and left and right
 
 
 @numba.njit(cache=True)

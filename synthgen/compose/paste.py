@@ -61,7 +61,9 @@ class Scene:
         """
         number = self._next_id()
         height, width = cover.shape
-        self.centers.append([top + (height - 1) / 2, left + (width - 1) / 2])
+        down = (height - 1) / 2
+        right = (width - 1) / 2
+        self.centers.append([top + down, left + right])
 
         colors = _NO_COLORS
         if isinstance(pixels, PaletteImage) and blur:
@@ -85,7 +87,9 @@ class Scene:
             cover = cover > 0
 
         ids = self.instances[under]
-        area, *box = _copy(_with_channels(pixels), colors, cover, _with_channels(image), ids, number)
+        source = _with_channels(pixels)
+        target = _with_channels(image)
+        area, *box = _copy(source, colors, cover, target, ids, number)
         self.areas.append(area)
         self.boxes.append(_moved(box, under) if area else [0, 0, 0, 0])
 
@@ -93,9 +97,11 @@ class Scene:
         """Return the id of the next object; raise `UsageError` if there is none left."""
         kind = self.instances.dtype
         most = np.iinfo(kind).max
-        if len(self.areas) == most:
-            raise UsageError(f"objects must be at most {most:,} in a scene with {kind} ids, got one more")
-        return kind.type(len(self.areas) + 1)
+        number = len(self.areas) + 1
+        if number > most:
+            rule = f"must be at most {most:,} in a scene with {kind} ids"
+            raise UsageError(f"objects {rule}, got {number:,}")
+        return kind.type(number)
 
     def visible_areas(self) -> list[int]:
         """Return how many pixels of each object show."""
@@ -110,8 +116,10 @@ def _softened(pixels: np.ndarray, cover: np.ndarray, blur: float) -> tuple[np.nd
         cover = cover.astype(np.float32)
         pixels = pixels * shaped(cover, pixels)
 
-    margins = [(1, 1), (1, 1), (0, 0)][: pixels.ndim]
-    return soften(np.pad(pixels, margins), np.pad(cover, 1), blur)
+    margins = [(1, 1), (1, 1), (0, 0)]
+    padded = np.pad(pixels, margins[: pixels.ndim])
+    coverage = np.pad(cover, 1)
+    return soften(padded, coverage, blur)
 
 
 def _with_channels(image: np.ndarray) -> np.ndarray:
@@ -173,15 +181,21 @@ def _count(ids, most):
 
 def _overlap(picture, shape, top: int, left: int):
     """Return where an object of `shape` lies in a picture, and which part of the object that is, as slices."""
-    rows, own_rows = _overlap_along(picture[0], shape[0], top)
-    columns, own_columns = _overlap_along(picture[1], shape[1], left)
+    height, width = picture
+    own_height, own_width = shape
+    rows, own_rows = _overlap_along(height, own_height, top)
+    columns, own_columns = _overlap_along(width, own_width, left)
     return (rows, columns), (own_rows, own_columns)
 
 
 def _overlap_along(length: int, side: int, start: int) -> tuple[slice, slice]:
     """Do the work of `_overlap` along one axis."""
+    end = start + side
     low = min(max(start, 0), length)
-    high = max(low, min(start + side, length))
+    high = max(low, min(end, length))
+    place = slice(low, high)
     if high == low:
-        return slice(low, low), slice(0, 0)
-    return slice(low, high), slice(low - start, high - start)
+        return place, slice(0, 0)
+
+    part = slice(low - start, high - start)
+    return place, part

@@ -186,7 +186,7 @@ class _Cache:
     def __init__(self, most: int):
         self._most = most
         self._bytes = 0
-        self._held = OrderedDict()
+        self._held: OrderedDict[tuple, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key, make):
@@ -213,7 +213,7 @@ class _Cache:
 _cache = _Cache(_CACHE_BYTES)
 
 
-def read_picture(digest: str, size: tuple[int, int], gray: bool) -> np.ndarray:
+def read_picture(digest: str, size: tuple[int, int] | None, gray: bool) -> np.ndarray:
     """Return the pixels of a listed picture.
 
     The camera's rotation (EXIF) is applied; 16-bit values keep their upper byte; palettes are looked up; what is
@@ -224,8 +224,8 @@ def read_picture(digest: str, size: tuple[int, int], gray: bool) -> np.ndarray:
     ----------
     digest : str
         SHA-256 of the file.
-    size : (int, int)
-        Height and width in pixels.
+    size : (int, int) or None
+        Height and width in pixels; None keeps its own.
     gray : bool
         Luma instead of colors.
 
@@ -303,7 +303,8 @@ def nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _centers(new: int, old: int) -> np.ndarray:
     """Return for each of `new` places along an axis which of `old` ones lies at its center."""
-    return (2 * np.arange(new) + 1) * old // (2 * new)
+    middles = 2 * np.arange(new) + 1  # in halves of a new place
+    return middles * old // (2 * new)
 
 
 def _contents(digest: str) -> bytes:

@@ -41,7 +41,8 @@ def sample_shape(rng: np.random.Generator, kind: str, area: tuple[float, float])
     """
     low, high = area
     ratio = high / low
-    share = round(low * ratio ** rng.random(), 7)
+    factor = ratio ** rng.random()
+    share = round(low * factor, 7)
     own = _SAMPLERS[kind](rng, share)
     return {"shape": kind, "area": share, **dict.fromkeys(_KEYS), **own}
 
@@ -65,7 +66,8 @@ def _blob(rng, area):
 
 def _exponential(rng, low: float, high: float) -> float:
     """Draw exp of an even number, rounded."""
-    return round(math.exp(rng.uniform(low, high)), 5)
+    exponent = rng.uniform(low, high)
+    return round(math.exp(exponent), 5)
 
 
 def _scratch(rng, area):
@@ -73,19 +75,21 @@ def _scratch(rng, area):
     exponent = rng.uniform(math.log(20), math.log(70))
     aspect = math.exp(exponent)
     length = min(math.sqrt(area * aspect), 0.8)
-    strands = round(area / length / 0.012)
+    whole_width = area / length
+    strands = round(whole_width / 0.012)
     strands = min(max(1, strands), 6)
     bundle = _Bundle(
         length=length,
-        width=area / length / strands,
+        width=whole_width / strands,
         angle=rng.uniform(0, math.tau),
         bend=rng.uniform(-1.0, 1.0),
     )
 
     lines = []
+    middle = (strands - 1) / 2
     for strand in range(strands):
         reach = length * rng.uniform(0.6, 1.0) if strand else length
-        place = strand - (strands - 1) / 2
+        place = strand - middle
         line = _strand(rng, bundle, reach, place)
         lines.append(np.round(line, 6).tolist())
 
@@ -107,29 +111,38 @@ def _strand(rng, bundle: _Bundle, reach: float, place: float) -> np.ndarray:
     offset = place * bundle.width * 2.2
     offset += rng.normal() * bundle.width * 0.5
 
-    # which way it goes, step by step
+    # its middle lies beside the middle of the bundle
+    nodes = _path(rng, bundle, reach, along)
+    cosine = math.cos(bundle.angle)
+    sine = math.sin(bundle.angle)
+    beside = cosine * offset, -sine * offset
+    middle = nodes[_NODES // 2]
+    nodes += beside - middle
+
+    # thin at its ends
+    from_middle = 2 * along
+    square = 1 - from_middle**2
+    taper = np.sqrt(np.maximum(square, 0.04))
+    taper *= rng.uniform(0.7, 1.3, _NODES)
+    mean = taper.mean()
+    widths = bundle.width * taper / mean
+    return np.column_stack([nodes, widths])
+
+
+def _path(rng, bundle: _Bundle, reach: float, along: np.ndarray) -> np.ndarray:
+    """Return rows and columns of the nodes of a strand, (nodes, 2): which way it goes, step by step."""
     start = bundle.angle + rng.normal() * 0.02
-    wander = np.cumsum(rng.normal(size=_NODES))
-    heading = start + bundle.bend * along
+    turns = rng.normal(size=_NODES)
+    wander = np.cumsum(turns)
+    bend = bundle.bend * along
+    heading = start + bend
     heading += wander * 0.05
+
     rows = np.sin(heading)
     columns = np.cos(heading)
     directions = np.stack([rows, columns], axis=1)
     step = reach / (_NODES - 1)
-    nodes = np.cumsum(directions * step, axis=0)
-
-    # its middle lies beside the middle of the bundle
-    cosine = math.cos(bundle.angle)
-    sine = math.sin(bundle.angle)
-    beside = cosine * offset, -sine * offset
-    nodes += beside - nodes[_NODES // 2]
-
-    # thin at its ends
-    squares = (2 * along) ** 2
-    round_ends = np.sqrt(np.maximum(1 - squares, 0.04))
-    taper = round_ends * rng.uniform(0.7, 1.3, _NODES)
-    widths = bundle.width * taper / taper.mean()
-    return np.column_stack([nodes, widths])
+    return np.cumsum(directions * step, axis=0)
 
 
 def _scar(rng, area):
@@ -226,28 +239,38 @@ def _draw_blob(params, unit):
 
     # the area inside r(angle) = 1 + waves
     squares = (waves**2).sum()
-    inside = math.pi * (1 + squares / 2)
-    radius = math.sqrt(params["area"] / inside) * unit
+    swollen = 1 + squares / 2
+    inside = math.pi * swollen
+    share = params["area"] / inside
+    root = math.sqrt(share)
+    radius = root * unit
     return outlines.waved(radius, waves, stretch, *params["turn"])
 
 
 def _draw_scratch(params, unit):
-    lines = np.array(params["lines"]) * unit
+    shares = np.array(params["lines"])
+    lines = shares * unit
     nodes = lines[..., :2]
     widths = lines[..., 2]
-    widest = widths.max() / 2 + 1
-    low = nodes.min(axis=(0, 1)) - widest
-    high = nodes.max(axis=(0, 1)) + widest
 
-    origin = np.floor(low)
+    # the box around all lines
+    reach = widths.max() / 2 + 1
+    first = nodes.min(axis=(0, 1))
+    last = nodes.max(axis=(0, 1))
+    origin = np.floor(first - reach)
+    extent = last + reach - origin
+    rows, columns = np.ceil(extent)
+    height = int(rows) + 1
+    width = int(columns) + 1
+
     nodes -= origin
-    height, width = np.ceil(high - origin) + 1
-    return outlines.stroked(lines, int(height), int(width))
+    return outlines.stroked(lines, height, width)
 
 
 def _draw_island(params, unit):
     side = math.sqrt(params["area"]) * unit
-    radius = side * math.sqrt(_ROOM / math.pi)
+    room = math.sqrt(_ROOM / math.pi)
+    radius = side * room
     stretch = math.sqrt(params["stretch"])
     frequency = params["frequency"] / side
     turn = tuple(params["turn"])
@@ -255,11 +278,14 @@ def _draw_island(params, unit):
     heights = outlines.heights_in_ellipse(radius, stretch, turn, frequency, offset)
 
     # the highest pixels, as many as the area has
-    wanted = max(1, round(side * side))
-    inside = int(np.count_nonzero(heights > -np.inf))
-    lower = heights.size - min(wanted, inside)
+    area = round(side * side)
+    inside = np.isfinite(heights)
+    room = int(np.count_nonzero(inside))
+    wanted = min(max(1, area), room)
+    lower = heights.size - wanted
     ordered = np.partition(heights.ravel(), lower)
-    return heights >= ordered[lower]
+    lowest = ordered[lower]
+    return heights >= lowest
 
 
 def _file_at(params, mask, unit):
@@ -272,7 +298,8 @@ def _file_at(params, mask, unit):
     if orientation & 1:
         mask = mask[:, ::-1]
 
-    mask = _cut_to_bounds(np.ascontiguousarray(mask))
+    mask = np.ascontiguousarray(mask)
+    mask = _cut_to_bounds(mask)
     share = params["area"] / mask.sum()
     scale = math.sqrt(share) * unit
     size = [max(1, round(side * scale)) for side in mask.shape]

@@ -54,7 +54,8 @@ def sample_source(
     brighter = rng.random() < 0.5
     if not brighter:
         change = -change
-    gain = 1 + change + rng.uniform(-jitter, jitter, 3)
+    noise = rng.uniform(-jitter, jitter, 3)
+    gain = 1 + change + noise
 
     if kind == "structural":
         return params
@@ -88,23 +89,31 @@ def draw_source(params: dict, clean: np.ndarray, cover: np.ndarray, top: int, le
     """
     height, width, channels = clean.shape
     if params["source"] == "color":
-        color = np.array(params["color"][:channels], dtype=np.uint8)
+        levels = params["color"][:channels]
+        color = np.array(levels, dtype=np.uint8)
         return color.reshape(1, 1, channels)
 
     digest = params.get("sha256")
-    picture = read_only(clean if digest is None else find(digest))
+    picture = clean if digest is None else find(digest)
+    picture = read_only(picture)
 
     if params["source"] == "structural":
         # the same rows; columns moved, not flipped, so that the window lies where its mirror image would
         rows, columns = cover.shape
         mirrored_left = width - left - columns
-        center = top + rows // 2, mirrored_left + columns // 2
-        return _piece(picture, cover, center, (1.0, 0.0), np.ones(channels))
+        row = top + rows // 2
+        column = mirrored_left + columns // 2
+        straight = 1.0, 0.0
+        unchanged = np.ones(channels)
+        return _piece(picture, cover, (row, column), straight, unchanged)
 
     down, right = params["center"]
-    center = int(down * height), int(right * width)
-    gain = np.array(params["gain"][:channels])
-    return _piece(picture, cover, center, tuple(params["turn"]), gain)
+    row = int(down * height)
+    column = int(right * width)
+    turn = tuple(params["turn"])
+    gains = params["gain"][:channels]
+    gain = np.array(gains)
+    return _piece(picture, cover, (row, column), turn, gain)
 
 
 def read_only(picture: np.ndarray) -> np.ndarray:
@@ -128,8 +137,10 @@ def _piece(picture, cover, center, turn, gain):
     """Return a turned piece of a picture around a pixel, bilinear; beyond its border the picture is reflected."""
     height, width, channels = picture.shape
     rows, columns = cover.shape
+    center_row, center_column = center
     cosine, sine = turn
-    piece = np.zeros((rows, columns, channels), np.uint8)
+    shape = rows, columns, channels
+    piece = np.zeros(shape, np.uint8)
 
     for r in range(rows):
         for c in range(columns):
@@ -138,8 +149,10 @@ def _piece(picture, cover, center, turn, gain):
 
             down = r - rows // 2
             right = c - columns // 2
-            y = _mirror(center[0] + cosine * down - sine * right, height)
-            x = _mirror(center[1] + sine * down + cosine * right, width)
+            y = center_row + cosine * down - sine * right
+            x = center_column + sine * down + cosine * right
+            y = _mirror(y, height)
+            x = _mirror(x, width)
             _fill_bilinear(piece, r, c, picture, y, x, gain)
 
     return piece
@@ -149,18 +162,26 @@ def _piece(picture, cover, center, turn, gain):
 def _fill_bilinear(piece, r, c, picture, y, x, gain):
     """Fill a pixel with that of a picture at a place between four others, times a gain for each channel."""
     height, width, channels = picture.shape
-    above = min(int(y), height - 2)
-    left = min(int(x), width - 2)
+    last_row = height - 2
+    last_column = width - 2
+    above = min(int(y), last_row)
+    left = min(int(x), last_column)
     below = above + 1
     right = left + 1
     y = y - above
     x = x - left
 
     for k in range(channels):
-        upper = _mixed(picture[above, left, k], picture[above, right, k], x)
-        lower = _mixed(picture[below, left, k], picture[below, right, k], x)
+        upper_left = picture[above, left, k]
+        upper_right = picture[above, right, k]
+        lower_left = picture[below, left, k]
+        lower_right = picture[below, right, k]
+
+        upper = _mixed(upper_left, upper_right, x)
+        lower = _mixed(lower_left, lower_right, x)
         value = _mixed(upper, lower, y) * gain[k]
-        piece[r, c, k] = int(min(value, 255.0) + 0.5)
+        value = min(value, 255.0)
+        piece[r, c, k] = int(value + 0.5)
 
 
 @numba.njit(cache=True)

@@ -18,15 +18,18 @@ def sample_transform(rng: np.random.Generator) -> list[float]:
     turn, slant, stretch = rng.random(3).tolist()
     angle = 2 * math.pi * turn
     shear = 0.6 * slant - 0.3
-    aspect = (4 / 3) ** (2 * stretch - 1)
+    exponent = 2 * stretch - 1
+    aspect = (4 / 3) ** exponent
 
     cos = math.cos(angle)
     sin = math.sin(angle)
+    sheared_cos = cos * shear - sin
+    sheared_sin = sin * shear + cos
     matrix = (
         cos * aspect,
-        (cos * shear - sin) / aspect,
+        sheared_cos / aspect,
         sin * aspect,
-        (sin * shear + cos) / aspect,
+        sheared_sin / aspect,
     )
     return [round(value, 6) for value in matrix]
 
@@ -58,8 +61,10 @@ def transform(pixels, cover: np.ndarray, matrix: list[float]) -> tuple:
     columns = np.where(inside, columns, 0)
 
     nothing = cover.dtype.type(0)
-    moved = np.where(inside, cover[rows, columns], nothing)
-    return pixels[rows, columns], moved
+    moved_cover = cover[rows, columns]
+    moved_cover = np.where(inside, moved_cover, nothing)
+    moved_pixels = pixels[rows, columns]
+    return moved_pixels, moved_cover
 
 
 def _places(shape: tuple[int, int], matrix: list[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -68,17 +73,19 @@ def _places(shape: tuple[int, int], matrix: list[float]) -> tuple[np.ndarray, np
     height, width = shape
 
     # the inverse matrix takes the corners of the object to those of the result
-    determinant = abs(a * d - b * c)
+    determinant = a * d - b * c
+    scale = abs(determinant)
     tall = abs(d) * height + abs(b) * width
     wide = abs(c) * height + abs(a) * width
-    x = _around_center(math.ceil(wide / determinant))
-    y = _around_center(math.ceil(tall / determinant))
-    y = y[:, None]
 
-    middle_row = (height - 1) / 2
-    middle_column = (width - 1) / 2
-    rows = a * y + b * x + middle_row
-    columns = c * y + d * x + middle_column
+    # from the result to the source
+    x = _around_center(wide / scale)
+    y = _around_center(tall / scale)
+    y = y[:, None]
+    rows = a * y + b * x
+    rows += _middle(height)
+    columns = c * y + d * x
+    columns += _middle(width)
     return _whole(rows), _whole(columns)
 
 
@@ -87,10 +94,16 @@ def _whole(places: np.ndarray) -> np.ndarray:
     return np.rint(places).astype(int)
 
 
-def _around_center(count: int) -> np.ndarray:
-    """Return the positions of so many pixels in a row, relative to their middle."""
-    middle = (count - 1) / 2
-    return np.arange(count, dtype=np.float64) - middle
+def _around_center(length: float) -> np.ndarray:
+    """Return the positions of the pixels that a length takes, relative to their middle."""
+    count = math.ceil(length)
+    positions = np.arange(count, dtype=np.float64)
+    return positions - _middle(count)
+
+
+def _middle(count: int) -> float:
+    """Return the position of the middle of so many pixels in a row."""
+    return (count - 1) / 2
 
 
 def _within(places: np.ndarray, count: int) -> np.ndarray:
@@ -107,7 +120,8 @@ def orient(array, orientation: int):
         Bit 0 swaps the axes, bit 1 flips the rows, bit 2 flips the columns of the result.
     """
     if isinstance(array, PaletteImage):
-        return PaletteImage(orient(array.indices, orientation), array.colors)
+        indices = orient(array.indices, orientation)
+        return PaletteImage(indices, array.colors)
 
     if orientation & 1:
         array = array.swapaxes(0, 1)

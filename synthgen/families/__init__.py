@@ -66,7 +66,7 @@ from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, one_line
 from synthgen.families._drawer import ANY_CPU, Drawer, device_of, tolerance_of
 from synthgen.families._source import Source
 from synthgen.machine import DEVICE_VARIABLE
@@ -146,8 +146,7 @@ def _load_outside(name: str) -> ModuleType:
     try:
         family = entry.load()
     except Exception as error:  # whatever a module of somebody else raises
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{place} cannot be loaded: {type(error).__name__}: {reason}") from error
+        raise UsageError(f"{place} cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
 
     missing = [needed for needed in _NEEDED if not hasattr(family, needed)]
     if missing:

@@ -124,23 +124,45 @@ class Stored:
 
     def cut_out(self, params: dict, side: int, gray: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return an object at a size: pixels times their coverage, and coverage, as `draw_object` does."""
-        image = self._field(params["class"], params["index"], "image")
-        mask = self._field(params["class"], params["index"], "mask")
+        label = params["class"]
+        index = params["index"]
+        cover_name = "coverage" if "coverage" in self.dataset.manifest.fields else "mask"
+        image = self._field(label, index, "image")
+        mask = self._field(label, index, cover_name)
         if gray:
             image = _gray(image)
+        image = _without_background(np.atleast_3d(image), mask)
 
-        image = np.atleast_3d(image)
-        image = image * np.atleast_3d(mask != 0)
-        longer = max(mask.shape)
+        # the longer side becomes `side`
         height, width = mask.shape
-        size = max(1, round(width * side / longer)), max(1, round(height * side / longer))
+        longer = max(mask.shape)
+        new_width = round(width * side / longer)
+        new_height = round(height * side / longer)
+        size = max(1, new_width), max(1, new_height)
 
         planes = np.moveaxis(image, 2, 0)
         channels = [_resized(plane, size).astype(np.float32) for plane in planes]
-        cover = _resized(mask, size).astype(np.float32) / np.float32(255)
+        levels = _resized(mask, size).astype(np.float32)
+        cover = levels / np.float32(255)
+
         if gray:
             return channels[0], cover
-        return np.dstack(channels if len(channels) == 3 else channels * 3), cover
+        if len(channels) == 1:
+            channels *= 3
+        return np.dstack(channels), cover
+
+
+def _without_background(image: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    """Return pixels times their coverage, uint8: without the share of the background, where that is one color."""
+    outside = image[cover == 0]
+    behind = outside[0] if len(outside) else np.zeros(image.shape[2], np.uint8)
+    alpha = cover[..., None] / np.float32(255)
+    if (outside != behind).any():
+        return np.rint(image * alpha).astype(np.uint8)
+
+    own = np.rint(image - behind * (1 - alpha))
+    most = np.rint(255 * alpha)
+    return np.clip(own, 0, most).astype(np.uint8)
 
 
 def _resized(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -165,9 +187,9 @@ def draw_object(source: str, params: dict, side: int, gray: bool) -> tuple:
     Returns
     -------
     pixels : PaletteImage, or ndarray, (h, w, 3) or (h, w)
-        uint8; of a data set float32, the pixels times their coverage.
+        uint8; of a data set or with coverage float32, the pixels times their coverage.
     cover : ndarray, (h, w)
-        bool; of a data set float32, the coverage in [0, 1].
+        bool; of a data set or with coverage float32, the coverage in [0, 1].
     """
     found = family_of(source)
     if found is None:
@@ -179,4 +201,6 @@ def draw_object(source: str, params: dict, side: int, gray: bool) -> tuple:
         pixels = _gray(pixels)
     elif isinstance(pixels, np.ndarray) and pixels.ndim == 2:
         pixels = np.dstack([pixels] * 3)
+    if "coverage" in fields:
+        return pixels.astype(np.float32), fields["coverage"] / np.float32(255)
     return pixels, fields["mask"] != 0

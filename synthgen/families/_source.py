@@ -14,7 +14,8 @@ class Source:
     family : module
         The family.
     options : msgspec.Struct
-        Its options for objects.
+        Its options for objects. An object with a field ``coverage`` is drawn on black and pasted by that alpha,
+        others by their mask.
     kind : str
         The word for one object, for ``params["objects"]``.
     classes : int, optional

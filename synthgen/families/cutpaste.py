@@ -48,7 +48,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     normal: Annotated[
         str | None,
-        msgspec.Meta(description="Folder of normal images. They are stretched to --size. This option is needed."),
+        msgspec.Meta(
+            description="Folder of normal images, which are stretched to --size. This option is required."
+        ),
     ] = None
     masks: Annotated[
         tuple[Shape, ...] | None,
@@ -89,7 +91,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     brightness: Annotated[
         tuple[Change, Change],
         msgspec.Meta(
-            description="By which share a piece is made brighter or darker before it is pasted, LOW:HIGH."
+            description="Share by which a piece is made brighter or darker before it is pasted, LOW:HIGH."
         ),
     ] = (0.2, 0.5)
     contrast: Annotated[
@@ -97,8 +99,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             ge=1,
             le=127,
-            description="Gray levels by which each pixel of a defect differs at least, in one channel. Pixels "
-            "that are nearer are moved away. With soft edges: where a pixel is covered by half or more.",
+            description="Least difference that a defect makes to each pixel, in gray levels of one channel. "
+            "Smaller differences are enlarged. With soft edges this holds where half of a pixel is covered.",
         ),
     ] = 12
     soft: Annotated[
@@ -256,12 +258,15 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     region = files["region"][0].sha256 if "region" in files else None
 
     objects = []
-    if kinds(options)[label] is not None:
+    kind = kinds(options)[label]
+    if kind is not None:
         low, high = options.objects
         width = high - low + 1
         count = low + int(number_share * width)
-        numbers = range(1, count + 1)
-        objects = [_defect(options, seed, label, index, number, normal) for number in numbers]
+        for number in range(1, count + 1):
+            # a stream of its own, so that more defects leave the first ones as they were
+            own = generator(seed, label, index, f"cutpaste.defect{number}")
+            objects.append(_defect(own, options, kind, number, normal))
 
     return {
         "class": label,
@@ -275,15 +280,11 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     }
 
 
-def _defect(options: Options, seed: int, label: int, index: int, number: int, normal: int) -> dict:
-    """Return the record of a defect in the normal image of a number.
-
-    It has a stream of its own, so that more defects leave the first ones as they were.
-    """
+def _defect(rng: np.random.Generator, options: Options, kind: tuple[str, str], number: int, normal: int) -> dict:
+    """Return the record of a defect of a kind, (shape, source); `normal` is the number of its normal image."""
     from synthgen.compose.anomalies import sample_defect
 
-    shape, source = kinds(options)[label]
-    rng = generator(seed, label, index, f"cutpaste.defect{number}")
+    shape, source = kind
     mask_share, image_share = rng.random(2).tolist()
     drawn = sample_defect(rng, shape, source, options.area, options.severity, options.soft, options.brightness)
 

@@ -275,8 +275,15 @@ class FractalSource(Source):
 
 def _descriptor(system) -> tuple[float, float, float, float]:
     maps = system.maps
-    diagonal = maps[:, 0, 0] * maps[:, 1, 1]
-    other_diagonal = maps[:, 0, 1] * maps[:, 1, 0]
+    count = len(maps)
+    mean_sigma_factor = system.sigma_factor / count
+
+    # areas that the maps make of a square: abs(det A)
+    upper = maps[:, 0]
+    lower = maps[:, 1]
+    diagonal = upper[:, 0] * lower[:, 1]
+    other_diagonal = upper[:, 1] * lower[:, 0]
     areas = np.abs(diagonal - other_diagonal)
+
     shifts = np.abs(maps[:, :, 2])
-    return len(maps), system.sigma_factor / len(maps), areas.sum(), shifts.mean()
+    return count, mean_sigma_factor, areas.sum(), shifts.mean()

@@ -2,6 +2,7 @@
 
 import sys
 from functools import lru_cache
+from itertools import product
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,7 +14,7 @@ from synthgen.seeding import generator
 from synthgen.shards.order import Permutation
 
 NAME = "mandelbulb"
-VERSION = 1
+VERSION = 2
 HELP = """
 Draw Mandelbulb variants, or hybrids of two, from all sides and in random colors. A class is a formula.
 
@@ -60,11 +61,16 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     background: Annotated[Literal["white", "black"], msgspec.Meta(description="What lies behind the object.")] = (
         "white"
     )
-    fields: Annotated[
-        tuple[Literal["depth", "normal"], ...],
+    filter: Annotated[
+        Literal["lanczos", "box"],
         msgspec.Meta(
-            description="Further fields of each sample: depth, normal, or both. The mask is always there."
+            description="How samples become pixels: lanczos, as published, or box, their mean, for objects that "
+            "are to be pasted by their coverage."
         ),
+    ] = "lanczos"
+    fields: Annotated[
+        tuple[Literal["depth", "normal", "normal_length", "coverage"], ...],
+        msgspec.Meta(description="Further fields of each sample. The mask is always there."),
     ] = ()
 
     def __post_init__(self):
@@ -87,14 +93,20 @@ def _formulas(hybrid: bool, power, rules) -> tuple:
         known = sorted({formula.first.rule for formula in listed})
         low, high = power or (2, 18)
         powers = range(low, high + 1)
-        return tuple(Formula(Variant(n, rule)) for rule in rules or known for n in powers)
+        pairs = product(rules or known, powers)
+        return tuple(Formula(Variant(n, rule)) for rule, n in pairs)
 
     low, high = power or (2, 20)
 
-    def allowed(variant) -> bool:
-        return low <= variant.power <= high and (rules is None or variant.rule in rules)
+    def allowed(formula) -> bool:
+        for variant in formula.variants:
+            right_power = low <= variant.power <= high
+            right_rule = rules is None or variant.rule in rules
+            if not (right_power and right_rule):
+                return False
+        return True
 
-    return tuple(formula for formula in listed if all(map(allowed, formula.variants)))
+    return tuple(filter(allowed, listed))
 
 
 def formulas(options: Options) -> tuple:
@@ -124,6 +136,8 @@ def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
     further = {
         "depth": FieldSpec("float32", size, kind="depth"),
         "normal": FieldSpec("float32", (*size, 3), kind="normal"),
+        "normal_length": FieldSpec("uint8", size, kind="array"),
+        "coverage": FieldSpec("uint8", size, kind="coverage"),
     }
     return {
         "image": FieldSpec("uint8", (*size, 3)),
@@ -146,7 +160,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     -------
     dict
         ``class``, ``index``; ``formula``, its name; ``latitude`` and ``longitude`` in radians; ``colors`` of the
-        three orbit traps, RGB in [0, 1]; ``supersample``, ``background``, ``fields``.
+        three orbit traps, RGB in [0, 1]; ``supersample``, ``background``, ``filter``, ``fields``.
     """
     rng = generator(seed, label, index, "mandelbulb.image")
     latitude, longitude, *shares = rng.random(11).tolist()
@@ -162,6 +176,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         "colors": [colors[0:3], colors[3:6], colors[6:9]],
         "supersample": options.supersample,
         "background": options.background,
+        "filter": options.filter,
         "fields": list(options.fields),
     }
 
@@ -185,13 +200,13 @@ def draw(params: dict, size: tuple[int, int]):
     -------
     pixels : ndarray of uint8, (H, W, 3)
     fields : dict
-        ``mask``, uint8 (H, W): 255 at every pixel that the object changed; where asked for ``depth``, float32
-        (H, W), and ``normal``, float32 (H, W, 3), rounded as the file format stores them.
+        ``mask``, uint8 (H, W): 255 at every pixel of which a sample hit the object. Where asked for ``depth``,
+        float32 (H, W), and ``normal``, float32 (H, W, 3), rounded as the file format stores them;
+        ``normal_length`` and ``coverage``, uint8 (H, W), where 255 stands for 1.
     params : dict
         As given.
     """
     from synthgen import mandelbulb
-    from synthgen.shards.codecs import as_stored
 
     formula = mandelbulb.Formula.parse(params["formula"])
     view = mandelbulb.View(params["latitude"], params["longitude"], params["colors"])
@@ -201,10 +216,24 @@ def draw(params: dict, size: tuple[int, int]):
         size,
         params["supersample"],
         background=params["background"],
+        filter=params["filter"],
     )
 
-    further = {name: as_stored(getattr(drawn, name), name) for name in params["fields"]}
+    further = {name: _further(drawn, name) for name in params["fields"]}
     return drawn.image, {"mask": drawn.mask, **further}, params
+
+
+def _further(drawn, name: str):
+    """Return a field of a picture, rounded as the file format stores it."""
+    import numpy as np
+
+    from synthgen.shards.codecs import as_stored
+
+    values = getattr(drawn, name)
+    if name in ("coverage", "normal_length"):
+        levels = np.rint(255 * values)
+        return np.clip(levels, 0, 255).astype(np.uint8)
+    return as_stored(values, name)
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:
@@ -229,7 +258,7 @@ def tolerance(options: Options) -> float:
 
 def as_source(wanted, hybrid: bool = False) -> "MandelbulbSource":
     """Return Mandelbulb variants, or hybrids of two, as objects of multi-formula images."""
-    options = Options(hybrid=hybrid, background="black")
+    options = Options(hybrid=hybrid, background="black", filter="box", fields=("coverage",))
     return MandelbulbSource(sys.modules[__name__], options, kind="mandelbulb", per_class=50)
 
 

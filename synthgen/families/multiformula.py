@@ -98,9 +98,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         known = source_of(self).classes
         if (self.source_classes or 1) > known:
-            raise ValueError(
-                f"source_classes must be <= {known:,}, the source's classes, got {self.source_classes:,}"
-            )
+            rule = f"must be <= {known:,}, the source's classes"
+            raise ValueError(f"source_classes {rule}, got {self.source_classes:,}")
+
         used = source_classes(self)
         if (self.groups or 1) > used:
             raise ValueError(f"groups must be <= {used:,}, the source's classes, got {self.groups:,}")
@@ -186,8 +186,9 @@ def members(options: Options, seed: int) -> list[list[int]]:
     if options.grouping != "random":
         descriptors = source_of(options).descriptors(seed, count)
 
+    groups = options.groups or _usual_groups(options)
     distinct = options.grouping == "distinct"
-    return group(count, options.groups, seed, descriptors, distinct)
+    return group(count, groups, seed, descriptors, distinct)
 
 
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
@@ -249,11 +250,12 @@ def _object_params(options: Options, shares: list[float]) -> dict:
 
     size, down, right, orientation, is_blurred, blur = shares
     low, high = options.scale
+    width = high - low
     blurred = options.blur and is_blurred < 0.5
 
     return {
         "source_class": None,
-        "scale": round(low + (high - low) * size, 6),
+        "scale": round(low + width * size, 6),
         "at": [round(down, 6), round(right, 6)],
         "orientation": int(8 * orientation) if options.flips else 0,
         "blur": compose.gaussian_weight(0.5 + blur) if blurred else None,
@@ -318,22 +320,28 @@ def _background(params: dict, size: tuple[int, int]) -> np.ndarray:
 
 def _corner(at: list[float], size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
     """Return top and left of an object of a shape whose center lies at these shares of an image."""
-    top = round(at[0] * size[0] - shape[0] / 2)
-    left = round(at[1] * size[1] - shape[1] / 2)
-    return top, left
+    down, right = at
+    image_height, image_width = size
+    height, width = shape
+    top = down * image_height - height / 2
+    left = right * image_width - width / 2
+    return round(top), round(left)
 
 
 def _object(own: dict, source: str, gray: bool, size: tuple[int, int]) -> tuple:
     """Return pixels and cover of an object as it is pasted."""
     from synthgen import compose
 
-    side = max(_LEAST_SIDE, round(own["scale"] * min(size)))
+    wanted = own["scale"] * min(size)
+    side = max(_LEAST_SIDE, round(wanted))
     pixels, cover = draw_object(source, own["drawn"], side, gray)
     if own["transform"] is not None:
         pixels, cover = compose.transform(pixels, cover, own["transform"])
 
     orientation = own["orientation"]
-    return compose.orient(pixels, orientation), compose.orient(cover, orientation)
+    pixels = compose.orient(pixels, orientation)
+    cover = compose.orient(cover, orientation)
+    return pixels, cover
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:

@@ -3,7 +3,7 @@
 import math
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -168,7 +168,7 @@ def _check_mesh(name: str) -> None:
         raise ValueError(f"mesh must be plate, ring, bolt or a mesh file: {error}") from None
 
 
-def defect_kinds(options: Options) -> tuple[str, ...]:
+def defect_kinds(options: Options) -> tuple[Defect, ...]:
     """Return the kinds of defects that there are, in the order of their classes."""
     if options.layout == "train":
         return ()
@@ -278,7 +278,8 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     }
     if options.mesh is None:
         return params
-    return {**params, **_sample_part(params, options, stream)}
+    part = _sample_part(params, options, options.mesh, stream)
+    return {**params, **part}
 
 
 def _sample_impurities(options: Options, stream) -> list[dict]:
@@ -297,10 +298,10 @@ def _sample_impurities(options: Options, stream) -> list[dict]:
 def _sample_defects(options: Options, stream, label: int) -> list[dict]:
     """Draw the defects of a plate, which are of one kind, that of its class."""
     entries = []
-    for kind in ("good", *defect_kinds(options))[label : label + 1]:
-        if kind != "good":
-            sample_one = partial(_sample_turned, kind)
-            entries += _sample_several(stream(kind), options.objects, sample_one)
+    # class 0 is good plates
+    for kind in defect_kinds(options)[max(label - 1, 0) : label]:
+        sample_one = partial(_sample_turned, kind)
+        entries += _sample_several(stream(kind), options.objects, sample_one)
     return [_with_keys(entry, DEFECT_KEYS) for entry in entries]
 
 
@@ -309,7 +310,7 @@ def _with_keys(entry: dict, keys: tuple[str, ...]) -> dict:
     return {key: entry.get(key) for key in keys}
 
 
-def _sample_part(params: dict, options: Options, stream) -> dict:
+def _sample_part(params: dict, options: Options, mesh: str, stream) -> dict:
     """Return what differs for a part with a shape: its pose, its finish, and places of defects that are seen."""
     from synthgen.surface.mesh.files import part_mesh
     from synthgen.surface.mesh.machined import sample_finish
@@ -319,7 +320,7 @@ def _sample_part(params: dict, options: Options, stream) -> dict:
     pose = sample_pose(stream("pose"))
     places = sample_places(
         stream("places"),
-        part_mesh(options.mesh),
+        part_mesh(mesh),
         pose,
         count=len(params["defects"]),
         field_of_view=options.field_of_view or FIELD_OF_VIEW,
@@ -327,7 +328,7 @@ def _sample_part(params: dict, options: Options, stream) -> dict:
     # A part may show nothing, and then there is no place
     pairs = zip(params["defects"], places, strict=False)
     return {
-        "texture": sample_finish(stream("texture"), options.mesh),
+        "texture": sample_finish(stream("texture"), mesh),
         "pose": pose,
         "defects": [{**defect, "at": None, **place} for defect, place in pairs],
     }
@@ -379,7 +380,7 @@ def _sample_stains(rng, options: Options) -> dict:
     }
 
 
-def _sample_turned(kind: str, rng) -> dict:
+def _sample_turned(kind: Defect, rng) -> dict:
     """Draw a defect and the angle by which it is turned."""
     from synthgen.surface.marks.defects import sample_surface_defect
 
@@ -391,7 +392,7 @@ def _sample_several(rng, objects: tuple[int, int], sample_one) -> list[dict]:
     """Draw a number of objects, apart from each other where there is room."""
     low, high = objects
     number = int(rng.integers(low, high + 1))
-    places = []
+    places: list[Any] = []
     entries = []
     for _ in range(number):
         tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))

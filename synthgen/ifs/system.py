@@ -43,10 +43,13 @@ class System:
 
     def __init__(self, maps):
         maps = np.array(maps, dtype=np.float64)
-        affine = maps.ndim == 3 and maps.shape[1:] == (2, 3)
+        shape = maps.shape
+        affine = len(shape) == 3 and shape[1:] == (2, 3)
+        counted = affine and 1 <= len(maps) <= MAX_MAPS
 
-        if not affine or not 1 <= len(maps) <= MAX_MAPS:
-            raise UsageError(f"maps must have shape (n, 2, 3) with n in 1..{MAX_MAPS}, got {maps.shape}")
+        if not counted:
+            rule = f"must have shape (n, 2, 3) with n in 1..{MAX_MAPS}"
+            raise UsageError(f"maps {rule}, got {shape}")
         if not np.isfinite(maps).all():
             raise UsageError("maps must be finite")
 
@@ -104,13 +107,16 @@ def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> 
     True
     """
     if isinstance(maps, int | np.integer):
-        maps = int(maps), int(maps)
+        count = int(maps)
+        maps = count, count
     low, high = maps
     if not 2 <= low <= high <= MAX_MAPS:
-        raise UsageError(f"maps must be low <= high within 2..{MAX_MAPS}, got {maps}")
+        rule = f"must be low <= high within 2..{MAX_MAPS}"
+        raise UsageError(f"maps {rule}, got {maps}")
 
     n = int(rng.integers(low, high + 1))
-    uniform = rng.random(1 + 8 * n)
+    numbers = 1 + 8 * n
+    uniform = rng.random(numbers)
     return System(_contractions(n, uniform))
 
 
@@ -118,22 +124,26 @@ def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> 
 def _contractions(n, uniform):
     """Return n rounded maps (n, 2, 3) made of 1 + 8 n uniform numbers (compiled: 60 -> 3 us for three maps)."""
     maps = np.empty((n, 2, 3))
-    total = (5 + n + uniform[0]) / 2
+    doubled = 5 + n + uniform[0]
+    total = doubled / 2
 
     for i in range(n):
+        affine = maps[i]
         first = 1 + 8 * i
         own = uniform[first : first + 8]
-        others = 3.0 * (n - 1 - i)
 
-        larger, smaller = _singular_pair(total, others, own[:2])
+        # A
+        to_come = n - 1 - i
+        others = 3.0 * to_come
+        larger, smaller = _singular_pair(total, others, own)
         total -= larger + 2 * smaller
-
         larger = _opened(larger)
         smaller = _opened(smaller)
-        _fill_linear(maps[i], larger, smaller, own[2:6])
+        _fill_linear(affine, larger, smaller, own[2:6])
 
-        maps[i, 0, 2] = _signed(own[6])
-        maps[i, 1, 2] = _signed(own[7])
+        # b
+        affine[0, 2] = _signed(own[6])
+        affine[1, 2] = _signed(own[7])
 
     return _rounded(maps)
 
@@ -141,7 +151,8 @@ def _contractions(n, uniform):
 @numba.njit(cache=True)
 def _opened(value):
     """Return a singular value kept in the open interval (0, 1): 1e-7 keeps rounding from reaching its ends."""
-    return min(max(value, 1e-7), 1 - 1e-7)
+    above = max(value, 1e-7)
+    return min(above, 1 - 1e-7)
 
 
 @numba.njit(cache=True)
@@ -152,24 +163,44 @@ def _fill_linear(affine, larger, smaller, own):
     first_sign = _sign(own[2])
     second_sign = _sign(own[3])
 
-    # R(theta) diag(larger, smaller)
-    along_cos = math.cos(theta) * larger
-    along_sin = math.sin(theta) * larger
-    across_cos = math.cos(theta) * smaller
-    across_sin = math.sin(theta) * smaller
+    # R(theta)
+    cos = math.cos(theta)
+    sin = math.sin(theta)
 
+    # .. diag(larger, smaller)
+    along_cos = cos * larger
+    along_sin = sin * larger
+    across_cos = cos * smaller
+    across_sin = sin * smaller
+
+    # .. R(phi)
     cos = math.cos(phi)
     sin = math.sin(phi)
-    affine[0, 0] = (along_cos * cos - across_sin * sin) * first_sign
-    affine[0, 1] = (-along_cos * sin - across_sin * cos) * second_sign
-    affine[1, 0] = (along_sin * cos + across_cos * sin) * first_sign
-    affine[1, 1] = (-along_sin * sin + across_cos * cos) * second_sign
+    upper_left, upper_right = _turned(along_cos, -across_sin, cos, sin)
+    lower_left, lower_right = _turned(along_sin, across_cos, cos, sin)
+
+    # .. D
+    upper = affine[0]
+    lower = affine[1]
+    upper[0] = upper_left * first_sign
+    upper[1] = upper_right * second_sign
+    lower[0] = lower_left * first_sign
+    lower[1] = lower_right * second_sign
+
+
+@numba.njit(cache=True)
+def _turned(x, y, cos, sin):
+    """Return the row vector (x, y) times a rotation."""
+    left = x * cos + y * sin
+    right = y * cos - x * sin
+    return left, right
 
 
 @numba.njit(cache=True)
 def _signed(uniform):
     """Return a number of [0, 1) spread over [-1, 1)."""
-    return 2 * uniform - 1
+    doubled = 2 * uniform
+    return doubled - 1
 
 
 @numba.njit(cache=True)
@@ -179,7 +210,8 @@ def _sign(uniform):
 
 @numba.njit(cache=True)
 def _rounded(maps):
-    return np.rint(maps * UNIT) / UNIT
+    units = np.rint(maps * UNIT)
+    return units / UNIT
 
 
 @numba.njit(cache=True)
@@ -189,38 +221,48 @@ def _singular_pair(total, others, uniform):
     `total` is the sum of s1 + 2 s2 still to reach, `others` the most that the pairs after this one can take.
     """
     if others > 0:
-        low = max(0.0, (total - others) / 3)
+        needed = total - others
+        low = max(0.0, needed / 3)
         high = min(1.0, total)
         larger = _between(low, high, uniform[0])
 
         rest = total - larger
-        low = max(0.0, (rest - others) / 2)
+        needed = rest - others
+        low = max(0.0, needed / 2)
         high = min(larger, rest / 2)
         smaller = _between(low, high, uniform[1])
         return larger, smaller
 
     # the last pair takes what is left
-    low = max(0.0, (total - 1) / 2)
+    needed = total - 1
+    low = max(0.0, needed / 2)
     high = total / 3
     smaller = _between(low, high, uniform[0])
-    return total - 2 * smaller, smaller
+    larger = total - 2 * smaller
+    return larger, smaller
 
 
 @numba.njit(cache=True)
 def _between(low, high, share):
-    return low + (high - low) * share
+    width = high - low
+    return low + width * share
 
 
 @numba.njit(cache=True)
 def _probabilities(maps):
-    diagonal = maps[:, 0, 0] * maps[:, 1, 1]
-    other_diagonal = maps[:, 0, 1] * maps[:, 1, 0]
-    areas = np.abs(diagonal - other_diagonal)
+    upper = maps[:, 0]
+    lower = maps[:, 1]
+    diagonal = upper[:, 0] * lower[:, 1]
+    other_diagonal = upper[:, 1] * lower[:, 0]
+    determinants = diagonal - other_diagonal
+    areas = np.abs(determinants)
 
     total = areas.sum()
     if total > 0:
         return areas / total
-    return np.full(len(maps), 1 / len(maps))
+
+    count = len(maps)
+    return np.full(count, 1 / count)
 
 
 def scale_system(rng: np.random.Generator, system: System, low=0.8, high=1.1, attempts=4) -> System:
@@ -247,12 +289,15 @@ def scale_system(rng: np.random.Generator, system: System, low=0.8, high=1.1, at
     shares = rng.random((attempts, 2)).tolist()
 
     for map_share, factor_share in shares:
-        k = int(map_share * len(system.maps))
-        factor = low + (high - low) * factor_share
-        scaled = np.rint(system.maps[k] * (factor * UNIT)) / UNIT
+        maps = system.maps
+        k = int(map_share * len(maps))
+        width = high - low
+        factor = low + width * factor_share
+        units = np.rint(maps[k] * (factor * UNIT))
+        scaled = units / UNIT
 
         if _norm(scaled) < 1:
-            maps = system.maps.copy()
+            maps = maps.copy()
             maps[k] = scaled
             return System(maps)
 
@@ -288,9 +333,11 @@ def perturb_system(rng: np.random.Generator, system: System, attempts=4) -> Syst
         row, column = divmod(parameter, 3)
         maps = system.maps.copy()
         maps[:, row, column] *= _FACTORS[factor]
-        maps = np.rint(maps * UNIT) / UNIT
+        units = np.rint(maps * UNIT)
+        maps = units / UNIT
 
-        if all(_norm(affine) < 1 for affine in maps):
+        norms = [_norm(affine) for affine in maps]
+        if max(norms) < 1:
             return System(maps)
 
     return system
@@ -304,8 +351,14 @@ def _norm(affine):
     c = affine[1, 0]
     d = affine[1, 1]
 
-    half = (a * a + b * b + c * c + d * d) / 2
+    # trace and determinant of A^T A
+    trace = a * a + b * b + c * c + d * d
+    half = trace / 2
     determinant = a * d - b * c
-    difference = half * half - determinant * determinant
+    square = determinant * determinant
+
+    # its larger eigenvalue
+    difference = half * half - square
     root = math.sqrt(max(difference, 0.0))
-    return math.sqrt(half + root)
+    eigenvalue = half + root
+    return math.sqrt(eigenvalue)

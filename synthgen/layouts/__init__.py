@@ -25,7 +25,7 @@ from pathlib import Path
 
 from synthgen.errors import UsageError
 from synthgen.layouts import loco, mvtec, own, plain, visa
-from synthgen.layouts.entries import NORMAL, Entry, ImageSet, Item, Joined, OfCategory, Source
+from synthgen.layouts.entries import NORMAL, Entry, ImageSet, Item, Joined, OfCategory, Source, shown
 from synthgen.layouts.files import entry_of, left_out, pictures_in, subfolders
 from synthgen.layouts.truth import Truth
 
@@ -33,7 +33,6 @@ __all__ = ["Entry", "ImageSet", "Item", "Source", "Truth", "open_images", "open_
 
 # The first that recognises a folder reads it.
 _LAYOUTS = (own, visa, loco, mvtec)
-_SHOWN = 5  # names in a message
 
 
 def open_normal(paths, size: tuple[int, int] | None = None) -> ImageSet:
@@ -58,14 +57,15 @@ def open_normal(paths, size: tuple[int, int] | None = None) -> ImageSet:
         If a folder is in none of these layouts or could be meant in two ways, holds no normal image, or is given
         twice.
     """
-    paths = [paths] if isinstance(paths, str | PathLike) else list(paths)
-    _check_paths(paths)
+    given = [paths] if isinstance(paths, str | PathLike) else list(paths)
+    _check_paths(given)
 
-    opened = [_open_one(Path(path), fitting=True) for path in paths]
+    opened = []
+    for path in map(Path, given):
+        images = _open_one(path, fitting=True)
+        opened.append(images)
     for images in opened:
-        if len(images) == 0:
-            wanted = f"must hold normal images, or a folder {' or '.join(NORMAL)} of them"
-            raise UsageError(f"{images.place}: {wanted}, got {_found(Path(images.place))}")
+        _check_not_empty(images)
     return _joined(opened, size)
 
 
@@ -97,9 +97,8 @@ def open_test_set(path, size: tuple[int, int] | None = None, normal=None) -> Ima
     anomalous = sum(entry.label for entry in images.entries)
     right = len(images) - anomalous
     if not (anomalous and right):
-        raise UsageError(
-            f"{path}: must hold normal and anomalous images, got {right} normal and {anomalous} anomalous ones"
-        )
+        got = f"{right} normal and {anomalous} anomalous ones"
+        raise UsageError(f"{path}: must hold normal and anomalous images, got {got}")
     return images.resized(size)
 
 
@@ -122,7 +121,16 @@ def open_images(paths: Sequence, size: tuple[int, int] | None = None) -> ImageSe
     UsageError
         If there is nothing at a path, or a folder without images.
     """
-    return _joined([_open_unknown(Path(path)) for path in paths], size)
+    opened = [_open_unknown(Path(path)) for path in paths]
+    return _joined(opened, size)
+
+
+def _check_not_empty(images: ImageSet) -> None:
+    """Refuse a folder without normal images, and say what is there."""
+    if len(images) == 0:
+        found = _found(Path(images.place))
+        names = " or ".join(NORMAL)
+        raise UsageError(f"{images.place}: must hold normal images, or a folder {names} of them, got {found}")
 
 
 def _check_paths(paths: list) -> None:
@@ -142,14 +150,15 @@ def _open_one(path: Path, fitting: bool) -> ImageSet:
     for layout, part in found:
         of_part = layout.normal(part) if fitting else layout.test_set(part)
         entries.append(of_part)
-        used = () if layout is own else [entry.name for entry in of_part]
-        notes += left_out(part, used, layout.known(part, fitting))
+        used = [] if layout is own else [entry.name for entry in of_part]
+        others = layout.known(part, fitting)
+        notes += left_out(part, used, others)
 
-    notes = _notes_on_several(path, found, fitting) + notes
-    layouts = dict.fromkeys(layout.NAME for layout, _ in found)
     joined = Joined(entries)
+    layouts = dict.fromkeys(layout.NAME for layout, _ in found)
     source = Source(str(path), ", ".join(layouts), len(joined))
-    return ImageSet(joined, [source], notes)
+    on_all = _notes_on_several(path, found, fitting)
+    return ImageSet(joined, [source], on_all + notes)
 
 
 def _recognised(path: Path) -> list[tuple]:
@@ -171,7 +180,11 @@ def _recognised(path: Path) -> list[tuple]:
 
 
 def _layout_of(path: Path):
-    return next((layout for layout in _LAYOUTS if layout.recognises(path)), None)
+    """Return the layout of a folder, None of a plain one."""
+    for layout in _LAYOUTS:
+        if layout.recognises(path):
+            return layout
+    return None
 
 
 def _notes_on_several(path: Path, found: list[tuple], fitting: bool) -> list[str]:
@@ -180,10 +193,12 @@ def _notes_on_several(path: Path, found: list[tuple], fitting: bool) -> list[str
     if categories == [path]:
         return []
 
-    notes = left_out(path, (), [*categories, path / visa.SPLITS])
-    if fitting and len(categories) > 1:
-        names = _shown([part.name for part in categories])
-        notes.append(f"{path}: {len(categories)} categories are joined into one set: {names}")
+    splits = path / visa.SPLITS
+    notes = left_out(path, (), [*categories, splits])
+    count = len(categories)
+    if fitting and count > 1:
+        names = [part.name for part in categories]
+        notes.append(f"{path}: {count} categories are joined into one set: {shown(names)}")
     return notes
 
 
@@ -192,37 +207,46 @@ def _joined(opened: list[ImageSet], size: tuple[int, int] | None) -> ImageSet:
     if len(opened) == 1:
         return opened[0].resized(size)
 
-    entries = Joined([images.entries for images in opened])
-    sources = [source for images in opened for source in images.sources]
-    notes = [line for images in opened for line in images.left_out]
-    return ImageSet(entries, sources, notes, size)
+    entries = []
+    sources: list[Source] = []
+    notes: list[str] = []
+    for images in opened:
+        entries.append(images.entries)
+        sources += images.sources
+        notes += images.left_out
+    return ImageSet(Joined(entries), sources, notes, size)
 
 
 def _added(normal, images: ImageSet) -> ImageSet:
     """Return normal images from elsewhere, as images of the one category of a set."""
     categories = sorted({entry.category for entry in images.entries})
     if len(categories) > 1:
-        raise UsageError(
-            f"{images.place}: must be one category for normal images to be added, got {_shown(categories)}"
-        )
+        rule = "must be one category for normal images to be added"
+        raise UsageError(f"{images.place}: {rule}, got {shown(categories)}")
+
     added = open_normal(normal)
     category = categories[0] if categories else ""
-    return ImageSet(OfCategory(added.entries, category), added.sources, added.left_out)
+    entries = OfCategory(added.entries, category)
+    return ImageSet(entries, added.sources, added.left_out)
 
 
 def _open_unknown(path: Path) -> ImageSet:
     """Return the images at one path, of which nothing is known."""
     if own.recognises(path):
-        entries = own.test_set(path)
-        return ImageSet(entries, [Source(str(path), own.NAME, len(entries))])
+        samples = own.test_set(path)
+        source = Source(str(path), own.NAME, len(samples))
+        return ImageSet(samples, [source])
 
-    found = _below(path) if path.is_dir() else [path]
+    is_folder = path.is_dir()
+    found = _below(path) if is_folder else [path]
     if not found or not found[0].exists():
         raise UsageError(f"{path}: must be an image or a folder of images, got {_found(path)}")
 
     entries = [entry_of(image, 0, "unknown", image.parent.name) for image in found]
-    notes = left_out(path, map(str, found), ()) if path.is_dir() else []
-    return ImageSet(entries, [Source(str(path), "images", len(entries))], notes)
+    names = [entry.name for entry in entries]
+    notes = left_out(path, names, ()) if is_folder else []
+    source = Source(str(path), "images", len(entries))
+    return ImageSet(entries, [source], notes)
 
 
 def _below(folder: Path) -> list[Path]:
@@ -240,9 +264,5 @@ def _found(path: Path) -> str:
 
     folders = [folder.name for folder in subfolders(path)]
     if folders:
-        return f"the folders {_shown(folders)}"
+        return f"the folders {shown(folders)}"
     return "no image" if any(path.iterdir()) else "an empty folder"
-
-
-def _shown(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", .." if names[_SHOWN:] else "")

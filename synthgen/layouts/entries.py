@@ -1,10 +1,11 @@
 """What the readers of all layouts share: an entry for each image, and sets of images that are read on demand."""
 
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import NamedTuple
+from typing import TypeVar, overload
 
 import numpy as np
 
@@ -14,6 +15,23 @@ from synthgen.layouts.truth import Truth, nothing_wrong, resized_truth
 # Names of folders and classes of normal images.
 NORMAL = ("good", "normal", "ok")
 MAX_SIDE = 16384  # of images as a model sees them
+_SHOWN = 5  # names in a message
+
+T = TypeVar("T")
+
+
+def shown(names: Sequence[str]) -> str:
+    """Return the first of some names, for a message.
+
+    Examples
+    --------
+    >>> shown(["a", "b"]), shown("abcdefg")
+    ('a, b', 'a, b, c, d, e, ..')
+    """
+    first = [*names[:_SHOWN]]
+    if len(names) > _SHOWN:
+        first.append("..")
+    return ", ".join(first)
 
 
 @dataclass(frozen=True)
@@ -71,10 +89,36 @@ class Item:
     @property
     def mask(self) -> np.ndarray | None:
         """Bool (H, W): where something is wrong."""
-        return None if self.truth is None else self.truth.instances > 0
+        if self.truth is None:
+            return None
+        return self.truth.instances > 0
 
 
-class Joined(Sequence):
+class OnDemand(Sequence[T]):
+    """A sequence whose items are made when they are asked for, by `item`; a slice is a list."""
+
+    @abstractmethod
+    def item(self, i: int) -> T:
+        """Return the item at a place in 0..len-1."""
+
+    @overload
+    def __getitem__(self, i: int) -> T: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> list[T]: ...
+
+    def __getitem__(self, i):
+        places = range(len(self))[i]  # also negative ones; an error beyond the end
+        if isinstance(i, slice):
+            return [self.item(place) for place in places]
+        return self.item(places)
+
+    def __iter__(self) -> Iterator[T]:
+        for place in range(len(self)):
+            yield self.item(place)
+
+
+class Joined(OnDemand[T]):
     """Several sequences one after the other, without a copy.
 
     Examples
@@ -84,22 +128,25 @@ class Joined(Sequence):
     (5, 'c', 'abcde')
     """
 
-    def __init__(self, parts: Sequence[Sequence]):
+    def __init__(self, parts: Sequence[Sequence[T]]):
+        lengths = map(len, parts)
         self.parts = parts
-        self._ends = list(accumulate(map(len, parts)))
+        self._ends = list(accumulate(lengths))
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        if not self._ends:
+            return 0
+        return self._ends[-1]
 
-    def __getitem__(self, i: int):
-        i = range(len(self))[i]  # negative places, and errors beyond the end
+    def item(self, i: int) -> T:
+        """Return an item of one of the parts."""
         number = bisect_right(self._ends, i)
         part = self.parts[number]
         first = self._ends[number] - len(part)
         return part[i - first]
 
 
-class OfCategory(Sequence):
+class OfCategory(OnDemand[Entry]):
     """The same entries under another category, made when they are asked for."""
 
     def __init__(self, entries: Sequence[Entry], category: str):
@@ -109,14 +156,17 @@ class OfCategory(Sequence):
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, i: int) -> Entry:
-        return replace(self.entries[i], category=self.category)
+    def item(self, i: int) -> Entry:
+        """Return an entry under the category."""
+        entry = self.entries[i]
+        return replace(entry, category=self.category)
 
 
-class Source(NamedTuple):
+@dataclass(frozen=True)
+class Source:
     """A place that images of a set come from.
 
-    Attributes
+    Parameters
     ----------
     place : str
     layout : str
@@ -130,7 +180,7 @@ class Source(NamedTuple):
     count: int
 
 
-class ImageSet(Sequence):
+class ImageSet(OnDemand[Item]):
     """Images of one or several places, read when they are asked for. `open_normal` and `open_test_set` make them.
 
     Parameters
@@ -156,8 +206,7 @@ class ImageSet(Sequence):
         left_out: Sequence[str] = (),
         size: tuple[int, int] | None = None,
     ):
-        if size is not None and not all(1 <= side <= MAX_SIDE for side in size):
-            raise UsageError(f"size must be 1..{MAX_SIDE} pixels high and wide, got {size[0]} x {size[1]}")
+        _check_size(size)
         self.entries = entries
         self.sources = tuple(sources)
         self.left_out = list(left_out)
@@ -166,18 +215,17 @@ class ImageSet(Sequence):
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, i: int) -> Item:
+    def item(self, i: int) -> Item:
+        """Return an image, read and resized."""
         entry = self.entries[i]
         image = entry.picture()
-        truth = _truth_of(entry, image.shape[:2])
+        height, width = image.shape[:2]
+        truth = _truth_of(entry, (height, width))
 
         item = Item(image, entry.label, entry.kind, entry.category, entry.name, truth)
-        if self.size in (None, image.shape[:2]):
+        if self.size is None or self.size == (height, width):
             return item
         return _resized(item, self.size)
-
-    def __iter__(self) -> Iterator[Item]:
-        return map(self.__getitem__, range(len(self)))
 
     def __repr__(self):
         return f"ImageSet({self.place!r}, {self.layout}, {len(self)} images)"
@@ -185,7 +233,8 @@ class ImageSet(Sequence):
     @property
     def place(self) -> str:
         """Where the set was opened; several places with commas between."""
-        return ", ".join(source.place for source in self.sources)
+        places = [source.place for source in self.sources]
+        return ", ".join(places)
 
     @property
     def layout(self) -> str:
@@ -196,12 +245,14 @@ class ImageSet(Sequence):
     @property
     def labels(self) -> np.ndarray:
         """Int (N,): 0 normal, 1 anomalous."""
-        return np.fromiter((entry.label for entry in self.entries), int, len(self))
+        labels = (entry.label for entry in self.entries)
+        return np.fromiter(labels, int, len(self))
 
     @property
     def has_masks(self) -> bool:
         """Whether the defects of every anomalous image are marked."""
-        return all(entry.truth is not None for entry in self.entries if entry.label)
+        anomalous = (entry for entry in self.entries if entry.label)
+        return all(entry.truth is not None for entry in anomalous)
 
     def chosen(self, places: Sequence[int]) -> "ImageSet":
         """Return some of the images."""
@@ -213,10 +264,20 @@ class ImageSet(Sequence):
         return ImageSet(self.entries, self.sources, self.left_out, size)
 
 
+def _check_size(size: tuple[int, int] | None) -> None:
+    if size is None:
+        return
+    if min(size) < 1 or max(size) > MAX_SIDE:
+        height, width = size
+        raise UsageError(f"size must be 1..{MAX_SIDE} pixels high and wide, got {height} x {width}")
+
+
 def _truth_of(entry: Entry, shape: tuple[int, int]) -> Truth | None:
     if entry.truth is not None:
         return entry.truth(shape)
-    return None if entry.label else nothing_wrong(shape)
+    if entry.label:
+        return None
+    return nothing_wrong(shape)
 
 
 def _resized(item: Item, size: tuple[int, int]) -> Item:
@@ -224,7 +285,8 @@ def _resized(item: Item, size: tuple[int, int]) -> Item:
 
     from synthgen.compose.pictures import stretched
 
-    image = np.asarray(stretched(Image.fromarray(item.image), size))
+    picture = Image.fromarray(item.image)
+    image = np.asarray(stretched(picture, size))
     if item.truth is None:
         return replace(item, image=image)
 

@@ -16,24 +16,34 @@ _MOST_LINES = 20
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in a folder, by name, without hidden ones."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = [path for path in folder.iterdir() if path.is_dir()]
+    return sorted(path for path in folders if not _is_hidden(path))
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """Return the image files of a folder by name, without hidden ones; none if there is no such folder."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if _is_picture(path.name) and not path.is_dir())
+    images = [path for path in folder.iterdir() if _is_picture(path)]
+    return sorted(path for path in images if not path.is_dir())
 
 
-def _is_picture(name: str) -> bool:
-    _, suffix = os.path.splitext(name)
-    return suffix.lower() in pictures.FORMATS and not name.startswith(".")
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
+def _is_picture(path: Path) -> bool:
+    """Return whether a file is an image by its name."""
+    if _is_hidden(path):
+        return False
+    _, suffix = os.path.splitext(path.name)
+    return suffix.lower() in pictures.FORMATS
 
 
 def entry_of(path: Path, label: int, kind: str, category: str, truth: Callable | None = None) -> Entry:
     """Return the entry of an image file."""
-    return Entry(str(path), label, kind, category, partial(read_picture, path), truth)
+    picture = partial(read_picture, path)
+    return Entry(str(path), label, kind, category, picture, truth)
 
 
 def normal_entries(paths: Iterable[Path], category: str) -> list[Entry]:
@@ -61,9 +71,15 @@ def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
     values = pictures.mask_values(picture.sha256)
 
     if values.shape != shape:
-        wanted, got = (f"{width}x{height}" for height, width in (shape, values.shape))
+        wanted = _size_text(shape)
+        got = _size_text(values.shape)
         raise UsageError(f"{path}: must be as large as its image, {wanted}, got {got}")
     return values
+
+
+def _size_text(shape: tuple[int, ...]) -> str:
+    height, width = shape
+    return f"{width}x{height}"
 
 
 def paired(images: list[Path], masks: dict[str, Path], folder: Path) -> list[Path]:
@@ -83,17 +99,21 @@ def paired(images: list[Path], masks: dict[str, Path], folder: Path) -> list[Pat
         If an image has no mask or a mask has no image.
     """
     rule = f"{folder}: must hold a mask for each of {len(images)} images"
+    stems = [image.stem for image in images]
 
-    missing = [image.name for image in images if image.stem not in masks]
+    missing = [image for image in images if image.stem not in masks]
     if missing:
-        others = f" and {len(missing) - 1} others" if missing[1:] else ""
-        raise UsageError(f"{rule}, got none for {missing[0]}{others}")
+        first, *others = missing
+        more = f" and {len(others)} others" if others else ""
+        raise UsageError(f"{rule}, got none for {first.name}{more}")
 
-    surplus = sorted(set(masks) - {image.stem for image in images})
+    surplus = masks.keys() - set(stems)
     if surplus:
-        raise UsageError(f"{rule}, got {len(masks)}: {masks[surplus[0]].name} has no image")
+        first_stem = min(surplus)
+        stranger = masks[first_stem]
+        raise UsageError(f"{rule}, got {len(masks)}: {stranger.name} has no image")
 
-    return [masks[image.stem] for image in images]
+    return [masks[stem] for stem in stems]
 
 
 def left_out(folder: Path, read: Iterable[str], known: Iterable[Path]) -> list[str]:
@@ -109,16 +129,16 @@ def left_out(folder: Path, read: Iterable[str], known: Iterable[Path]) -> list[s
     known : iterable of Path
         Files and folders that serve another purpose: masks, and images for the other half of the work.
     """
-    read = set(map(Path, read))
-    known = set(known)
-    if folder in known:
+    used = set(map(Path, read))
+    others = set(known)
+    if folder in others:
         return []
 
-    homes = {path.parent for path in read}
+    homes = {path.parent for path in used}
     lines = []
-    for place, files in _walked(folder, known):
-        images = [path for path in files if _is_picture(path.name)]
-        lines += _unread_images(place, images, read)
+    for place, files in _walked(folder, others):
+        images = [path for path in files if _is_picture(path)]
+        lines += _unread_images(place, images, used)
         # beside images a strange file may be an image, too; at the top lie licenses and tables
         if place in homes or place != folder:
             lines += _strange_files(place, files)
@@ -131,10 +151,17 @@ def left_out(folder: Path, read: Iterable[str], known: Iterable[Path]) -> list[s
 
 def _walked(folder: Path, known: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
     """Yield a folder and all below it with their files, without what is hidden or known."""
-    paths = [path for path in sorted(folder.iterdir()) if path.name[0] != "." and path not in known]
-    folders = [path for path in paths if path.is_dir() and not path.is_symlink()]
+    files = []
+    folders = []
+    for path in sorted(folder.iterdir()):
+        if path in known or _is_hidden(path):
+            continue
+        if not path.is_dir():
+            files.append(path)
+        elif not path.is_symlink():
+            folders.append(path)
 
-    yield folder, [path for path in paths if not path.is_dir()]
+    yield folder, files
     for inner in folders:
         yield from _walked(inner, known)
 
@@ -143,12 +170,17 @@ def _unread_images(place: Path, images: list[Path], read: set[Path]) -> list[str
     unread = [path for path in images if path not in read]
     if not unread:
         return []
-    of_all = "" if len(unread) == len(images) else f" of {len(images)}"
-    return [f"{place}: {len(unread)}{of_all} images left out, {unread[0].name} among them"]
+
+    count = str(len(unread))
+    if len(unread) < len(images):
+        count += f" of {len(images)}"
+    first = unread[0].name
+    return [f"{place}: {count} images left out, {first} among them"]
 
 
 def _strange_files(place: Path, files: list[Path]) -> list[str]:
-    strange = [path for path in files if not _is_picture(path.name)]
+    strange = [path for path in files if not _is_picture(path)]
     if not strange:
         return []
-    return [f"{place}: {len(strange)} files left out that are no images by their names: {strange[0].name}, .."]
+    first = strange[0].name
+    return [f"{place}: {len(strange)} files left out that are no images by their names: {first}, .."]

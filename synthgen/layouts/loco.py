@@ -18,9 +18,11 @@ from synthgen.layouts import mvtec
 from synthgen.layouts.entries import Entry
 from synthgen.layouts.files import paired, pictures_in, read_mask
 from synthgen.layouts.truth import Truth, layers_of
+from synthgen.shards.reading import read_whole
 
 NAME = "MVTec LOCO"
 _CONFIG = "defects_config.json"
+_MOST_BYTES = 2**20
 
 normal = mvtec.normal
 
@@ -36,35 +38,46 @@ class _Defect(msgspec.Struct):
     def enough(self, area: int) -> float:
         """Return the pixels of a defect of this area that are enough."""
         threshold = self.saturation_threshold
-        return min(threshold * area if self.relative_saturation else threshold, area)
+        if self.relative_saturation:
+            threshold *= area
+        return min(threshold, area)
 
 
 def recognises(path: Path) -> bool:
     """Return whether a folder is one category in this layout."""
     if not mvtec.recognises(path):
         return False
-    return (path / _CONFIG).is_file() or any((path / "ground_truth").glob("*/*/*.png"))
+    if (path / _CONFIG).is_file():
+        return True
+    masks = (path / "ground_truth").glob("*/*/*.png")
+    return any(masks)
 
 
 def test_set(path: Path) -> list[Entry]:
     """Return the images of ``test``; without a configuration file no region saturates."""
-    config = _config(path / _CONFIG) if (path / _CONFIG).exists() else None
+    config_file = path / _CONFIG
+    config = _config(config_file) if config_file.exists() else None
+
     folders = mvtec.subfolders_of(path / "test")
     masks = partial(mvtec.masks_for, path)
-    return mvtec.kinds_of(folders, path.name, masks, partial(_truths, config=config))
+    read_all = partial(_truths, config=config)
+    return mvtec.kinds_of(folders, path.name, masks, read_all)
 
 
 def known(path: Path, fitting: bool) -> list[Path]:
     """Return the files and folders that are not for fitting, or not for testing, and rightly so."""
-    return [*mvtec.known(path, fitting), path / "validation"]
+    as_mvtec = mvtec.known(path, fitting)
+    return [*as_mvtec, path / "validation"]
 
 
 def _truths(images: list[Path], folder: Path, config: dict | None) -> list[Callable]:
-    masks = {mask.name: mask for mask in mvtec.subfolders_of(folder)}
-    return [partial(read_truth, mask, config) for mask in paired(images, masks, folder)]
+    folders = mvtec.subfolders_of(folder)
+    by_image = {masks.name: masks for masks in folders}
+    of_images = paired(images, by_image, folder)
+    return [partial(read_truth, masks, config) for masks in of_images]
 
 
-def read_truth(folder: Path, config: dict[int, _Defect] | None, shape: tuple[int, int]) -> Truth:
+def read_truth(folder: Path, config: dict[float, _Defect] | None, shape: tuple[int, int]) -> Truth:
     """Return the truth of a folder of masks: each file is a defect, also where it has several regions."""
     paths = pictures_in(folder)
     if not paths:
@@ -75,25 +88,32 @@ def read_truth(folder: Path, config: dict[int, _Defect] | None, shape: tuple[int
     saturation = []
     for path in paths:
         values = read_mask(path, shape)
-        masks.append(values > 0)
-        if config is not None and masks[-1].any():
+        mask = values > 0
+        masks.append(mask)
+
+        if config is not None and mask.any():
             defect = _defect_of(values.max().item(), config, path)
-            regions.append(masks[-1])
-            saturation.append(defect.enough(int(masks[-1].sum())))
+            area = int(mask.sum())
+            regions.append(mask)
+            saturation.append(defect.enough(area))
 
-    return Truth(layers_of(masks, shape), tuple(regions), tuple(saturation))
+    layers = layers_of(masks, shape)
+    return Truth(layers, tuple(regions), tuple(saturation))
 
 
-def _defect_of(value: float, config: dict[int, _Defect], path: Path) -> _Defect:
+def _defect_of(value: float, config: dict[float, _Defect], path: Path) -> _Defect:
     if value not in config:
-        listed = ", ".join(map(str, sorted(config)))
+        known_values = map(str, sorted(config))
+        listed = ", ".join(known_values)
         raise UsageError(f"{path}: must have a gray value of {_CONFIG} ({listed}), got {value}")
     return config[value]
 
 
-def _config(path: Path) -> dict[int, _Defect]:
+def _config(path: Path) -> dict[float, _Defect]:
+    """Return the defects of a configuration file, by the gray value of their masks."""
+    raw = read_whole(path, _MOST_BYTES)
     try:
-        defects = msgspec.json.decode(path.read_bytes(), type=list[_Defect])
+        defects = msgspec.json.decode(raw, type=list[_Defect])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: must be MVTec LOCO's list of defects: {one_line(error)}") from None
     return {defect.pixel_value: defect for defect in defects}

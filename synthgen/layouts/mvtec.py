@@ -18,25 +18,34 @@ NAME = "MVTec AD"
 
 def recognises(path: Path) -> bool:
     """Return whether a folder is one category in this layout."""
-    return (path / "train" / "good").is_dir() or (path / "test" / "good").is_dir()
+    for_fitting = path / "train" / "good"
+    for_testing = path / "test" / "good"
+    return for_fitting.is_dir() or for_testing.is_dir()
 
 
 def normal(path: Path) -> list[Entry]:
     """Return the images of ``train/good``."""
-    return normal_entries(pictures_in(path / "train" / "good"), path.name)
+    images = pictures_in(path / "train" / "good")
+    return normal_entries(images, path.name)
 
 
 def test_set(path: Path) -> list[Entry]:
     """Return the images of ``test``, with masks where there is a folder ``ground_truth``."""
-    return kinds_of(subfolders_of(path / "test"), path.name, partial(masks_for, path), truths)
+    folders = subfolders_of(path / "test")
+    masks = partial(masks_for, path)
+    return kinds_of(folders, path.name, masks, truths)
 
 
 def known(path: Path, fitting: bool) -> list[Path]:
     """Return the files and folders that are not for fitting, or not for testing, and rightly so."""
+    tests = path / "test"
+    truth = path / "ground_truth"
     if fitting:
-        return [path / "test", path / "ground_truth"]
-    kinds = [path / "ground_truth" / folder.name for folder in subfolders_of(path / "test")]
-    return [path / "train", *kinds]
+        return [tests, truth]
+
+    kinds = subfolders_of(tests)
+    masks = [truth / kind.name for kind in kinds]
+    return [path / "train", *masks]
 
 
 def subfolders_of(path: Path) -> list[Path]:
@@ -79,10 +88,16 @@ def kinds_of(folders: list[Path], category: str, masks: Callable, read_all: Call
 
 def truths(images: list[Path], folder: Path) -> list[Callable]:
     """Return for each image what reads its truth from the masks of a folder."""
-    masks = {mask.stem.removesuffix("_mask"): mask for mask in pictures_in(folder)}
-    return [partial(read_truth, mask) for mask in paired(images, masks, folder)]
+    by_image = {}
+    for mask in pictures_in(folder):
+        image = mask.stem.removesuffix("_mask")
+        by_image[image] = mask
+
+    masks = paired(images, by_image, folder)
+    return [partial(read_truth, mask) for mask in masks]
 
 
 def read_truth(path: Path, shape: tuple[int, int]) -> Truth:
     """Return the truth of one mask file: each 8-connected region is a defect."""
-    return truth_of_regions(read_mask(path, shape) > 0)
+    values = read_mask(path, shape)
+    return truth_of_regions(values > 0)

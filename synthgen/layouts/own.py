@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.layouts.entries import NORMAL, Entry
+from synthgen.layouts.entries import NORMAL, Entry, OnDemand, shown
 from synthgen.layouts.truth import Truth, truth_of_regions
 from synthgen.sample import format_key
 from synthgen.shards.dataset import open_dataset
@@ -31,22 +31,29 @@ def recognises(path: Path) -> bool:
 def normal(path: Path) -> Sequence[Entry]:
     """Return the samples of the normal classes; of a data set with one class, all."""
     dataset = open_dataset(path)
-    names = [row["name"] for row in dataset.classes]
-    if len(names) == 1:
-        return Samples(dataset, path, [0], normal=[0])
-
-    labels = [label for label, name in enumerate(names) if name in NORMAL]
+    names = _names(dataset)
+    labels = [0] if len(names) == 1 else _normal_labels(names)
     if not labels:
-        shown = ", ".join(names[:5]) + (", .." if names[5:] else "")
-        raise UsageError(f"{path}: must have a class named {' or '.join(NORMAL)}, got {shown}")
+        wanted = " or ".join(NORMAL)
+        raise UsageError(f"{path}: must have a class named {wanted}, got {shown(names)}")
     return Samples(dataset, path, labels, normal=labels)
 
 
 def test_set(path: Path) -> Sequence[Entry]:
     """Return all samples."""
     dataset = open_dataset(path)
-    normal = [label for label, row in enumerate(dataset.classes) if row["name"] in NORMAL]
-    return Samples(dataset, path, range(len(dataset.classes)), normal)
+    names = _names(dataset)
+    labels = range(len(names))
+    return Samples(dataset, path, labels, _normal_labels(names))
+
+
+def _names(dataset) -> list[str]:
+    """Return the names of the classes."""
+    return [row["name"] for row in dataset.classes]
+
+
+def _normal_labels(names: list[str]) -> list[int]:
+    return [label for label, name in enumerate(names) if name in NORMAL]
 
 
 def known(path: Path, fitting: bool) -> list[Path]:
@@ -54,7 +61,7 @@ def known(path: Path, fitting: bool) -> list[Path]:
     return [path]
 
 
-class Samples(Sequence):
+class Samples(OnDemand[Entry]):
     """The entries of some classes, in the order of class and index; each is made when it is asked for.
 
     Parameters
@@ -75,7 +82,8 @@ class Samples(Sequence):
 
     def __init__(self, dataset, path: Path, labels: Sequence[int], normal: Sequence[int]):
         manifest = dataset.manifest
-        count = len(labels) * manifest.per_class
+        per_class = manifest.per_class
+        count = len(labels) * per_class
         if count > MOST_IMAGES:
             raise UsageError(f"{path}: must have at most {MOST_IMAGES:,} images to be looked at, got {count:,}")
 
@@ -83,35 +91,40 @@ class Samples(Sequence):
         self._category = path.name
         self._labels = labels
         self._normal = frozenset(normal)
-        self._per_class = manifest.per_class
-        self._marked = "mask" in manifest.fields or "instances" in manifest.fields
+        self._per_class = per_class
+        self._marked = bool(manifest.fields.keys() & {"mask", "instances"})
 
-        first = np.array(labels)[:, None] * manifest.per_class
-        ids = first + np.arange(manifest.per_class)
+        classes = np.array(labels)[:, None]
+        indices = np.arange(per_class)
+        ids = classes * per_class + indices
         order = Permutation(manifest.count, manifest.seed)
         self._places = order.inverse(ids.ravel())
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, i: int) -> Entry:
+    def item(self, i: int) -> Entry:
+        """Return an entry."""
+        dataset = self._dataset
         place = int(self._places[i])
-        i = range(len(self))[i]
         number, index = divmod(i, self._per_class)
         label = self._labels[number]
         key = format_key(label, index)
-        picture = partial(_picture, self._dataset, place)
+
+        picture = partial(_picture, dataset, place)
         if label in self._normal:
             return Entry(key, 0, "good", self._category, picture)
 
-        kind = self._dataset.classes[label]["name"]
-        truth = partial(_truth, self._dataset, place, kind) if self._marked else None
+        kind = dataset.classes[label]["name"]
+        truth = partial(_truth, dataset, place, kind) if self._marked else None
         return Entry(key, 1, kind, self._category, picture, truth)
 
 
 def _picture(dataset, place: int) -> np.ndarray:
     image = dataset.field(place, "image")
-    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    if image.ndim == 3:
+        return image
+    return np.repeat(image[..., None], 3, axis=2)
 
 
 def _truth(dataset, place: int, kind: str, shape: tuple[int, int]) -> Truth:
@@ -119,7 +132,8 @@ def _truth(dataset, place: int, kind: str, shape: tuple[int, int]) -> Truth:
     name = next(name for name in (kind, "mask", "instances") if name in fields)
     mask = dataset.field(place, name) > 0
 
-    if "instances" in fields:
-        instances = dataset.field(place, "instances") * mask.astype(np.int32)
-        return Truth((instances,))
-    return truth_of_regions(mask)
+    if "instances" not in fields:
+        return truth_of_regions(mask)
+    instances = dataset.field(place, "instances")
+    of_kind = instances * mask.astype(np.int32)
+    return Truth((of_kind,))

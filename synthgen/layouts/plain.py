@@ -20,7 +20,9 @@ _SUFFIXES = ("_mask", "_masks", "_gt")
 
 def recognises(path: Path) -> bool:
     """Return whether there are images in the folder or in the folders of it."""
-    return bool(pictures_in(path)) or any(pictures_in(folder) for folder in subfolders(path))
+    if pictures_in(path):
+        return True
+    return any(map(pictures_in, subfolders(path)))
 
 
 def normal(path: Path) -> list[Entry]:
@@ -29,17 +31,17 @@ def normal(path: Path) -> list[Entry]:
     good = [image for name in NORMAL for image in pictures_in(path / name)]
 
     if beside and good:
-        raise UsageError(
-            f"{path}: must hold normal images or a folder {good[0].parent.name} of them, got both; "
-            "name the one that you mean"
-        )
+        name = good[0].parent.name
+        rule = f"must hold normal images or a folder {name} of them"
+        raise UsageError(f"{path}: {rule}, got both; name the one that you mean")
     return normal_entries(beside or good, path.name)
 
 
 def test_set(path: Path) -> list[Entry]:
     """Return the images of the folders of a folder; images beside those are not looked at."""
     kinds, _ = _sorted_out(path)
-    return mvtec.kinds_of(kinds, path.name, partial(_masks_for, path), mvtec.truths)
+    masks = partial(_masks_for, path)
+    return mvtec.kinds_of(kinds, path.name, masks, mvtec.truths)
 
 
 def known(path: Path, fitting: bool) -> list[Path]:
@@ -58,17 +60,22 @@ def _sorted_out(path: Path) -> tuple[list[Path], list[Path]]:
     names = {folder.name for folder in folders}
 
     masks = [folder for folder in folders if _holds_masks(folder, names)]
-    return [folder for folder in folders if folder not in masks], masks
+    kinds = [folder for folder in folders if folder not in masks]
+    return kinds, masks
 
 
 def _holds_masks(folder: Path, names: set[str]) -> bool:
     """Return whether a folder holds masks, by its name or those of its files."""
-    if folder.name in _MASKS:
+    name = folder.name
+    others = names - {name}
+    kinds = [name.removesuffix(suffix) for suffix in _SUFFIXES]
+    if name in _MASKS or not others.isdisjoint(kinds):
         return True
-    if any(folder.name.removesuffix(suffix) in names - {folder.name} for suffix in _SUFFIXES):
-        return True
+
     images = pictures_in(folder)
-    return bool(images) and all(image.stem.endswith("_mask") for image in images)
+    if not images:
+        return False
+    return all(image.stem.endswith("_mask") for image in images)
 
 
 def _masks_for(path: Path, kind: str) -> Path | None:
@@ -78,10 +85,14 @@ def _masks_for(path: Path, kind: str) -> Path | None:
     places += [home / f"{kind}{suffix}" for suffix in _SUFFIXES]
 
     kinds, _ = _sorted_out(path)
-    if sum(folder.name not in NORMAL for folder in kinds) == 1:
-        places += [home / name for name in _MASKS if pictures_in(home / name)]
+    defects = [folder for folder in kinds if folder.name not in NORMAL]
+    if len(defects) == 1:
+        shared = [home / name for name in _MASKS]
+        places += [folder for folder in shared if pictures_in(folder)]
 
-    found = next((place for place in places if place.is_dir()), None)
-    if found is None and (home / _MASKS[0]).is_dir():
+    for place in places:
+        if place.is_dir():
+            return place
+    if (home / _MASKS[0]).is_dir():
         return places[0]  # the pairing says that masks are missing
-    return found
+    return None

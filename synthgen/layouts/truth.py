@@ -41,7 +41,8 @@ class Truth:
 
 def nothing_wrong(shape: tuple[int, int]) -> Truth:
     """Return the truth of a normal image (H, W)."""
-    return Truth((np.zeros(shape, np.int32),))
+    nothing = np.zeros(shape, np.int32)
+    return Truth((nothing,))
 
 
 def truth_of_regions(mask: np.ndarray) -> Truth:
@@ -80,12 +81,18 @@ def resized_truth(truth: Truth, size: tuple[int, int]) -> tuple[Truth, int]:
     for region, enough in zip(truth.regions, truth.saturation, strict=True):
         small = nearest(region, size)
         if small.any():
+            share = enough / region.sum()
             regions.append(small)
-            saturation.append(enough / region.sum() * small.sum())
+            saturation.append(share * small.sum())
 
-    return Truth(layers, tuple(regions), tuple(saturation)), lost
+    small_truth = Truth(layers, tuple(regions), tuple(saturation))
+    return small_truth, lost
 
 
 def _count(layers: tuple[np.ndarray, ...]) -> int:
     """Return how many defects some layers hold."""
-    return sum(np.count_nonzero(np.unique(layer)) for layer in layers)
+    count = 0
+    for layer in layers:
+        numbers = np.unique(layer)
+        count += int(np.count_nonzero(numbers))
+    return count

@@ -8,6 +8,7 @@ Source: Zou et al., SPot-the-Difference, ECCV 2022, section 3, and the readme of
 """
 
 import csv
+import io
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from synthgen.errors import UsageError, one_line
 from synthgen.layouts.entries import Entry
 from synthgen.layouts.files import entry_of, normal_entries, paired, pictures_in
 from synthgen.layouts.mvtec import read_truth
+from synthgen.shards.reading import read_whole
 
 NAME = "VisA"
 SPLITS = "split_csv"
@@ -23,6 +25,8 @@ _COLUMNS = ("object", "split", "label", "image", "mask")
 _ANOMALOUS = Path("Data/Images/Anomaly")
 _NORMAL = Path("Data/Images/Normal")
 _MASKS = Path("Data/Masks/Anomaly")
+# The most that a table may take.
+_MOST_BYTES = 2**26
 
 
 def recognises(path: Path) -> bool:
@@ -32,7 +36,8 @@ def recognises(path: Path) -> bool:
 
 def normal(path: Path) -> list[Entry]:
     """Return the normal images that are for fitting."""
-    return normal_entries(_normal(path, "train"), path.name)
+    images = _normal(path, "train")
+    return normal_entries(images, path.name)
 
 
 def test_set(path: Path) -> list[Entry]:
@@ -42,44 +47,61 @@ def test_set(path: Path) -> list[Entry]:
 
     for image, mask in _anomalous(path):
         kind = kinds.get(image.name, "anomaly")
-        entries.append(entry_of(image, 1, kind, path.name, partial(read_truth, mask)))
+        truth = partial(read_truth, mask)
+        entry = entry_of(image, 1, kind, path.name, truth)
+        entries.append(entry)
     return entries
 
 
 def known(path: Path, fitting: bool) -> list[Path]:
     """Return the files and folders that are not for fitting, or not for testing, and rightly so."""
+    masks = path / _MASKS
+    others = _normal(path, "test" if fitting else "train")
     if fitting:
-        return [path / _ANOMALOUS, path / _MASKS, *_normal(path, "test")]
-    return [path / _MASKS, *_normal(path, "train")]
+        return [path / _ANOMALOUS, masks, *others]
+    return [masks, *others]
 
 
 def _anomalous(path: Path) -> list[tuple[Path, Path]]:
     """Return the anomalous images that are for testing, each with its mask."""
+    folder = path / _MASKS
     images = pictures_in(path / _ANOMALOUS)
-    masks = {mask.stem: mask for mask in pictures_in(path / _MASKS)}
-    pairs = list(zip(images, paired(images, masks, path / _MASKS), strict=True))
+    by_image = {mask.stem: mask for mask in pictures_in(folder)}
+    masks = paired(images, by_image, folder)
+    pairs = list(zip(images, masks, strict=True))
 
-    rows = _rows(path)
-    if rows is None:
+    chosen = _chosen(path, "test", normal=False)
+    if chosen is None:
         return pairs
-    chosen = {row["image"] for row in rows if row["split"] == "test" and row["label"] != "normal"}
-    return [(image, mask) for image, mask in pairs if _within(path, image) in chosen]
+    return [pair for pair in pairs if _within(path, pair[0]) in chosen]
 
 
 def _normal(path: Path, split: str) -> list[Path]:
+    """Return the normal images of a split: ``train`` or ``test``."""
     images = pictures_in(path / _NORMAL)
+    chosen = _chosen(path, split, normal=True)
+    if chosen is not None:
+        return [image for image in images if _within(path, image) in chosen]
+
+    cut = len(images) * 9 // 10
+    if split == "train":
+        return images[:cut]
+    return images[cut:]
+
+
+def _chosen(path: Path, split: str, normal: bool) -> set[str] | None:
+    """Return the images of a split, normal or anomalous, by the paths that it writes; None if there is no split."""
     rows = _rows(path)
     if rows is None:
-        cut = len(images) * 9 // 10
-        return images[:cut] if split == "train" else images[cut:]
-
-    chosen = {row["image"] for row in rows if row["split"] == split and row["label"] == "normal"}
-    return [image for image in images if _within(path, image) in chosen]
+        return None
+    of_split = [row for row in rows if row["split"] == split]
+    return {row["image"] for row in of_split if (row["label"] == "normal") == normal}
 
 
 def _within(path: Path, image: Path) -> str:
     """Return an image's path as the split writes it, from the folder of all categories."""
-    return image.relative_to(path.parent).as_posix()
+    within = image.relative_to(path.parent)
+    return within.as_posix()
 
 
 def _rows(path: Path) -> list[dict] | None:
@@ -102,16 +124,22 @@ def _kinds(path: Path) -> dict[str, str]:
     """Return the kind of defect of each anomalous image, by its name."""
     if not path.is_file():
         return {}
-    rows = _table(path, ("image", "label"))
-    return {Path(row["image"]).name: row["label"] for row in rows if row["label"] != "normal"}
+
+    kinds = {}
+    for row in _table(path, ("image", "label")):
+        if row["label"] != "normal":
+            name = Path(row["image"]).name
+            kinds[name] = row["label"]
+    return kinds
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> list[dict]:
+    raw = read_whole(path, _MOST_BYTES)
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, restval="")
-            head = reader.fieldnames or ()
-            rows = list(reader)
+        lines = io.StringIO(raw.decode("utf-8"), newline="")
+        reader = csv.DictReader(lines, restval="")
+        head = reader.fieldnames or ()
+        rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: must be a table of comma-separated values: {one_line(error)}") from None
 

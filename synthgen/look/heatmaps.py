@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from synthgen.extras import needed_for
-from synthgen.look.colors import color_range, colored
+from synthgen.look.colors import blended, color_range, colored
 from synthgen.shards.files import replacing
 
 _STRONGEST = 0.8
 _OUTLINE = (0, 255, 255)
+_LEAST_SPAN = float(np.finfo(np.float32).tiny)  # of the scores, so that equal ones can be divided by it
 
 
 def overlay(
@@ -36,18 +37,22 @@ def overlay(
     -------
     ndarray of uint8, (H, W, 3)
     """
-    scores = resized(scores, image.shape[:2])
-    span = max(high - low, np.finfo(np.float32).tiny)
+    size = image.shape[:2]
+    scores = resized(scores, size)
+    span = max(high - low, _LEAST_SPAN)
     heat = np.clip((scores - low) / span, 0, 1)
 
-    gray = _to_gray(image)[..., None]
-    share = _STRONGEST * np.sqrt(heat)[..., None]
-    mixed = gray * (1 - share) + colored(heat) * share
-    picture = np.rint(mixed).astype(np.uint8)
+    gray = _to_gray(image)
+    hot = colored(heat)
+    share = _STRONGEST * np.sqrt(heat)
+    mixed = blended(gray[..., None], hot, share)
+    picture = mixed.astype(np.uint8)
 
     if threshold is not None:
-        width = max(1, round(min(image.shape[:2]) / 256))
-        picture[outline(scores >= threshold, width)] = _OUTLINE
+        found = scores >= threshold
+        width = round(min(size) / 256)
+        edge = outline(found, max(1, width))
+        picture[edge] = _OUTLINE
     return picture
 
 
@@ -74,7 +79,8 @@ def resized(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
     if scores.shape == size:
         return scores
-    return np.asarray(stretched(Image.fromarray(np.float32(scores)), size))
+    picture = Image.fromarray(np.float32(scores))
+    return np.asarray(stretched(picture, size))
 
 
 def write_heatmaps(
@@ -124,12 +130,15 @@ def picture_names(names: list[str]) -> list[str]:
     ['good/1.png', 'bad/1.jpg.png', 'bad/1.png.png']
     """
     full = [Path(os.path.abspath(name)) for name in names]
-    shared = os.path.commonpath([path.parent for path in full])
+    folders = [path.parent for path in full]
+    shared = os.path.commonpath(folders)
     below = [path.relative_to(shared) for path in full]
-    times = Counter(path.with_suffix("") for path in below)
+    stems = [path.with_suffix("") for path in below]
+    times = Counter(stems)
 
     pictures = []
-    for path in below:
-        alone = times[path.with_suffix("")] == 1
-        pictures.append(str(path.with_suffix(".png")) if alone else f"{path}.png")
+    for path, stem in zip(below, stems, strict=True):
+        alone = times[stem] == 1
+        picture = path.with_suffix(".png") if alone else f"{path}.png"
+        pictures.append(str(picture))
     return pictures

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synthgen.errors import UsageError
-from synthgen.look.colors import picture_of, tinted
+from synthgen.look.colors import IDS, picture_of, tinted
 from synthgen.recipe import Recipe, load_recipe
 from synthgen.run.draw import draw_sample
 from synthgen.sample import Sample
@@ -30,11 +30,43 @@ class _Samples(NamedTuple):
     names : list of str
         Of the classes.
     per_class : int
+    size : tuple of int
+        Height and width of the images.
     """
 
     take: Callable[[int, int], Sample]
     names: list[str]
     per_class: int
+    size: tuple[int, int]
+
+
+class _Grid(NamedTuple):
+    """Where the pictures of a sheet lie: below the name of their class, with gaps between.
+
+    Attributes
+    ----------
+    rows, columns : int
+    cell : tuple of int
+        Height and width of a picture.
+    """
+
+    rows: int
+    columns: int
+    cell: tuple[int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the sheet."""
+        return self.place(self.rows, self.columns)
+
+    def place(self, row: int, column: int) -> tuple[int, int]:
+        """Return top and left of a picture and the name above it."""
+        height, width = self.cell
+        row_height = _TEXT + height + _GAP
+        column_width = width + _GAP
+        top = _GAP + row * row_height
+        left = _GAP + column * column_width
+        return top, left
 
 
 def contact_sheet(
@@ -51,7 +83,7 @@ def contact_sheet(
     overlay : str, optional
         Field to lay over the images: a mask in red, ids in a color each.
     cell : int
-        Side of the square that an image is fitted into, in pixels.
+        The longer side that an image is fitted into, in pixels.
     field : str, optional
         Field to show in place of the image: depth is brightest where near, normals are colors.
 
@@ -67,37 +99,63 @@ def contact_sheet(
     samples = _samples(source)
     labels = _spread(len(samples.names), classes)
     columns = min(per_class, samples.per_class)
-    sheet = _empty_sheet(len(labels), columns, cell)
+    size = _fitted(samples.size, cell)
+    grid = _Grid(len(labels), columns, size)
+    sheet = _empty_sheet(grid)
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(12)
 
     for row, label in enumerate(labels):
-        top = _GAP + row * (cell + _GAP + _TEXT)
-        pen.text((_GAP, top), f"{label}: {samples.names[label]}", fill="black", font=font)
+        top, left = grid.place(row, 0)
+        name = f"{label}: {samples.names[label]}"
+        pen.text((left, top), name, fill="black", font=font)
+
         for column in range(columns):
-            pixels = _pixels(samples.take(label, column), overlay, field)
-            picture = Image.fromarray(pixels)
-            picture.thumbnail((cell, cell))
-            sheet.paste(picture, (_GAP + column * (cell + _GAP), top + _TEXT))
+            top, left = grid.place(row, column)
+            sample = samples.take(label, column)
+            pixels = _pixels(sample, overlay, field)
+            picture = _thumbnail(pixels, grid.cell)
+            sheet.paste(picture, (left, top + _TEXT))
     return sheet
 
 
 def _spread(count: int, most: int) -> list[int]:
     """Return at most so many numbers, evenly spread over 0..count-1."""
-    places = np.linspace(0, count - 1, min(most, count))
-    return np.unique(places.astype(int)).tolist()
+    shown = min(most, count)
+    places = np.linspace(0, count - 1, shown)
+    whole = places.astype(int)
+    return np.unique(whole).tolist()
 
 
-def _empty_sheet(rows: int, columns: int, cell: int) -> Image.Image:
-    width = columns * (cell + _GAP) + _GAP
-    height = rows * (cell + _GAP + _TEXT) + _GAP
+def _fitted(size: tuple[int, int], longer: int) -> tuple[int, int]:
+    """Return a size (H, W) of the same proportions whose longer side is so long."""
+    scale = longer / max(size)
+    height, width = [round(side * scale) for side in size]
+    return max(1, height), max(1, width)
+
+
+def _thumbnail(pixels: np.ndarray, cell: tuple[int, int]) -> Image.Image:
+    """Return pixels as a picture that fills a cell (H, W), or is smaller."""
+    picture = Image.fromarray(pixels)
+    height, width = cell
+    if picture.width > width or picture.height > height:
+        return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return picture
+
+
+def _empty_sheet(grid: _Grid) -> Image.Image:
+    height, width = grid.size
     if width * height > _MOST_PIXELS:
-        raise UsageError(f"a sheet must have at most {_MOST_PIXELS:,} pixels, got {width} x {height}: show less")
+        most = f"{_MOST_PIXELS:,} pixels"
+        raise UsageError(f"a sheet must have at most {most}, got {width} x {height}: show less")
     return Image.new("RGB", (width, height), "white")
 
 
 def _samples(source) -> _Samples:
-    if not isinstance(source, Recipe) and (Path(source) / DATASET).is_file():
+    if isinstance(source, Recipe):
+        return _drawn_samples(source)
+    manifest = Path(source) / DATASET
+    if manifest.is_file():
         return _stored_samples(source)
     return _drawn_samples(load_recipe(source))
 
@@ -105,11 +163,13 @@ def _samples(source) -> _Samples:
 def _stored_samples(path) -> _Samples:
     dataset = open_dataset(path)
     names = [row["name"] for row in dataset.classes]
+    height, width = dataset.field(0, "image").shape[:2]
 
     def take(label: int, index: int) -> Sample:
-        return dataset[dataset.find(label, index)]
+        place = dataset.find(label, index)
+        return dataset[place]
 
-    return _Samples(take, names, dataset.manifest.per_class)
+    return _Samples(take, names, dataset.manifest.per_class, (height, width))
 
 
 def _drawn_samples(recipe: Recipe) -> _Samples:
@@ -124,24 +184,28 @@ def _drawn_samples(recipe: Recipe) -> _Samples:
     def take(label: int, index: int) -> Sample:
         return draw_sample(recipe, label, index)
 
-    return _Samples(take, names, recipe.per_class)
+    return _Samples(take, names, recipe.per_class, recipe.size)
 
 
 def _pixels(sample: Sample, overlay: str | None, field: str | None) -> np.ndarray:
     """Return what is shown of a sample, uint8 (H, W, 3)."""
-    image = sample.image if field is None else picture_of(_field(sample, field, "--field"))
+    image = sample.image
+    if field is not None:
+        shown = _field(sample, field, "field")
+        image = picture_of(shown, ids=field == IDS)
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     if overlay is None:
         return image
 
-    values = _field(sample, overlay, "--overlay")
+    values = _field(sample, overlay, "overlay")
     if values.dtype.kind != "u" or values.ndim != 2:
-        raise UsageError(f"--overlay must be a mask or ids, got {overlay!r}")
+        raise UsageError(f"overlay must be a mask or ids, got {overlay!r}")
     return tinted(image, values)
 
 
-def _field(sample: Sample, name: str, option: str) -> np.ndarray:
+def _field(sample: Sample, name: str, argument: str) -> np.ndarray:
     if name not in sample.fields:
-        raise UsageError(f"{option} must be one of {', '.join(sample.fields)}, got {name!r}")
+        there = ", ".join(sample.fields)
+        raise UsageError(f"{argument} must be one of {there}, got {name!r}")
     return sample.fields[name]

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from synthgen.errors import DeviceError
 from synthgen.extras import install_hint
@@ -57,7 +58,7 @@ class Device:
     driver: str
     usable: bool = True
     note: str = ""
-    handle: object = field(default=None, repr=False, compare=False)
+    handle: Any = field(default=None, repr=False, compare=False)
 
     @property
     def label(self) -> str:

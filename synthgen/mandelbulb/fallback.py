@@ -15,6 +15,7 @@ import numpy as np
 
 from synthgen.errors import DeviceError
 from synthgen.mandelbulb.devices import Device
+from synthgen.mandelbulb.picture import Picture, new_picture
 
 F = np.float32
 
@@ -61,7 +62,8 @@ class Pair(NamedTuple):
 def _dot(a, b):
     ax, ay, az = a
     bx, by, bz = b
-    return ax * bx + ay * by + az * bz
+    flat = ax * bx + ay * by
+    return flat + az * bz
 
 
 @_jit
@@ -73,7 +75,8 @@ def _root(square):
 @_jit
 def _unit(v):
     x, y, z = v
-    scale = ONE / _root(_dot(v, v))
+    length = _root(_dot(v, v))
+    scale = ONE / length
     return x * scale, y * scale, z * scale
 
 
@@ -82,7 +85,10 @@ def _along(p, d, t):
     """Return the place at distance t from p in the direction d."""
     x, y, z = p
     dx, dy, dz = d
-    return x + t * dx, y + t * dy, z + t * dz
+    x += t * dx
+    y += t * dy
+    z += t * dz
+    return x, y, z
 
 
 @_jit
@@ -106,7 +112,8 @@ def _below_leading(power):
 @_jit
 def _squared(cosine, sine, square):
     """Return the doubled cosine and the sine of twice the angle, of a number whose squared length is given."""
-    return cosine * cosine - (square + square), cosine * sine
+    doubled = cosine * cosine - (square + square)
+    return doubled, cosine * sine
 
 
 @_jit
@@ -143,7 +150,8 @@ def _raised(pair, radius, power):
 def _apply_variant(z, square, derivative, c, power, rule):
     """Return z' = r^n (..) + c, its square, and n r^n derivative + 1."""
     x, y, height = z
-    rho = _root(x * x + y * y)
+    flat = x * x + y * y
+    rho = _root(flat)
     radius = F(math.sqrt(square))
     scale = F(2.0) * radius / rho
     start = Pair(
@@ -158,8 +166,9 @@ def _apply_variant(z, square, derivative, c, power, rule):
     y = _pick(rule >> 3, pair) + c[1]
     w = _pick(rule, pair) + c[2]
     following = x, y, w
+    square = _dot(following, following)
     grown = F(power) * length * derivative
-    return following, _dot(following, following), grown + ONE
+    return following, square, grown + ONE
 
 
 @_jit
@@ -178,7 +187,8 @@ def _estimate(c, numbers, limit):
     derivative = ONE
     hybrid = numbers[0]
 
-    for i in range(ITERATIONS * (1 + hybrid)):
+    applications = ITERATIONS * (1 + hybrid)
+    for i in range(applications):
         if square > ESCAPE_SQUARED:
             break
         if derivative >= limit:
@@ -188,7 +198,8 @@ def _estimate(c, numbers, limit):
 
     square = max(square, TINY)
     logarithm = F(math.log(square))
-    return F(0.25) * logarithm * _root(square) / derivative
+    quarter = F(0.25) * logarithm
+    return quarter * _root(square) / derivative
 
 
 @_jit
@@ -202,7 +213,8 @@ def _traps(c, numbers):
     length = F(1e10)
     nearest = F(1e10)
 
-    for i in range(ITERATIONS * (1 + hybrid)):
+    applications = ITERATIONS * (1 + hybrid)
+    for i in range(applications):
         if square > ESCAPE_SQUARED or derivative >= F(1e8):
             break
         power, rule = _variant(numbers, i & hybrid)
@@ -248,7 +260,9 @@ def _normal(p, numbers):
     back = _estimate((x, y - h, z), numbers, limit)
     above = _estimate((x, y, z + h), numbers, limit)
     below = _estimate((x, y, z - h), numbers, limit)
-    return _unit((right - left, front - back, above - below))
+
+    gradient = right - left, front - back, above - below
+    return _unit(gradient)
 
 
 @_jit
@@ -259,7 +273,8 @@ def _unit_interval(value):
 @_jit
 def _towards_light(p):
     x, y, z = p
-    return _unit((F(-10.0) - x, F(10.0) - y, F(10.0) - z))
+    away = F(-10.0) - x, F(10.0) - y, F(10.0) - z
+    return _unit(away)
 
 
 @_jit
@@ -269,7 +284,8 @@ def _weights(p, numbers):
     fifth = _to_the_fifth(length)
     first = _unit_interval(height)
     second = _unit_interval(fifth * fifth)
-    third = _unit_interval(_to_the_fifth(nearest))
+    tenth = _to_the_fifth(nearest)
+    third = _unit_interval(tenth)
     return first, second, third
 
 
@@ -304,8 +320,9 @@ def _color(p, normal, numbers, scene, color):
         second = scene[15 + k] * weights[1]
         third = scene[18 + k] * weights[2]
         mixed = first + second + third
-        level = _unit_interval(bright * mixed + lit) * F(255.0)
-        color[k] = np.uint8(np.rint(level))
+        share = _unit_interval(bright * mixed + lit)
+        level = np.rint(share * F(255.0))
+        color[k] = np.uint8(level)
 
 
 @_jit
@@ -354,14 +371,15 @@ def _coarse_step(numbers, scene, corner, size, start, distances, near):
         for u in range(ACROSS):
             x = F(left + 4 * u) + F(2.0)
             y = F(top + 4 * v) + F(2.0)
+            t = start[v, u]
             d = _direction(scene, x, y, size)
-            p = _along(origin, d, start[v, u])
+            p = _along(origin, d, t)
 
             distance = _estimate(p, numbers, F(1e6))
             distances[v, u] = distance
             if _dot(p, p) <= ESCAPE_SQUARED:
                 around = True
-                close |= distance < near * start[v, u]
+                close |= distance < near * t
 
     return close, around
 
@@ -371,15 +389,18 @@ def _interpolated(start, x, y):
     """Return the start of the sample (x, y) of a tile, between those of the four nearest blocks."""
     u, a = _between_blocks(x)
     v, b = _between_blocks(y)
-    top = _mixed(start[v, u], start[v, u + 1], a)
-    bottom = _mixed(start[v + 1, u], start[v + 1, u + 1], a)
+    above = start[v]
+    below = start[v + 1]
+    top = _mixed(above[u], above[u + 1], a)
+    bottom = _mixed(below[u], below[u + 1], a)
     return _mixed(top, bottom, b)
 
 
 @_jit
 def _between_blocks(place):
     """Return the block before a sample, and how far the sample is on the way to the next."""
-    block = min(max((place - 2) // 4, 0), ACROSS - 2)
+    before = (place - 2) // 4
+    block = min(max(before, 0), ACROSS - 2)
     blocks = F(0.25) * (F(place) - F(1.5))
     return block, blocks - F(block)
 
@@ -396,17 +417,20 @@ def _draw_tiles(numbers, scene, top, colors, distances, normals):
     height, width = size
     start = np.empty((ACROSS, ACROSS), np.float32)
     scratch = np.empty_like(start)
+    bottom = min(top + TILE, height)
 
     for left in range(0, width, TILE):
         corner = top, left
         if not _coarse_start(numbers, scene, corner, size, start, scratch):
             continue
 
-        for y in range(top, min(top + TILE, height)):
-            for x in range(left, min(left + TILE, width)):
+        right = min(left + TILE, width)
+        for y in range(top, bottom):
+            for x in range(left, right):
                 t = _interpolated(start, x - left, y - top)
-                middle = F(x) + HALF, F(y) + HALF
-                d = _direction(scene, middle[0], middle[1], size)
+                middle_x = F(x) + HALF
+                middle_y = F(y) + HALF
+                d = _direction(scene, middle_x, middle_y, size)
                 t, p = _first_hit(numbers, scene, d, t)
                 if t >= MISS:
                     continue
@@ -421,7 +445,8 @@ def _draw_tiles(numbers, scene, top, colors, distances, normals):
 def _first_hit(numbers, scene, d, t):
     """Return distance and place of the first hit of a ray from the camera, of which t is known to be free."""
     origin = scene[0], scene[1], scene[2]
-    t = _trace(_along(origin, d, t), d, t, numbers, MARCH)
+    p = _along(origin, d, t)
+    t = _trace(p, d, t, numbers, MARCH)
     return t, _along(origin, d, t)
 
 
@@ -432,18 +457,38 @@ def _copy(vector, target):
 
 
 @_jit
-def _resolve(distances, normals, factor, depth, normal):
-    """Fill depth and normal of each pixel with those of the nearest hit of its factor x factor samples."""
-    rows, columns = depth.shape
+def _resolve(distances, normals, factor, picture):
+    """Fill each pixel: the depth of the nearest of its hits, the mean of their normals, and their number."""
+    rows, columns = picture.depth.shape
+    samples = factor * factor
 
     for row in range(rows):
         for column in range(columns):
-            for k in range(factor * factor):
-                y = row * factor + k // factor
-                x = column * factor + k % factor
-                if distances[y, x] < depth[row, column]:
-                    depth[row, column] = distances[y, x]
-                    normal[row, column] = normals[y, x]
+            normal = picture.normal[row, column]
+            nearest = F(np.inf)
+            hits = 0
+
+            for k in range(samples):
+                down = k // factor
+                aside = k % factor
+                y = row * factor + down
+                x = column * factor + aside
+                distance = distances[y, x]
+                if distance < MISS:
+                    nearest = min(nearest, distance)
+                    _add(normals[y, x], normal)
+                    hits += 1
+
+            picture.depth[row, column] = nearest
+            picture.hits[row, column] = hits
+            if hits:
+                normal /= F(hits)
+
+
+@_jit
+def _add(vector, target):
+    for axis in range(3):
+        target[axis] += vector[axis]
 
 
 class NumbaRenderer:
@@ -454,9 +499,9 @@ class NumbaRenderer:
 
     def __init__(self, device: Device):
         self.device = device
-        self.seconds = {}
+        self.seconds: dict[str, float] = {}
 
-    def draw(self, numbers, scene, shape, supersample, background):
+    def draw(self, numbers, scene, shape, supersample, background) -> Picture:
         """Draw a picture; see `OpenCLRenderer.draw`.
 
         Raises
@@ -467,18 +512,17 @@ class NumbaRenderer:
         height = shape[0] * supersample
         width = shape[1] * supersample
         try:
-            colors = np.full((height, width, 3), background, np.uint8)
+            picture = new_picture(shape, supersample, 3, background)
             distances = np.full((height, width), np.inf, np.float32)
             normals = np.zeros((height, width, 3), np.float32)
         except MemoryError as error:
             raise DeviceError(f"numba: no memory for {height} x {width} samples, ask for fewer") from error
 
+        colors = picture.colors
         draw = partial(_draw_tiles, numbers, scene, colors=colors, distances=distances, normals=normals)
         threads = len(os.sched_getaffinity(0))
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(draw, range(0, height, TILE)))
 
-        depth = np.full(shape, np.inf, np.float32)
-        normal = np.zeros((*shape, 3), np.float32)
-        _resolve(distances, normals, supersample, depth, normal)
-        return colors, depth, normal
+        _resolve(distances, normals, supersample, picture)
+        return picture

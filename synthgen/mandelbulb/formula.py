@@ -89,14 +89,17 @@ class Formula:
             raise UsageError(f"name must be a text, got {name!r}")
 
         parts = name.split("_")
-        matches = [match for match in map(_VARIANT.fullmatch, parts) if match is not None]
+        tried = map(_VARIANT.fullmatch, parts)
+        matches = [match for match in tried if match is not None]
         if len(parts) > 2 or len(matches) < len(parts):
-            raise UsageError(
-                f"name must be like 'power9-rule40' or 'power10-rule395_power4-rule222', got {name[:80]!r}"
-            )
+            form = "like 'power9-rule40' or 'power10-rule395_power4-rule222'"
+            raise UsageError(f"name must be {form}, got {name[:80]!r}")
 
-        numbers = [(int(match[1]), int(match[2])) for match in matches]
-        variants = [Variant(power, rule) for power, rule in numbers]
+        variants = []
+        for match in matches:
+            power = int(match[1])
+            rule = int(match[2])
+            variants.append(Variant(power, rule))
         return cls(*variants)
 
     @property
@@ -135,7 +138,9 @@ def catalogue(name: str) -> list[Formula]:
     Source: Chiche et al., "Pre-training Vision Models with Mandelbulb Variations", CVPR 2024; Ugwu et al.
     2024, section 3.2.
     """
-    variants = [Formula(variant) for variant in _variants(_VAR_1K_RULES, range(2, 19))]
+    powers = range(2, 19)
+    listed = _variants(_VAR_1K_RULES, powers)
+    variants = [Formula(variant) for variant in listed]
     if name == "var-1k":
         return variants
     if name == "hybrid-21k":
@@ -145,18 +150,21 @@ def catalogue(name: str) -> list[Formula]:
 
 def _hybrids() -> list[Formula]:
     first_rules = [rule for rule in _VAR_1K_RULES if rule not in _NEVER_FIRST]
-    firsts = _variants(first_rules, range(2, 13))
+    first_powers = range(2, 13)
+    firsts = _variants(first_rules, first_powers)
 
     seconds = []
     for rule, powers in _SECOND_RULES.items():
         seconds += _variants([rule], powers)
 
-    return [Formula(first, second) for first, second in product(firsts, seconds)]
+    pairs = product(firsts, seconds)
+    return [Formula(first, second) for first, second in pairs]
 
 
 def _variants(rules, powers) -> list[Variant]:
     """Return all variants of some rules and powers, by rule and then power."""
-    return [Variant(power, rule) for rule, power in product(rules, powers)]
+    pairs = product(rules, powers)
+    return [Variant(power, rule) for rule, power in pairs]
 
 
 def _in_published_order(formulas: list[Formula]) -> list[Formula]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from synthgen.errors import DeviceError
 from synthgen.mandelbulb.devices import Device, load_pyopencl
+from synthgen.mandelbulb.picture import Picture, new_picture
 
 FILES = ("vector.cl", "formula.cl", "shading.cl", "march.cl")
 PHASES = ("marching", "normals", "shadows", "resolving")
@@ -81,14 +82,37 @@ def _is_out_of_memory(error) -> bool:
     return isinstance(error, cl.MemoryError) or getattr(error, "code", None) in short
 
 
-class Picture(NamedTuple):
-    """What is drawn band by band: arrays of samples (`colors`) and of pixels (`depth`, `normal`), to be filled."""
+class Band(NamedTuple):
+    """The rows of pixels that are drawn at a time.
 
-    colors: np.ndarray
-    depth: np.ndarray
-    normal: np.ndarray
-    supersample: int
-    background: int
+    Attributes
+    ----------
+    row, rows : int
+        The first, and how many.
+    columns, factor : int
+        Pixels in a row, and samples along each side of a pixel.
+    """
+
+    row: int
+    rows: int
+    columns: int
+    factor: int
+
+    @property
+    def samples(self) -> tuple[int, int]:
+        """Width and height in samples."""
+        return self.columns * self.factor, self.rows * self.factor
+
+    def across(self, side: int) -> tuple[int, int]:
+        """Return how many squares of so many samples a side cover the band, in width and in height."""
+        width, height = self.samples
+        return ceil(width / side), ceil(height / side)
+
+    @property
+    def padded(self) -> int:
+        """Samples of the squares that cover the band."""
+        wide, high = self.across(SQUARE)
+        return wide * high * SQUARE**2
 
 
 class OpenCLRenderer:
@@ -127,10 +151,10 @@ class OpenCLRenderer:
 
         self._lock = threading.Lock()
         self._band_bytes = min(BAND_BYTES, device.handle.max_mem_alloc_size)
-        self._buffers = (None, ())
+        self._buffers: tuple = (None, ())
 
-    def draw(self, numbers, scene, shape, supersample, background):
-        """Return a picture: its samples, and depth and normal of its pixels.
+    def draw(self, numbers, scene, shape, supersample, background) -> Picture:
+        """Return a picture.
 
         Parameters
         ----------
@@ -145,66 +169,63 @@ class OpenCLRenderer:
         background : int
             Gray level of samples that hit nothing.
 
-        Returns
-        -------
-        colors : ndarray of uint8, shape (rows * supersample, columns * supersample, 3)
-        depth : ndarray of float32, shape (rows, columns)
-        normal : ndarray of float32, shape (rows, columns, 3)
-
         Raises
         ------
         DeviceError
             If the device has not even the memory for one row of tiles.
         """
-        rows, columns = shape
-        colors = np.empty((rows * supersample, columns * supersample, 4), np.uint8)
-        depth = np.empty((rows, columns), np.float32)
-        normal = np.empty((rows, columns, 3), np.float32)
+        rows, _ = shape
+        picture = new_picture(shape, supersample, channels=4)  # colors and a byte that is not used
 
         with self._lock:
             self.seconds = dict.fromkeys(PHASES, 0.0)
-            buffers = self._constant(numbers), self._constant(scene)
-            picture = Picture(colors, depth, normal, supersample, background)
+            inputs = self._constant(numbers), self._constant(scene), np.int32(background)
             row = 0
             while row < rows:
-                row += self._draw_rows(buffers, picture, row)
-        return colors[..., :3], depth, normal
+                row += self._draw_rows(inputs, picture, row)
 
-    def _draw_rows(self, buffers, picture: "Picture", row: int) -> int:
+        return picture._replace(colors=picture.colors[..., :3])
+
+    def _draw_rows(self, inputs, picture: Picture, row: int) -> int:
         """Draw the next band and return its rows: 0 if the memory was too small, and the next will be smaller."""
         rows, columns = picture.depth.shape
         factor = picture.supersample
         count = min(rows - row, self._band_rows(columns, factor))
+        band = Band(row, count, columns, factor)
 
         try:
-            self._draw_band(buffers, picture, row, count)
+            self._draw_band(inputs, picture, band)
         except load_pyopencl().Error as error:
             if not _is_out_of_memory(error):
                 raise DeviceError(f"{self.device.label}: the driver failed while it drew ({error})") from error
-            self._halve_bands(columns, count, factor, error)
+            self._halve_bands(band, error)
             return 0
         return count
 
     def _band_unit(self, columns: int, supersample: int) -> tuple[int, int]:
         """Return the fewest rows of pixels that make whole squares, and their bytes: 32 a sample."""
         rows = SQUARE // gcd(SQUARE, supersample)
-        across = ceil(columns * supersample / SQUARE) * SQUARE
+        squares = ceil(columns * supersample / SQUARE)
+        across = squares * SQUARE
         down = rows * supersample
         return rows, across * down * 32
 
     def _band_rows(self, columns: int, supersample: int) -> int:
         rows, size = self._band_unit(columns, supersample)
-        return rows * max(1, self._band_bytes // size)
+        units = max(1, self._band_bytes // size)
+        return rows * units
 
-    def _halve_bands(self, columns: int, count: int, supersample: int, error: Exception):
+    def _halve_bands(self, band: Band, error: Exception):
         self._buffers = (None, ())
-        rows, size = self._band_unit(columns, supersample)
-        if count <= rows:
+        rows, size = self._band_unit(band.columns, band.factor)
+        if band.rows <= rows:
+            pixels = f"{band.rows} x {band.columns} pixels"
             raise DeviceError(
-                f"{self.device.label}: out of memory, even for {count} x {columns} pixels ({error}). "
+                f"{self.device.label}: out of memory, even for {pixels} ({error}). "
                 "Close what else runs on the device, or choose another one"
             ) from error
-        self._band_bytes = size * ceil(count / rows / 2)
+        units = ceil(band.rows / rows / 2)
+        self._band_bytes = size * units
 
     def _allocate(self, size: int):
         cl = load_pyopencl()
@@ -215,58 +236,68 @@ class OpenCLRenderer:
         flags = cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
         return cl.Buffer(self._context, flags, hostbuf=array)
 
-    def _band_buffers(self, samples: int, pixels: int, tiled: int):
+    def _band_buffers(self, band: Band):
         """Return the buffers of a band, kept for the next picture of the same size."""
-        key = (samples, pixels, tiled)
+        width, height = band.samples
+        key = (width, height, band.factor)
         if self._buffers[0] != key:
             self._buffers = (None, ())
-            sizes = (
-                4 * BLOCKS * ceil(tiled / SQUARE**2),
-                4 * tiled,
-                12 * tiled,
-                12 * tiled,
-                4 * samples,
-                4 * pixels,
-                12 * pixels,
-            )
-            self._buffers = (key, tuple(map(self._allocate, sizes)))
+            made = map(self._allocate, _buffer_sizes(band))
+            self._buffers = (key, tuple(made))
         return self._buffers[1]
 
-    def _draw_band(self, scene_buffers, picture: "Picture", row: int, count: int):
+    def _draw_band(self, inputs, picture: Picture, band: Band):
         """Draw some rows of a picture."""
+        buffers = self._band_buffers(band)
+        events = self._run(inputs, picture, band, buffers)
+
         cl = load_pyopencl()
-        factor = picture.supersample
-        rows, columns = picture.depth.shape
-        width = columns * factor
-        height = count * factor
-        squares = ceil(width / SQUARE), ceil(height / SQUARE)
-        tiles = ceil(width / self._tile), ceil(height / self._tile)
-
-        tiled = squares[0] * squares[1] * SQUARE**2
-        buffers = self._band_buffers(width * height, count * columns, tiled)
-        starts, distances, normals, base, pixels, depths, pixel_normals = buffers
-
-        approach, march, shade, shadow, resolve = self._kernels
-        frame = cl.cltypes.make_int4(width, rows * factor, row * factor, height)
-        head = (*scene_buffers, frame)
-        queue = self._queue
-        one = self._group
-        events = (
-            approach(queue, squares, one, *head, starts),
-            march(queue, tiles, one, *head, starts, distances),
-            shade(queue, tiles, one, *head, distances, normals, base),
-            shadow(queue, tiles, one, *head, distances, normals, base, np.int32(picture.background), pixels),
-            resolve(
-                queue, (columns, count), None, frame, np.int32(factor), distances, normals, depths, pixel_normals
-            ),
-        )  # fmt: skip
-
-        part = slice(row, row + count)
-        samples = slice(row * factor, (row + count) * factor)
-        cl.enqueue_copy(queue, picture.colors[samples], pixels)
-        cl.enqueue_copy(queue, picture.depth[part], depths)
-        cl.enqueue_copy(queue, picture.normal[part], pixel_normals)
+        last = band.row + band.rows
+        part = slice(band.row, last)
+        samples = slice(band.row * band.factor, last * band.factor)
+        *_, pixels, depths, normals, hits = buffers
+        cl.enqueue_copy(self._queue, picture.colors[samples], pixels)
+        cl.enqueue_copy(self._queue, picture.depth[part], depths)
+        cl.enqueue_copy(self._queue, picture.normal[part], normals)
+        cl.enqueue_copy(self._queue, picture.hits[part], hits)
 
         for phase, event in zip(("marching", *PHASES), events, strict=True):
             nanoseconds = event.profile.end - event.profile.start
             self.seconds[phase] += 1e-9 * nanoseconds
+
+    def _run(self, inputs, picture: Picture, band: Band, buffers) -> tuple:
+        """Start all kernels for a band, and return their events."""
+        numbers, scene, background = inputs
+        starts, distances, normals, base, pixels, *resolved = buffers
+        approach, march, shade, shadow, resolve = self._kernels
+
+        width, height = band.samples
+        factor = band.factor
+        frame = load_pyopencl().cltypes.make_int4(width, len(picture.colors), band.row * factor, height)
+        head = (numbers, scene, frame)
+        hit = (distances, normals)
+        tiles = band.across(self._tile)
+        pixel = band.columns, band.rows
+        queue = self._queue
+        one = self._group
+
+        return (
+            approach(queue, band.across(SQUARE), one, *head, starts),
+            march(queue, tiles, one, *head, starts, distances),
+            shade(queue, tiles, one, *head, *hit, base),
+            shadow(queue, tiles, one, *head, *hit, base, background, pixels),
+            resolve(queue, pixel, None, frame, np.int32(factor), *hit, *resolved),
+        )
+
+
+def _buffer_sizes(band: Band) -> tuple[int, ...]:
+    """Return the bytes of starts, distances, normals and colors in tile order, and of what leaves in rows."""
+    width, height = band.samples
+    samples = width * height
+    pixels = band.columns * band.rows
+    padded = band.padded
+    squares = padded // SQUARE**2
+
+    tiled = (4 * BLOCKS * squares, 4 * padded, 12 * padded, 12 * padded)
+    rows = (4 * samples, 4 * pixels, 12 * pixels, pixels)
+    return tiled + rows

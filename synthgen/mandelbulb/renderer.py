@@ -13,6 +13,7 @@ from synthgen.errors import DeviceError, UsageError
 from synthgen.machine import DEVICE_VARIABLE
 from synthgen.mandelbulb.devices import INSTALL_HINT, Device, choose_device, list_devices
 from synthgen.mandelbulb.formula import Formula, Variant
+from synthgen.mandelbulb.picture import FILTERS
 from synthgen.mandelbulb.view import View
 
 BACKGROUNDS = {"white": 255, "black": 0}
@@ -30,13 +31,19 @@ class Rendering:
     ----------
     image : ndarray of uint8, shape (rows, columns, 3)
     mask : ndarray of uint8, shape (rows, columns)
-        255 for each pixel that the object changed, else 0: one of its samples hit the object, or the Lanczos
-        filter carried some of a neighbor's color into it. Outside, the image is exactly the background.
+        255 for each pixel of which a sample hit the object, else 0. Outside, the image is exactly the background.
+    coverage : ndarray of float32, shape (rows, columns)
+        Share of a pixel's samples that hit the object: its alpha. Drawn on black by the box filter, `image` is the
+        object's color times its coverage.
     depth : ndarray of float32, shape (rows, columns)
         Distance from the camera along the ray through the sample that hit the object first, of the samples of
         a pixel; infinite where none did. The camera stands at 2.5 from the origin.
     normal : ndarray of float32, shape (rows, columns, 3)
-        Unit vector (x, y, z) out of the object at that sample, in the object's coordinates; 0 where none hit.
+        Unit vector (x, y, z) out of the object, in the object's coordinates: the direction of the mean normal of
+        the samples that hit; 0 where none did.
+    normal_length : ndarray of float32, shape (rows, columns)
+        Length of that mean, in [0, 1]: 1 where the samples of a pixel agree, near 0 where the surface is rougher
+        than a pixel and its normal means little. One sample a pixel agrees with itself.
     device : str
         Platform, device and driver that drew it.
     seconds : dict of str to float
@@ -45,8 +52,10 @@ class Rendering:
 
     image: np.ndarray
     mask: np.ndarray
+    coverage: np.ndarray
     depth: np.ndarray
     normal: np.ndarray
+    normal_length: np.ndarray
     device: str
     seconds: dict[str, float] = field(repr=False)
 
@@ -58,6 +67,7 @@ def render(
     supersample: int = 2,
     *,
     background: str = "white",
+    filter: str = "lanczos",
     device: "str | int | Device | None" = None,
 ) -> Rendering:
     """Return a picture of a Mandelbulb variant or hybrid.
@@ -73,8 +83,12 @@ def render(
     size : int or (rows, columns)
         In pixels, 1..8192. The shorter side spans the published field of view.
     supersample : int
-        Samples along each side of a pixel, 1..8; they are reduced with a Lanczos filter.
+        Samples along each side of a pixel, 1..8.
     background : {"white", "black"}
+    filter : {"box", "lanczos"}
+        How samples become pixels. ``lanczos``: as in the published generator; sharper than the mean, and what it
+        carries off the object is replaced by the background. ``box``: their mean, so that the object can be laid
+        over something else by its coverage.
     device : str, int or Device, optional
         See `choose_device`. The first call on a device builds its kernels (one to two seconds).
 
@@ -99,17 +113,25 @@ def render(
         raise UsageError(f"supersample must lie in 1..{LARGEST_SUPERSAMPLE}, got {supersample!r}")
     if background not in BACKGROUNDS:
         raise UsageError(f"background must be 'white' or 'black', got {background!r}")
+    if filter not in FILTERS:
+        raise UsageError(f"filter must be 'box' or 'lanczos', got {filter!r}")
 
     renderer = renderer_for(device)
     numbers = kernel_numbers(formula)
     level = BACKGROUNDS[background]
-    colors, depth, normal = renderer.draw(numbers, view.scene(), shape, int(supersample), level)
+    picture = renderer.draw(numbers, view.scene(), shape, int(supersample), level)
 
-    image = _downsample(colors, shape)
-    hit = np.isfinite(depth)
-    changed = hit | np.any(image != level, axis=2)
-    mask = np.where(changed, np.uint8(255), np.uint8(0))
-    return Rendering(image, mask, depth, normal, renderer.device.label, renderer.seconds)
+    normal, normal_length = picture.unit_normal()
+    return Rendering(
+        image=picture.image(filter, level),
+        mask=np.where(picture.hits > 0, np.uint8(255), np.uint8(0)),
+        coverage=picture.coverage(),
+        depth=picture.depth,
+        normal=normal,
+        normal_length=normal_length,
+        device=renderer.device.label,
+        seconds=renderer.seconds,
+    )
 
 
 def kernel_numbers(formula: Formula) -> np.ndarray:
@@ -187,16 +209,4 @@ def _checked_shape(size) -> tuple[int, int]:
 
 
 def _is_side(side) -> bool:
-    return isinstance(side, Integral) and 1 <= side <= LARGEST_SIZE
-
-
-def _downsample(colors: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    samples = np.ascontiguousarray(colors)
-    if samples.shape[:2] == shape:
-        return samples
-    from PIL import Image
-
-    rows, columns = shape
-    picture = Image.fromarray(samples)
-    small = picture.resize((columns, rows), Image.Resampling.LANCZOS)
-    return np.array(small)
+    return isinstance(side, Integral) and 1 <= int(side) <= LARGEST_SIZE

@@ -45,22 +45,37 @@ def smallest_box(points: np.ndarray) -> Box:
     along = axes @ hull.T  # (edges, 2, points)
     low = along.min(axis=2)
     high = along.max(axis=2)
-    areas = np.prod(high - low, axis=1)
+    sizes = high - low
 
-    least = areas.min()
-    best = int(np.argmax(areas <= least + 1e-9 * (1 + least)))
-    center = (low[best] + high[best]) / 2 @ axes[best]
-    size = high[best] - low[best]
-    return Box(tuple(center), tuple(size), float(angles[best]))
+    areas = np.prod(sizes, axis=1)
+    best = _first_of_least(areas)
+    angle = float(angles[best])
+    height, width = sizes[best]
+    middle = (low[best] + high[best]) / 2
+    row, column = middle @ axes[best]
+    return Box((row, column), (height, width), angle)
+
+
+def _first_of_least(values: np.ndarray) -> int:
+    """Return the first place of the least value, rounding aside."""
+    least = values.min()
+    limit = least + 1e-9 * (1 + least)
+    return int(np.argmax(values <= limit))
 
 
 def _edge_angles(hull: np.ndarray) -> np.ndarray:
     """Return the angles of the edges of a polygon in [-pi/4, pi/4), the most upright first."""
     quarter = math.pi / 2
-    edges = np.roll(hull, -1, axis=0) - hull
-    angles = np.arctan2(edges[:, 0], edges[:, 1])
-    angles = (angles + quarter / 2) % quarter - quarter / 2
-    return angles[np.argsort(np.abs(angles), kind="stable")]
+    eighth = quarter / 2
+
+    ends = np.roll(hull, -1, axis=0)
+    down, right = (ends - hull).T
+    angles = np.arctan2(down, right)
+    angles = (angles + eighth) % quarter - eighth
+
+    slant = np.abs(angles)
+    order = np.argsort(slant, kind="stable")
+    return angles[order]
 
 
 def convex_hull(points: np.ndarray) -> np.ndarray:
@@ -71,49 +86,66 @@ def convex_hull(points: np.ndarray) -> np.ndarray:
     outer = _row_ends(points)
     if len(outer) < 3:
         return np.array(outer, float)
-    return np.array(_chain(outer) + _chain(outer[::-1]), float)
+
+    one_side = _chain(outer)
+    other_side = _chain(outer[::-1])
+    return np.array(one_side + other_side, float)
 
 
 def _row_ends(points: np.ndarray) -> list[tuple]:
     """Return the first and the last point of each row, sorted: inner pixels of a row are no corners."""
-    order = np.lexsort((points[:, 1], points[:, 0]))
-    rows = points[order, 0]
-    new_row = np.flatnonzero(np.diff(rows)) + 1
+    down, right = points.T
+    order = np.lexsort((right, down))
+    rows = down[order]
 
-    ends = np.concatenate(([0], new_row, new_row - 1, [len(rows) - 1]))
-    outer = {tuple(point) for point in points[order[ends]].tolist()}
-    return sorted(outer)
+    steps = np.diff(rows)
+    first = np.flatnonzero(steps) + 1  # of each row but the topmost
+    last_place = len(rows) - 1
+    ends = np.concatenate(([0], first, first - 1, [last_place]))
+
+    places = order[ends]
+    outer = points[places].tolist()
+    return sorted(set(map(tuple, outer)))
 
 
 def corners(box: Box) -> np.ndarray:
     """Return the corners (4, 2) of a box in turn, as (row, column)."""
-    return np.array(box.center) + _CORNERS * box.size @ box.axes
+    upright = _CORNERS * box.size
+    offsets = upright @ box.axes
+    center = np.array(box.center)
+    return center + offsets
 
 
 def covered(box: Box, shape: tuple[int, int]) -> np.ndarray:
     """Return the pixels of an image (H, W) whose centers lie in a box or on its border, as a bool mask."""
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    down = rows - box.center[0]
-    right = columns - box.center[1]
+    height, width = shape
+    rows, columns = np.ogrid[:height, :width]
+    row, column = box.center
+    down = rows - row
+    right = columns - column
 
     inside = np.ones(shape, bool)
     for axis, length in zip(box.axes, box.size, strict=True):
-        inside &= np.abs(down * axis[0] + right * axis[1]) <= length / 2 + 1e-9
+        by_row, by_column = axis
+        along = down * by_row + right * by_column
+        distance = np.abs(along)
+        inside &= distance <= length / 2 + 1e-9
     return inside
 
 
 def overlap(first: Box, second: Box) -> float:
     """Return the area that two boxes share, divided by the area of the smaller one."""
     polygon = corners(first)
-    others = corners(second)
     inner = np.array(second.center)
 
     # Sutherland and Hodgman: cut by one side after the other
-    for start, end in zip(others, np.roll(others, -1, axis=0), strict=True):
+    starts = corners(second)
+    ends = np.roll(starts, -1, axis=0)
+    for start, end in zip(starts, ends, strict=True):
         polygon = _cut(polygon, start, end, inner)
 
-    smaller = min(math.prod(first.size), math.prod(second.size))
-    return _area(polygon) / smaller
+    areas = [math.prod(box.size) for box in (first, second)]
+    return _area(polygon) / min(areas)
 
 
 def most_overlap(box: Box, boxes: "Boxes") -> np.ndarray:
@@ -123,9 +155,13 @@ def most_overlap(box: Box, boxes: "Boxes") -> np.ndarray:
     is at least the area in common. Exact for boxes with parallel sides.
     """
     one = Boxes.of([box])
-    shared = np.minimum(_shared_spans(one, boxes), _shared_spans(boxes, one))
+    along_one = _shared_spans(one, boxes)
+    along_others = _shared_spans(boxes, one)
+    shared = np.minimum(along_one, along_others)
+
+    area = math.prod(box.size)
     areas = np.prod(boxes.sizes, axis=1)
-    return shared / np.minimum(areas, math.prod(box.size))
+    return shared / np.minimum(areas, area)
 
 
 class Boxes(NamedTuple):
@@ -144,33 +180,54 @@ class Boxes(NamedTuple):
     @classmethod
     def of(cls, boxes: list[Box]) -> "Boxes":
         """Return the arrays of some boxes."""
-        centers = np.array([box.center for box in boxes])
-        sizes = np.array([box.size for box in boxes])
-        return cls(centers, sizes, np.stack([box.axes for box in boxes]))
+        centers = [box.center for box in boxes]
+        sizes = [box.size for box in boxes]
+        axes = [box.axes for box in boxes]
+        return cls(np.array(centers), np.array(sizes), np.stack(axes))
 
-    def __getitem__(self, places) -> "Boxes":
+    def chosen(self, places: np.ndarray) -> "Boxes":
         """Return some of the boxes."""
-        return Boxes(self.centers[places], self.sizes[places], self.axes[places])
+        centers = self.centers[places]
+        sizes = self.sizes[places]
+        axes = self.axes[places]
+        return Boxes(centers, sizes, axes)
 
 
 def _shared_spans(frames: Boxes, others: Boxes) -> np.ndarray:
     """Return the product of what the others share with the spans of the frames, along the frames' axes."""
-    between = others.centers - frames.centers
-    distance = np.abs(np.einsum("...ij,...j->...i", frames.axes, between))
-    turned = np.abs(frames.axes @ np.swapaxes(others.axes, -1, -2))
-    reach = np.einsum("...ij,...j->...i", turned, others.sizes / 2)
     half = frames.sizes / 2
+    others_half = others.sizes / 2
+    between = others.centers - frames.centers
+    along = _times(frames.axes, between)
+    distance = np.abs(along)
 
-    low = np.maximum(-half, distance - reach)
-    high = np.minimum(half, distance + reach)
-    return np.prod(np.maximum(high - low, 0), axis=-1)
+    # how far the others reach to both sides of their centers
+    columns = np.swapaxes(others.axes, -1, -2)
+    turned = np.abs(frames.axes @ columns)
+    reach = _times(turned, others_half)
+    nearest = distance - reach
+    farthest = distance + reach
+
+    low = np.maximum(-half, nearest)
+    high = np.minimum(half, farthest)
+    spans = np.maximum(high - low, 0)
+    return np.prod(spans, axis=-1)
+
+
+def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return the products of matrices (.., 2, 2) and vectors (.., 2)."""
+    return np.einsum("...ij,...j->...i", matrices, vectors)
 
 
 def _area(polygon: np.ndarray) -> float:
+    """Return the area of a polygon (C, 2), by the shoelace formula."""
     if len(polygon) < 3:
         return 0.0
     down, right = polygon.T
-    return float(abs(down @ np.roll(right, -1) - right @ np.roll(down, -1)) / 2)
+    next_down, next_right = np.roll(polygon, -1, axis=0).T
+    one_way = down @ next_right
+    other_way = right @ next_down
+    return float(abs(one_way - other_way) / 2)
 
 
 def _axes(angle: float) -> np.ndarray:
@@ -181,29 +238,42 @@ def _axes(angle: float) -> np.ndarray:
 
 def _chain(points: list[tuple]) -> list[tuple]:
     """Return one side of the hull of sorted points, without the last (Andrew's monotone chain)."""
-    chain = []
+    chain: list[tuple] = []
     for point in points:
-        while len(chain) > 1 and _turn(chain[-2], chain[-1], point) <= 0:
+        while len(chain) > 1:
+            before, last = chain[-2:]
+            if _turn(before, last, point) > 0:
+                break
             chain.pop()
         chain.append(point)
     return chain[:-1]
 
 
 def _turn(a, b, c):
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+    """Return twice the area of the triangle of three points; below 0 where the path turns the other way."""
+    row, column = a
+    b_row, b_column = b
+    c_row, c_column = c
+    first = (b_row - row) * (c_column - column)
+    second = (b_column - column) * (c_row - row)
+    return first - second
 
 
 def _cut(polygon: np.ndarray, start: np.ndarray, end: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """Return the part of a convex polygon that lies on the side of `inner` of the line from `start` to `end`."""
-    side = np.array([_turn(start, end, point) for point in polygon])
-    side *= np.sign(_turn(start, end, inner))
+    sides = np.array([_turn(start, end, point) for point in polygon])
+    sides *= np.sign(_turn(start, end, inner))
 
     kept = []
     for i, point in enumerate(polygon):
         after = (i + 1) % len(polygon)
-        if side[i] >= 0:
+        side = sides[i]
+        other = sides[after]
+
+        if side >= 0:
             kept.append(point)
-        if side[i] * side[after] < 0:
-            share = side[i] / (side[i] - side[after])
-            kept.append(point + (polygon[after] - point) * share)
+        if side * other < 0:  # the edge crosses the line
+            share = side / (side - other)
+            edge = polygon[after] - point
+            kept.append(point + edge * share)
     return np.array(kept)

@@ -108,44 +108,62 @@ def best_f1_threshold(labels: Iterable, scores: Iterable | None = None) -> tuple
     >>> best_f1_threshold([0, 0, 1, 1], [0.1, 0.4, 0.6, 0.8])
     (0.6, 1.0)
     """
-    refuse_iterator(labels, "labels")
-    of_images = scores is not None and np.ndim(next(iter(labels), 0)) == 0
-    read = read_labels(labels, scores) if of_images else read_twice(labels, scores)
-
+    read = _reader(labels, scores)
     found = _defect_scores(read)
     if len(found) == 0:
         return np.nan, np.nan
 
     ranks, of_each = rank(found, read)
-    true = _counted_from_the_top(np.bincount(of_each))
-    predicted = true + ranks.above + ranks.same
+    counts = np.bincount(of_each)
+    true = _counted_from_the_top(counts)
+    false = ranks.above + ranks.same
+    predicted = true + false
     f1 = 2 * true / (len(found) + predicted)
 
-    best = len(f1) - 1 - np.argmax(f1[::-1])
-    return float(ranks.scores[best]), float(f1[best])
+    falling = f1[::-1]
+    best = len(f1) - 1 - np.argmax(falling)
+    threshold = ranks.scores[best]
+    return float(threshold), float(f1[best])
+
+
+def _reader(labels: Iterable, scores: Iterable | None) -> Reader:
+    """Return what reads labels and scores of images, or else masks and maps."""
+    refuse_iterator(labels, "labels")
+    first = next(iter(labels), 0)
+    if scores is not None and np.ndim(first) == 0:
+        return read_labels(labels, scores)
+    return read_twice(labels, scores)
 
 
 def rank(found: np.ndarray, read: Reader) -> tuple[Ranks, np.ndarray]:
     """Return how the scores `found` (P,) stand among normal pixels, and the place of each in `Ranks.scores`."""
     scores, of_each = np.unique(found, return_inverse=True)
-    passed = np.zeros(len(scores) + 1, np.int64)  # how many normal pixels reach so many of the scores
-    same = np.zeros(len(scores) + 1, np.int64)
+    length = len(scores) + 1
+    passed = np.zeros(length, np.int64)  # how many normal pixels reach so many of the scores
+    equal = np.zeros(length, np.int64)
 
     for mask, values in read():
-        normal = np.sort(values[~mask])  # sorted keys make the search below several times faster
+        normal = values[~mask]
+        normal = np.sort(normal)  # sorted keys make the search below several times faster
         reached = np.searchsorted(scores, normal, side="right")
-        equal = reached[(reached > 0) & (scores[reached - 1] == normal)]
-        passed += np.bincount(reached, minlength=len(passed))
-        same += np.bincount(equal, minlength=len(same))
+        passed += np.bincount(reached, minlength=length)
 
-    same = same[1:]
-    above = _counted_from_the_top(passed[1:]) - same
-    return Ranks(scores, above, same, int(passed.sum())), of_each
+        highest = scores[reached - 1]
+        meets = (reached > 0) & (highest == normal)
+        meeting = reached[meets]
+        equal += np.bincount(meeting, minlength=length)
+
+    same = equal[1:]
+    at_least = _counted_from_the_top(passed[1:])
+    normal_pixels = int(passed.sum())
+    ranks = Ranks(scores, at_least - same, same, normal_pixels)
+    return ranks, of_each
 
 
 def _counted_from_the_top(counts: np.ndarray) -> np.ndarray:
     """Return for each place the sum of the counts there and above."""
-    return np.cumsum(counts[::-1])[::-1]
+    from_the_top = np.cumsum(counts[::-1])
+    return from_the_top[::-1]
 
 
 def area_under(ranks: Ranks, weights: np.ndarray, max_fpr: float = 1.0) -> float:
@@ -164,12 +182,18 @@ def area_under(ranks: Ranks, weights: np.ndarray, max_fpr: float = 1.0) -> float
     limit = max_fpr * ranks.normal  # in normal pixels
 
     # the curve of one score: a ramp over the normal pixels that score the same, then flat
-    ramp = np.clip(limit - ranks.above, 0, ranks.same)
-    flat = np.maximum(limit - ranks.above - ranks.same, 0)
-    heights = (ramp**2 / (2 * np.maximum(ranks.same, 1)) + flat) / limit
+    same = ranks.same
+    within = limit - ranks.above
+    ramp = np.clip(within, 0, same)
+    flat = np.maximum(within - same, 0)
+    width = np.maximum(same, 1)
+    area = ramp**2 / (2 * width) + flat
+    heights = area / limit
 
     # Weights may sum to 1 + 1e-16; two sums of one order leave heights of 1 and 0 exactly that.
-    return float((weights * heights).sum() / weights.sum())
+    weighted = weights * heights
+    mean = weighted.sum() / weights.sum()
+    return float(mean)
 
 
 def _auroc(read: Reader) -> float:
@@ -179,8 +203,12 @@ def _auroc(read: Reader) -> float:
     ranks, of_each = rank(found, read)
     if ranks.normal == 0:
         return np.nan
-    return area_under(ranks, np.bincount(of_each) / len(found))
+
+    weights = np.bincount(of_each) / len(found)
+    return area_under(ranks, weights)
 
 
 def _defect_scores(read: Reader) -> np.ndarray:
-    return np.concatenate([scores[mask] for mask, scores in read()])
+    """Return the scores of all defect pixels, (P,)."""
+    of_each = [scores[mask] for mask, scores in read()]
+    return np.concatenate(of_each)

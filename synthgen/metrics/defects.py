@@ -48,10 +48,12 @@ def defect_wise_recall(instances: Iterable, predictions: Iterable | None = None,
     for ids, prediction in read_predictions(instances, predictions):
         marked = ids != 0
         which, number = np.unique(ids[marked], return_inverse=True)
-        area = np.bincount(number, minlength=len(which))
-        hits = np.bincount(number, prediction[marked], minlength=len(which))
+        count = len(which)
+        area = np.bincount(number, minlength=count)
+        hits = np.bincount(number, prediction[marked], minlength=count)
 
-        noticed = (hits > 0) & (hits / area >= coverage)
-        found += np.count_nonzero(noticed)
-        defects += len(which)
+        covered = hits / area
+        noticed = (hits > 0) & (covered >= coverage)
+        found += int(np.count_nonzero(noticed))
+        defects += count
     return ratio(found, defects)

@@ -31,8 +31,10 @@ def read_images(
     for mask, scores in pairs(masks, maps, name):
         mask = np.asarray(mask)
         scores = np.asarray(scores)
-        for one, of_one in zip(*_as_batches(mask, scores, f"{name}[{number}]"), strict=True):
-            yield one, finite(of_one, f"{name}[{number}]")
+        batch = _as_batches(mask, scores, f"{name}[{number}]")
+        for one, of_one in zip(*batch, strict=True):
+            place = f"{name}[{number}]"
+            yield one, finite(of_one, place)
             number += 1
     if number == 0:
         raise UsageError(f"{name} must hold images, got none")
@@ -40,20 +42,29 @@ def read_images(
 
 def _as_batches(mask: np.ndarray, scores: np.ndarray, place: str) -> tuple[np.ndarray, np.ndarray]:
     """Return masks and maps as (B, H, W), of an image (H, W) or a batch (B, H, W) or (B, 1, H, W)."""
-    if mask.shape != scores.shape:
-        raise UsageError(f"{place} must have its mask's shape {mask.shape}, got {scores.shape}")
-    if mask.ndim == 4 and mask.shape[1] == 1:  # models give batches with a channel axis
+    shape = mask.shape
+    if shape != scores.shape:
+        raise UsageError(f"{place} must have its mask's shape {shape}, got {scores.shape}")
+
+    if len(shape) == 2:
+        return mask[None], scores[None]
+    if len(shape) == 3:
+        return mask, scores
+    if len(shape) == 4 and shape[1] == 1:  # models give batches with a channel axis
         return mask[:, 0], scores[:, 0]
-    if mask.ndim not in (2, 3):
-        raise UsageError(f"masks must give images (H, W) or batches (B, H, W), got shape {mask.shape}")
-    return (mask, scores) if mask.ndim == 3 else (mask[None], scores[None])
+    raise UsageError(f"masks must give images (H, W) or batches (B, H, W), got shape {shape}")
 
 
 def read_twice(masks: Iterable, maps: Iterable | None) -> Reader:
     """Return a function that reads all images from the start, masks as bool; refuse what can be read only once."""
     refuse_iterator(masks, "masks")
     refuse_iterator(maps, "maps")
-    return lambda: ((mask != 0, scores) for mask, scores in read_images(masks, maps))
+
+    def read():
+        for mask, scores in read_images(masks, maps):
+            yield mask != 0, scores
+
+    return read
 
 
 def read_labels(labels, scores) -> Reader:
@@ -71,12 +82,12 @@ def read_labels(labels, scores) -> Reader:
     if len(labels) == 0:
         raise UsageError("scores must hold an image, got none")
 
-    wrong = labels[(labels != 0) & (labels != 1)]
+    defective = labels == 1
+    wrong = labels[(labels != 0) & ~defective]
     if len(wrong):
         raise UsageError(f"labels must be 0 (normal) or 1 (defective), got {wrong[0]}")
     finite(scores, "scores")
 
-    defective = labels == 1
     return lambda: iter([(defective, scores)])
 
 
@@ -90,7 +101,9 @@ def finite(scores: np.ndarray, place: str) -> np.ndarray:
     """Return the scores; raise UsageError at NaN or infinity, or what is no number."""
     if scores.dtype.kind not in "biuf":
         raise UsageError(f"{place} must hold real numbers, got {scores.dtype}")
-    bad = np.count_nonzero(~np.isfinite(scores))
+
+    good = np.isfinite(scores)
+    bad = good.size - np.count_nonzero(good)
     if bad:
         raise UsageError(f"{place} must hold finite scores, got {bad} that are NaN or infinite")
     return scores
@@ -98,7 +111,9 @@ def finite(scores: np.ndarray, place: str) -> np.ndarray:
 
 def share(value: float, place: str, low_included: bool = True) -> float:
     """Return a value that lies in [0, 1], or in (0, 1]."""
-    allowed = 0 <= value <= 1 and (value > 0 or low_included)
+    allowed = 0 <= value <= 1
+    if value == 0 and not low_included:
+        allowed = False
     if not allowed:
         bracket = "[" if low_included else "("
         raise UsageError(f"{place} must lie in {bracket}0, 1], got {value}")
@@ -108,15 +123,23 @@ def share(value: float, place: str, low_included: bool = True) -> float:
 def pairs(masks: Iterable, maps: Iterable | None, name: str = "maps") -> Iterator[tuple]:
     """Yield mask and map by turns; raise UsageError when one of them ends first."""
     if maps is None:
-        for pair in masks:
-            is_pair = isinstance(pair, tuple | list) and len(pair) == 2
-            if not is_pair:
-                raise UsageError(f"{name} must be given, or pairs (mask, map), got {type(pair).__name__}")
-            yield pair
+        yield from _given_pairs(masks, name)
         return
+
     end = object()
-    for number, (mask, scores) in enumerate(zip_longest(masks, maps, fillvalue=end)):
-        if mask is end or scores is end:
-            names = ("masks", name) if mask is end else (name, "masks")
-            raise UsageError(f"{names[0]} must be as many as the {names[1]}, got only {number}")
+    together = zip_longest(masks, maps, fillvalue=end)
+    for number, (mask, scores) in enumerate(together):
+        if mask is end:
+            raise UsageError(f"masks must be as many as the {name}, got only {number}")
+        if scores is end:
+            raise UsageError(f"{name} must be as many as the masks, got only {number}")
         yield mask, scores
+
+
+def _given_pairs(given: Iterable, name: str) -> Iterator[tuple]:
+    """Yield pairs as they are; raise UsageError for what is none."""
+    for pair in given:
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
+        if not is_pair:
+            raise UsageError(f"{name} must be given, or pairs (mask, map), got {type(pair).__name__}")
+        yield tuple(pair)

@@ -56,7 +56,9 @@ def proportion_localised(
     read_all = read_twice(masks, maps)
 
     def read():
-        return ((mask, scores) for mask, scores in read_all() if mask.any())
+        for mask, scores in read_all():
+            if mask.any():
+                yield mask, scores
 
     thresholds = SPACINGS[spacing](read)
     ious = anomaly_ious(read, thresholds)
@@ -73,27 +75,37 @@ def anomaly_ious(read: Reader, thresholds: np.ndarray) -> np.ndarray:
         boxes = anomaly_boxes(mask)
         nearest = _nearest_box(boxes, mask.shape)
         for number, box in enumerate(boxes):
-            rows.append(_ious(scores, box, nearest == number, thresholds))
+            near = nearest == number
+            rows.append(_ious(scores, box, near, thresholds))
     return np.array(rows).reshape(-1, THRESHOLDS)
 
 
 def anomaly_boxes(mask: np.ndarray) -> list[Box]:
     """Return the boxes of the anomalies in a bool mask (H, W): enlarged and merged."""
+    shape = mask.shape
     anomalies = by_region(mask, np.argwhere(mask))
-    boxes = [_box(points, mask.shape) for points in anomalies]
+    boxes = [_box(points, shape) for points in anomalies]
 
     for _ in range(MERGING_ROUNDS):
-        anomalies = [np.concatenate([anomalies[i] for i in group]) for group in _groups(boxes)]
-        boxes = [_box(points, mask.shape) for points in anomalies]
+        anomalies = [_merged(anomalies, group) for group in _groups(boxes)]
+        boxes = [_box(points, shape) for points in anomalies]
     return boxes
+
+
+def _merged(anomalies: list[np.ndarray], group: list[int]) -> np.ndarray:
+    """Return the points of the anomalies of a group, (P, 2)."""
+    points = [anomalies[number] for number in group]
+    return np.concatenate(points)
 
 
 def _box(points: np.ndarray, shape: tuple[int, int]) -> Box:
     """Return the smallest box around points, enlarged where it is small."""
     box = smallest_box(points)
-    height = max(box.size[0], SMALLEST_SIDE * shape[0])
-    width = max(box.size[1], SMALLEST_SIDE * shape[1])
-    return box._replace(size=(height, width))
+    height, width = box.size
+    least_height = SMALLEST_SIDE * shape[0]
+    least_width = SMALLEST_SIDE * shape[1]
+    enlarged = max(height, least_height), max(width, least_width)
+    return box._replace(size=enlarged)
 
 
 def _groups(boxes: list[Box]) -> list[list[int]]:
@@ -108,12 +120,14 @@ def _groups(boxes: list[Box]) -> list[list[int]]:
     groups = []
     while len(left):
         group = [left[0]]
+        waiting = [left[0]]
         left = left[1:]
-        waiting = [group[0]]
+
         while waiting and len(left):
             linked = _linked(waiting.pop(), left, boxes, arrays)
-            waiting += left[linked].tolist()
-            group += left[linked].tolist()
+            found = left[linked].tolist()
+            waiting += found
+            group += found
             left = left[~linked]
         groups.append(sorted(group))
     return groups
@@ -121,34 +135,46 @@ def _groups(boxes: list[Box]) -> list[list[int]]:
 
 def _linked(i: int, others: np.ndarray, boxes: list[Box], arrays: Boxes) -> np.ndarray:
     """Return which of the other boxes box `i` is to be merged with, bool (others,)."""
-    linked = most_overlap(boxes[i], arrays[others]) > MERGED_ABOVE - 1e-9
+    box = boxes[i]
+    most = most_overlap(box, arrays.chosen(others))
+    linked = most > MERGED_ABOVE - 1e-9
+
     for place in np.flatnonzero(linked):
-        linked[place] = overlap(boxes[i], boxes[others[place]]) > MERGED_ABOVE
+        other = boxes[others[place]]
+        linked[place] = overlap(box, other) > MERGED_ABOVE
     return linked
 
 
 def _nearest_box(boxes: list[Box], shape: tuple[int, int]) -> np.ndarray:
     """Return for each pixel of an image (H, W) the number of the box whose center is nearest."""
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    height, width = shape
+    rows, columns = np.ogrid[:height, :width]
     nearest = np.zeros(shape, np.intp)
     least = np.full(shape, np.inf)
 
     for number, box in enumerate(boxes):
-        distance = (rows - box.center[0]) ** 2 + (columns - box.center[1]) ** 2
+        row, column = box.center
+        down = rows - row
+        right = columns - column
+        distance = down**2 + right**2
         nearest[distance < least] = number
         np.minimum(least, distance, out=least)
     return nearest
 
 
 def _ious(scores: np.ndarray, box: Box, near: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Return the IoU of a box with the map inside it and `near` it above each threshold, (thresholds,)."""
     inside = covered(box, scores.shape)
+    outside = near & ~inside
     hits = _count_above(scores[inside], thresholds)
-    false = _count_above(scores[near & ~inside], thresholds)
+    false = _count_above(scores[outside], thresholds)
     return hits / (np.count_nonzero(inside) + false)
 
 
 def _count_above(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    below = np.searchsorted(np.sort(values), thresholds, side="right")
+    """Return how many values lie above each threshold."""
+    rising = np.sort(values)
+    below = np.searchsorted(rising, thresholds, side="right")
     return len(values) - below
 
 
@@ -161,15 +187,18 @@ def _linear(read: Reader) -> np.ndarray:
 
     if lowest > highest:  # there is no image with a defect
         return np.zeros(THRESHOLDS)
-    return np.linspace(lowest, highest, THRESHOLDS + 2)[1:-1]
+    steps = np.linspace(lowest, highest, THRESHOLDS + 2)
+    return steps[1:-1]
 
 
 def _percentile(read: Reader) -> np.ndarray:
     scores = [scores.ravel() for _, scores in read()]
     if not scores:
         return np.zeros(THRESHOLDS)
-    shares = np.linspace(0, 100, THRESHOLDS + 2)[1:-1]
-    return np.percentile(np.concatenate(scores), shares)
+
+    shares = np.linspace(0, 100, THRESHOLDS + 2)
+    together = np.concatenate(scores)
+    return np.percentile(together, shares[1:-1])
 
 
 SPACINGS: dict[str, Callable[[Reader], np.ndarray]] = {"linear": _linear, "percentile": _percentile}

@@ -42,9 +42,9 @@ def pixel_scores(masks: Iterable, predictions: Iterable | None = None) -> dict[s
     true = predicted = defective = 0
     for mask, prediction in read_predictions(masks, predictions):
         mask = mask != 0
-        true += np.count_nonzero(mask & prediction)
-        predicted += np.count_nonzero(prediction)
-        defective += np.count_nonzero(mask)
+        true += int(np.count_nonzero(mask & prediction))
+        predicted += int(np.count_nonzero(prediction))
+        defective += int(np.count_nonzero(mask))
 
     either = predicted + defective
     f1 = ratio(2 * true, either)
@@ -59,14 +59,23 @@ def pixel_scores(masks: Iterable, predictions: Iterable | None = None) -> dict[s
 
 def read_predictions(masks: Iterable, predictions: Iterable | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the images' masks as they came and predictions as bool, (H, W) both; refuse scores."""
-    for number, (mask, prediction) in enumerate(read_images(masks, predictions, "predictions")):
+    images = read_images(masks, predictions, "predictions")
+    for number, (mask, prediction) in enumerate(images):
         made = prediction != 0
-        values = 1 if prediction.dtype == bool else len(np.unique(prediction[made]))
-        if values > 1:
-            raise UsageError(f"predictions[{number}] must hold one value beside 0 (threshold first), got {values}")
+        if prediction.dtype != bool:
+            _refuse_scores(prediction[made], f"predictions[{number}]")
         yield mask, made
+
+
+def _refuse_scores(values: np.ndarray, place: str) -> None:
+    """Raise UsageError where there are several values: scores are no predictions."""
+    different = len(np.unique(values))
+    if different > 1:
+        raise UsageError(f"{place} must hold one value beside 0 (threshold first), got {different}")
 
 
 def ratio(part: int, whole: int) -> float:
     """Return ``part / whole``, or ``nan`` of nothing."""
-    return float(part / whole) if whole else np.nan
+    if not whole:
+        return np.nan
+    return float(part / whole)

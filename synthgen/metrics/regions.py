@@ -1,7 +1,6 @@
 """Region overlap: every defect counts the same, however large it is."""
 
 from collections.abc import Iterable, Iterator
-from numbers import Real
 
 import numpy as np
 
@@ -46,8 +45,14 @@ def aupro(masks: Iterable, maps: Iterable | None = None, max_fpr: float = 0.3) -
     """
     share(max_fpr, "max_fpr", low_included=False)
     read = read_twice(masks, maps)
-    regions = ((region, np.inf) for mask, scores in read() for region in by_region(mask, scores[mask]))
-    return _overlap_area(regions, read, max_fpr)
+    return _overlap_area(_whole_regions(read), read, max_fpr)
+
+
+def _whole_regions(read: Reader) -> Iterator[tuple[np.ndarray, float]]:
+    """Yield the scores in each region of each mask; none of its pixels is too many."""
+    for mask, scores in read():
+        for region in by_region(mask, scores[mask]):
+            yield region, np.inf
 
 
 def spro(masks: Iterable, maps: Iterable, saturation: Iterable | float, max_fpr: float = 0.05) -> float:
@@ -81,48 +86,54 @@ def spro(masks: Iterable, maps: Iterable, saturation: Iterable | float, max_fpr:
     share(max_fpr, "max_fpr", low_included=False)
     refuse_iterator(masks, "masks")
     refuse_iterator(maps, "maps")
-    if not isinstance(saturation, Real):
-        saturation = list(saturation)
+    of_all = list(saturation) if isinstance(saturation, Iterable) else saturation
+
+    def unions():
+        for stack, scores in pairs(masks, maps):
+            yield _stack(stack).any(axis=0), scores
 
     def read():
-        unions = ((_stack(stack).any(axis=0), scores) for stack, scores in pairs(masks, maps))
-        return read_images(unions, None)
+        return read_images(unions(), None)
 
-    return _overlap_area(_saturated(masks, read(), saturation), read, max_fpr)
+    regions = _saturated(masks, read(), of_all)
+    return _overlap_area(regions, read, max_fpr)
 
 
 def _saturated(masks: Iterable, images: Iterable, saturation: list | float) -> Iterator[tuple[np.ndarray, float]]:
     """Yield for each mask of each image the scores in it and its saturation, checked."""
-    one_for_all = isinstance(saturation, Real)
-    number = -1
-    for number, (stack, (_, scores)) in enumerate(zip(masks, images, strict=True)):
-        stack = _stack(stack)
-        if one_for_all:
-            enough = np.full(len(stack), saturation)
-        elif number < len(saturation):
-            enough = np.atleast_1d(saturation[number])
-        else:
-            raise UsageError(f"saturation must have an entry for each image, got only {len(saturation)}")
-
-        _check_saturation(enough, len(stack), f"saturation[{number}]")
+    count = 0
+    for masks_of_one, (_, scores) in zip(masks, images, strict=True):
+        stack = _stack(masks_of_one)
+        enough = _enough(saturation, count, len(stack))
         for region, pixels in zip(stack, enough, strict=True):
             yield scores[region], pixels
+        count += 1
 
-    if not one_for_all and len(saturation) != number + 1:
-        raise UsageError(f"saturation must have an entry for each of {number + 1} images, got {len(saturation)}")
+    if isinstance(saturation, list) and len(saturation) != count:
+        raise UsageError(f"saturation must have an entry for each of {count} images, got {len(saturation)}")
 
 
-def _check_saturation(enough: np.ndarray, count: int, place: str) -> None:
+def _enough(saturation: list | float, number: int, count: int) -> np.ndarray:
+    """Return the checked saturation of each of the `count` masks of an image."""
+    place = f"saturation[{number}]"
+    if not isinstance(saturation, list):
+        enough = np.full(count, saturation)
+    elif number < len(saturation):
+        enough = np.atleast_1d(saturation[number])
+    else:
+        raise UsageError(f"saturation must have an entry for each image, got only {len(saturation)}")
+
     if len(enough) != count:
         raise UsageError(f"{place} must have a number for each of {count} masks, got {len(enough)}")
     if not np.all(enough > 0):
         raise UsageError(f"{place} must be pixels > 0, got {enough.tolist()}")
+    return enough
 
 
 def _stack(masks: np.ndarray) -> np.ndarray:
     """Return the masks of an image, (M, H, W) or one (H, W), as bool (M, H, W)."""
-    masks = np.asarray(masks) != 0
-    return masks[None] if masks.ndim == 2 else masks
+    stack = np.asarray(masks) != 0
+    return stack[None] if stack.ndim == 2 else stack
 
 
 def _overlap_area(regions: Iterable[tuple[np.ndarray, float]], read: Reader, max_fpr: float) -> float:
@@ -130,23 +141,38 @@ def _overlap_area(regions: Iterable[tuple[np.ndarray, float]], read: Reader, max
     found = []
     shares = []
     for scores, enough in regions:
-        if len(scores) == 0:
-            continue
-        # Only the highest pixels count, as many as are enough; the last one for a part, if `enough` has one.
-        enough = min(float(enough), len(scores))
-        kept = int(np.ceil(enough))
-        share = np.full(kept, 1 / enough)
-        share[0] -= (kept - enough) / enough
-        shares.append(share)
-        found.append(np.sort(scores)[len(scores) - kept :])
+        if len(scores):
+            highest, share = _counting(scores, enough)
+            found.append(highest)
+            shares.append(share)
 
     if not found:
         return np.nan
     ranks, of_each = rank(np.concatenate(found), read)
     if ranks.normal == 0:
         return np.nan
-    weights = np.bincount(of_each, np.concatenate(shares)) / len(found)
+
+    summed = np.bincount(of_each, np.concatenate(shares))
+    weights = summed / len(found)
     return area_under(ranks, weights, max_fpr)
+
+
+def _counting(scores: np.ndarray, enough: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of a region that count, and by how much: the highest, as many as are enough.
+
+    Where `enough` is no whole number, the lowest of them counts for a part.
+    """
+    count = len(scores)
+    enough = min(float(enough), count)
+    kept = int(np.ceil(enough))
+
+    share = np.full(kept, 1 / enough)
+    surplus = kept - enough
+    share[0] -= surplus / enough
+
+    rising = np.sort(scores)
+    highest = rising[count - kept :]
+    return highest, share
 
 
 def by_region(mask: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
@@ -160,5 +186,6 @@ def by_region(mask: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
         return []
 
     order = np.argsort(region_of, kind="stable")
-    ends = np.cumsum(np.bincount(region_of)[1:])
+    areas = np.bincount(region_of)
+    ends = np.cumsum(areas[1:])
     return np.split(values[order], ends[:-1])

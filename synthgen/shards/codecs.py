@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from isal import isal_zlib
 
-from synthgen.errors import FormatError, UsageError
+from synthgen.errors import FormatError, UsageError, one_line
 from synthgen.sample import FieldSpec, PaletteImage
 
 # Depth and normals are stored as the pixels of an RGB PNG, which every reader decodes: see FORMAT.md.
@@ -414,8 +414,7 @@ def _decode_npy(data, spec: FieldSpec) -> np.ndarray:
         version = np.lib.format.read_magic(stream)
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=1024)
     except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
-        reason = " ".join(str(error).split())
-        raise FormatError(f"array is damaged: {reason}") from None
+        raise FormatError(f"array is damaged: {one_line(error)}") from None
 
     expected = tuple(spec.shape)
     is_plain = version == (1, 0) and not fortran

@@ -36,6 +36,7 @@ ShardName = Annotated[str, msgspec.Meta(pattern=r"^train-[0-9]{6,9}\.(h5|tar)\Z"
 _KINDS = {
     "image": (("uint8",), (2, 3)),
     "mask": (("uint8",), (2,)),
+    "coverage": (("uint8",), (2,)),
     "ids": (("uint8", "uint16"), (2,)),
     "depth": (("float32",), (2,)),
     "normal": (("float32",), (3,)),
@@ -47,7 +48,7 @@ class FieldEntry(msgspec.Struct, frozen=True):
 
     dtype: Annotated[str, msgspec.Meta(pattern="^(u?int(8|16|32)|float(16|32))$")]
     shape: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=16384)]], msgspec.Meta(min_length=2, max_length=3)]
-    kind: Literal["image", "mask", "ids", "depth", "normal", "array"]
+    kind: Literal["image", "mask", "coverage", "ids", "depth", "normal", "array"]
     codec: Literal["png", "png-stored", "jpeg", "npy"]
 
     def __post_init__(self):

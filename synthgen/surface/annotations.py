@@ -65,7 +65,7 @@ class Annotations:
     def __init__(self, shape: tuple[int, int], kinds, blur: float = 0.0, dtype: str = "uint16"):
         self.masks = {kind: np.zeros(shape, np.uint8) for kind in kinds}
         self.ids = np.zeros(shape, dtype)
-        self.objects = []
+        self.objects: list[dict] = []
         self._blur = blur
         self._numbers = count(1)
 

@@ -27,5 +27,8 @@ def cosine_and_sine(degrees: float) -> tuple[float, float]:
 
 def smooth_step(low: float, high: float, values: np.ndarray) -> np.ndarray:
     """Return 0 below `low`, 1 above `high` and a smooth ramp between; `low` may be the larger one."""
-    share = np.clip((values - low) / (high - low), 0, 1)
-    return share * share * (3 - 2 * share)
+    width = high - low
+    place = (values - low) / width
+    share = np.clip(place, 0, 1)
+    square = share * share
+    return square * (3 - 2 * share)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import torch
 
-from synthgen.errors import FormatError, SynthgenError, UsageError, one_line
+from synthgen.errors import FormatError, StorageError, SynthgenError, UsageError, one_line
 from synthgen.extras import needed_for
 from synthgen.shards.files import sha256_of
 
@@ -110,7 +110,7 @@ def load_backbone(
     else:
         model = create_model(source.arch, 0, num_classes=classes, **source.options)
         model.load_state_dict(source.weights)
-    model.pretrained_cfg = {**model.pretrained_cfg, **source.config}
+    set_config(model, **source.config)
     return model.eval()
 
 
@@ -122,7 +122,7 @@ def _timm_source(name: str, pretrained: bool, seed: int) -> _Source:
         model = _published(arch)
     else:
         model = create_model(arch, seed=seed)
-    return _Source(arch, arch, model.state_dict(), model.pretrained_cfg, {})
+    return _Source(arch, arch, model.state_dict(), config_of(model), {})
 
 
 def _file_source(path: Path, arch: str | None) -> _Source:
@@ -130,9 +130,25 @@ def _file_source(path: Path, arch: str | None) -> _Source:
     card = read_card(path)
     arch = _architecture(path, card, arch)
     check_digest(path, card)
-    config = {key: tuple(card[key]) for key in ("mean", "std") if key in card}
+
+    config = {}
+    for key in ("mean", "std"):
+        if key in card:
+            config[key] = tuple(card[key])
+
     options = size_options(arch, card.get("size"))
-    return _Source(str(path), arch, _read_weights(path), config, options)
+    weights = _read_weights(path)
+    return _Source(str(path), arch, weights, config, options)
+
+
+def config_of(model) -> dict:
+    """Return timm's configuration of a model: architecture, mean, std."""
+    return dict(model.pretrained_cfg)
+
+
+def set_config(model, **values) -> None:
+    """Change values of timm's configuration of a model."""
+    model.pretrained_cfg = {**model.pretrained_cfg, **values}
 
 
 def create_model(arch: str, seed: int, **options) -> torch.nn.Module:
@@ -154,15 +170,18 @@ def fingerprint(net: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     weights = net.state_dict()
     for name in sorted(weights):
-        add_to_digest(digest, name, weights[name])
+        tensor = weights[name]
+        shape = tuple(tensor.shape)
+        line = f"{name} {tensor.dtype} {shape}\n"
+        digest.update(line.encode())
+        digest.update(_bytes_of(tensor))
     return digest.hexdigest()
 
 
-def add_to_digest(digest, name: str, tensor: torch.Tensor) -> None:
-    """Add the name, type, shape and bytes of a tensor to a digest."""
-    digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-    flat = tensor.detach().cpu().contiguous().view(-1)
-    digest.update(flat.view(torch.uint8).numpy().data)
+def _bytes_of(tensor: torch.Tensor) -> memoryview:
+    plain = tensor.detach().cpu().contiguous()
+    flat = plain.view(-1)
+    return flat.view(torch.uint8).numpy().data
 
 
 def size_options(arch: str, size: int | tuple[int, int] | None) -> dict:
@@ -244,9 +263,12 @@ def _check_tag(arch: str) -> None:
     """Refuse the name of weights, after the dot, that timm does not have."""
     name, _, tag = arch.partition(".")
     published = import_timm().list_pretrained(f"{name}.*")
-    tags = [full.partition(".")[2] for full in published]
-    if tag and tag not in tags:
-        raise UsageError(f"{arch}: timm's weights of {name} must be among {', '.join(tags) or 'none'}, got {tag!r}")
+    if not tag or arch in published:
+        return
+
+    tags = [full.removeprefix(f"{name}.") for full in published]
+    known = ", ".join(tags) or "none"
+    raise UsageError(f"{arch}: timm's weights of {name} must be among {known}, got {tag!r}")
 
 
 def check_weights(place: str, arch: str, weights: dict, expected: dict) -> None:
@@ -254,14 +276,25 @@ def check_weights(place: str, arch: str, weights: dict, expected: dict) -> None:
     missing = [key for key in expected if key not in weights]
     unexpected = [key for key in weights if key not in expected]
     misshapen = []
-    for key, value in expected.items():
-        if key in weights and weights[key].shape != value.shape:
-            misshapen.append(f"{key} {tuple(weights[key].shape)} in place of {tuple(value.shape)}")
+    for key in expected.keys() - missing:
+        found = tuple(weights[key].shape)
+        wanted = tuple(expected[key].shape)
+        if found != wanted:
+            misshapen.append(f"{key} {found} in place of {wanted}")
 
-    wrong = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
-    parts = [f"{len(names)} {what} ({_some(names)})" for what, names in wrong.items() if names]
-    if parts:
-        raise UsageError(f"{place}: must be weights of {arch}, got {', '.join(parts)}")
+    parts = [_counted(missing, "missing"), _counted(unexpected, "unexpected")]
+    parts.append(_counted(sorted(misshapen), "of another shape"))
+    wrong = ", ".join(filter(None, parts))
+    if wrong:
+        raise UsageError(f"{place}: must be weights of {arch}, got {wrong}")
+
+
+def _counted(names: list[str], what: str) -> str:
+    """Return how many names there are, and some of them; nothing where there are none."""
+    if not names:
+        return ""
+    count = len(names)
+    return f"{count} {what} ({_some(names)})"
 
 
 def read_card(path: Path) -> dict:
@@ -289,21 +322,31 @@ def read_card(path: Path) -> dict:
 def _check_card(card: Path, values: dict) -> None:
     """Refuse values of a card that cannot be used."""
     size = values.get("size")
-    if size is not None and not (type(size) is int and 1 <= size <= _MAX_SIDE):
+    if size is not None and not _is_side(size):
         raise FormatError(f"{card}: size must be a whole number of pixels, got {size!r}")
 
     for key in ("mean", "std"):
         numbers = values.get(key)
         if numbers is not None and not _are_three_numbers(numbers):
             raise FormatError(f"{card}: {key} must be three numbers, got {numbers!r}")
-    if min(values.get("std") or (1,)) <= 0:
-        raise FormatError(f"{card}: std must be three numbers > 0, got {values['std']!r}")
+
+    deviations = values.get("std") or [1]
+    if min(deviations) <= 0:
+        raise FormatError(f"{card}: std must be three numbers > 0, got {deviations!r}")
+
+
+def _is_side(value) -> bool:
+    return type(value) is int and 1 <= value <= _MAX_SIDE
 
 
 def _are_three_numbers(values) -> bool:
     if not isinstance(values, list) or len(values) != 3:
         return False
-    return all(type(value) in (int, float) and math.isfinite(value) for value in values)
+    return all(map(_is_number, values))
+
+
+def _is_number(value) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def check_digest(path: Path, card: dict) -> None:
@@ -353,6 +396,14 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     except (SafetensorError, OSError, KeyError) as error:
         raise FormatError(f"{path}: is no whole safetensors file: {error}") from None
+    except MemoryError:
+        raise too_large(path) from None
+
+
+def too_large(path: Path) -> StorageError:
+    """Return the error of a file that does not fit into memory: the file may be whole."""
+    size = path.stat().st_size
+    return StorageError(f"{path}: cannot be read: its {size:,} bytes do not fit into memory")
 
 
 def _classes_of(arch: str, weights: dict) -> int:
@@ -386,7 +437,11 @@ def _features(source: _Source, out_indices) -> torch.nn.Module:
     # An extractor's names are those of the model, some with underscores in place of dots.
     known = {_flat(key): value for key, value in source.weights.items()}
     wanted = model.state_dict()
-    own = {key: known[_flat(key)] for key in wanted if _flat(key) in known}
+    own = {}
+    for key in wanted:
+        weight = known.get(_flat(key))
+        if weight is not None:
+            own[key] = weight
     check_weights(source.place, f"the features of {arch}", own, wanted)
     model.load_state_dict(own)
     return model

@@ -5,13 +5,16 @@ PatchCore (Roth et al. 2022, section 3.1), which Ugwu et al. 2024 (section 4) an
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch.nn import functional
 
 from synthgen.errors import UsageError
+from synthgen.torch.models.batches import size_of
 
 LAYERS = (1, 2, 3, 4)
 PADDINGS = ("zeros", "none")
@@ -38,8 +41,9 @@ def normalised(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]
         If the number of channels is another one, or floats do not lie in [0, 1].
     """
     channels = len(mean)
-    if images.ndim != 4 or images.shape[1] not in (1, channels):
-        raise UsageError(f"images must be (N, 1 or {channels}, H, W), got {tuple(images.shape)}")
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[1] not in (1, channels):
+        raise UsageError(f"images must be (N, 1 or {channels}, H, W), got {shape}")
 
     values = _in_unit_range(images)
     offset = _by_channel(mean, images.device)
@@ -62,7 +66,8 @@ def _in_unit_range(images: torch.Tensor) -> torch.Tensor:
 
     values = images.float()
     low, high = values.detach().aminmax()
-    if not (low >= 0 and high <= 1):
+    lies_inside = low >= 0 and high <= 1
+    if not lies_inside:
         raise UsageError(f"images must lie in [0, 1], before any normalisation, got {low:g} to {high:g}")
     return values
 
@@ -87,8 +92,9 @@ def local_average(maps: torch.Tensor, size: int = 3, padding: str = "zeros") -> 
         return maps
 
     height, width = maps.shape[-2:]
+    half = size // 2
     zeros_count = padding == "zeros"
-    mean = functional.avg_pool2d(maps, size, stride=1, padding=size // 2, count_include_pad=zeros_count)
+    mean = functional.avg_pool2d(maps, size, stride=1, padding=half, count_include_pad=zeros_count)
     return mean[..., :height, :width]  # an even size gives one row and column more
 
 
@@ -105,15 +111,15 @@ def aligned(maps: Sequence[torch.Tensor], mode: str = "bilinear") -> torch.Tenso
     -------
     Tensor, (N, sum of D_i, h, w)
     """
-    largest = max(maps, key=lambda each: each.shape[-2:].numel())
-    size = tuple(largest.shape[-2:])
-    alike = [enlarged(each, size, mode) for each in maps]
+    sizes = [size_of(each) for each in maps]
+    largest = max(sizes, key=math.prod)
+    alike = [enlarged(each, largest, mode) for each in maps]
     return torch.cat(alike, dim=1)
 
 
 def enlarged(maps: torch.Tensor, size: tuple[int, int], mode: str = "bilinear") -> torch.Tensor:
     """Return maps (N, D, h, w) at another size (H, W); `mode` is bilinear or nearest."""
-    if tuple(maps.shape[-2:]) == tuple(size):
+    if size_of(maps) == tuple(size):
         return maps
     corners = False if mode == "bilinear" else None
     return functional.interpolate(maps, size=size, mode=mode, align_corners=corners)
@@ -122,9 +128,11 @@ def enlarged(maps: torch.Tensor, size: tuple[int, int], mode: str = "bilinear") 
 def without_border(maps: torch.Tensor, border: int) -> torch.Tensor:
     """Return maps (N, D, h, w) without `border` places at each edge."""
     height, width = maps.shape[-2:]
-    if min(height, width) <= 2 * border:
+    bottom = height - border
+    right = width - border
+    if min(bottom, right) <= border:
         raise UsageError(f"border must be less than half of the {height} x {width} places, got {border}")
-    return maps[..., border : height - border, border : width - border]
+    return maps[..., border:bottom, border:right]
 
 
 def as_vectors(maps: torch.Tensor) -> torch.Tensor:
@@ -181,7 +189,8 @@ class FeatureExtractor:
         if not isinstance(backbone, torch.nn.Module):
             from synthgen.torch.backbones import load_backbone
 
-            backbone = load_backbone(backbone, features_only=True, out_indices=levels_of(self.layers))
+            levels = levels_of(self.layers)
+            backbone = load_backbone(backbone, features_only=True, out_indices=levels)
 
         self.net = backbone.eval().to(self.device)
         self._forward, self._taken = _maps_of(self.net, self.layers)
@@ -189,10 +198,11 @@ class FeatureExtractor:
 
     def _check(self) -> None:
         """Refuse wrong arguments."""
-        known = set(LAYERS).intersection(self.layers)
+        layers = self.layers
+        known = set(LAYERS).intersection(layers)
         ascending = tuple(sorted(known))
-        if not self.layers or self.layers != ascending:
-            raise UsageError(f"layers must be some of {LAYERS}, ascending, got {self.layers}")
+        if not layers or layers != ascending:
+            raise UsageError(f"layers must be some of {LAYERS}, ascending, got {layers}")
         if self.pool < 1:
             raise UsageError(f"pool must be >= 1, got {self.pool}")
         if self.border < 0:
@@ -203,7 +213,8 @@ class FeatureExtractor:
     @property
     def config(self) -> dict:
         """Timm's configuration of the backbone: architecture, mean, std."""
-        return dict(self.net.pretrained_cfg)
+        config: Any = self.net.pretrained_cfg
+        return dict(config)
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """Return images as the backbone wants them, on its device; see `normalised`."""
@@ -214,7 +225,8 @@ class FeatureExtractor:
         """Return the raw maps of the chosen layers, each (N, D_i, h_i, w_i), of normalised images."""
         given = self._forward(batch)
         maps = [given[place] for place in self._taken]
-        if "NHWC" in str(getattr(self.net, "output_fmt", "")):
+        layout = getattr(self.net, "output_fmt", "")
+        if "NHWC" in str(layout):
             maps = [each.permute(0, 3, 1, 2) for each in maps]
         return maps
 
@@ -245,7 +257,8 @@ class FeatureExtractor:
             raise UsageError(f"backbone cannot take images of {size}: {reason}") from error
 
         averaged = [local_average(each, self.pool, self.pool_padding) for each in maps]
-        return without_border(aligned(averaged, self.alignment), self.border)
+        joined = aligned(averaged, self.alignment)
+        return without_border(joined, self.border)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return the patch features of images, without gradients.
@@ -265,34 +278,40 @@ class FeatureExtractor:
             If the backbone cannot take such images, or features are not finite.
         """
         with torch.no_grad():
-            features = self.forward(self.normalise(images))
-            finite = torch.isfinite(features).flatten(1).all(1)
+            batch = self.normalise(images)
+            features = self.forward(batch)
+            finite = torch.isfinite(features)
 
-        if not finite.all():
-            first = int((~finite).nonzero()[0])
+        by_image = finite.flatten(1).all(1)
+        if not by_image.all():
+            first = int(by_image.byte().argmin())
             raise UsageError(f"features must be finite, image {first} of the batch gave NaN or infinity")
         return features
 
     def shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Return (D, h, w) of an image of `size` = (H, W), without computing its features."""
-        size = tuple(size)
+        height, width = size
+        size = (height, width)
         if size not in self._shapes:
             try:
-                self._shapes[size] = self._without_weights._tried_shape(size)
+                shape = self._without_weights._tried_shape(size)
             except (
                 UsageError,
                 NotImplementedError,
                 TypeError,
             ):  # also of backbones that look at values on their way
-                self._shapes[size] = self._tried_shape(size)
+                shape = self._tried_shape(size)
+            self._shapes[size] = shape
         return self._shapes[size]
 
     def _tried_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Return (D, h, w) of an image of `size` = (H, W), by trying it."""
-        black = torch.zeros((1, 1, *size), dtype=torch.uint8, device=self.device)
+        shape = (1, 1, *size)
+        black = torch.zeros(shape, dtype=torch.uint8, device=self.device)
         with torch.no_grad():
-            features = self.forward(self.normalise(black))
-        return tuple(features.shape[1:])
+            batch = self.normalise(black)
+            _, channels, height, width = self.forward(batch).shape
+        return channels, height, width
 
     @cached_property
     def _without_weights(self) -> "FeatureExtractor":
@@ -312,14 +331,16 @@ class FeatureExtractor:
 
 def _check_word(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise UsageError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        listed = ", ".join(known)
+        raise UsageError(f"{name} must be one of {listed}, got {value!r}")
 
 
 def without_weights(net: torch.nn.Module) -> torch.nn.Module:
     """Return a copy of a module on torch's meta device; the weights are not copied on the way."""
-    replaced = {}
-    for value in net.parameters():
-        replaced[id(value)] = torch.nn.Parameter(value.detach().to("meta"), requires_grad=False)
+    replaced: dict[int, torch.Tensor] = {}
+    for weight in net.parameters():
+        shape = weight.detach().to("meta")
+        replaced[id(weight)] = torch.nn.Parameter(shape, requires_grad=False)
     for value in net.buffers():
         replaced[id(value)] = value.detach().to("meta")
     return copy.deepcopy(net, replaced)
@@ -327,7 +348,8 @@ def without_weights(net: torch.nn.Module) -> torch.nn.Module:
 
 def levels_of(layers: Sequence[int]) -> tuple[int, ...]:
     """Return the places of layers 1 to 4 among a backbone's levels, from the end, as timm's ``out_indices``."""
-    return tuple(layer - 1 - len(LAYERS) for layer in layers)
+    end = len(LAYERS) + 1
+    return tuple(layer - end for layer in layers)
 
 
 def _maps_of(net: torch.nn.Module, layers: tuple[int, ...]):
@@ -351,9 +373,9 @@ def _maps_of(net: torch.nn.Module, layers: tuple[int, ...]):
 def _places_among(info, layers: tuple[int, ...]) -> list[int]:
     """Return the places of layers among the maps of a module that was built with ``features_only``."""
     count = len(info.info)
+    levels = levels_of(layers)
     given = [level % count for level in info.out_indices]
-    wanted = [count + level for level in levels_of(layers)]
-    missing = set(wanted).difference(given)
-    if missing:
+    wanted = [level + count for level in levels]
+    if not set(wanted).issubset(given):
         raise UsageError(f"layers {layers} are levels {wanted} of the backbone, which gives {given}")
     return [given.index(level) for level in wanted]

@@ -5,11 +5,8 @@ import json
 import subprocess
 import sys
 
-import pytest
-
-pytest.importorskip("timm")
-
 import numpy as np
+import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
@@ -114,6 +111,26 @@ def test_detect_writes_scores_and_pictures(home, tmp_path):
         with Image.open(row["heatmap"]) as picture:
             assert (picture.format, picture.size) == ("PNG", (64, 64))
     assert max(float(row["score"]) for row in rows) == max(float(row["score"]) for row in rows[:3])
+
+
+def test_a_model_without_maps_scores_and_is_measured_by_whole_images(home, tmp_path, monkeypatch):
+    from synthgen.torch import models
+
+    monkeypatch.setattr(models.load("patchcore").MODEL, "localises", False)
+    model = home / "pc.safetensors"
+    done = run("detect", model, home / "brick" / "test", "--out", tmp_path / "found", "--progress", "none")
+    assert "patchcore scores whole images: no heat maps" in done.stderr
+    assert [path.name for path in (tmp_path / "found").iterdir()] == ["scores.csv"]
+    with open(tmp_path / "found" / "scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 9
+    assert set(rows[0]) == {"image", "score"}
+
+    measured = run("evaluate", model, home / "brick", "--out", tmp_path / "report", "--progress", "none")
+    head = measured.stdout.splitlines()[0]
+    assert " ".join(head.split()) == "category kind normal anomalous image AUROC F1 threshold"
+    written = {path.name for path in (tmp_path / "report").iterdir()}
+    assert written == {"scores.csv", "table.json", "roc.png"}
 
 
 def test_a_sequential_model_goes_on_and_is_melded(home, tmp_path):

@@ -142,7 +142,7 @@ MISTAKES = [
     (["fractals", "--size", "a x b"], "--size must be N or WIDTHxHEIGHT in pixels, got 'a x b'"),
     (["fractals", "--maps", "4:2"], "--maps must be LOW:HIGH with LOW <= HIGH, got 4:2"),
     (["fractals", "--maps", "2:9"], "--maps must be int <= 8, got [2, 9]"),
-    (["fractals", "--part", "5/4"], "--part must be K/N with 1 <= K <= N, or auto, got '5/4'"),
+    (["fractals", "--part", "5/4"], "--part must be K/N with 1 <= K <= N, auto or auto/N, got '5/4'"),
     (["fractals", "--workers", "-2"], "--workers must lie in 0..4096, got -2"),
     (["fractals", "--shard-size", "0"], "--shard-size must be int >= 1, got '0'"),
     (["fractals", "--seed", "-1"], "--seed must be int >= 0, got '-1'"),

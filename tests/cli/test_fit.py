@@ -72,7 +72,7 @@ import sys
 sys.modules["torch"] = None
 from synthgen.cli import cli
 for arguments in (["fit", "--help"], ["fit", "patchcore", "--help"], ["fit", "sequential-patchcore", "--help"],
-                  ["fit", "padim", "--help"]):
+                  ["fit", "padim", "--help"], ["pretrain", "--help"]):
     try:
         cli.main(arguments)
     except SystemExit as end:

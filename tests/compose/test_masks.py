@@ -55,6 +55,7 @@ KINDS = {
     "colors": ("png", lambda: channels(0, 0, 255), {}),
     "dark colors": ("bmp", lambda: channels(1, 0, 0), {}),
     "opaque": ("png", lambda: Image.fromarray(BYTES * 255).convert("RGBA"), {}),
+    "0 and 1, opaque": ("png", lambda: Image.fromarray(BYTES).convert("RGBA"), {}),
     "gray and opaque": ("png", lambda: Image.fromarray(BYTES * 255).convert("LA"), {}),
     "transparent background": ("png", see_through, {}),
     "black on transparent": ("png", black_on_transparent, {}),
@@ -103,8 +104,18 @@ def test_a_mask_of_nearly_everything_is_worth_one_warning_a_folder(tmp_path):
         values_of(tmp_path / "b.png", inverted)
 
 
-def test_the_brightness_of_the_file_is_kept(tmp_path):
-    assert set(np.unique(values_of(tmp_path / "a.png", Image.fromarray(BYTES * 240)))) == {0, 240}
+@pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA"])
+@pytest.mark.parametrize("value", [1, 2, 240, 255])
+def test_the_brightness_of_the_file_is_kept(tmp_path, mode, value):
+    image = Image.fromarray(BYTES * np.uint8(value)).convert(mode)
+    assert set(np.unique(values_of(tmp_path / "a.png", image))) == {0, value}
+
+
+def test_what_is_half_transparent_is_darker_and_never_black(tmp_path):
+    pixels = np.zeros((20, 20, 4), np.uint8)
+    pixels[2:9] = (200, 10, 10, 128)
+    pixels[9:12] = (1, 1, 1, 1)
+    assert np.unique(values_of(tmp_path / "a.png", Image.fromarray(pixels))).tolist() == [0, 1, 101]
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_the_digest_of_a_folder_covers_names_and_contents(tmp_path):
     assert len({first, second, digest_of(list_pictures(str(tmp_path)))}) == 3
 
 
-def test_colours_come_as_they_are_and_may_not_be_written_to(tmp_path):
+def test_colors_come_as_they_are_and_may_not_be_written_to(tmp_path):
     Image.fromarray(RGB).save(tmp_path / "a.png")
     pixels = read(tmp_path / "a.png")
     assert np.array_equal(pixels, RGB)

@@ -1,17 +1,13 @@
 """Our PatchCore scores images as anomalib's does. Skipped where anomalib is not installed."""
 
 import numpy as np
-import pytest
+import torch
+from anomalib.models.image.patchcore import torch_model as patchcore
 
-patchcore = pytest.importorskip(
-    "anomalib.models.image.patchcore.torch_model", reason="anomalib is not installed", exc_type=ImportError
-)
-torch = pytest.importorskip("torch", reason="torch is not installed")
-
-from synthgen.torch.backbones import load_backbone  # noqa: E402
-from synthgen.torch.features import normalised  # noqa: E402
-from synthgen.torch.metrics import image_auroc  # noqa: E402
-from synthgen.torch.models import PatchCore  # noqa: E402
+from synthgen.torch.backbones import load_backbone
+from synthgen.torch.features import normalised
+from synthgen.torch.metrics import image_auroc
+from synthgen.torch.models import PatchCore
 
 SIDE = 64
 

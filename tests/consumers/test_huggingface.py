@@ -1,12 +1,11 @@
 """What Hugging Face `datasets` makes of our files. Skipped where it is not installed."""
 
+import datasets
 import numpy as np
+import pyarrow
 import pytest
 
 import synthgen
-
-datasets = pytest.importorskip("datasets", reason="datasets is not installed")
-pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
 
 @pytest.fixture(autouse=True)

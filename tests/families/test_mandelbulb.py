@@ -62,9 +62,10 @@ def test_views_are_drawn_from_the_ranges():
     assert (narrow["latitude"], narrow["longitude"]) == (1, 2)
 
 
+@pytest.mark.parametrize("filter", ["lanczos", "box"])
 @pytest.mark.parametrize("background", ["white", "black"])
-def test_pixels_outside_the_mask_are_background(background):
-    sample = synthgen.render(small(background=background), 0, 0)
+def test_pixels_outside_the_mask_are_background(background, filter):
+    sample = synthgen.render(small(background=background, filter=filter), 0, 0)
     outside = sample.fields["mask"] == 0
     assert 0.1 < outside.mean() < 0.9
     assert (sample.image[outside] == (255 if background == "white" else 0)).all()
@@ -81,9 +82,38 @@ def test_depth_and_normals_belong_to_the_object():
     assert not normal[~hit].any()
 
 
+def test_the_mask_is_the_coverage_and_nothing_else():
+    for label in range(3):
+        sample = synthgen.render(small(fields="coverage,depth,normal_length"), label, 0)
+        covered = sample.fields["coverage"] > 0
+        assert np.array_equal(covered, sample.fields["mask"] == 255)
+        assert np.array_equal(covered, np.isfinite(sample.fields["depth"]))
+        assert set(np.unique(sample.fields["coverage"])) == {0, 64, 128, 191, 255}
+        assert not sample.fields["normal_length"][~covered].any()
+
+
+def pasted_from(folder):
+    """Render an image with one object of a stored data set, as large as the image."""
+    changes = {"objects": "1:1", "scale": "1.0", "flips": False, "background": "diamond-square", "size": 48}
+    recipe = Recipe.from_dict(
+        {"family": "multiformula", "classes": 1, "per_class": 2, "source": str(folder), **changes}
+    )
+    return synthgen.render(recipe, 0, 0)
+
+
+def test_an_object_stored_on_white_with_its_coverage_is_pasted_as_one_stored_on_black(tmp_path):
+    images = []
+    for background in ("white", "black"):
+        recipe = small(background=background, filter="box", fields="coverage", size=48, classes=1)
+        synthgen.generate(recipe, tmp_path / background, workers=0, progress=False)
+        images.append(pasted_from(tmp_path / background).image.astype(int))
+    assert np.abs(images[0] - images[1]).max() <= 2
+
+
 @pytest.mark.parametrize("fmt", ["hdf5", "webdataset"])
 def test_all_fields_come_back_from_shards(tmp_path, fmt):
-    recipe = small(storage={"format": fmt, "shard_size": 4})
+    names = ("depth", "normal", "normal_length", "coverage")
+    recipe = small(storage={"format": fmt, "shard_size": 4}, fields=",".join(names))
     report = synthgen.generate(recipe, tmp_path / "d", workers=0, progress=False)
     assert report.finished
     assert synthgen.verify(tmp_path / "d", pixels=True).ok
@@ -93,7 +123,7 @@ def test_all_fields_come_back_from_shards(tmp_path, fmt):
     for sample in ds:
         drawn = synthgen.render(recipe, sample.label, sample.params["index"])
         assert np.array_equal(sample.image, drawn.image)
-        for name in ("mask", "depth", "normal"):
+        for name in ("mask", *names):
             assert np.array_equal(sample.fields[name], drawn.fields[name])
             assert sample.fields[name].dtype == drawn.fields[name].dtype
 
@@ -149,6 +179,7 @@ MISTAKES = [
     ({"fields": "deph"}, "fields must be one of"),
     ({"supersample": 9}, "supersample must be int <= 8, got 9"),
     ({"background": "gray"}, "background must be one of white, black"),
+    ({"filter": "hamming"}, "filter must be one of lanczos, box"),
 ]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import synthgen
-from synthgen.compose import diamond_square
+from synthgen.compose import diamond_square, to_gray
 from synthgen.errors import UsageError
 from synthgen.families import multiformula
 from synthgen.recipe import Recipe, load_recipe
@@ -112,6 +112,28 @@ def test_mandelbulbs_are_objects_too(source):
 
 
 @pytest.mark.parametrize("gray", [False, True])
+def test_mandelbulbs_are_laid_over_the_background_by_their_coverage(gray):
+    changes = {"source": "mandelbulb", "objects": "1:1", "flips": False, "background": "diamond-square", "size": 80}
+    sample = synthgen.render(recipe(**changes, gray=gray), 0, 0)
+    (thing,) = sample.params["objects"]
+    side = round(80 * thing["params"]["scale"])
+    drawn, fields, _ = synthgen.families.mandelbulb.draw(thing["params"]["drawn"], (side, side))
+    top, left = (round(c * 80 - side / 2) for c in thing["params"]["at"])
+    under = slice(max(0, top), top + side), slice(max(0, left), left + side)
+    inner = slice(max(0, -top), 80 - top), slice(max(0, -left), 80 - left)
+
+    behind = diamond_square(sample.params["background"], (80, 80))
+    if gray:
+        behind, drawn = to_gray(behind), to_gray(drawn)
+    share = fields["coverage"][inner] / 255
+    assert np.array_equal(sample.fields["mask"][under] == 255, share > 0)
+    share = share if gray else share[..., None]
+    expected = behind[under] * (1 - share) + drawn[inner]
+    assert ((share > 0) & (share < 1)).any()
+    assert np.abs(sample.image[under] - np.clip(expected, 0, 255)).max() <= 1
+
+
+@pytest.mark.parametrize("gray", [False, True])
 def test_objects_of_a_stored_data_set_are_cut_out_by_their_masks(data_set, gray):
     made = recipe(
         source=str(data_set), source_classes=5, objects="1:1", scale="1.0", flips=False, gray=gray, size=32
@@ -150,7 +172,9 @@ def test_ids_go_through_files_and_readers(storage, tmp_path):
 
 
 def test_readers_make_a_semantic_map_on_request(tmp_path):
-    torch_data = pytest.importorskip("synthgen.torch")
+    pytest.importorskip("torch")
+    import synthgen.torch as torch_data
+
     made = recipe()
     synthgen.generate(made, tmp_path / "out", workers=0, progress=False)
     wanted = ("instances", "semantic")

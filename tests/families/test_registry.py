@@ -1,6 +1,11 @@
-"""A family that nobody registered, or without a recipe, a test and a line in the README, fails here."""
+"""A family that nobody registered, or that lacks a recipe, a test or its pages, fails here.
+
+The messages say what is missing, so that a new family can be added by CONTRIBUTING.md and this file alone.
+"""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,19 +22,41 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_module_is_registered():
     found = {p.stem for p in (ROOT / "synthgen" / "families").glob("[a-z]*.py")}
-    assert found == set(families.FAMILIES)
+    registered = set(families.FAMILIES)
+    assert found - registered == set(), "add a line to FAMILIES in synthgen/families/__init__.py"
+    assert registered - found == set(), "add the file that FAMILIES names to synthgen/families"
 
 
 @pytest.mark.parametrize("name", families.FAMILIES)
 def test_a_family_is_complete(name):
     module = families.load(name)
+    lacking = [needed for needed in families._NEEDED if not hasattr(module, needed)]
+    assert lacking == [], f"add these to synthgen/families/{name}.py; its __init__.py says what they are"
+
     assert name == module.NAME
     assert set(module.defaults(module.Options())) == {"classes", "per_class", "size"}
     assert families.tolerance_of(module, module.Options()) >= 0
-    assert any(load_recipe(r).family == name for r in installed())
-    assert (ROOT / "tests" / "families" / f"test_{name}.py").exists()
-    assert f"synthgen {name}" in (ROOT / "README.md").read_text()
-    assert f"synthgen {name}" in module.HELP
+    assert f"synthgen {name}" in module.HELP, "add an example to HELP"
+
+
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_all_that_belongs_to_a_family_is_there(name):
+    index = (ROOT / "docs" / "families" / "index.md").read_text()
+    there = {
+        f"a recipe of the family in recipes/, such as recipes/{name}.yaml": name in recipes_of_families(),
+        f"tests/families/test_{name}.py": (ROOT / "tests" / "families" / f"test_{name}.py").exists(),
+        f"docs/families/{name}.md": (ROOT / "docs" / "families" / f"{name}.md").exists(),
+        f"a row in the table of docs/families/index.md: [{name}]({name}.md)": f"[{name}]({name}.md)" in index,
+        f"{name} in the toctree of docs/families/index.md": f"\n{name}\n" in index,
+        f"`synthgen {name}` in README.md": f"synthgen {name}" in (ROOT / "README.md").read_text(),
+    }
+    missing = [what for what, found in there.items() if not found]
+    assert missing == [], f"the family {name} still needs: {'; '.join(missing)}"
+
+
+def recipes_of_families() -> set[str]:
+    """Return the families that the recipes of the package are of."""
+    return {load_recipe(recipe).family for recipe in installed()}
 
 
 @pytest.mark.parametrize("name", families.FAMILIES)
@@ -200,10 +227,54 @@ def test_a_family_of_another_package_can_be_a_source(package):
         synthgen.render(Recipe.from_dict({**values, "grouping": "similar"}), 0, 0)
 
 
+def command(folder, *arguments):
+    """Return what the command says where the packages of a folder are installed."""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    words = [sys.executable, "-m", "synthgen", *arguments]
+    return subprocess.run(
+        words, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120, check=False
+    )
+
+
+def test_a_family_of_another_package_is_a_command(package, tmp_path):
+    package({"spirals": "spirals_of_somebody"})
+    page = command(tmp_path, "spirals", "--help")
+    assert "Draw dots." in page.stdout
+    assert "--level N" in page.stdout
+
+    out = tmp_path / "out"
+    done = command(tmp_path, "spirals", "--level", "70", "--workers", "0", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert {int(sample.image.max()) for sample in synthgen.open(out)} == {70, 71}
+
+    misspelt = command(tmp_path, "spiral")
+    assert "did you mean spirals?" in misspelt.stderr
+
+
+def test_the_help_lists_families_of_other_packages_without_loading_them(package, tmp_path):
+    package({"spirals": "spirals_of_somebody"}, module="1 / 0")
+    page = command(tmp_path, "--help")
+    assert page.returncode == 0
+    assert "Draw spirals: a family of the package spirals-of-somebody." in " ".join(page.stdout.split())
+
+    broken = command(tmp_path, "spirals")
+    assert broken.returncode == 2
+    assert broken.stderr.startswith(
+        "synthgen: family 'spirals' of the package spirals-of-somebody cannot be loaded"
+    )
+    assert broken.stderr.count("\n") == 1
+
+
 def test_built_in_names_win(package):
     package({"fractals": "spirals_of_somebody"})
     assert families.load("fractals").__name__ == "synthgen.families.fractals"
     assert families.known() == families.FAMILIES
+
+
+def test_commands_win_over_families_of_their_name(package, tmp_path):
+    package({"verify": "spirals_of_somebody"})
+    assert "Check a finished data set" in command(tmp_path, "verify", "--help").stdout
+    assert "spirals-of-somebody" not in command(tmp_path, "--help").stdout
 
 
 @pytest.mark.parametrize(

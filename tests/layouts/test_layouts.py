@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from synthgen.errors import UsageError
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.layouts import open_images, open_normal, open_test_set
 
 
@@ -139,3 +139,16 @@ def test_a_path_may_be_written_in_any_way(mvtec, monkeypatch, written):
     monkeypatch.chdir(mvtec)
     for images in (open_normal(written), open_test_set(written)):
         assert images.left_out == []
+
+
+@pytest.mark.parametrize("name", ["defects_config.json", "1cls.csv"])
+def test_a_giant_table_beside_the_images_is_refused_before_it_is_read(loco, visa, name):
+    split = visa.parent / "split_csv" / "1cls.csv"
+    split.parent.mkdir()
+    folder = {"defects_config.json": loco, "1cls.csv": visa}[name]
+    path = loco / name if folder == loco else split
+
+    with open(path, "wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(SynthgenError, match=f"{name}: must have at most"):
+        open_test_set(folder)

@@ -8,7 +8,7 @@ from synthgen.layouts import open_normal, open_test_set
 
 def test_a_plain_folder_is_normal(tmp_path, trees):
     trees.put_many(tmp_path, 2)
-    trees.put(tmp_path / "grey.png", trees.picture(5)[..., 0])
+    trees.put(tmp_path / "gray.png", trees.picture(5)[..., 0])
     trees.put(tmp_path / "clear.png", np.dstack([trees.picture(6), np.full((20, 30), 255, np.uint8)]))
     images = open_normal(tmp_path)
     assert len(images) == 4

@@ -43,3 +43,6 @@ def test_normals_and_ids_are_colors():
     ids = picture_of(np.array([[0, 1, 400]], np.uint16))
     assert ids.shape == (1, 3, 3)
     assert ids.any(axis=2).tolist() == [[False, True, True]]
+    few = np.array([[0, 1, 40]], np.uint8)
+    assert picture_of(few).tolist() == few.tolist()
+    assert picture_of(few, ids=True).tolist() == picture_of(few.astype(np.uint16)).tolist()

@@ -8,6 +8,7 @@ from skimage.metrics import structural_similarity
 
 from synthgen.errors import UsageError
 from synthgen.mandelbulb import Formula, View, render
+from synthgen.mandelbulb.picture import FILTERS
 from synthgen.mandelbulb.renderer import kernel_numbers
 
 DATA = Path(__file__).parent / "data"
@@ -32,7 +33,7 @@ def picture(formula, view):
 def test_engine_draws_what_the_plain_marcher_draws(engine, formula, view, truth):
     image, depth, normal = truth
     hit = np.isfinite(depth)
-    colors, our_depth, our_normal = engine.draw(kernel_numbers(formula), view.scene(), (32, 32), 1, 255)
+    colors, our_depth, our_normal, _ = engine.draw(kernel_numbers(formula), view.scene(), (32, 32), 1, 255)
     both = hit & np.isfinite(our_depth)
     assert np.mean(hit != np.isfinite(our_depth)) < 0.005
     apart = np.abs(our_depth[both] - depth[both])
@@ -48,8 +49,9 @@ def test_engines_agree_on_the_published_cases(engine, opencl_renderer):
     for case in CASES:
         formula, view = case_arguments(case)
         arguments = kernel_numbers(formula), view.scene(), (240, 240), 1, 255
-        ours, theirs = engine.draw(*arguments)[0], opencl_renderer.draw(*arguments)[0]
-        assert np.mean(np.abs(ours.astype(int) - theirs)) < 2
+        one, other = engine.draw(*arguments), opencl_renderer.draw(*arguments)
+        assert np.mean(np.abs(one.colors.astype(int) - other.colors)) < 2
+        assert np.mean(one.hits != other.hits) < 0.005
 
 
 def test_repeated_runs_have_equal_bits(engine, formula, view):
@@ -69,16 +71,20 @@ def test_small_published_pictures_are_redrawn():
     assert np.min(scores) > 0.9
 
 
+# What the published filter carries off an object, up to three pixels far, lies within so many levels of the white.
+RINGING = 8
+
+
 def test_published_pictures_are_redrawn():
     scores, overlaps = [], []
     for number, case in enumerate(CASES):
         theirs = np.asarray(Image.open(DATA / f"{number:02}.png").convert("RGB"))
         ours = render(*case_arguments(case), 160).image
-        one, other = np.any(ours < 255, axis=2), np.any(theirs < 255, axis=2)
+        one, other = np.any(ours < 255, axis=2), np.any(theirs < 255 - RINGING, axis=2)
         scores.append(structural_similarity(ours, theirs, channel_axis=2))
         overlaps.append(np.sum(one & other) / np.sum(one | other))
-    assert np.mean(scores) >= 0.93
-    assert np.min(scores) >= 0.85
+    assert np.mean(scores) >= 0.95
+    assert np.min(scores) >= 0.93
     assert np.mean(overlaps) >= 0.985
 
 
@@ -91,11 +97,44 @@ def test_shapes_and_dtypes(formula, view):
     assert picture.depth.dtype == picture.normal.dtype == np.float32
 
 
+@pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize(("background", "level"), [("white", 255), ("black", 0)])
-def test_mask_covers_each_pixel_that_is_not_exactly_background(formula, view, background, level):
-    picture = render(formula, view, 48, background=background)
+def test_mask_covers_each_pixel_that_is_not_exactly_background(formula, view, background, level, name):
+    picture = render(formula, view, 48, background=background, filter=name)
     assert set(np.unique(picture.mask)) == {0, 255}
     assert np.all(picture.image[picture.mask == 0] == level)
+
+
+@pytest.mark.parametrize("supersample", [1, 2, 3])
+@pytest.mark.parametrize("size", [40, 80])
+def test_mask_is_where_a_sample_hit_and_coverage_is_their_share(formula, view, size, supersample):
+    fine = render(formula, view, size * supersample, 1)
+    hit = np.isfinite(fine.depth).reshape(size, supersample, size, supersample)
+    share = hit.mean(axis=(1, 3))
+    for name in FILTERS:
+        picture = render(formula, view, size, supersample, filter=name)
+        np.testing.assert_allclose(picture.coverage, share, atol=1e-6)
+        assert np.array_equal(picture.mask == 255, share > 0)
+
+
+def test_box_picture_is_the_object_over_the_background_by_its_coverage(formula, view):
+    white = render(formula, view, 48, background="white", filter="box")
+    black = render(formula, view, 48, background="black", filter="box")
+    assert np.array_equal(white.coverage, black.coverage)
+    behind = 255 * (1 - white.coverage[..., None])
+    assert np.all(np.abs(black.image + behind - white.image) <= 1)
+
+
+def test_normal_is_the_mean_of_the_samples_normals_and_its_length_is_told(formula, view):
+    fine = render(formula, view, 96, 1)
+    samples = fine.normal.reshape(48, 2, 48, 2, 3)
+    hits = np.isfinite(fine.depth).reshape(48, 2, 48, 2).sum(axis=(1, 3))
+    mean = samples.sum(axis=(1, 3)) / np.maximum(hits, 1)[..., None]
+    picture = render(formula, view, 48)
+    told = picture.normal * picture.normal_length[..., None]
+    np.testing.assert_allclose(told, mean, atol=1e-5)
+    assert 0 < np.mean(picture.normal_length[hits > 0]) < 1
+    assert np.all(picture.normal_length <= 1 + 1e-6)
 
 
 def test_mask_and_depth_do_not_depend_on_the_background(formula, view, picture):
@@ -148,6 +187,7 @@ def test_full_turn_changes_nothing_to_speak_of(formula, view, picture):
         ({"size": 16, "supersample": 0}, "supersample must lie"),
         ({"size": 16, "supersample": 9}, "supersample must lie"),
         ({"size": 16, "background": "red"}, "background must be"),
+        ({"size": 16, "filter": "hamming"}, "filter must be"),
     ],
 )
 def test_render_refuses_what_cannot_be_drawn(options, rule):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.measure import label
+from sklearn.metrics import auc
 
 from synthgen.errors import UsageError
 from synthgen.metrics import aupro, pixel_auroc, spro
@@ -27,7 +28,7 @@ def plain_area(regions, normal, max_fpr):
         part = (max_fpr - fpr[i]) / (fpr[i + 1] - fpr[i])
         xs.append(max_fpr)
         ys.append(overlap[i] + part * (overlap[i + 1] - overlap[i]))
-    return np.trapezoid(ys, xs) / max_fpr
+    return auc(xs, ys) / max_fpr
 
 
 def plain_aupro(masks, maps, max_fpr):

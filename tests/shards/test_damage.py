@@ -8,10 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import synthgen
+import synthgen.torch as torch_data
 from synthgen.errors import FormatError, SynthgenError
 from synthgen.shards import manifest
-
-torch_data = pytest.importorskip("synthgen.torch")
 
 CASES = {
     "hdf5": {"format": "hdf5"},

@@ -9,8 +9,8 @@ import synthgen
 GOLDEN = Path(__file__).parents[1] / "golden"
 # content digests, noted when the files were made
 DIGESTS = {
-    "v1-hdf5": "bcf9216bcc646658f497af2de211a443a5ebdec1fa897c9c53a5d773d5b42266",
-    "v1-webdataset": "bcf9216bcc646658f497af2de211a443a5ebdec1fa897c9c53a5d773d5b42266",
+    "v1-hdf5": "6460d6ea6402668fd167c369896c21b749fe27237b039f34f84b3a236a2103bc",
+    "v1-webdataset": "6460d6ea6402668fd167c369896c21b749fe27237b039f34f84b3a236a2103bc",
 }
 
 

@@ -1,3 +1,4 @@
+import noise
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,8 +6,6 @@ from hypothesis import strategies as st
 
 from synthgen.errors import UsageError
 from synthgen.surface.perlin import BOUND, perlin3, perlin3_along, pnoise3
-
-noise = pytest.importorskip("noise")
 
 coordinates = st.floats(-100, 100, width=32)
 

@@ -3,16 +3,13 @@
 import json
 
 import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("timm")
-
-from safetensors.torch import save_file  # noqa: E402
-from torch import nn  # noqa: E402
-
-from synthgen.errors import FormatError, SynthgenError, UsageError  # noqa: E402
-from synthgen.shards.files import sha256_of  # noqa: E402
-from synthgen.torch.backbones import calibrate_batch_norm, create_model, load_backbone  # noqa: E402
+from synthgen.errors import FormatError, SynthgenError, UsageError
+from synthgen.shards.files import sha256_of
+from synthgen.torch.backbones import calibrate_batch_norm, create_model, load_backbone
 
 ARCH = "test_resnet"
 CARD = {"arch": ARCH, "mean": [0.2, 0.2, 0.2], "std": [0.5, 0.5, 0.5]}

@@ -101,6 +101,9 @@ def _read(read, original: Original, operation: str, number: int, code: int) -> N
 
 
 def _verify(folder: Path, original: Original) -> None:
+    """Check a healthy data set while a call fails: what cannot be read is unread, and no file is damaged."""
     report = synthgen.verify(folder, pixels=True)
-    if not report.ok:
-        raise synthgen.SynthgenError(f"{folder}: {report.problems[0]}")
+    if report.problems:
+        raise Wrong(f"a healthy file is blamed: {report.problems[0]}")
+    if report.unread:
+        raise synthgen.SynthgenError(f"{folder}: {report.unread[0]}")

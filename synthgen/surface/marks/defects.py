@@ -73,14 +73,16 @@ def _sample_dent(u: list[float]) -> dict:
     """Draw a hollow with a rim."""
     radius = 0.7 + 2.3 * u[0] * u[0]
     slope = 0.05 + 0.11 * u[1]
-    shorter = round(radius * (0.6 + 0.4 * u[2]), 4)
+    flatness = 0.6 + 0.4 * u[2]
+    shorter = round(radius * flatness, 4)
     height = -round(slope * shorter / 2, 5)
+    rim = -0.35 * u[5] * height
     return {
         "kind": "dent",
         "radii": [round(radius, 4), shorter],
         "height": height,
         "bend": _sample_bend(u),
-        "rim": round(-0.35 * u[5] * height, 6),
+        "rim": round(rim, 6),
     }
 
 
@@ -88,11 +90,13 @@ def _sample_bump(u: list[float]) -> dict:
     """Draw a soft hill."""
     radius = 2.0 + 4.5 * u[0]
     slope = 0.03 + 0.05 * u[1]
-    shorter = round(radius * (0.65 + 0.35 * u[2]), 4)
+    flatness = 0.65 + 0.35 * u[2]
+    shorter = round(radius * flatness, 4)
+    height = slope * shorter / _STEEPEST
     return {
         "kind": "bump",
         "radii": [round(radius, 4), shorter],
-        "height": round(slope * shorter / _STEEPEST, 5),
+        "height": round(height, 5),
         "bend": _sample_bend(u),
     }
 
@@ -106,8 +110,9 @@ def _sample_scratch(rng, u: list[float]) -> dict:
     length = 6 + 44 * u[0] * u[0]
     share = np.linspace(0, 1, _VERTICES)
     sag = length * (0.5 * u[1] - 0.25)
-    steps = np.cumsum(rng.random(_VERTICES) - 0.5)
-    wobble = np.cumsum(steps) * 0.0012 * length
+    jerks = rng.random(_VERTICES) - 0.5
+    drift = np.cumsum(jerks)
+    wobble = np.cumsum(drift) * 0.0012 * length
 
     x = length * (share - 0.5)
     y = 4 * sag * share * (1 - share) + wobble
@@ -115,10 +120,14 @@ def _sample_scratch(rng, u: list[float]) -> dict:
     vertices = np.stack([x, y], axis=1)
 
     knots = 0.2 + 0.8 * rng.random(9)
-    pressure = np.interp(share, np.linspace(0, 1, 9), knots)
-    ends = np.minimum(1, np.minimum(share, 1 - share) * 5)
+    places = np.linspace(0, 1, 9)
+    pressure = np.interp(share, places, knots)
+    to_end = np.minimum(share, 1 - share)
+    ends = np.minimum(1, to_end * 5)
+
     width = 0.035 + 0.075 * u[2]
-    depth = width * (0.08 + 0.16 * u[3])
+    steepness = 0.08 + 0.16 * u[3]
+    depth = width * steepness
     depths = depth * pressure * ends
     return {
         "kind": "scratch",
@@ -190,20 +199,28 @@ def placed(shape: dict, center, angle: float, normal=(0.0, 0.0, 1.0), least: flo
 def _tangents(normal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return two directions of the tangent plane and the normal, all of length 1 and at right angles."""
     up = np.asarray(normal, f64)
-    up = up / np.sqrt((up * up).sum())
+    square = (up * up).sum()
+    up = up / np.sqrt(square)
 
     # any tangent, continuous near the pole of a plate that faces the camera
-    start = (1.0, 0.0, 0.0) if abs(up[0]) < 0.9 else (0.0, 1.0, 0.0)
+    start = (1.0, 0.0, 0.0)
+    if abs(up[0]) >= 0.9:
+        start = (0.0, 1.0, 0.0)
     first = np.array(start)
     first -= up * (first @ up)
-    first /= np.sqrt((first * first).sum())
-    return first, np.cross(up, first), up
+    square = (first * first).sum()
+    first /= np.sqrt(square)
+
+    second = np.cross(up, first)
+    return first, second, up
 
 
 def _widened(shape: dict, least: float) -> dict:
     """Return a defect that is at least so wide; depths stay, so that its slopes grow gentler."""
     if shape["kind"] == "scratch":
-        return {**shape, "width": max(shape["width"], least)}
+        width = max(shape["width"], least)
+        return {**shape, "width": width}
+
     radii = [max(radius, least) for radius in shape["radii"]]
     return {**shape, "radii": radii}
 
@@ -243,14 +260,17 @@ def _blister(defect: Placed, points: np.ndarray) -> Displacement:
     shape = defect.shape
     radii = shape["radii"]
     scale = np.array([*radii, min(radii)])
-    local = (points - defect.center) @ defect.axes.T / scale
+    away = points - defect.center
+    local = away @ defect.axes.T / scale
     level, slopes = _level(local, shape["bend"])
 
     profile = _dent if defect.kind == "dent" else _bump
     height, rate, inside = profile(shape, level)
-    inside &= (local * local).sum(axis=-1) < _FARTHEST * _FARTHEST
+    square = (local * local).sum(axis=-1)
+    inside &= square < _FARTHEST * _FARTHEST
 
-    gradient = rate[..., None] * (slopes / scale) @ defect.axes
+    local_gradient = rate[..., None] * (slopes / scale)
+    gradient = local_gradient @ defect.axes
     return Displacement(
         height=np.where(inside, height, 0.0),
         gradient=np.where(inside[..., None], gradient, 0.0),
@@ -267,12 +287,17 @@ def _level(local: np.ndarray, bend: list[float]) -> tuple[np.ndarray, np.ndarray
 
     threefold = a * a * a - 3 * a * b * b
     turned = 3 * a * a * b - b * b * b
-    level = a * a + b * b + c * c + first * threefold + second * turned
+    square = a * a + b * b + c * c
+    level = square + first * threefold + second * turned
 
     even = a * a - b * b
+    along_a = 2 * a + 3 * first * even
+    along_a = along_a + 6 * second * a * b
+    along_b = 2 * b - 6 * first * a * b
+    along_b = along_b + 3 * second * even
     slopes = [
-        2 * a + 3 * first * even + 6 * second * a * b,
-        2 * b - 6 * first * a * b + 3 * second * even,
+        along_a,
+        along_b,
         2 * c,
     ]
     return level, np.stack(slopes, axis=-1)
@@ -288,14 +313,24 @@ def _bump(shape: dict, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _dent(shape: dict, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return height, its rate and extent of a bowl with a sharp edge, and around it a rim that was pushed up."""
+    depth = -shape["height"]
+    rim = shape["rim"]
+    strength = rim * 16 / (_RIM - 1) ** 4
     bowl = level < 1
     out = level - 1
     left = np.maximum(_RIM - level, 0)
-    strength = shape["rim"] * 16 / (_RIM - 1) ** 4
 
-    height = np.where(bowl, -shape["height"] * out, strength * (out * left) ** 2)
-    rate = np.where(bowl, -shape["height"], 2 * strength * out * left * (left - out))
-    end = _RIM if shape["rim"] > 0 else 1
+    height = np.where(
+        bowl,
+        depth * out,
+        strength * (out * left) ** 2,
+    )
+    rate = np.where(
+        bowl,
+        depth,
+        2 * strength * out * left * (left - out),
+    )
+    end = _RIM if rim > 0 else 1
     return height, rate, level < end
 
 
@@ -303,13 +338,19 @@ def _groove(defect: Placed, points: np.ndarray) -> Displacement:
     """Return a scratch: a rounded groove along a curve, with lips of what was pushed out of it."""
     depths = np.asarray(defect.shape["depths"], f64)
     flat = np.ascontiguousarray(points.reshape(-1, 3))
-    out = _along_curve(flat, defect.curve, depths, defect.shape["width"])
+    out = _along_curve(
+        flat,
+        defect.curve,
+        depths,
+        defect.shape["width"],
+    )
 
     shape = points.shape[:-1]
+    inside = out[:, 4] > 0
     return Displacement(
         height=out[:, 0].reshape(shape),
         gradient=out[:, 1:4].reshape(points.shape),
-        inside=out[:, 4].reshape(shape) > 0,
+        inside=inside.reshape(shape),
     )
 
 
@@ -324,8 +365,9 @@ def _along_curve(points, curve, depths, width):
         if distance >= reach:
             continue
 
-        rise = depths[segment + 1] - depths[segment]
-        depth = depths[segment] + share * rise
+        first_depth = depths[segment]
+        rise = depths[segment + 1] - first_depth
+        depth = first_depth + share * rise
         value, rate = _profile(distance / width)
         out[i, 0] = depth * value
         out[i, 4] = 1.0
@@ -334,7 +376,8 @@ def _along_curve(points, curve, depths, width):
         stop = curve[segment + 1]
         length = 0.0
         for j in range(3):
-            length += (stop[j] - start[j]) ** 2
+            tangent = stop[j] - start[j]
+            length += tangent**2
         # at a vertex the share stays the same while the point moves
         inner = 0.0 < share < 1.0
         change = rise / length if inner else 0.0
@@ -343,7 +386,8 @@ def _along_curve(points, curve, depths, width):
             tangent = stop[j] - start[j]
             off = point[j] - start[j] - share * tangent
             outwards = off / distance if distance > 0 else 0.0
-            out[i, 1 + j] = depth * rate / width * outwards + change * value * tangent
+            steep = depth * rate / width * outwards
+            out[i, 1 + j] = steep + change * value * tangent
     return out
 
 
@@ -360,14 +404,18 @@ def _nearest_segment(point, curve):
         length = 0.0
         for j in range(3):
             step = stop[j] - start[j]
-            along += step * (point[j] - start[j])
+            away = point[j] - start[j]
+            along += step * away
             length += step * step
 
         place = min(max(along / length, 0.0), 1.0)
         distance = 0.0
         for j in range(3):
-            off = point[j] - start[j] - place * (stop[j] - start[j])
+            step = stop[j] - start[j]
+            away = point[j] - start[j]
+            off = away - place * step
             distance += off * off
+
         if distance < best:
             best = distance
             segment = k
@@ -387,5 +435,6 @@ def _profile(s):
     outer = _LIPS - s
     strength = 16 / span**4 / 3
     height = strength * inner * inner * outer * outer
-    rate = 2 * strength * inner * outer * (outer - inner)
+    rate = 2 * strength * inner * outer
+    rate *= outer - inner
     return height, rate

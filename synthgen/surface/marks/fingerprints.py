@@ -38,14 +38,21 @@ def sample_fingerprint(rng: np.random.Generator, area: tuple[float, float, float
         in mm, and its direction), ``seed`` of the ridges.
     """
     side = 1 if rng.random() < 0.5 else -1
+    pattern = int(rng.choice(3, p=_FREQUENCIES))
     return {
         "kind": "fingerprint",
-        "pattern": PATTERNS[int(rng.choice(3, p=_FREQUENCIES))],
+        "pattern": PATTERNS[pattern],
         "center": place(rng, area),
         "angle": between(rng, -math.pi, math.pi),
-        "semi_axes": [between(rng, 6.5, 8.5), between(rng, 8.5, 11.0)],
+        "semi_axes": [
+            between(rng, 6.5, 8.5),
+            between(rng, 8.5, 11.0),
+        ],
         "spacing": between(rng, 0.44, 0.56),
-        "core": [between(rng, -0.5, 0.5), between(rng, 0.5, 2.0)],
+        "core": [
+            between(rng, -0.5, 0.5),
+            between(rng, 0.5, 2.0),
+        ],
         "delta": _sample_delta(rng, side),
         "contrast": _sample_contrast(rng),
         "haze": between(rng, 0.15, 0.3),
@@ -58,7 +65,8 @@ def sample_fingerprint(rng: np.random.Generator, area: tuple[float, float, float
 
 def _sample_delta(rng, side: int) -> list[float]:
     """Draw where ridges part: to one side, and below the core."""
-    right = round(side * rng.uniform(4.0, 5.5), 4)
+    away = rng.uniform(4.0, 5.5)
+    right = round(side * away, 4)
     up = between(rng, -6.5, -5.0)
     return [right, up]
 
@@ -66,13 +74,16 @@ def _sample_delta(rng, side: int) -> list[float]:
 def _sample_contrast(rng) -> float:
     """Draw the contrast of a ridge; most are darker than the metal."""
     sign = -1 if rng.random() < 0.7 else 1
-    return round(sign * rng.uniform(0.06, 0.14), 4)
+    strength = rng.uniform(0.06, 0.14)
+    return round(sign * strength, 4)
 
 
 def _sample_smudge(rng) -> list[float]:
     """Draw the length of a wipe, which few prints have, and its direction."""
-    length = between(rng, 0.5, 3.0) if rng.random() < 0.3 else 0.0
-    return [length, between(rng, -math.pi, math.pi)]
+    smudged = rng.random() < 0.3
+    length = between(rng, 0.5, 3.0) if smudged else 0.0
+    direction = between(rng, -math.pi, math.pi)
+    return [length, direction]
 
 
 def paint_fingerprint(params: dict, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,8 +97,8 @@ def paint_fingerprint(params: dict, x: np.ndarray, y: np.ndarray) -> tuple[np.nd
         Points in mm from its center, x to its right and y to its top.
     """
     ridges = _ridges(params)
-    level = params["seed"] % 97 + 0.5
-    places = np.stack([x * 0.35, y * 0.35, np.full_like(x, level)], -1)
+    level = np.full_like(x, params["seed"] % 97 + 0.5)
+    places = np.stack([x * 0.35, y * 0.35, level], -1)
     uneven = pnoise3(places)
 
     # The outline wavers: noise only ever shrinks the ellipse
@@ -96,16 +107,20 @@ def paint_fingerprint(params: dict, x: np.ndarray, y: np.ndarray) -> tuple[np.nd
     wavering = 0.25 * (uneven + 0.5).clip(0, 1)
     outline = 1 - smooth_step(0.65, 1.0, inside + wavering)
 
+    # Where the finger was pressed, and how hard
     fine = pnoise3(places * 4.3 + 0.4)
-    pressed = 1 + params["pressure"] * (1.4 * uneven + 0.6 * fine)
+    changing = 1.4 * uneven + 0.6 * fine
+    pressed = 1 + params["pressure"] * changing
     film = outline * np.clip(pressed, 0.05, 1.6)
+
     ridge = _sampled(ridges, x, y, params["semi_axes"])
-    grease = film * (params["haze"] + (1 - params["haze"]) * ridge)
+    haze = params["haze"]
+    grease = film * (haze + (1 - haze) * ridge)
 
     cover = np.zeros_like(x)
     paint = params["contrast"] * grease
-    matte = np.clip(params["matte"] * grease, 0, 1)
-    return cover, paint, matte
+    matte = params["matte"] * grease
+    return cover, paint, np.clip(matte, 0, 1)
 
 
 def _ridges(params: dict) -> np.ndarray:
@@ -117,24 +132,29 @@ def _ridges(params: dict) -> np.ndarray:
     x = _grid_line(across)[None, :]
     y = _grid_line(along)[:, None]
     direction = _orientation(params, x, y)
-    turns = np.rint(direction / math.pi * _DIRECTIONS).astype(np.int64) % _DIRECTIONS
+    turns = np.rint(direction / math.pi * _DIRECTIONS)
+    turns = turns.astype(np.int64) % _DIRECTIONS
     bank = _ridge_filters(params["spacing"] * _GRID)
 
     rng = noise_generator(params["seed"])
-    values = rng.standard_normal(turns.shape).astype(f32)
+    values = rng.standard_normal(turns.shape)
+    values = values.astype(f32)
     for _ in range(_ROUNDS):
         values = _filtered(values, turns, bank)
         strength = np.abs(values).mean()
-        values = np.tanh(values / (1e-6 + 0.6 * strength))
+        scale = 1e-6 + 0.6 * strength
+        values = np.tanh(values / scale)
 
     values = _smudged(values, params["smudge"], x, y)
-    return (0.5 + 0.5 * values).astype(f32)
+    ridges = 0.5 + 0.5 * values
+    return ridges.astype(f32)
 
 
 def _grid_line(half: float) -> np.ndarray:
     """Return the places of a line of the grid, mm, that reaches as far as `half` on both sides."""
     steps = math.ceil(half * _GRID)
-    return np.arange(-steps, steps + 1) / _GRID
+    places = np.arange(-steps, steps + 1)
+    return places / _GRID
 
 
 def _smudged(values: np.ndarray, smudge: list[float], x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -145,7 +165,8 @@ def _smudged(values: np.ndarray, smudge: list[float], x: np.ndarray, y: np.ndarr
     blurred = _wiped(values, length * _GRID, wipe)
 
     coordinates = np.broadcast_arrays(x * 0.15, y * 0.15, 0.5 + wipe)
-    noise = pnoise3(np.stack(coordinates, -1))
+    places = np.stack(coordinates, -1)
+    noise = pnoise3(places)
     share = smooth_step(-0.3, 0.3, noise)
     return values * (1 - share) + blurred * share
 
@@ -158,9 +179,7 @@ def _orientation(params: dict, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     core_x, core_y = params["core"]
     delta_x, delta_y = params["delta"]
     if params["pattern"] == "arch":
-        distance = (x / 4.0) ** 2 + ((y - core_y + 1) / 7.0) ** 2
-        bulge = 4.5 * np.exp(-distance)
-        return np.arctan(-bulge * x / 8.0)
+        return _arch(x, y - core_y + 1)
 
     cores = [(core_x, core_y)]
     deltas = [(delta_x, delta_y)]
@@ -169,9 +188,26 @@ def _orientation(params: dict, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         cores = [(core_x, core_y + 1.0), (core_x, core_y - 1.0)]
         deltas = [(side, delta_y), (-side, delta_y - 0.5)]
 
-    back = sum(np.arctan2(y - b, x - a) for a, b in cores)
-    forth = sum(np.arctan2(y - b, x - a) for a, b in deltas)
+    back = _turn_around(cores, x, y)
+    forth = _turn_around(deltas, x, y)
     return (back - forth) / 2
+
+
+def _arch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the angle of ridges that bulge around a point and run straight on at both sides."""
+    distance = (x / 4.0) ** 2 + (y / 7.0) ** 2
+    bulge = 4.5 * np.exp(-distance)
+    return np.arctan(-bulge * x / 8.0)
+
+
+def _turn_around(points: list[tuple[float, float]], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the sum of the angles at which some points see (x, y)."""
+    total = np.zeros(1)
+    for point_x, point_y in points:
+        right = x - point_x
+        up = y - point_y
+        total = total + np.arctan2(up, right)
+    return total
 
 
 def _ridge_filters(spacing: float) -> np.ndarray:
@@ -180,13 +216,15 @@ def _ridge_filters(spacing: float) -> np.ndarray:
     places = np.arange(-half, half + 1)
     x, y = np.meshgrid(places, places)
     width = 0.55 * spacing
-    weight = np.exp(-(x * x + y * y) / (2 * width**2))
+    square = x * x + y * y
+    weight = np.exp(-square / (2 * width**2))
 
     bank = []
     for n in range(_DIRECTIONS):
         angle = math.pi * n / _DIRECTIONS
         off = y * math.cos(angle) - x * math.sin(angle)
-        kernel = weight * np.cos(2 * math.pi * off / spacing)
+        wave = np.cos(2 * math.pi * off / spacing)
+        kernel = weight * wave
         surplus = weight * kernel.sum() / weight.sum()
         bank.append(kernel - surplus)
     return np.array(bank, f32)
@@ -197,8 +235,12 @@ def _filtered(values: np.ndarray, turns: np.ndarray, bank: np.ndarray) -> np.nda
     side = bank.shape[1]
     half = side // 2
     wide = -(-side // _LANES) * _LANES
-    bank = np.pad(bank, ((0, 0), (0, 0), (0, wide - side)))
-    padded = np.pad(values, ((half, half), (half, wide - half - 1)))
+    none = (0, 0)
+    bank = np.pad(bank, (none, none, (0, wide - side)))
+
+    above_and_below = (half, half)
+    beside = (half, wide - half - 1)
+    padded = np.pad(values, (above_and_below, beside))
     return _filter(padded, turns, bank)
 
 
@@ -231,29 +273,36 @@ def _wiped(values: np.ndarray, length: float, angle: float) -> np.ndarray:
     """Return the mean along a straight wipe of some points; the border is held."""
     height, width = values.shape
     rows, columns = np.indices(values.shape)
-    steps = np.linspace(-length / 2, length / 2, max(int(length), 2))
+    count = max(int(length), 2)
+    steps = np.linspace(-length / 2, length / 2, count)
 
     total = np.zeros(values.shape)
     for step in steps:
-        r = np.rint(rows + step * math.sin(angle)).astype(int)
-        c = np.rint(columns + step * math.cos(angle)).astype(int)
+        down = step * math.sin(angle)
+        right = step * math.cos(angle)
+        r = np.rint(rows + down).astype(int)
+        c = np.rint(columns + right).astype(int)
         r = np.clip(r, 0, height - 1)
         c = np.clip(c, 0, width - 1)
         total += values[r, c]
-    return total / len(steps)
+    return total / count
 
 
 def _sampled(grid: np.ndarray, x: np.ndarray, y: np.ndarray, semi_axes) -> np.ndarray:
     """Return the grid's values at points, between the four around each."""
     across, along = semi_axes
     height, width = grid.shape
-    column = np.clip(x * _GRID + math.ceil(across * _GRID), 0, width - 1.001)
-    row = np.clip(y * _GRID + math.ceil(along * _GRID), 0, height - 1.001)
+    column = x * _GRID + math.ceil(across * _GRID)
+    row = y * _GRID + math.ceil(along * _GRID)
+    column = np.clip(column, 0, width - 1.001)
+    row = np.clip(row, 0, height - 1.001)
+
+    # between the four around it
     c = column.astype(np.int64)
     r = row.astype(np.int64)
     right = column - c
     down = row - r
-
-    upper = grid[r, c] * (1 - right) + grid[r, c + 1] * right
-    lower = grid[r + 1, c] * (1 - right) + grid[r + 1, c + 1] * right
+    left = 1 - right
+    upper = grid[r, c] * left + grid[r, c + 1] * right
+    lower = grid[r + 1, c] * left + grid[r + 1, c + 1] * right
     return upper * (1 - down) + lower * down

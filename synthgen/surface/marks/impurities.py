@@ -47,8 +47,10 @@ def extent(params: dict) -> float:
     """Return the distance in mm from its center beyond which an impurity changes nothing."""
     if params["kind"] == "fingerprint":
         return max(params["semi_axes"])
+
     width, height = params["size"]
-    return math.hypot(width, height) / 2 + SHADOW
+    half = math.hypot(width, height) / 2
+    return half + SHADOW
 
 
 def coating(params: dict, u, v) -> Coating:
@@ -73,14 +75,17 @@ def coating(params: dict, u, v) -> Coating:
     """
     painter = _PAINTERS.get(params["kind"])
     if painter is None:
-        raise UsageError(f"kind must be one of {', '.join(_PAINTERS)}, got {params['kind']!r}")
+        known = ", ".join(_PAINTERS)
+        raise UsageError(f"kind must be one of {known}, got {params['kind']!r}")
 
     u = np.asarray(u, np.float64)
     v = np.asarray(v, np.float64)
     u, v = np.broadcast_arrays(u, v)
-    right = u.reshape(-1) - params["center"][0]
-    down = v.reshape(-1) - params["center"][1]
-    near = np.flatnonzero(right * right + down * down < extent(params) ** 2)
+    center_u, center_v = params["center"]
+    right = u.reshape(-1) - center_u
+    down = v.reshape(-1) - center_v
+    square = right * right + down * down
+    near = np.flatnonzero(square < extent(params) ** 2)
     right = right[near]
     down = down[near]
 
@@ -89,7 +94,8 @@ def coating(params: dict, u, v) -> Coating:
     sine = math.sin(params["angle"])
     x = right * cosine + down * sine
     y = right * sine - down * cosine
-    cover, paint, matte = (_scattered(part, near, u.shape) for part in painter(params, x, y))
+    parts = painter(params, x, y)
+    cover, paint, matte = (_scattered(part, near, u.shape) for part in parts)
 
     mask = (cover != 0) | (paint != 0) | (matte != 0)
     return Coating(mask, cover, paint, matte)
@@ -124,22 +130,28 @@ def stamp(params: dict, shape: tuple[int, int], origin, step) -> tuple[tuple[sli
         Of the shape of the window.
     """
     height, width = shape
+    step_u, step_v = step
+    origin_u, origin_v = origin
     u, v = params["center"]
     reach = extent(params)
-    rows = _span(v, reach, origin[1], step[1], height)
-    columns = _span(u, reach, origin[0], step[0], width)
+    rows = _span(v, reach, origin_v, step_v, height)
+    columns = _span(u, reach, origin_u, step_u, width)
 
-    along = origin[0] + np.arange(columns.start, columns.stop) * step[0]
-    down = origin[1] + np.arange(rows.start, rows.stop) * step[1]
-    return (rows, columns), coating(params, along, down[:, None])
+    row_numbers = np.arange(rows.start, rows.stop)
+    column_numbers = np.arange(columns.start, columns.stop)
+    down = origin_v + row_numbers * step_v
+    along = origin_u + column_numbers * step_u
+    window = (rows, columns)
+    return window, coating(params, along, down[:, None])
 
 
 def _span(center: float, reach: float, origin: float, step: float, size: int) -> slice:
     """Return the pixels along an axis that lie within reach of a center."""
-    ends = [
-        (center - reach - origin) / step,
-        (center + reach - origin) / step,
-    ]
-    begin = min(max(math.floor(min(ends)), 0), size)
-    end = min(math.ceil(max(ends)) + 1, size)
+    one_end = (center - reach - origin) / step
+    other_end = (center + reach - origin) / step
+    low = math.floor(min(one_end, other_end))
+    high = math.ceil(max(one_end, other_end))
+
+    begin = min(max(low, 0), size)
+    end = min(high + 1, size)
     return slice(begin, max(end, begin))

@@ -37,10 +37,14 @@ def sample_sticker(rng: np.random.Generator, area: tuple[float, float, float, fl
     width = rng.uniform(11, 20)
     height = rng.uniform(8, min(14, width))
     number = str(int(rng.integers(1, 100)))
+    highest = rng.uniform(0.5, 0.7) * height
     widest = 0.75 * width / (0.75 * len(number))
-    digit = min(rng.uniform(0.5, 0.7) * height, widest)
-    bubbles = [_sample_bubble(rng, width, height) for _ in range(int(rng.integers(0, 5)))]
-    wrinkles = [_sample_wrinkle(rng, width, height) for _ in range(int(rng.integers(0, 3)))]
+    digit = min(highest, widest)
+
+    bubble_count = int(rng.integers(0, 5))
+    bubbles = [_sample_bubble(rng, width, height) for _ in range(bubble_count)]
+    wrinkle_count = int(rng.integers(0, 3))
+    wrinkles = [_sample_wrinkle(rng, width, height) for _ in range(wrinkle_count)]
 
     return {
         "kind": "sticker",
@@ -64,9 +68,15 @@ def sample_sticker(rng: np.random.Generator, area: tuple[float, float, float, fl
 def _sample_bubble(rng, width: float, height: float) -> list[float]:
     """Draw a bubble under the paper: x, y and radius, mm."""
     radius = rng.uniform(0.4, 1.4)
-    x = rng.uniform(-1, 1) * (width / 2 - radius)
-    y = rng.uniform(-1, 1) * (height / 2 - radius)
-    return [round(value, 4) for value in (x, y, radius)]
+    farthest_x = width / 2 - radius
+    farthest_y = height / 2 - radius
+    x = rng.uniform(-1, 1) * farthest_x
+    y = rng.uniform(-1, 1) * farthest_y
+    return [
+        round(x, 4),
+        round(y, 4),
+        round(radius, 4),
+    ]
 
 
 def _sample_wrinkle(rng, width: float, height: float) -> list[float]:
@@ -75,14 +85,11 @@ def _sample_wrinkle(rng, width: float, height: float) -> list[float]:
     turn = rng.uniform(0, 2 * math.pi)
     length = rng.uniform(3, 9)
     x, y = start * (width, height)
+    end_x = x + length * math.cos(turn)
+    end_y = y + length * math.sin(turn)
+    breadth = rng.uniform(0.15, 0.35)
 
-    values = (
-        x,
-        y,
-        x + length * math.cos(turn),
-        y + length * math.sin(turn),
-        rng.uniform(0.15, 0.35),
-    )
+    values = (x, y, end_x, end_y, breadth)
     return [round(float(value), 4) for value in values]
 
 
@@ -96,23 +103,38 @@ def paint_sticker(params: dict, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarra
     x, y : ndarray, (n,)
         Points in mm from its center, x to its right and y to its top.
     """
-    light = (math.cos(params["light"]), math.sin(params["light"]))
+    angle = params["light"]
+    light = (math.cos(angle), math.sin(angle))
     distance, facing = _border(params, x, y, light)
     paper = smooth_step(_EDGE / 2, -_EDGE / 2, distance)
 
-    rim = facing * np.exp(-((distance / 0.12) ** 2))
+    # the paper with its relief and its print
+    nearness = np.exp(-((distance / 0.12) ** 2))
+    rim = facing * nearness
     shade = rim + _bubbles(params, x, y, light) + _wrinkles(params, x, y, light)
-    level = params["seed"] % 89 + 0.5
-    places = np.stack([x * 3.1, y * 3.1, np.full_like(x, level)], -1)
-    value = params["paper"] * (1 + params["relief"] * shade + 0.02 * pnoise3(places))
-
+    grain = _paper_grain(params["seed"], x, y)
+    bright = 1 + params["relief"] * shade + grain
+    value = params["paper"] * bright
     ink = _print(params, x, y)
-    value = np.clip(value * (1 - ink) + params["ink"] * ink, 0, 1)
+    printed = value * (1 - ink) + params["ink"] * ink
+    value = np.clip(printed, 0, 1)
 
-    turned_away = 0.35 + 0.65 * np.clip(-facing, 0, 1)
-    shadow = params["shadow"] * (1 - smooth_step(0, SHADOW, distance)) * turned_away
+    # the shadow beside it
+    averted = np.clip(-facing, 0, 1)
+    strength = 0.35 + 0.65 * averted
+    near = 1 - smooth_step(0, SHADOW, distance)
+    shadow = params["shadow"] * near * strength
     shadow *= 1 - paper
-    return paper + shadow, paper * value, paper
+
+    cover = paper + shadow
+    return cover, paper * value, paper
+
+
+def _paper_grain(seed: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return how much brighter or darker the paper is at each point."""
+    level = np.full_like(x, seed % 89 + 0.5)
+    places = np.stack([x * 3.1, y * 3.1, level], -1)
+    return 0.02 * pnoise3(places)
 
 
 def _border(params: dict, x: np.ndarray, y: np.ndarray, light) -> tuple[np.ndarray, np.ndarray]:
@@ -124,13 +146,21 @@ def _border(params: dict, x: np.ndarray, y: np.ndarray, light) -> tuple[np.ndarr
     right = beyond_x.clip(0)
     up = beyond_y.clip(0)
 
+    # from the box without its corners, the rounded ones lie at an even distance
     larger = np.maximum(beyond_x, beyond_y)
-    distance = np.hypot(right, up) + np.minimum(larger, 0) - corner
+    outside = np.hypot(right, up)
+    inside = np.minimum(larger, 0)
+    distance = outside + inside - corner
+
+    # the direction away from the border's nearest point
     flat = larger <= 0
-    away_x = np.where(flat, beyond_x >= beyond_y, right) * np.sign(x)
-    away_y = np.where(flat, beyond_x < beyond_y, up) * np.sign(y)
-    length = np.maximum(np.hypot(away_x, away_y), 1e-9)
-    facing = (away_x * light[0] + away_y * light[1]) / length
+    away_x = np.where(flat, beyond_x >= beyond_y, right)
+    away_y = np.where(flat, beyond_x < beyond_y, up)
+    away_x = away_x * np.sign(x)
+    away_y = away_y * np.sign(y)
+    length = np.hypot(away_x, away_y)
+    towards = away_x * light[0] + away_y * light[1]
+    facing = towards / np.maximum(length, 1e-9)
     return distance, facing
 
 
@@ -142,8 +172,9 @@ def _bubbles(params: dict, x: np.ndarray, y: np.ndarray, light) -> np.ndarray:
         up = (y - center_y) / radius
         square = right * right + up * up
 
+        inward = np.clip(1 - square, 0, 1)
+        height = inward**1.5
         facing = right * light[0] + up * light[1]
-        height = np.clip(1 - square, 0, 1) ** 1.5
         shade += 2.2 * facing * height
     return shade
 
@@ -152,16 +183,24 @@ def _wrinkles(params: dict, x: np.ndarray, y: np.ndarray, light) -> np.ndarray:
     """Return the shading of wrinkles: one flank faces the light."""
     shade = np.zeros_like(x)
     for x0, y0, x1, y1, width in params["wrinkles"]:
-        length = math.hypot(x1 - x0, y1 - y0)
-        along_x = (x1 - x0) / length
-        along_y = (y1 - y0) / length
-        along = (x - x0) * along_x + (y - y0) * along_y
-        across = (y - y0) * along_x - (x - x0) * along_y
+        step_x = x1 - x0
+        step_y = y1 - y0
+        length = math.hypot(step_x, step_y)
+        along_x = step_x / length
+        along_y = step_y / length
+
+        right = x - x0
+        up = y - y0
+        along = right * along_x + up * along_y
+        across = up * along_x - right * along_y
 
         # Bent a little, and lower to both ends
-        bent = across + 0.05 * length * np.sin(math.pi * along / length)
+        bow = np.sin(math.pi * along / length)
+        bent = across + 0.05 * length * bow
         off = bent / width
-        crest = np.clip(4 * along * (length - along) / length**2, 0, 1)
+        arch = 4 * along * (length - along) / length**2
+        crest = np.clip(arch, 0, 1)
+
         slope = off * np.exp(0.5 - off * off / 2)
         facing = along_x * light[1] - along_y * light[0]
         shade += 1.4 * slope * crest * facing
@@ -170,12 +209,17 @@ def _wrinkles(params: dict, x: np.ndarray, y: np.ndarray, light) -> np.ndarray:
 
 def _arc(x, y, radius_x, radius_y, start, end, steps=14) -> list[tuple[float, float]]:
     """Return points of an elliptic arc around (x, y); degrees, counter-clockwise from the right."""
-    angles = np.radians(np.linspace(start, end, steps))
-    return [(x + radius_x * math.cos(a), y + radius_y * math.sin(a)) for a in angles]
+    degrees = np.linspace(start, end, steps)
+    points = []
+    for angle in np.radians(degrees):
+        right = radius_x * math.cos(angle)
+        up = radius_y * math.sin(angle)
+        points.append((x + right, y + up))
+    return points
 
 
 # Strokes of the digits in a box 0.6 wide and 1 high, y upwards: no font file, and the same at any size
-_DIGITS = {
+_DIGITS: dict[str, list[list[tuple[float, float]]]] = {
     "0": [_arc(0.3, 0.5, 0.3, 0.5, 0, 360, 28)],
     "1": [[(0.08, 0.8), (0.34, 1), (0.34, 0)]],
     "2": [[*_arc(0.3, 0.7, 0.29, 0.3, 165, -35), (0, 0), (0.6, 0)]],
@@ -193,15 +237,20 @@ def _print(params: dict, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the share of ink at each point: strokes of even width with round ends."""
     height = params["digit"]
     digits = params["number"]
-    whole = _DIGIT_PITCH * len(digits) - (_DIGIT_PITCH - _DIGIT_WIDTH)
+    gap = _DIGIT_PITCH - _DIGIT_WIDTH
+    whole = _DIGIT_PITCH * len(digits) - gap
     right = x / height
     up = y / height + 0.5
+    level = (up > -_MARGIN) & (up < 1 + _MARGIN)
 
     nearest = np.full(x.shape, np.inf)
     for column, digit in enumerate(digits):
         left = -whole / 2 + column * _DIGIT_PITCH
-        beside = (right > left - _MARGIN) & (right < left + _DIGIT_WIDTH + _MARGIN)
-        inside = np.flatnonzero(beside & (up > -_MARGIN) & (up < 1 + _MARGIN))
+        begin = left - _MARGIN
+        end = left + _DIGIT_WIDTH + _MARGIN
+        beside = (right > begin) & (right < end)
+        inside = np.flatnonzero(beside & level)
+
         distance = _distance_to_digit(digit, right[inside] - left, up[inside])
         nearest[inside] = np.minimum(nearest[inside], distance)
 
@@ -213,11 +262,25 @@ def _distance_to_digit(digit: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the distance of points to the nearest stroke of a digit of height 1."""
     least = np.full(len(x), np.inf)
     for stroke in _DIGITS[digit]:
-        for (x0, y0), (x1, y1) in pairwise(stroke):
-            dx = x1 - x0
-            dy = y1 - y0
-            along = (x - x0) * dx + (y - y0) * dy
-            share = np.clip(along / (dx * dx + dy * dy + 1e-12), 0, 1)
-            distance = np.hypot(x - x0 - share * dx, y - y0 - share * dy)
+        for start, stop in pairwise(stroke):
+            distance = _distance_to_line(start, stop, x, y)
             least = np.minimum(least, distance)
     return least
+
+
+def _distance_to_line(start, stop, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the distance of points to a straight line from a point to another, (x, y) each."""
+    x0, y0 = start
+    x1, y1 = stop
+    step_x = x1 - x0
+    step_y = y1 - y0
+    right = x - x0
+    up = y - y0
+
+    square = step_x * step_x + step_y * step_y
+    along = right * step_x + up * step_y
+    share = np.clip(along / (square + 1e-12), 0, 1)
+
+    off_x = right - share * step_x
+    off_y = up - share * step_y
+    return np.hypot(off_x, off_y)

@@ -270,7 +270,7 @@ def _outside(xs, ys, width: float, length: float) -> np.ndarray:
     """Return the outer wall with its chamfers, from the sides of the outer cells."""
     sides = []
     for start, corners in _outline(xs, ys):
-        loop = _rectangle(*corners, 0.0)
+        loop = _rectangle(*corners, height=0.0)
         sides.append(loop[start : start + _SIDE])
     inset = np.concatenate(sides)
     full = inset * [width / xs[-1], length / ys[-1], 1]
@@ -282,7 +282,7 @@ def _outside(xs, ys, width: float, length: float) -> np.ndarray:
     return _loft(loops)
 
 
-def _outline(xs, ys) -> Iterator[tuple[int, tuple]]:
+def _outline(xs, ys) -> Iterator[tuple[int, tuple[float, float, float, float]]]:
     """Yield the outer sides of the cells counter-clockwise: where one starts in the cell's loop, and the cell."""
     columns = range(len(xs) - 1)
     rows = range(len(ys) - 1)

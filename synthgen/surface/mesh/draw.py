@@ -11,7 +11,7 @@ from synthgen.surface.annotations import Annotations, object_params
 from synthgen.surface.inspected import Inspected
 from synthgen.surface.marks.defects import FINEST, Placed, defect_reach, displacement, placed
 from synthgen.surface.mesh.files import part_mesh
-from synthgen.surface.mesh.machined import TABLE, Lighting, prepare_part, shade_part
+from synthgen.surface.mesh.machined import TABLE, prepare_part, shade_part
 from synthgen.surface.mesh.scene import FIELD_OF_VIEW, Surface, pixel_of, render_tiles
 from synthgen.surface.optics.camera import photograph
 from synthgen.surface.stains.field import LEAST, stain_field
@@ -46,17 +46,27 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
     DeviceError
         If there is no OpenGL library.
     """
+    height, width = size
     drawing = _Drawing(params, size)
-    fine = (SAMPLES * size[0], SAMPLES * size[1])
     mesh = part_mesh(params["mesh"])
-    for place, surface in render_tiles(mesh, params["pose"], fine, drawing.field_of_view):
+    tiles = render_tiles(
+        mesh,
+        params["pose"],
+        (SAMPLES * height, SAMPLES * width),
+        drawing.field_of_view,
+    )
+    for place, surface in tiles:
         drawing.draw_tile(place, surface)
+
+    camera = params["camera"]
+    image = photograph(drawing.image, camera)
+    clean = photograph(drawing.clean, camera) if "clean" in params["fields"] else None
 
     annotations = drawing.annotate()
     mask, objects = annotations.finish()
     return Inspected(
-        image=photograph(drawing.image, params["camera"]),
-        clean=photograph(drawing.clean, params["camera"]) if "clean" in params["fields"] else None,
+        image=image,
+        clean=clean,
         mask=mask,
         masks=annotations.masks,
         instances=annotations.ids,
@@ -76,6 +86,7 @@ class _Drawing:
     """
 
     def __init__(self, params: dict, size: tuple[int, int]):
+        stains = params["stains"]
         self.field_of_view = params["camera"]["field_of_view"] or FIELD_OF_VIEW
         self.clean = np.full(size, TABLE, f32)
         self.image = self.clean.copy()
@@ -83,10 +94,15 @@ class _Drawing:
         pitch = self.field_of_view / size[1]
         self._params = params
         self._size = size
-        self._lighting = prepare_part(params["texture"], params["light"], params["pose"], pitch / SAMPLES)
-        self._stains = _Stains(params["stains"], size) if params["stains"] is not None else None
+        self._lighting = prepare_part(
+            params["texture"],
+            params["light"],
+            params["pose"],
+            pitch=pitch / SAMPLES,
+        )
+        self._stains = _Stains(stains, size) if stains is not None else None
         self._defects = [_place(entry, pitch) for entry in params["defects"]]
-        self._pixels = [[] for _ in self._defects]
+        self._pixels: list[list[np.ndarray]] = [[] for _ in self._defects]
 
     def draw_tile(self, place: tuple[slice, slice], surface: Surface) -> None:
         """Draw what the camera sees in a tile of the finer picture of samples."""
@@ -98,43 +114,83 @@ class _Drawing:
         rows = rows // SAMPLES + window[0].start
         columns = columns // SAMPLES + window[1].start
 
-        reflectance = np.full(len(points), self._lighting.reflectance, f32)
-        before = shade_part(self._lighting, points, normals, reflectance)
+        lighting = self._lighting
+        reflectance = np.full(len(points), lighting.reflectance, f32)
+        before = shade_part(lighting, points, normals, reflectance)
         inside = np.zeros(len(points), bool)
         if self._stains is not None:
-            reflectance, inside = self._stains.evaluate(points, reflectance, rows, columns)
+            reflectance, inside = self._stains.evaluate(
+                points,
+                reflectance,
+                rows,
+                columns,
+            )
 
         normals, reached = _bend(self._defects, points, normals)
+        flat = rows * self._size[1] + columns
         for pixels, samples in zip(self._pixels, reached, strict=True):
             inside[samples] = True
-            flat = rows[samples] * self._size[1] + columns[samples]
-            pixels.append(np.unique(flat))
+            pixels.append(np.unique(flat[samples]))
 
-        after = _shaded_where(self._lighting, before, inside, points, normals, reflectance)
+        after = before.copy()
+        after[inside] = shade_part(
+            lighting,
+            points[inside],
+            normals[inside],
+            reflectance[inside],
+        )
         self.clean[window] = _pixel_means(seen, before)
         self.image[window] = _pixel_means(seen, after)
 
     def annotate(self) -> Annotations:
         """Return the masks and records of all that was drawn."""
         params = self._params
-        annotations = Annotations(self._size, params["kinds"], params["camera"]["blur"], params["ids"])
+        annotations = Annotations(
+            self._size,
+            params["kinds"],
+            blur=params["camera"]["blur"],
+            dtype=params["ids"],
+        )
         if self._stains is not None:
-            numbers, points = self._stains.found()
-            whole = (slice(0, self._size[0]), slice(0, self._size[1]))
-            records = [object_params("stains", None, point) for point in points]
-            annotations.add_field("stain", whole, numbers, self._pixel_of(points), records)
-
-        for number, pixels in enumerate(self._pixels):
-            entry = params["defects"][number]
-            flat = np.concatenate([*pixels, np.empty(0, int)])
-            rows, columns = np.divmod(flat, self._size[1])
-            center = self._pixel_of([entry["center"]])[0]
-            record = object_params("defects", number, entry["center"])
-            annotations.add(entry["kind"], rows, columns, center, record)
+            self._add_stains(self._stains, annotations)
+        for number in range(len(self._pixels)):
+            self._add_defect(number, annotations)
         return annotations
 
+    def _add_stains(self, stains: "_Stains", annotations: Annotations) -> None:
+        """Note all stains that are seen."""
+        height, width = self._size
+        numbers, points = stains.found()
+        annotations.add_field(
+            "stain",
+            (slice(0, height), slice(0, width)),
+            numbers,
+            centers=self._pixel_of(points),
+            params=[object_params("stains", None, point) for point in points],
+        )
+
+    def _add_defect(self, number: int, annotations: Annotations) -> None:
+        """Note the pixels of a defect."""
+        entry = self._params["defects"][number]
+        none = np.empty(0, int)
+        flat = np.concatenate([*self._pixels[number], none])
+        rows, columns = np.divmod(flat, self._size[1])
+        centers = self._pixel_of([entry["center"]])
+        annotations.add(
+            entry["kind"],
+            rows,
+            columns,
+            center=centers[0],
+            params=object_params("defects", number, entry["center"]),
+        )
+
     def _pixel_of(self, points) -> np.ndarray:
-        return pixel_of(points, self._params["pose"], self._size, self.field_of_view)
+        return pixel_of(
+            points,
+            self._params["pose"],
+            self._size,
+            self.field_of_view,
+        )
 
 
 def _place(entry: dict, pitch: float) -> Placed:
@@ -155,7 +211,7 @@ class _Stains:
         self._field = stain_field(stains)
         self._offset = np.array(stains["offset"], np.float64)
         self._numbers = np.zeros(size, np.uint32)
-        self._cells = {}
+        self._cells: dict[tuple[int, ...], int] = {}
 
     def evaluate(self, points, reflectance, rows, columns) -> tuple[np.ndarray, np.ndarray]:
         """Return the reflectance of samples and whether they are stained; note the stains at their pixels."""
@@ -163,23 +219,30 @@ class _Stains:
         changed, inside = self._field.evaluate(places, reflectance)
         wet = np.flatnonzero(inside)
         ids, cells = self._field.identify(places[wet])
+
         if len(cells):
             numbers = [self._number_of(tuple(cell)) for cell in cells.tolist()]
-            self._numbers[rows[wet], columns[wet]] = np.array(numbers, np.uint32)[ids - 1]
-        return np.maximum(changed, LEAST * reflectance), inside
+            numbers_of_ids = np.array(numbers, np.uint32)
+            self._numbers[rows[wet], columns[wet]] = numbers_of_ids[ids - 1]
+        least = LEAST * reflectance
+        return np.maximum(changed, least), inside
 
-    def _number_of(self, cell: tuple[int, int, int]) -> int:
+    def _number_of(self, cell: tuple[int, ...]) -> int:
         """Return the number of a stain; the first one seen is 1."""
-        return self._cells.setdefault(cell, len(self._cells) + 1)
+        following = len(self._cells) + 1
+        return self._cells.setdefault(cell, following)
 
     def found(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the number of the stain at each pixel, and the centers of the stains, (n, 3)."""
         # a stain may have lost its last pixel to a neighbor
-        counts = np.bincount(self._numbers.ravel(), minlength=len(self._cells) + 1)
+        most = len(self._cells) + 1
+        counts = np.bincount(self._numbers.ravel(), minlength=most)
         kept = counts[1:] > 0
-        renumbered = np.concatenate([[0], np.cumsum(kept)]).astype(np.uint32)
+        new_numbers = np.concatenate([[0], np.cumsum(kept)])
+        renumbered = new_numbers.astype(np.uint32)
 
-        cells = np.array(list(self._cells), np.int64).reshape(-1, 3)
+        cells = np.array(list(self._cells), np.int64)
+        cells = cells.reshape(-1, 3)
         points = self._field.centers(cells[kept]) - self._offset
         return renumbered[self._numbers], points
 
@@ -195,18 +258,24 @@ def _bend(defects: list[Placed], points: np.ndarray, normals: np.ndarray) -> tup
         gradient = change.gradient[change.inside]
 
         # its part along the surface is the slope
-        rise = (gradient * normals[near]).sum(axis=1, keepdims=True)
-        bent[near] -= gradient - rise * normals[near]
+        upwards = normals[near]
+        rise = (gradient * upwards).sum(axis=1, keepdims=True)
+        bent[near] -= gradient - rise * upwards
         reached.append(near)
 
-    touched = np.unique(np.concatenate([*reached, np.empty(0, int)]))
-    bent[touched] /= np.linalg.norm(bent[touched], axis=1, keepdims=True)
+    none = np.empty(0, int)
+    touched = np.unique(np.concatenate([*reached, none]))
+    changed = bent[touched]
+    length = np.linalg.norm(changed, axis=1, keepdims=True)
+    bent[touched] = changed / length
     return bent, reached
 
 
 def _near(defect: Placed, points: np.ndarray) -> np.ndarray:
     """Return which points lie in the box of a defect."""
-    middle = defect.curve if defect.kind == "scratch" else defect.center[None]
+    middle = defect.center[None]
+    if defect.kind == "scratch":
+        middle = defect.curve
     reach = defect_reach(defect)
     low = middle.min(axis=0) - reach
     high = middle.max(axis=0) + reach
@@ -214,27 +283,20 @@ def _near(defect: Placed, points: np.ndarray) -> np.ndarray:
     near = np.ones(len(points), bool)
     for axis in range(3):
         values = points[:, axis]
-        near &= (values > low[axis]) & (values < high[axis])
+        near &= values > low[axis]
+        near &= values < high[axis]
     return np.flatnonzero(near)
-
-
-def _shaded_where(lighting: Lighting, before, inside, points, normals, reflectance) -> np.ndarray:
-    """Return the brightness of samples, anew where they are inside of something."""
-    after = before.copy()
-    after[inside] = shade_part(
-        lighting,
-        points[inside],
-        normals[inside],
-        reflectance[inside],
-    )
-    return after
 
 
 def _pixel_means(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the means of the samples of each pixel; those that miss the part see the table."""
     samples = np.full(seen.shape, TABLE, f32)
     samples[seen] = values
-    height = seen.shape[0] // SAMPLES
-    width = seen.shape[1] // SAMPLES
-    blocks = samples.reshape(height, SAMPLES, width, SAMPLES)
+    height, width = seen.shape
+    blocks = samples.reshape(
+        height // SAMPLES,
+        SAMPLES,
+        width // SAMPLES,
+        SAMPLES,
+    )
     return blocks.mean(axis=(1, 3), dtype=f32)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, one_line
 from synthgen.surface.mesh.builtin import BUILTIN, builtin, import_trimesh
 
 SUFFIXES = (".stl", ".ply", ".obj", ".off")  # one file each, and nothing in it that names another
@@ -73,8 +73,10 @@ def load_mesh(path, extent: float | None = EXTENT):
     low, high = _checked_bounds(path, vertices, faces)
 
     trimesh = import_trimesh()
-    scale = 1.0 if extent is None else extent / (high - low).max()
-    centered = vertices - (low + high) / 2
+    longest = (high - low).max()
+    scale = 1.0 if extent is None else extent / longest
+    middle = (low + high) / 2
+    centered = vertices - middle
     # Makes one vertex of those in one place: STL files repeat them, and normals are smoothed over shared ones.
     return trimesh.Trimesh(centered * scale, faces)
 
@@ -82,11 +84,14 @@ def load_mesh(path, extent: float | None = EXTENT):
 def _check_file(path: Path) -> None:
     """Refuse what is no mesh file, before it is read."""
     if path.suffix.lower() not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
         given = path.suffix or "no suffix"
-        raise UsageError(f"{path}: a mesh must be one of {', '.join(SUFFIXES)}, got {given}")
+        raise UsageError(f"{path}: a mesh must be one of {known}, got {given}")
+
     if not path.is_file():
         given = "a folder" if path.is_dir() else "nothing there"
         raise UsageError(f"{path}: a mesh must be a file, got {given}")
+
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise UsageError(f"{path}: a mesh must have at most {MAX_BYTES} bytes, got {size}")
@@ -94,22 +99,28 @@ def _check_file(path: Path) -> None:
 
 def _checked_bounds(path: Path, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the lowest and the highest coordinates of a mesh; refuse one without a surface."""
-    if not 0 < len(faces) <= MAX_FACES:
-        raise UsageError(f"{path}: a mesh must have 1..{MAX_FACES} triangles, got {len(faces)}")
+    count = len(faces)
+    if not 0 < count <= MAX_FACES:
+        raise UsageError(f"{path}: a mesh must have 1..{MAX_FACES} triangles, got {count}")
+
     used = vertices[faces]
     finite = np.isfinite(used)
     if not finite.all():
-        raise UsageError(f"{path}: a mesh must have finite vertices, got {used[~finite][0]}")
+        wrong = used[~finite]
+        raise UsageError(f"{path}: a mesh must have finite vertices, got {wrong[0]}")
 
     low = used.min(axis=(0, 1))
     high = used.max(axis=(0, 1))
     side = (high - low).max()
     scaled = (used - low) / max(side, 1e-300)
-    first = scaled[:, 1] - scaled[:, 0]
-    second = scaled[:, 2] - scaled[:, 0]
-    areas = np.linalg.norm(np.cross(first, second), axis=1)
+    start = scaled[:, 0]
+    first = scaled[:, 1] - start
+    second = scaled[:, 2] - start
+
+    across = np.cross(first, second)
+    areas = np.linalg.norm(across, axis=1)
     if not (np.isfinite(side) and areas.max() > _LEAST_AREA):
-        raise UsageError(f"{path}: a mesh must have a triangle with an area, got none among {len(faces)}")
+        raise UsageError(f"{path}: a mesh must have a triangle with an area, got none among {count}")
     return low, high
 
 
@@ -129,7 +140,6 @@ def _parse(path: Path) -> tuple[np.ndarray, np.ndarray]:
         vertices = np.asarray(mesh.vertices, np.float64)
         faces = np.asarray(mesh.faces, np.int64)
     except Exception as error:  # a damaged file makes its parser raise anything
-        text = " ".join(str(error).split())
-        reason = text[:80] or type(error).__name__
+        reason = one_line(error, 80)
         raise UsageError(f"{path}: a mesh must be readable by trimesh, got: {reason}") from error
     return vertices, faces

@@ -72,12 +72,12 @@ class Lighting(NamedTuple):
         0, 1 or 2.
     mirrored : ndarray of float32, (across, along)
         The values of a `ReflectionMap`.
-    grid : ndarray of float32, (4,)
+    grid : tuple of float32, (4,)
         Its start and step, (row, column) each.
-    rotation : ndarray, (3, 3)
-    move : ndarray, (3,)
+    rotation : tuple of float, (3, 3)
+    move : tuple of float, (3,)
         The pose of the part.
-    light : ndarray, (3,)
+    light : tuple of float, (3,)
         Center of the light, (x, y, z) in mm.
     spread : float
         Roughness across the streaks.
@@ -89,26 +89,25 @@ class Lighting(NamedTuple):
     turned: bool
     axis: int
     mirrored: np.ndarray
-    grid: np.ndarray
-    rotation: np.ndarray
-    move: np.ndarray
-    light: np.ndarray
+    grid: tuple
+    rotation: tuple
+    move: tuple
+    light: tuple
     spread: float
     reflectance: float
 
 
 class _Seen(NamedTuple):
-    """A point of the part in the world while it is shaded, each (3,).
+    """A point of the part in the world while it is shaded; each is a tuple of three numbers.
 
     `normal` is bent by the streak there, `across` is the direction across the streaks, `towards` that to the
-    camera. `facet` is room for the normal of a facet.
+    camera.
     """
 
-    point: np.ndarray
-    normal: np.ndarray
-    across: np.ndarray
-    towards: np.ndarray
-    facet: np.ndarray
+    point: tuple
+    normal: tuple
+    across: tuple
+    towards: tuple
 
 
 def prepare_part(finish: dict, light: dict, pose: dict, pitch: float) -> Lighting:
@@ -129,6 +128,7 @@ def prepare_part(finish: dict, light: dict, pose: dict, pitch: float) -> Lightin
     # The reflection map has no direction here: the facets across the streaks are summed point by point.
     fine, wide = finish["roughness"]
     mirrored = reflection_map(light, 0.0, (fine, fine))
+    grid = np.array([*mirrored.start, *mirrored.step], f32)
     rotation, move = pose_matrix(pose)
     down, right = light["shift"]
 
@@ -138,10 +138,10 @@ def prepare_part(finish: dict, light: dict, pose: dict, pitch: float) -> Lightin
         turned=finish["kind"] == "turned",
         axis=finish["axis"],
         mirrored=mirrored.values,
-        grid=np.array([*mirrored.start, *mirrored.step], f32),
-        rotation=rotation,
-        move=move,
-        light=np.array([right, -down, LIGHT_HEIGHT]),
+        grid=tuple(grid),
+        rotation=tuple(tuple(row) for row in rotation.tolist()),
+        move=tuple(move.tolist()),
+        light=(float(right), float(-down), LIGHT_HEIGHT),
         spread=wide,
         reflectance=finish["reflectance"],
     )
@@ -169,152 +169,183 @@ def shade_part(lighting: Lighting, points: np.ndarray, normals: np.ndarray, refl
 def _shade(lighting, points, normals, reflectance):
     """Return the brightness of points, float32 (n,)."""
     out = np.empty(len(points), f32)
-    seen = _Seen(
-        np.empty(3),
-        np.empty(3),
-        np.empty(3),
-        np.empty(3),
-        np.empty(3),
-    )
     for i in range(len(points)):
-        slope, change = _streak_at(lighting, points[i], normals[i], seen.across)
-        _enter_world(lighting, points[i], normals[i], slope, seen)
+        point = _vector(points, i)
+        normal = _vector(normals, i)
+        across = _direction_across(lighting, point, normal)
+        slope, change = _streak_at(lighting, point)
+        seen = _in_world(lighting, point, normal, across, slope)
         shine, up = _mirrored_by_facets(lighting, seen)
 
         horizon = min(max(0.5 + up, 0.0), 1.0)
         room = _FLOOR + (_ROOM - _FLOOR) * horizon
         diffuse = _DIFFUSE * _lit_from(lighting.light, seen)
         light = f32(room + diffuse + _BRIGHT * shine)
-        out[i] = reflectance[i] * (f32(1) + change) * light
+        brushed = f32(1) + change
+        out[i] = reflectance[i] * brushed * light
     return out
 
 
-@numba.njit(cache=True)
-def _streak_at(lighting, point, normal, across):
-    """Return slope and change of reflectance at a point, and set the direction across, of length 1."""
-    axis = lighting.axis
-    second = (axis + 1) % 3
-    third = (axis + 2) % 3
-    u, v, across_axis, across_second, across_third = _place_in_streaks(
-        point[axis],
-        point[second],
-        point[third],
-        lighting.turned,
+@numba.njit(cache=True, inline="always")
+def _vector(vectors, number):
+    """Return a row of a table as a tuple: the compiler keeps one in registers, and need not count it."""
+    return (
+        vectors[number, 0],
+        vectors[number, 1],
+        vectors[number, 2],
     )
-    across[axis] = across_axis
-    across[second] = across_second
-    across[third] = across_third
 
-    # along the surface: without the part that stands on it
-    rise = across[0] * normal[0] + across[1] * normal[1] + across[2] * normal[2]
-    square = 0.0
-    for k in range(3):
-        across[k] -= rise * normal[k]
-        square += across[k] * across[k]
-    length = max(square, 1e-12) ** 0.5
-    _turn(lighting.rotation, across)
-    for k in range(3):
-        across[k] /= length
 
-    height, width = lighting.slopes.shape
+@numba.njit(cache=True, inline="always")
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@numba.njit(cache=True, inline="always")
+def _minus(a, share, b):
+    """Return a vector less a share of another."""
+    return (
+        a[0] - share * b[0],
+        a[1] - share * b[1],
+        a[2] - share * b[2],
+    )
+
+
+@numba.njit(cache=True, inline="always")
+def _divided(vector, length):
+    return (
+        vector[0] / length,
+        vector[1] / length,
+        vector[2] / length,
+    )
+
+
+@numba.njit(cache=True)
+def _streak_at(lighting, point):
+    """Return slope and change of reflectance at a point."""
+    a, b, c = _from_axis(point, lighting.axis)
+    u = a
+    v = b + c
+    if lighting.turned:
+        # mirrored after half a turn, so that no seam shows
+        around = abs(np.arctan2(c, b)) - _QUARTER
+        u = _TURN_RADIUS * around
+        v = _radius(b, c) + a
+
+    slopes = lighting.slopes
+    height, width = slopes.shape
     row = f32(v / ACROSS + (height - 1) / 2)
     column = f32(u / ALONG + (width - 1) / 2)
-    slope = look_up(lighting.slopes, row, column)
+    slope = look_up(slopes, row, column)
     change = look_up(lighting.changes, row, column)
     return slope, change
 
 
 @numba.njit(cache=True)
-def _place_in_streaks(a, b, c, turned):
-    """Return the place along and across the streaks, and the direction across them, of any length."""
-    if not turned:
-        return a, b + c, 0.0, 1.0, 1.0
+def _in_world(lighting, point, normal, across, slope):
+    """Return a point with its bent normal and the direction to the camera, in the world."""
+    place = _turn(lighting.rotation, point)
+    place = (
+        place[0] + lighting.move[0],
+        place[1] + lighting.move[1],
+        place[2] + lighting.move[2],
+    )
+    upright = _turn(lighting.rotation, normal)
+    towards = (
+        -place[0],
+        -place[1],
+        -place[2] + CAMERA_DISTANCE,
+    )
+    distance = _dot(towards, towards) ** 0.5
+    return _Seen(
+        point=place,
+        normal=_minus(upright, slope, across),
+        across=across,
+        towards=_divided(towards, distance),
+    )
 
-    radius = max((b * b + c * c) ** 0.5, 1e-9)
-    # mirrored after half a turn, so that no seam shows
-    around = abs(np.arctan2(c, b)) - _QUARTER
-    return _TURN_RADIUS * around, radius + a, 1.0, b / radius, c / radius
 
-
-@numba.njit(cache=True)
+@numba.njit(cache=True, inline="always")
 def _turn(rotation, vector):
-    """Turn a vector in place."""
-    x = vector[0]
-    y = vector[1]
-    z = vector[2]
-    for k in range(3):
-        row = rotation[k]
-        vector[k] = row[0] * x + row[1] * y + row[2] * z
+    """Return a turned vector."""
+    return (
+        _dot(rotation[0], vector),
+        _dot(rotation[1], vector),
+        _dot(rotation[2], vector),
+    )
 
 
 @numba.njit(cache=True)
-def _enter_world(lighting, point, normal, slope, seen):
-    """Set the point, its bent normal and the direction to the camera, in the world."""
-    for k in range(3):
-        seen.point[k] = point[k]
-        seen.normal[k] = normal[k]
-    _turn(lighting.rotation, seen.point)
-    _turn(lighting.rotation, seen.normal)
+def _from_axis(vector, axis):
+    """Return the coordinates of a vector from an axis on, in turn."""
+    if axis == 0:
+        return vector
+    if axis == 1:
+        return vector[1], vector[2], vector[0]
+    return vector[2], vector[0], vector[1]
 
-    for k in range(3):
-        seen.point[k] += lighting.move[k]
-        seen.normal[k] -= slope * seen.across[k]
-        seen.towards[k] = -seen.point[k]
-    seen.towards[2] += CAMERA_DISTANCE
 
-    square = 0.0
-    for k in range(3):
-        square += seen.towards[k] * seen.towards[k]
-    for k in range(3):
-        seen.towards[k] /= square**0.5
+@numba.njit(cache=True)
+def _direction_across(lighting, point, normal):
+    """Return the direction across the streaks at a point, in the world and of length 1."""
+    away = (0.0, 1.0, 1.0)
+    if lighting.turned:
+        _, b, c = _from_axis(point, lighting.axis)
+        radius = _radius(b, c)
+        away = (1.0, b / radius, c / radius)
+    away = _from_axis(away, (3 - lighting.axis) % 3)
+
+    # along the surface: without the part that stands on it
+    rise = _dot(away, normal)
+    across = _minus(away, rise, normal)
+    length = max(_dot(across, across), 1e-12) ** 0.5
+    return _divided(_turn(lighting.rotation, across), length)
+
+
+@numba.njit(cache=True, inline="always")
+def _radius(b, c):
+    """Return the distance from the axis of the lathe, never 0."""
+    return max((b * b + c * c) ** 0.5, 1e-9)
 
 
 @numba.njit(cache=True)
 def _lit_from(light, seen):
     """Return the cosine between the normal and the direction to the light; 0 where it looks away."""
-    facing = 0.0
-    square = 0.0
-    for k in range(3):
-        off = light[k] - seen.point[k]
-        facing += seen.normal[k] * off
-        square += off**2
-    return max(facing / square**0.5, 0.0)
+    off = _minus(light, 1.0, seen.point)
+    facing = _dot(seen.normal, off)
+    distance = _dot(off, off) ** 0.5
+    return max(facing / distance, 0.0)
 
 
 @numba.njit(cache=True)
 def _mirrored_by_facets(lighting, seen):
     """Return the mean light that the facets mirror, and how far up their mirror rays point."""
-    normal = seen.normal
-    across = seen.across
-    facet = seen.facet
+    mirrored = lighting.mirrored
+    grid = lighting.grid
     shine = f32(0)
     up = 0.0
     for j in range(len(_FACETS)):
         tilt = _FACETS[j, 0] * lighting.spread
         share = _FACETS[j, 1]
-        square = 0.0
-        for k in range(3):
-            facet[k] = normal[k] - tilt * across[k]
-            square += facet[k] * facet[k]
-        for k in range(3):
-            facet[k] /= square**0.5
+        facet = _minus(seen.normal, tilt, seen.across)
+        length = _dot(facet, facet) ** 0.5
+        normal = _divided(facet, length)
 
-        light, rise = _mirrored_light(lighting, seen)
+        light, rise = _mirrored_light(mirrored, grid, normal, seen)
         shine += share * light
         up += share * rise
     return shine, up
 
 
 @numba.njit(cache=True)
-def _mirrored_light(lighting, seen):
-    """Return the light that a facet mirrors, and how far up its mirror ray points."""
-    normal = seen.facet
+def _mirrored_light(mirrored, grid, normal, seen):
+    """Return the light that a facet with a normal mirrors, and how far up its mirror ray points."""
     view = seen.towards
     point = seen.point
-    facing = normal[0] * view[0] + normal[1] * view[1] + normal[2] * view[2]
-    x = 2 * facing * normal[0] - view[0]
-    y = 2 * facing * normal[1] - view[1]
-    z = 2 * facing * normal[2] - view[2]
+    twice = 2 * _dot(normal, view)
+    x = twice * normal[0] - view[0]
+    y = twice * normal[1] - view[1]
+    z = twice * normal[2] - view[2]
     if z < _LEAST_RISE:
         return f32(0), z
 
@@ -322,7 +353,6 @@ def _mirrored_light(lighting, seen):
     far = (LIGHT_HEIGHT - point[2]) / z
     down = f32(-(point[1] + far * y))
     right = f32(point[0] + far * x)
-    grid = lighting.grid
     row = (down - grid[0]) / grid[2]
     column = (right - grid[1]) / grid[3]
-    return look_up(lighting.mirrored, row, column), z
+    return look_up(mirrored, row, column), z

@@ -27,17 +27,22 @@ def corner_normals(vertices: np.ndarray, faces: np.ndarray, crease: float = CREA
     vertices = np.asarray(vertices, np.float64)
     faces = np.ascontiguousarray(faces, np.int64)
     corners = vertices[faces]
-    ahead = np.roll(corners, -1, axis=1) - corners
-    back = np.roll(corners, 1, axis=1) - corners
+    following = np.roll(corners, -1, axis=1)
+    preceding = np.roll(corners, 1, axis=1)
+    ahead = following - corners
+    back = preceding - corners
+
     across = np.cross(ahead, back)
     length = np.linalg.norm(across, axis=2)
-    angles = np.arctan2(length, (ahead * back).sum(axis=2))
+    facing = (ahead * back).sum(axis=2)
+    angles = np.arctan2(length, facing)
     unit = across[:, 0] / np.maximum(length[:, :1], _TINY)
 
     # the corners around each vertex: order[starts[v] : starts[v + 1]]
     flat = faces.ravel()
     order = np.argsort(flat, kind="stable")
-    starts = np.searchsorted(flat[order], np.arange(len(vertices) + 1))
+    bounds = np.arange(len(vertices) + 1)
+    starts = np.searchsorted(flat[order], bounds)
     least = cos(radians(crease))
     return _corner_normals(faces, unit, angles, order, starts, least)
 
@@ -52,18 +57,25 @@ def _corner_normals(faces, unit, angles, order, starts, least):
             vertex = faces[face, corner]
             total = normals[face, corner]
             total[:] = 0.0
-            for i in range(starts[vertex], starts[vertex + 1]):
+
+            begin = starts[vertex]
+            end = starts[vertex + 1]
+            for i in range(begin, end):
                 other = order[i] // 3
-                weight = angles[other, order[i] % 3]
+                other_corner = order[i] % 3
                 theirs = unit[other]
                 alike = 0.0
                 for axis in range(3):
                     alike += own[axis] * theirs[axis]
+
                 if other == face or alike > least:
+                    weight = angles[other, other_corner]
                     for axis in range(3):
                         total[axis] += weight * theirs[axis]
 
-            square = total[0] * total[0] + total[1] * total[1] + total[2] * total[2]
+            square = 0.0
+            for axis in range(3):
+                square += total[axis] * total[axis]
             length = max(square**0.5, _TINY)
             for axis in range(3):
                 total[axis] /= length

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthgen.errors import DeviceError, SynthgenError
+from synthgen.errors import DeviceError, SynthgenError, one_line
 from synthgen.extras import needed_for
 
 SHADERS = Path(__file__).parent / "shaders"
@@ -63,7 +63,8 @@ class TriangleDrawer:
             self._renderer = self._thread.submit(self._start).result()
         except Exception as error:  # each driver fails in its own way
             self._thread.shutdown()
-            raise DeviceError(f"OpenGL must draw without a screen, {PACKAGES}, got: {_line(error)}") from error
+            reason = one_line(error, 100)
+            raise DeviceError(f"OpenGL must draw without a screen, {PACKAGES}, got: {reason}") from error
 
     def draw(self, positions: np.ndarray, faces: np.ndarray, lens: tuple, depths: tuple, side: int) -> np.ndarray:
         """Draw a square tile.
@@ -149,9 +150,5 @@ def _import_pyrender():
     except SynthgenError:
         raise
     except Exception as error:  # PyOpenGL without its library fails with many kinds of error
-        raise DeviceError(f"OpenGL needs its library, {PACKAGES}, got: {_line(error)}") from error
+        raise DeviceError(f"OpenGL needs its library, {PACKAGES}, got: {one_line(error, 100)}") from error
     return pyrender
-
-
-def _line(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:100]

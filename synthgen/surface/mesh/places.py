@@ -73,17 +73,25 @@ def sample_places(
 def _seen_of(mesh, pose: dict) -> _Seen:
     """Return the triangles of a part, and what the camera sees of them, hidden or not."""
     rotation, move = pose_matrix(pose)
-    corners = np.asarray(mesh.vertices)[mesh.faces]
+    vertices = np.asarray(mesh.vertices)
+    corners = vertices[mesh.faces]
     triangles = corners @ rotation.T + move
-    first = triangles[:, 1] - triangles[:, 0]
-    second = triangles[:, 2] - triangles[:, 0]
+    start = triangles[:, 0]
+    first = triangles[:, 1] - start
+    second = triangles[:, 2] - start
     normals = np.cross(first, second)
 
     camera = np.array([0.0, 0.0, CAMERA_DISTANCE])
     towards = camera - triangles.mean(axis=1)
-    facing = (normals * towards).sum(axis=1) / np.linalg.norm(towards, axis=1)
+    distance = np.linalg.norm(towards, axis=1)
+    facing = (normals * towards).sum(axis=1) / distance
     areas = np.maximum(facing, 0.0)
-    return _Seen(triangles, normals, camera, np.cumsum(areas))
+    return _Seen(
+        triangles=triangles,
+        normals=normals,
+        camera=camera,
+        sums=np.cumsum(areas),
+    )
 
 
 def _first_visible(seen: _Seen, u: np.ndarray, field_of_view: float, aspect: float) -> tuple | None:
@@ -97,8 +105,11 @@ def _first_visible(seen: _Seen, u: np.ndarray, field_of_view: float, aspect: flo
     points = _points_of(seen.triangles[faces], u[:, 1], u[:, 2])
 
     # nearer points fill more of the picture
-    half = field_of_view / 2 * _FRAME * (1 - points[:, 2] / CAMERA_DISTANCE)
-    framed = (np.abs(points[:, 0]) < half) & (np.abs(points[:, 1]) < half * aspect)
+    x = np.abs(points[:, 0])
+    y = np.abs(points[:, 1])
+    closeness = points[:, 2] / CAMERA_DISTANCE
+    half = field_of_view / 2 * _FRAME * (1 - closeness)
+    framed = (x < half) & (y < half * aspect)
     for number in np.flatnonzero(framed):
         face = faces[number]
         point = points[number]
@@ -133,19 +144,23 @@ def _hidden(triangles, camera, point, own):
 @numba.njit(cache=True)
 def _meets(ray, point, triangle):
     """Return whether a ray from a point meets a triangle within its length (Moeller and Trumbore)."""
-    first = triangle[1] - triangle[0]
-    second = triangle[2] - triangle[0]
-    start = point - triangle[0]
+    origin = triangle[0]
+    first = triangle[1] - origin
+    second = triangle[2] - origin
+    start = point - origin
     across = _cross(ray, second)
     det = _dot(first, across)
     if det == 0.0:
         return False
 
-    u = _dot(start, across) / det
     around = _cross(start, first)
+    u = _dot(start, across) / det
     v = _dot(ray, around) / det
     share = _dot(second, around) / det
-    return u >= 0 and v >= 0 and u + v <= 1 and 1e-6 < share < 1
+
+    within = u >= 0 and v >= 0 and u + v <= 1
+    between = 1e-6 < share < 1
+    return within and between
 
 
 @numba.njit(cache=True, inline="always")

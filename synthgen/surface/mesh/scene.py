@@ -91,16 +91,20 @@ def sample_pose(rng: np.random.Generator, tilt: float = 20.0, shift: float = 4.0
     way = 2 * pi * u[2]
 
     # (lean about an axis in the plane) after (turn about z)
+    upright = cos(lean / 2)
+    leaning = sin(lean / 2)
+    half_turn = turn / 2
     rotation = (
-        cos(lean / 2) * cos(turn / 2),
-        sin(lean / 2) * cos(way - turn / 2),
-        sin(lean / 2) * sin(way - turn / 2),
-        cos(lean / 2) * sin(turn / 2),
+        upright * cos(half_turn),
+        leaning * cos(way - half_turn),
+        leaning * sin(way - half_turn),
+        upright * sin(half_turn),
     )
-    x, y = (round(shift * (2 * value - 1), 4) for value in u[3:])
+    x = shift * (2 * u[3] - 1)
+    y = shift * (2 * u[4] - 1)
     return {
         "rotation": [round(value, 6) for value in rotation],
-        "translation": [x, y, 0.0],
+        "translation": [round(x, 4), round(y, 4), 0.0],
     }
 
 
@@ -112,19 +116,33 @@ def pose_matrix(pose: dict) -> tuple[np.ndarray, np.ndarray]:
     UsageError
         If the rotation is not four finite numbers, some of them not 0, or the translation not three finite ones.
     """
+    quaternion, move = _numbers_of(pose)
+    w, x, y, z = quaternion / np.linalg.norm(quaternion)
+    rows = [
+        [0, -z, y],
+        [z, 0, -x],
+        [-y, x, 0],
+    ]
+    cross = np.array(rows)
+    rotation = np.eye(3) + 2 * w * cross + 2 * cross @ cross
+    return rotation, move
+
+
+def _numbers_of(pose: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Return quaternion (4,) and translation (3,) of a pose; refuse what is none."""
     try:
         quaternion = np.array(pose["rotation"], np.float64)
         move = np.array(pose["translation"], np.float64)
     except (KeyError, TypeError, ValueError):
-        quaternion = move = np.empty(0)
-    shaped = quaternion.shape == (4,) and move.shape == (3,)
-    if not shaped or not np.isfinite([*quaternion, *move]).all() or not quaternion.any():
-        raise UsageError(f"pose must have a rotation (w, x, y, z) and a translation (x, y, z), got {pose!r}")
+        quaternion = np.empty(0)
+        move = np.empty(0)
 
-    w, x, y, z = quaternion / np.linalg.norm(quaternion)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    rotation = np.eye(3) + 2 * w * cross + 2 * cross @ cross
-    return rotation, move
+    shaped = quaternion.shape == (4,) and move.shape == (3,)
+    finite = np.isfinite(quaternion).all() and np.isfinite(move).all()
+    if not (shaped and finite and quaternion.any()):
+        rule = "a rotation (w, x, y, z) and a translation (x, y, z)"
+        raise UsageError(f"pose must have {rule}, got {pose!r}")
+    return quaternion, move
 
 
 def pixel_of(points: np.ndarray, pose: dict, size, field_of_view: float = FIELD_OF_VIEW) -> np.ndarray:
@@ -149,11 +167,16 @@ def pixel_of(points: np.ndarray, pose: dict, size, field_of_view: float = FIELD_
     height, width = size
     rotation, move = pose_matrix(pose)
     world = np.asarray(points, np.float64) @ rotation.T + move
-    focal = CAMERA_DISTANCE * width / field_of_view
-    scale = focal / (CAMERA_DISTANCE - world[:, 2])
+    x = world[:, 0]
+    y = world[:, 1]
+    z = world[:, 2]
 
-    rows = height / 2 - 0.5 - world[:, 1] * scale
-    columns = width / 2 - 0.5 + world[:, 0] * scale
+    focal = CAMERA_DISTANCE * width / field_of_view
+    scale = focal / (CAMERA_DISTANCE - z)
+    middle_row = height / 2 - 0.5
+    middle_column = width / 2 - 0.5
+    rows = middle_row - y * scale
+    columns = middle_column + x * scale
     return np.stack([rows, columns], axis=1)
 
 
@@ -197,7 +220,8 @@ def render_scene(
         normals=np.zeros((height, width, 3)),
         mask=np.zeros((height, width), np.uint8),
     )
-    for place, tile in render_tiles(mesh, pose, size, field_of_view, distance):
+    tiles = render_tiles(mesh, pose, size, field_of_view, distance)
+    for place, tile in tiles:
         for target, part in zip(whole, tile, strict=True):
             target[place] = part
     return whole
@@ -216,28 +240,42 @@ def render_tiles(
         What is seen there. Tiles that see nothing are left out.
     """
     height, width = size
-    if not (1 <= height <= MAX_SIZE and 1 <= width <= MAX_SIZE):
-        raise UsageError(f"size must lie in 1..{MAX_SIZE}, got {height} x {width}")
-    for name, value in (("field_of_view", field_of_view), ("distance", distance)):
-        if not 0 < value < inf:
-            raise UsageError(f"{name} must be > 0 mm, got {value}")
-
+    _check_view(size, field_of_view, distance)
     model = _model_of(mesh, pose, distance)
     depths = _depths_of(model, distance)
     positions = model.placed.astype(np.float32)
     focal = distance * width / field_of_view
     drawer = triangle_drawer()
 
-    side = min(tile, 1 << (max(size) - 1).bit_length())
+    power_of_two = 1 << (max(size) - 1).bit_length()
+    side = min(tile, power_of_two)
     for top in range(0, height, side):
         for left in range(0, width, side):
-            lens = _Lens(focal, 0.5 * height - top, 0.5 * width - left)
+            lens = _Lens(
+                focal=focal,
+                row=0.5 * height - top,
+                column=0.5 * width - left,
+            )
             drawn = drawer.draw(positions, model.faces, lens, depths, side)
             numbers = drawn[: height - top, : width - left]
-            if numbers.any():
-                rows, columns = numbers.shape
-                place = (slice(top, top + rows), slice(left, left + columns))
-                yield place, Surface(*_intersect(numbers, model, lens))
+            if not numbers.any():
+                continue
+
+            rows, columns = numbers.shape
+            place = (slice(top, top + rows), slice(left, left + columns))
+            yield place, Surface(*_intersect(numbers, model, lens))
+
+
+def _check_view(size, field_of_view: float, distance: float) -> None:
+    """Refuse a picture that is too large, and lengths that are none."""
+    height, width = size
+    if not (1 <= height <= MAX_SIZE and 1 <= width <= MAX_SIZE):
+        raise UsageError(f"size must lie in 1..{MAX_SIZE}, got {height} x {width}")
+
+    lengths = {"field_of_view": field_of_view, "distance": distance}
+    for name, value in lengths.items():
+        if not 0 < value < inf:
+            raise UsageError(f"{name} must be > 0 mm, got {value}")
 
 
 def _model_of(mesh, pose: dict, distance: float) -> _Model:
@@ -246,9 +284,10 @@ def _model_of(mesh, pose: dict, distance: float) -> _Model:
     vertices = np.ascontiguousarray(mesh.vertices, np.float64)
     faces = np.ascontiguousarray(mesh.faces, np.int64)
     standpoint = np.array([0, 0, distance])
+    world = vertices @ rotation.T + move
     return _Model(
         vertices=vertices,
-        placed=vertices @ rotation.T + move - standpoint,
+        placed=world - standpoint,
         faces=faces,
         corners=corner_normals(vertices, faces),
         camera=rotation.T @ (standpoint - move),
@@ -263,7 +302,8 @@ def _depths_of(model: _Model, distance: float) -> tuple[float, float]:
     if near < _LEAST_DEPTH * distance:
         raise UsageError(f"mesh must lie before the camera, {distance} mm away, got {near:.4g} mm")
 
-    margin = 0.01 * (far - near) + 1e-3 * near
+    thickness = far - near
+    margin = 0.01 * thickness + 1e-3 * near
     return near - margin, far + margin
 
 
@@ -276,28 +316,41 @@ def _intersect(numbers, model, lens):
     normals = np.zeros((height, width, 3))
     mask = np.zeros((height, width), np.uint8)
 
+    # out of the loop: each array taken out of a NamedTuple is counted
+    faces = model.faces
+    placed = model.placed
+    vertices = model.vertices
+    corners = model.corners
+    camera = model.camera
+
     for row in range(height):
+        y = (lens.row - row - 0.5) / lens.focal
         for column in range(width):
             if numbers[row, column] == 0:
                 continue
             face = numbers[row, column] - 1
-            i, j, k = model.faces[face]
+            i, j, k = faces[face]
             x = (column + 0.5 - lens.column) / lens.focal
-            y = (lens.row - row - 0.5) / lens.focal
-            placed = model.placed
             u, v, w, side = _weights(placed[i], placed[j], placed[k], x, y)
 
             mask[row, column] = 255
-            depth[row, column] = -(u * placed[i, 2] + v * placed[j, 2] + w * placed[k, 2])
+            z = u * placed[i, 2] + v * placed[j, 2] + w * placed[k, 2]
+            depth[row, column] = -z
+
             point = points[row, column]
             normal = normals[row, column]
-            vertices = model.vertices
-            corners = model.corners[face]
+            bent = corners[face]
             for axis in range(3):
-                point[axis] = u * vertices[i, axis] + v * vertices[j, axis] + w * vertices[k, axis]
-                blend = u * corners[0, axis] + v * corners[1, axis] + w * corners[2, axis]
-                normal[axis] = side * blend
-            _face_camera(normal, point, model.camera)
+                first = u * vertices[i, axis]
+                second = v * vertices[j, axis]
+                third = w * vertices[k, axis]
+                point[axis] = first + second + third
+
+                first = u * bent[0, axis]
+                second = v * bent[1, axis]
+                third = w * bent[2, axis]
+                normal[axis] = side * (first + second + third)
+            _face_camera(normal, point, camera)
     return depth, points, normals, mask
 
 
@@ -317,14 +370,23 @@ def _weights(a, b, c, x, y):
     v = cx * ay - cy * ax
     w = ax * by - ay * bx
 
-    side = 1.0 if u + v + w >= 0 else -1.0
+    whole = u + v + w
+    side = 1.0 if whole >= 0 else -1.0
     u = max(side * u, 0.0)
     v = max(side * v, 0.0)
     w = max(side * w, 0.0)
     total = u + v + w
-    if total <= 0:  # seen edge-on
-        return 1 / 3, 1 / 3, 1 / 3, side
-    return u / total, v / total, w / total, side
+
+    # seen edge-on
+    if total <= 0:
+        third = 1 / 3
+        return third, third, third, side
+    return (
+        u / total,
+        v / total,
+        w / total,
+        side,
+    )
 
 
 @numba.njit(cache=True)
@@ -336,13 +398,18 @@ def _face_camera(normal, point, camera):
         to_camera = camera[axis] - point[axis]
         facing += normal[axis] * to_camera
         reach += to_camera * to_camera
+
     distance = reach**0.5
-    lift = max(_HORIZON - facing / distance, 0.0) / distance
+    missing = max(_HORIZON - facing / distance, 0.0)
+    lift = missing / distance
 
     square = 0.0
     for axis in range(3):
-        normal[axis] += lift * (camera[axis] - point[axis])
-        square += normal[axis] * normal[axis]
+        to_camera = camera[axis] - point[axis]
+        value = normal[axis] + lift * to_camera
+        square += value * value
+        normal[axis] = value
+
     length = max(square, 1e-300) ** 0.5
     for axis in range(3):
         normal[axis] /= length

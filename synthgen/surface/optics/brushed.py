@@ -41,18 +41,28 @@ def sample_brushed(rng: np.random.Generator) -> dict:
         ``reflectance`` in [0, 1]; ``seed``.
     """
     u = rng.random(9).tolist()
-    along = round(0.006 + 0.005 * u[6], 5)
-    across = round(0.022 + 0.022 * u[7], 5)
+    direction = 6 * u[0] - 3
+    length = 6 + 20 * u[1]
+    slope = 0.004 + 0.005 * u[2]
+    contrast = 0.03 + 0.03 * u[3]
+    marks = 300 + int(1200 * u[4])
+    mark_depth = 1.0 + 1.2 * u[5]
+    along = 0.006 + 0.005 * u[6]
+    across = 0.022 + 0.022 * u[7]
+    reflectance = 0.82 + 0.12 * u[8]
 
     return {
-        "direction": round(6 * u[0] - 3, 3),
-        "length": round(6 + 20 * u[1], 3),
-        "slope": round(0.004 + 0.005 * u[2], 6),
-        "contrast": round(0.03 + 0.03 * u[3], 5),
-        "marks": 300 + int(1200 * u[4]),
-        "mark_depth": round(1.0 + 1.2 * u[5], 3),
-        "roughness": [along, across],
-        "reflectance": round(0.82 + 0.12 * u[8], 4),
+        "direction": round(direction, 3),
+        "length": round(length, 3),
+        "slope": round(slope, 6),
+        "contrast": round(contrast, 5),
+        "marks": marks,
+        "mark_depth": round(mark_depth, 3),
+        "roughness": [
+            round(along, 5),
+            round(across, 5),
+        ],
+        "reflectance": round(reflectance, 4),
         "seed": int(rng.integers(2**63)),
     }
 
@@ -80,18 +90,23 @@ def streaks(params: dict, pitch: float) -> np.ndarray:
     table = np.zeros((columns, 2, rows), f32)
 
     for width, share in _GRAIN:
-        length = params["length"] * min(width, _WIDEST)
+        longer = min(width, _WIDEST)
+        length = params["length"] * longer
         coarse_rows = -(-rows // width) + 2
-        fine = _grain(rng, columns, coarse_rows, ALONG / length)
-        _spread(fine, width, f32(share**0.5), table)
+        fine = _grain(rng, columns, coarse_rows, forgetting=ALONG / length)
+
+        weight = f32(share**0.5)
+        _spread(fine, width, weight, table)
 
     strokes = _strokes(rng, params, rows, columns)
     _add_strokes(strokes, table)
 
-    table = _averaged(table, max(1, round(pitch / ACROSS)))
+    seen_by_pixel = max(1, round(pitch / ACROSS))
+    table = _averaged(table, seen_by_pixel)
     table[:, 0] *= f32(params["slope"])
     table[:, 1] *= f32(params["contrast"])
-    return np.ascontiguousarray(table.transpose(2, 0, 1))
+    by_rows = table.transpose(2, 0, 1)
+    return np.ascontiguousarray(by_rows)
 
 
 def _grain(rng, columns: int, rows: int, forgetting: float) -> np.ndarray:
@@ -102,40 +117,49 @@ def _grain(rng, columns: int, rows: int, forgetting: float) -> np.ndarray:
 
     keep = f32(round(1 / (1 + forgetting), 6))
     fresh = float(np.sqrt(1 - keep * keep))
-    noise[1:] *= f32(round(fresh, 6))
+    later = noise[1:]
+    later *= f32(round(fresh, 6))
     for column in range(1, columns):
-        noise[column] += keep * noise[column - 1]
+        before = noise[column - 1]
+        noise[column] += keep * before
     return noise
 
 
 @numba.njit(cache=True)
 def _spread(fine, width, weight, table):
     """Add noise to the table, each of its rows drawn over `width` rows."""
+    columns, channels, rows = table.shape
     step = f32(1) / f32(width)
-    for column in range(table.shape[0]):
-        for channel in range(2):
+    for column in range(columns):
+        for channel in range(channels):
             source = fine[column, channel]
             line = table[column, channel]
 
-            for r in range(line.size):
+            for r in range(rows):
                 k = r // width
                 share = step * f32(r % width)
-                line[r] += weight * (source[k] + share * (source[k + 1] - source[k]))
+                first = source[k]
+                rise = source[k + 1] - first
+                line[r] += weight * (first + share * rise)
 
 
 def _strokes(rng, params: dict, rows: int, columns: int) -> np.ndarray:
     """Return strokes, float64 (n, 5): row, first and last column, depth, half the width in rows."""
     u = rng.random((params["marks"], 5))
-    length = (8 + 80 * u[:, 2] * u[:, 2]) / ALONG
+    row = u[:, 0] * rows
+    longer = u[:, 2]
+    length = (8 + 80 * longer * longer) / ALONG
     first = u[:, 1] * (columns + length) - length
 
     # two of three are grooves, the others ridges; the digits of `u` after the first choose
-    sign = np.where(u[:, 3] * 7 % 1 < 0.65, -1, 1)
-    strength = 0.3 + 0.7 * u[:, 3]
+    chance = u[:, 3]
+    is_groove = chance * 7 % 1 < 0.65
+    sign = np.where(is_groove, -1, 1)
+    strength = 0.3 + 0.7 * chance
     depth = strength * params["mark_depth"] * sign
 
     parts = [
-        u[:, 0] * rows,
+        row,
         first,
         first + length,
         depth,
@@ -147,8 +171,7 @@ def _strokes(rng, params: dict, rows: int, columns: int) -> np.ndarray:
 @numba.njit(cache=True)
 def _add_strokes(strokes, table):
     """Add strokes to the table: they fade in and out, one flank faces the light, the other turns away."""
-    columns = table.shape[0]
-    rows = table.shape[2]
+    columns, _, rows = table.shape
     for k in range(len(strokes)):
         row, first, last, depth, half = strokes[k]
         first_column = max(0, int(first) + 1)
@@ -157,14 +180,18 @@ def _add_strokes(strokes, table):
         last_row = min(rows, int(row + half) + 1)
 
         for column in range(first_column, last_column):
+            slopes = table[column, 0]
+            changes = table[column, 1]
             share = (column - first) / (last - first)
-            fade = min(1.0, 4 * share, 2 * (1 - share))
-            strength = depth * fade
+            fade_in = 4 * share
+            fade_out = 2 * (1 - share)
+            strength = depth * min(1.0, fade_in, fade_out)
 
             for r in range(first_row, last_row):
                 side = (r - row) / half
-                table[column, 0, r] += f32(strength * side * _FLANK)
-                table[column, 1, r] += f32(strength * (1 - side * side))
+                crest = 1 - side * side
+                slopes[r] += f32(strength * side * _FLANK)
+                changes[r] += f32(strength * crest)
 
 
 def _averaged(table: np.ndarray, count: int) -> np.ndarray:
@@ -174,10 +201,13 @@ def _averaged(table: np.ndarray, count: int) -> np.ndarray:
 
     rows = table.shape[-1]
     before = (count - 1) // 2
-    room = (before + 1, count - 1 - before)
-    padded = np.pad(table, ((0, 0), (0, 0), room), mode="edge")
+    after = count - 1 - before
+    none = (0, 0)
+    room = (none, none, (before + 1, after))
+    padded = np.pad(table, room, mode="edge")
 
     sums = np.cumsum(padded, axis=-1, dtype=np.float64)
+    since = sums[..., :rows]
     until = sums[..., count : count + rows]
-    means = (until - sums[..., :rows]) / count
+    means = (until - since) / count
     return means.astype(f32)

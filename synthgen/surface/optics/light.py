@@ -61,19 +61,21 @@ def sample_light(rng: np.random.Generator, kind: Light) -> dict:
         rotation, scale = _NOMINAL[kind]
         shift = [0.0, 0.0]
 
+    luminance = scale**-0.5
     return {
         "kind": kind,
         "rotation": rotation,
         "scale": scale,
         "shift": shift,
-        "luminance": round(scale**-0.5, 4),
+        "luminance": round(luminance, 4),
     }
 
 
 def _random_scale(share: float) -> float:
     """Return the product of two linear ranges: more small lights than large ones, without a power."""
-    scale = (0.7 + 0.7 * share) * (1 + 0.57 * share)
-    return round(scale, 4)
+    first = 0.7 + 0.7 * share
+    second = 1 + 0.57 * share
+    return round(first * second, 4)
 
 
 class ReflectionMap(NamedTuple):
@@ -110,7 +112,12 @@ def reflection_map(light: dict, direction: float, roughness: tuple[float, float]
     """
     along = np.arange(-_REACH, _REACH + _STEP_ALONG / 2, _STEP_ALONG)
     across = np.arange(-_REACH, _REACH + _STEP_ACROSS / 2, _STEP_ACROSS)
-    cover = _ring(light, direction, along[None, :], across[:, None])
+    cover = _ring(
+        light,
+        direction,
+        along=along[None, :],
+        across=across[:, None],
+    )
 
     # a slope moves the mirrored point by 2 h
     fine, wide = roughness
@@ -137,25 +144,33 @@ def _ring(light: dict, direction: float, along: np.ndarray, across: np.ndarray) 
     distance = np.zeros(x.shape)
     for flat in _FLATS:
         normal_x, normal_y = cosine_and_sine(light["rotation"] + flat)
-        beyond = np.abs(normal_x * x + normal_y * y)
-        np.maximum(distance, beyond, out=distance)
+        projected = normal_x * x + normal_y * y
+        np.maximum(distance, np.abs(projected), out=distance)
 
+    # how much of a cell lies on each side of both edges
     edge = max(_STEP_ALONG, _STEP_ACROSS)
-    within = (OUTER * light["scale"] - distance) / edge + 0.5
-    beyond = (distance - INNER * light["scale"]) / edge + 0.5
-    cover = light["luminance"] * np.clip(within, 0, 1) * np.clip(beyond, 0, 1)
+    outer = OUTER * light["scale"]
+    inner = INNER * light["scale"]
+    within = (outer - distance) / edge + 0.5
+    beyond = (distance - inner) / edge + 0.5
+    cover = light["luminance"] * np.clip(within, 0, 1)
+    cover = cover * np.clip(beyond, 0, 1)
     return cover.astype(f32)
 
 
 def _lobe(sigma: float) -> np.ndarray:
     """Return the taps of the lobe for a width in cells, float32; their sum is 1."""
     reach = int(np.ceil(3 * sigma * _WIDENING))
-    places = np.arange(-reach, reach + 1) / max(sigma, 1e-6)
+    cells = np.arange(-reach, reach + 1)
+    places = cells / max(sigma, 1e-6)
+    farther = places / _WIDENING
     narrow = (1 - _WIDE_SHARE) * np.exp(-(places**2) / 2)
-    wide = _WIDE_SHARE / _WIDENING * np.exp(-((places / _WIDENING) ** 2) / 2)
+    wide = _WIDE_SHARE / _WIDENING * np.exp(-(farther**2) / 2)
     taps = narrow + wide
+
     # rounded: the last bits of exp differ between CPUs
-    rounded = np.round(taps / taps.sum(), 7)
+    shares = taps / taps.sum()
+    rounded = np.round(shares, 7)
     return rounded.astype(f32)
 
 
@@ -187,13 +202,19 @@ def _add_rows(values, taps):
 def look_up(values, row, column):
     """Return the value at a position in cells by linear interpolation; the border goes on outwards."""
     height, width = values.shape
-    row = min(max(row, f32(0)), f32(height - 1.001))
-    column = min(max(column, f32(0)), f32(width - 1.001))
+    last_row = f32(height - 1.001)
+    last_column = f32(width - 1.001)
+    row = min(max(row, f32(0)), last_row)
+    column = min(max(column, f32(0)), last_column)
+
     r = u32(i32(row))
     c = u32(i32(column))
     down = row - f32(r)
     right = column - f32(c)
 
-    upper = values[r, c] + right * (values[r, c + 1] - values[r, c])
-    lower = values[r + 1, c] + right * (values[r + 1, c + 1] - values[r + 1, c])
+    # between the four around it
+    upper = values[r, c]
+    lower = values[r + 1, c]
+    upper += right * (values[r, c + 1] - upper)
+    lower += right * (values[r + 1, c + 1] - lower)
     return upper + down * (lower - upper)

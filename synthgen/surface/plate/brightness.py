@@ -32,19 +32,19 @@ class PlateNumbers(NamedTuple):
     a slope moves what is mirrored.
     """
 
-    cosine: float
-    sine: float
-    middle_row: float
-    middle_column: float
-    rows_a_mm: float
-    columns_a_mm: float
-    mirror_row: float
-    mirror_column: float
-    mirror_rows_a_mm: float
-    mirror_columns_a_mm: float
-    tilt_row: float
-    tilt_column: float
-    reflectance: float
+    cosine: np.float32
+    sine: np.float32
+    middle_row: np.float32
+    middle_column: np.float32
+    rows_a_mm: np.float32
+    columns_a_mm: np.float32
+    mirror_row: np.float32
+    mirror_column: np.float32
+    mirror_rows_a_mm: np.float32
+    mirror_columns_a_mm: np.float32
+    tilt_row: np.float32
+    tilt_column: np.float32
+    reflectance: np.float32
 
 
 class LitPlate(NamedTuple):
@@ -67,9 +67,9 @@ class LitPlate(NamedTuple):
 class _Grid(NamedTuple):
     """Where the pixels lie, mm, float32: y and x of the first one, and the side of a pixel."""
 
-    top: float
-    left: float
-    pitch: float
+    top: np.float32
+    left: np.float32
+    pitch: np.float32
 
 
 class _Bent(NamedTuple):
@@ -101,6 +101,7 @@ def prepare(brushed: dict, light: dict, view: PlateView) -> LitPlate:
     start_row, start_column = mirrored.start
     step_row, step_column = mirrored.step
     farther = 1 + LIGHT_HEIGHT / CAMERA_DISTANCE
+    double_height = 2 * LIGHT_HEIGHT
 
     numbers = PlateNumbers(
         cosine=f32(cosine),
@@ -113,8 +114,8 @@ def prepare(brushed: dict, light: dict, view: PlateView) -> LitPlate:
         mirror_column=f32(-start_column / step_column),
         mirror_rows_a_mm=f32(farther / step_row),
         mirror_columns_a_mm=f32(farther / step_column),
-        tilt_row=f32(2 * LIGHT_HEIGHT / step_row),
-        tilt_column=f32(2 * LIGHT_HEIGHT / step_column),
+        tilt_row=f32(double_height / step_row),
+        tilt_column=f32(double_height / step_column),
         reflectance=f32(brushed["reflectance"]),
     )
     return LitPlate(table, mirrored.values, numbers)
@@ -123,13 +124,19 @@ def prepare(brushed: dict, light: dict, view: PlateView) -> LitPlate:
 def radiance(plate: LitPlate, view: PlateView) -> np.ndarray:
     """Return the brightness of every pixel of a clean plate, float32 (H, W); 1 is white."""
     height, width = PLATE
-    limits = (f32(height / 2), f32(width / 2))
-    return _radiance(plate, view.shape, _grid_of(view), limits)
+    half_height = f32(height / 2)
+    half_width = f32(width / 2)
+    grid = _grid_of(view)
+    return _radiance(plate, view.shape, grid, (half_height, half_width))
 
 
 def _grid_of(view: PlateView) -> _Grid:
     y, x = view.corner
-    return _Grid(f32(y), f32(x), f32(view.pitch))
+    return _Grid(
+        top=f32(y),
+        left=f32(x),
+        pitch=f32(view.pitch),
+    )
 
 
 def bend(plate: LitPlate, view: PlateView, image: np.ndarray, defects: list[Placed]) -> list:
@@ -164,21 +171,22 @@ def _bent_by(defect: Placed, others: list[Placed], view: PlateView) -> _Bent:
     rows, columns = _pixels_near(defect, view)
     points = _sample_points(rows, columns, view, SAMPLES[defect.kind])
     change = displacement(defect, points)
-    inside = change.inside.any(axis=1)
-    points = points[inside]
+    touched = change.inside.any(axis=1)
+    points = points[touched]
 
-    slopes = change.gradient[inside, :, :2]
-    worn = change.inside[inside] & (defect.kind == "scratch")
+    slopes = change.gradient[touched, :, :2]
+    worn = change.inside[touched] & (defect.kind == "scratch")
     for other in others:
         if not _overlap(defect, other):
             continue
         also = displacement(other, points)
         slopes = slopes + also.gradient[..., :2]
-        worn |= also.inside & (other.kind == "scratch")
+        if other.kind == "scratch":
+            worn |= also.inside
 
     return _Bent(
-        rows=rows[inside],
-        columns=columns[inside],
+        rows=rows[touched],
+        columns=columns[touched],
         slopes=slopes.astype(f32),
         worn=worn,
     )
@@ -201,9 +209,16 @@ def _overlap(one: Placed, other: Placed) -> bool:
     """Return whether the boxes of two defects have a point in common."""
     low, high = _extent(one)
     other_low, other_high = _extent(other)
-    begin = np.maximum(low.min(axis=0), other_low.min(axis=0))
-    end = np.minimum(high.max(axis=0), other_high.max(axis=0))
-    return bool((begin < end).all())
+    begin = np.maximum(
+        low.min(axis=0),
+        other_low.min(axis=0),
+    )
+    end = np.minimum(
+        high.max(axis=0),
+        other_high.max(axis=0),
+    )
+    shared = begin < end
+    return bool(shared.all())
 
 
 def _pixels_near(defect: Placed, view: PlateView) -> tuple[np.ndarray, np.ndarray]:
@@ -212,42 +227,53 @@ def _pixels_near(defect: Placed, view: PlateView) -> tuple[np.ndarray, np.ndarra
     rows, columns = view.pixels_of_plate
     starts = (columns.start, rows.start)
     stops = (columns.stop, rows.stop)
-    corner = np.array(view.corner[::-1])
+    y, x = view.corner
+    corner = np.array([x, y])
 
     # half a pixel more on either side: samples lie anywhere in a pixel
-    first = np.ceil((low - corner) / view.pitch - 0.5).astype(int)
-    last = np.floor((high - corner) / view.pitch + 0.5).astype(int) + 1
+    low_pixels = (low - corner) / view.pitch
+    high_pixels = (high - corner) / view.pitch
+    first = np.ceil(low_pixels - 0.5).astype(int)
+    last = np.floor(high_pixels + 0.5).astype(int)
     first = np.clip(first, starts, stops)
-    last = np.clip(last, starts, stops)
+    last = np.clip(last + 1, starts, stops)
 
     left, top = first.min(axis=0)
     right, bottom = last.max(axis=0)
     near = np.zeros((bottom - top, right - left), bool)
+    corner_pixel = (left, top)
+    first -= corner_pixel
+    last -= corner_pixel
     for (x0, y0), (x1, y1) in zip(first, last, strict=True):
-        near[y0 - top : y1 - top, x0 - left : x1 - left] = True
+        near[y0:y1, x0:x1] = True
+
     near_rows, near_columns = np.nonzero(near)
     return near_rows + top, near_columns + left
 
 
 def _sample_points(rows: np.ndarray, columns: np.ndarray, view: PlateView, samples: int) -> np.ndarray:
     """Return the sample points of pixels, float64 (n, samples^2, 3)."""
-    offsets = (np.arange(samples) + 0.5) / samples - 0.5
+    count = len(rows)
+    middles = (np.arange(samples) + 0.5) / samples
+    offsets = middles - 0.5
     sample_rows = rows[:, None, None] + offsets[None, :, None]
     sample_columns = columns[:, None, None] + offsets[None, None, :]
 
     y, x = view.corner
-    points = np.zeros((len(rows), samples, samples, 3))
+    points = np.zeros((count, samples, samples, 3))
     points[..., 0] = x + sample_columns * view.pitch
     points[..., 1] = y + sample_rows * view.pitch
-    return points.reshape(len(rows), samples * samples, 3)
+    return points.reshape(count, samples * samples, 3)
 
 
 @numba.njit(cache=True)
 def _radiance(plate, shape, grid, limits):
     """Return the brightness of a clean plate; beyond its limits lies the background."""
     height, width = shape
+    half_height, half_width = limits
+    columns = plate.streaks.shape[1]
     out = np.empty((height, width), f32)
-    nodes = np.empty((plate.streaks.shape[1], 2), f32)
+    nodes = np.empty((columns, 2), f32)
 
     for r in range(height):
         y = grid.top + f32(r) * grid.pitch
@@ -259,7 +285,7 @@ def _radiance(plate, shape, grid, limits):
 
         for c in range(width):
             x = grid.left + f32(c) * grid.pitch
-            if abs(y) > limits[0] or abs(x) > limits[1]:
+            if abs(y) > half_height or abs(x) > half_width:
                 line[c] = f32(_BACKGROUND)
     return out
 
@@ -277,7 +303,8 @@ def _cross(plate, y, nodes):
     last_row = f32(len(table) - 1.001)
 
     for k in range(len(nodes)):
-        along = (f32(k) - numbers.middle_column) / numbers.columns_a_mm
+        column = f32(k) - numbers.middle_column
+        along = column / numbers.columns_a_mm
         x = (along - sine * y) / cosine
         across = cosine * y - sine * x
         row = across * numbers.rows_a_mm + numbers.middle_row
@@ -287,8 +314,9 @@ def _cross(plate, y, nodes):
         part = row - f32(r)
         upper = table[r, k]
         lower = table[r + 1, k]
-        nodes[k, 0] = upper[0] + part * (lower[0] - upper[0])
-        nodes[k, 1] = upper[1] + part * (lower[1] - upper[1])
+        for channel in range(2):
+            rise = lower[channel] - upper[channel]
+            nodes[k, channel] = upper[channel] + part * rise
 
 
 @numba.njit(cache=True, inline="always")
@@ -299,33 +327,46 @@ def _shine(nodes, plate, x, y, along, across, left):
     v = numbers.cosine * y - numbers.sine * x
 
     # the brushing, between two nodes of the row
+    last_column = f32(len(nodes) - 1.001)
     column = u * numbers.columns_a_mm + numbers.middle_column
-    column = min(max(column, f32(0)), f32(len(nodes) - 1.001))
+    column = min(max(column, f32(0)), last_column)
     k = u32(i32(column))
     part = column - f32(k)
-    slope = nodes[k, 0] + part * (nodes[k + 1, 0] - nodes[k, 0])
-    change = nodes[k, 1] + part * (nodes[k + 1, 1] - nodes[k, 1])
+    slope = nodes[k, 0]
+    change = nodes[k, 1]
+    slope += part * (nodes[k + 1, 0] - slope)
+    change += part * (nodes[k + 1, 1] - change)
 
     # what it mirrors
     tilt = across + left * slope
-    row = numbers.mirror_row + v * numbers.mirror_rows_a_mm - tilt * numbers.tilt_row
-    column = numbers.mirror_column + u * numbers.mirror_columns_a_mm - along * numbers.tilt_column
-    light = f32(_AMBIENT) + f32(_BRIGHT) * look_up(plate.mirrored, row, column)
-    return numbers.reflectance * (f32(1) + left * change) * light
+    row = numbers.mirror_row + v * numbers.mirror_rows_a_mm
+    row -= tilt * numbers.tilt_row
+    column = numbers.mirror_column + u * numbers.mirror_columns_a_mm
+    column -= along * numbers.tilt_column
+    mirrored = look_up(plate.mirrored, row, column)
+
+    light = f32(_AMBIENT) + f32(_BRIGHT) * mirrored
+    brushed = f32(1) + left * change
+    return numbers.reflectance * brushed * light
 
 
 @numba.njit(cache=True)
 def _shade(plate, grid, bent, image):
     """Set the pixels of a defect to the mean of their samples."""
+    # out of the loop: each array taken out of a NamedTuple is counted
+    rows = bent.rows
+    columns = bent.columns
+    slopes = bent.slopes
+    worn = bent.worn
     cosine = plate.numbers.cosine
     sine = plate.numbers.sine
-    samples = bent.slopes.shape[1]
+    samples = slopes.shape[1]
     nodes = np.empty((plate.streaks.shape[1], 2), f32)
     last = -1
 
-    for i in range(len(bent.rows)):
-        r = bent.rows[i]
-        c = bent.columns[i]
+    for i in range(len(rows)):
+        r = rows[i]
+        c = columns[i]
         y = grid.top + f32(r) * grid.pitch
         x = grid.left + f32(c) * grid.pitch
         if r != last:
@@ -334,10 +375,10 @@ def _shade(plate, grid, bent, image):
 
         total = f32(0)
         for k in range(samples):
-            slope_x = bent.slopes[i, k, 0]
-            slope_y = bent.slopes[i, k, 1]
+            slope_x = slopes[i, k, 0]
+            slope_y = slopes[i, k, 1]
             along = cosine * slope_x + sine * slope_y
             across = cosine * slope_y - sine * slope_x
-            left = f32(_LEFT) if bent.worn[i, k] else f32(1)
+            left = f32(_LEFT) if worn[i, k] else f32(1)
             total += _shine(nodes, plate, x, y, along, across, left)
         image[r, c] = total / f32(samples)

@@ -42,9 +42,14 @@ def draw_plate(params: dict, size: tuple[int, int]) -> Inspected:
     plate = prepare(params["texture"], params["light"], view)
     picture = radiance(plate, view)
     clean = photograph(picture, camera) if "clean" in params["fields"] else None
+    annotations = Annotations(
+        size,
+        params["kinds"],
+        blur=camera["blur"],
+        dtype=params["ids"],
+    )
 
     # defects bend the metal under all that lies on it, and are numbered last, as the topmost
-    annotations = Annotations(size, params["kinds"], camera["blur"], params["ids"])
     defects = [_place(entry, view) for entry in params["defects"]]
     bent = bend(plate, view, picture, defects)
     if params["stains"] is not None:
@@ -67,8 +72,12 @@ def draw_plate(params: dict, size: tuple[int, int]) -> Inspected:
 def _place(entry: dict, view: PlateView) -> Placed:
     """Put a defect where its share of the seen part of the plate says."""
     x, y = view.point_at(entry["at"])
-    finest = FINEST * view.pitch
-    return placed(entry, (x, y, 0.0), entry["angle"], least=finest)
+    return placed(
+        entry,
+        (x, y, 0.0),
+        entry["angle"],
+        least=FINEST * view.pitch,
+    )
 
 
 def _record(
@@ -93,18 +102,24 @@ def _stain(params: dict, view: PlateView, picture: np.ndarray, annotations: Anno
     window = view.pixels_of_plate
     rows, columns = window
     y, x = view.corner
-    first = (x + columns.start * view.pitch, y + rows.start * view.pitch, 0.0)
+    first = (
+        x + columns.start * view.pitch,
+        y + rows.start * view.pitch,
+        0.0,
+    )
 
     field = stain_field(params["stains"])
-    shape = (rows.stop - rows.start, columns.stop - columns.start)
-    under = np.full(shape, reflectance, f32)
+    height = rows.stop - rows.start
+    width = columns.stop - columns.start
+    under = np.full((height, width), reflectance, f32)
     painted = field.paint(
         under,
         origin=np.add(offset, first),
         row_step=(0.0, view.pitch, 0.0),
         column_step=(view.pitch, 0.0, 0.0),
     )
-    _dim(picture[window], under, painted.ids, f32(1 / reflectance))
+    scale = f32(1 / reflectance)
+    _dim(picture[window], under, painted.ids, scale)
 
     points = field.centers(painted.cells) - offset
     centers = view.pixel_of(points[:, 0], points[:, 1])
@@ -130,7 +145,10 @@ def _stick(entry: dict, reflectance: float, view: PlateView, picture) -> tuple[n
     seen = view.pixels_of_plate
     rows, columns = seen
     top, left = view.corner
-    origin = (left + columns.start * view.pitch, top + rows.start * view.pitch)
+    origin = (
+        left + columns.start * view.pitch,
+        top + rows.start * view.pitch,
+    )
     step = (view.pitch, view.pitch)
     part = picture[seen]
     moved = {**entry, "center": view.point_at(entry["at"])}
@@ -138,8 +156,10 @@ def _stick(entry: dict, reflectance: float, view: PlateView, picture) -> tuple[n
 
     # what of the gloss is lost becomes an even light
     under = part[window]
-    light = (1 - coating.matte) * under * f32(1 / reflectance) + coating.matte * f32(_DIFFUSE)
-    over = (f32(reflectance) * (1 - coating.cover) + coating.paint) * light
+    mirrored = (1 - coating.matte) * under * f32(1 / reflectance)
+    light = mirrored + coating.matte * f32(_DIFFUSE)
+    metal = f32(reflectance) * (1 - coating.cover)
+    over = (metal + coating.paint) * light
     part[window] = np.where(coating.mask, over, under)
 
     touched_rows, touched_columns = np.nonzero(coating.mask)
@@ -157,5 +177,7 @@ def _dim(picture, reflectance, ids, scale):
         left = reflectance[r]
         owner = ids[r]
         for c in range(width):
-            if owner[c] > 0:
-                line[c] *= max(left[c] * scale, LEAST)
+            if owner[c] == 0:
+                continue
+            share = left[c] * scale
+            line[c] *= max(share, LEAST)

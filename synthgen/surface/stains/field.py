@@ -160,17 +160,21 @@ class StainField:
             If the cells are not integers, or lie more than 2**20 cells from the origin.
         """
         cells = np.asarray(cells)
-        if cells.ndim == 0 or cells.shape[-1] != 3 or cells.dtype.kind not in "iu":
+        shaped = cells.ndim > 0 and cells.shape[-1] == 3
+        whole = cells.dtype.kind in "iu"
+        if not (shaped and whole):
             raise UsageError(f"cells must be integers (..., 3), got {cells.dtype} {cells.shape}")
 
         on_grid = (cells >= -MAX_CELL) & (cells < MAX_CELL)
         if not on_grid.all():
-            wrong = cells[~on_grid.all(axis=-1)][0].tolist()
+            off_grid = cells[~on_grid.all(axis=-1)]
+            wrong = off_grid[0].tolist()
             raise UsageError(f"cells must lie in -{MAX_CELL}..{MAX_CELL - 1}, got {wrong}")
 
         flat = cells.reshape(-1, 3).astype(np.int64)
         stains = _stains_of(self._field, flat)
-        return stains[:, :3].reshape(cells.shape)
+        points = stains[:, :3]
+        return points.reshape(cells.shape)
 
     def evaluate(self, points, reflectance) -> tuple[np.ndarray, np.ndarray]:
         """Return the reflectance of points with the stains on them, and which points are stained.
@@ -203,8 +207,13 @@ class StainField:
             raise UsageError(f"reflectance must fit points of shape {points.shape}, got {given.shape}") from None
 
         mask = np.zeros(out.shape, bool)
-        flat = points.reshape(-1, 3)
-        if not evaluate(self._field, flat, out.reshape(-1), mask.reshape(-1)):
+        on_grid = evaluate(
+            self._field,
+            points.reshape(-1, 3),
+            out.reshape(-1),
+            mask.reshape(-1),
+        )
+        if not on_grid:
             raise _too_far()
         return out, mask
 
@@ -230,7 +239,8 @@ class StainField:
         points = _points(points)
         keys = np.empty(points.shape[:-1], np.int64)
         flat = keys.reshape(-1)
-        if not find(self._field, points.reshape(-1, 3), flat):
+        on_grid = find(self._field, points.reshape(-1, 3), flat)
+        if not on_grid:
             raise _too_far()
 
         ids, found = _numbered(flat)
@@ -260,45 +270,57 @@ class StainField:
         if not isinstance(reflectance, np.ndarray) or reflectance.dtype != f32 or reflectance.ndim != 2:
             raise UsageError("reflectance must be a float32 array (H, W)")
         plane = Plane(
-            _vector("origin", origin),
-            _vector("row_step", row_step),
-            _vector("column_step", column_step),
+            origin=_vector("origin", origin),
+            down=_vector("row_step", row_step),
+            along=_vector("column_step", column_step),
         )
         normal, area = _normal_of(plane)
-        mask = np.zeros(reflectance.shape, bool)
-        ids = np.zeros(reflectance.shape, np.uint16)
+        size = reflectance.shape
+        mask = np.zeros(size, bool)
+        ids = np.zeros(size, np.uint16)
         if mask.size == 0:
-            return Painted(mask, ids, np.empty((0, 3), np.int64))
+            none = np.empty((0, 3), np.int64)
+            return Painted(mask, ids, none)
 
-        expected = area * mask.size * sum(self.radius) / self.cell_size**3
+        stains_per_area = sum(self.radius) / self.cell_size**3
+        expected = area * mask.size * stains_per_area
         if expected > 2 * MAX_STAINS:
             raise _too_many(expected)
-        cells = self._cells_cut(plane, reflectance.shape, normal)
+        cells = self._cells_cut(plane, size, normal)
         if len(cells) > MAX_STAINS:
             raise _too_many(len(cells))
 
         stains = _stains_of(self._field, cells)
-        used = paint(self._field, plane, stains, Canvas(reflectance, mask, ids))
+        canvas = Canvas(reflectance, mask, ids)
+        used = paint(self._field, plane, stains, canvas)
         return Painted(mask, ids, cells[used])
 
-    def _cells_cut(self, plane: Plane, size: tuple[int, int], normal: tuple) -> np.ndarray:
+    def _cells_cut(self, plane: Plane, size: tuple[int, ...], normal: tuple) -> np.ndarray:
         """Return the cells, (n, 3) in rising order, whose stains may reach a pixel."""
         first, last = self._box_of(plane, size)
-        count = cut(self._field, plane, size, normal, first, last, np.empty((0, 3), np.int64))
-        cells = np.empty((count, 3), np.int64)
-        cut(self._field, plane, size, normal, first, last, cells)
+        where = (self._field, plane, size, normal, first, last)
+        none = np.empty((0, 3), np.int64)
+        count = cut(*where, none)
 
+        cells = np.empty((count, 3), np.int64)
+        cut(*where, cells)
         order = np.argsort(_packed(cells))
         return cells[order]
 
-    def _box_of(self, plane: Plane, size: tuple[int, int]) -> tuple[tuple, tuple]:
+    def _box_of(self, plane: Plane, size: tuple[int, ...]) -> tuple[tuple, tuple]:
         """Return the first and the last cell, (i, j, k), of a box around a picture and its neighbors."""
         corners = np.array(_corners_of(plane, size))
-        first = np.floor(corners.min(axis=0) / self.cell_size) - 1
-        last = np.floor(corners.max(axis=0) / self.cell_size) + 1
-        if not (first.min() >= -MAX_CELL and last.max() < MAX_CELL):
+        low = corners.min(axis=0) / self.cell_size
+        high = corners.max(axis=0) / self.cell_size
+        first = np.floor(low) - 1
+        last = np.floor(high) + 1
+        on_grid = first.min() >= -MAX_CELL and last.max() < MAX_CELL
+        if not on_grid:
             raise _too_far()
-        return tuple(first.astype(int).tolist()), tuple(last.astype(int).tolist())
+
+        first_cell = first.astype(int).tolist()
+        last_cell = last.astype(int).tolist()
+        return tuple(first_cell), tuple(last_cell)
 
 
 def stain_field(stains: dict) -> StainField:
@@ -310,27 +332,30 @@ def stain_field(stains: dict) -> StainField:
 def warn_of_crowding(radius: tuple[float, float], cell_size: float) -> None:
     """Warn where stains of radii (low, high) leave next to nothing of the surface."""
     low, high = radius
-    if (low + high) / 2 < ALL_STAIN * cell_size:
+    mean = (low + high) / 2
+    if mean < ALL_STAIN * cell_size:
         return
+
     span = f"{low:g}:{high:g}" if low < high else f"{low:g}"
+    advice = "take larger cells or smaller stains"
     warnings.warn(
-        f"radius {span} at cell_size {cell_size:g} makes nearly all of the surface stain; take larger cells or "
-        "smaller stains",
+        f"radius {span} at cell_size {cell_size:g} makes nearly all of the surface stain; {advice}",
         stacklevel=3,
     )
 
 
 def _check_reach(cell: float, radius: float, amplitude: float) -> None:
     """Refuse a radius that, with all of its noise, reaches farther than the search sees."""
-    largest = cell - abs(amplitude) * BOUND
+    noise = abs(amplitude) * BOUND
+    largest = cell - noise
     if largest <= 0:
         most = _rounded_down(cell / BOUND)
         raise UsageError(f"amplitude must be < {most} (cell_size / {BOUND}), got {amplitude}")
+
     if radius > largest:
-        raise UsageError(
-            f"radius must be <= {_rounded_down(largest)} (cell_size - {BOUND} * amplitude, as far as the search "
-            f"sees), got {radius}"
-        )
+        most = _rounded_down(largest)
+        why = f"cell_size - {BOUND} * amplitude, as far as the search sees"
+        raise UsageError(f"radius must be <= {most} ({why}), got {radius}")
 
 
 def _normal_of(plane: Plane) -> tuple[tuple, float]:
@@ -338,28 +363,30 @@ def _normal_of(plane: Plane) -> tuple[tuple, float]:
     down = np.array(plane.down)
     along = np.array(plane.along)
     normal = np.cross(down, along)
-    area = np.linalg.norm(normal)
+    area = float(np.linalg.norm(normal))
 
-    if not area > 1e-9 * np.linalg.norm(down) * np.linalg.norm(along):
+    rectangle = np.linalg.norm(down) * np.linalg.norm(along)
+    if not area > 1e-9 * rectangle:
         raise UsageError(f"row_step and column_step must span a plane, got {plane.down}, {plane.along}")
     unit = normal / area
     return tuple(unit.tolist()), area
 
 
-def _corners_of(plane: Plane, size: tuple[int, int]) -> list[np.ndarray]:
+def _corners_of(plane: Plane, size: tuple[int, ...]) -> list[np.ndarray]:
     """Return the points of the four pixels in the corners of a picture."""
     height, width = size
     corners = []
     for row in (0, height - 1):
         for column in (0, width - 1):
-            edge = np.multiply(plane.down, row) + np.multiply(plane.along, column)
-            corners.append(plane.origin + edge)
+            down = np.multiply(plane.down, row)
+            along = np.multiply(plane.along, column)
+            corners.append(plane.origin + (down + along))
     return corners
 
 
 def _number(name: str, value) -> float:
-    numeric = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not (numeric and math.isfinite(value)):
+    numeric = isinstance(value, int | float | np.integer | np.floating)
+    if isinstance(value, bool) or not numeric or not math.isfinite(value):
         raise UsageError(f"{name} must be a finite number, got {value!r}")
     return float(value)
 
@@ -406,31 +433,42 @@ def _too_many(count: float) -> UsageError:
 def _packed(cells: np.ndarray) -> np.ndarray:
     """Return one number for each cell, in the order of (i, j, k)."""
     shifted = cells + MAX_CELL
-    return shifted[:, 0] << 42 | shifted[:, 1] << 21 | shifted[:, 2]
+    i = shifted[:, 0]
+    j = shifted[:, 1]
+    k = shifted[:, 2]
+    return i << 42 | j << 21 | k
 
 
 def _unpacked(keys: np.ndarray) -> np.ndarray:
     """Return the cells, (n, 3), of what `_packed` returned."""
     low_bits = 0x1FFFFF
-    columns = [keys >> 42, keys >> 21 & low_bits, keys & low_bits]
+    columns = [
+        keys >> 42,
+        keys >> 21 & low_bits,
+        keys & low_bits,
+    ]
     return np.stack(columns, axis=-1) - MAX_CELL
 
 
 def _numbered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return 0 for each key below 0, else the number of the key in rising order from 1; and the keys, (n,)."""
     if len(keys) == 0:
-        return np.empty(0, np.int32), np.empty(0, keys.dtype)
+        none = np.empty(0, np.int32)
+        return none, np.empty(0, keys.dtype)
 
     # Points come in the order of pixels, mostly: there are far fewer runs of one key than points
-    changes = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    changed = keys[1:] != keys[:-1]
+    changes = np.flatnonzero(changed) + 1
     begins = np.concatenate([[0], changes])
     lengths = np.diff(begins, append=len(keys))
     runs = keys[begins]
 
-    found = np.unique(runs[runs >= 0])
+    stained = runs >= 0
+    found = np.unique(runs[stained])
     places = np.searchsorted(found, runs) + 1
-    numbers = np.where(runs >= 0, places, 0)
-    return np.repeat(numbers.astype(np.int32), lengths), found
+    numbers = np.where(stained, places, 0)
+    ids = np.repeat(numbers.astype(np.int32), lengths)
+    return ids, found
 
 
 def _stains_of(field: Field, cells: np.ndarray) -> np.ndarray:

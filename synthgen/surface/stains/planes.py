@@ -126,11 +126,14 @@ def cut(field, plane, size, normal, first, last, out):
     count = 0
     here = np.zeros(3, np.int64)
     for a in range(first[u], last[u] + 1):
+        across_u = (a + 0.5) * cell * normal[u]
         for b in range(first[v], last[v] + 1):
-            across = (a + 0.5) * cell * normal[u] + (b + 0.5) * cell * normal[v]
-            middle = (level - across) / normal[axis]
-            low = max(math.floor((middle - slack) / cell), first[axis])
-            high = min(math.floor((middle + slack) / cell), last[axis])
+            across_v = (b + 0.5) * cell * normal[v]
+            middle = (level - (across_u + across_v)) / normal[axis]
+            lowest = math.floor((middle - slack) / cell)
+            highest = math.floor((middle + slack) / cell)
+            low = max(lowest, first[axis])
+            high = min(highest, last[axis])
 
             for c in range(low, high + 1):
                 here[u] = a
@@ -162,13 +165,16 @@ def _slack(field, normal, axis):
     u = (axis + 1) % 3
     v = (axis + 2) % 3
     largest = stain_reach(field, field.radius + field.radius_span)
-    half = field.cell * (abs(normal[u]) + abs(normal[v])) / 2
-    return (largest + half) / abs(normal[axis]) + 1e-6 * field.cell
+    sideways = abs(normal[u]) + abs(normal[v])
+    half = field.cell * sideways / 2
+    steepness = abs(normal[axis])
+    return (largest + half) / steepness + 1e-6 * field.cell
 
 
 @numba.njit(cache=True)
 def _rows(field, plane, size, stain):
     """Return the first row that a stain can reach and the one after the last; equal if none."""
+    height, width = size
     down = plane.down
     along = plane.along
     offset = _minus(stain, plane.origin)
@@ -180,23 +186,28 @@ def _rows(field, plane, size, stain):
     offset_down = _dot(offset, down)
     offset_along = _dot(offset, along)
     det = down_down * along_along - down_along * down_along
-    row = (along_along * offset_down - down_along * offset_along) / det
-    column = (down_down * offset_along - down_along * offset_down) / det
+    row = along_along * offset_down - down_along * offset_along
+    column = down_down * offset_along - down_along * offset_down
+    row /= det
+    column /= det
 
     # the circle that the reach cuts out of the plane
     square = _dot(offset, offset)
     distance = square - row * offset_down - column * offset_along
-    left = stain_reach(field, stain[3]) ** 2 - distance
+    reach = stain_reach(field, stain[3])
+    left = reach**2 - distance
     if left < -_ROUNDING * square:
         return 0, 0
     left = max(left, 0.0)
     half_rows = math.sqrt(left * along_along / det)
     half_columns = math.sqrt(left * down_down / det)
 
-    if column + half_columns < -1 or column - half_columns > size[1]:
+    rightmost = column + half_columns
+    leftmost = column - half_columns
+    if rightmost < -1 or leftmost > width:
         return 0, 0
     begin = max(math.floor(row - half_rows) - 1, 0)
-    end = min(math.ceil(row + half_rows) + 2, size[0])
+    end = min(math.ceil(row + half_rows) + 2, height)
     return begin, max(end, begin)
 
 
@@ -209,7 +220,8 @@ def _chord(field, start, along, width, stain):
     square = _dot(offset, offset)
 
     distance = square - offset_along * offset_along / along_along
-    left = stain_reach(field, stain[3]) ** 2 - distance
+    reach = stain_reach(field, stain[3])
+    left = reach**2 - distance
     if left < -_ROUNDING * square:
         return 0, 0
 
@@ -239,20 +251,29 @@ def _paint(field, plane, stains, near, chords, spans, used, canvas):
         reaching = near.stains[near.starts[r] : near.starts[r + 1]]
         start = _start_of_row(plane, r)
         for n in range(len(reaching)):
-            begin, end = _chord(field, start, plane.along, width, stains[reaching[n]])
+            stain = stains[reaching[n]]
+            begin, end = _chord(field, start, plane.along, width, stain)
             chords[n, 0] = begin
             chords[n, 1] = end
 
         first = count
         count = _unite(chords, len(reaching), r, spans, count)
         for n in range(first, count):
-            _lay_out(field, start, plane.along, spans[n, 1], spans[n, 2], line)
+            begin = spans[n, 1]
+            end = spans[n, 2]
+            _lay_out(field, start, plane.along, begin, end, line)
+
         for n in range(len(reaching)):
             number = reaching[n]
-            _deepen(field, stains[number], number, chords[n, 0], chords[n, 1], line)
+            begin = chords[n, 0]
+            end = chords[n, 1]
+            _deepen(field, stains[number], number, begin, end, line)
+
         for n in range(first, count):
-            _fade(field, spans[n, 1], spans[n, 2], line)
-            _put(line, r, spans[n, 1], spans[n, 2], canvas, used)
+            begin = spans[n, 1]
+            end = spans[n, 2]
+            _fade(field, begin, end, line)
+            _put(line, r, begin, end, canvas, used)
     return count
 
 
@@ -345,9 +366,12 @@ def _fill_noise(points, frequency, shift, places, out):
     x, y, z = points
     u, v, w = places
     for n in range(len(out)):
-        u[n] = f32(frequency * x[n] + shift)
-        v[n] = f32(frequency * y[n] + shift)
-        w[n] = f32(frequency * z[n] + shift)
+        right = frequency * x[n] + shift
+        down = frequency * y[n] + shift
+        up = frequency * z[n] + shift
+        u[n] = f32(right)
+        v[n] = f32(down)
+        w[n] = f32(up)
     perlin3_along(u, v, w, out)
 
 
@@ -408,6 +432,7 @@ def _put(line, r, begin, end, canvas, used):
 def _renumber(ids, numbers, spans):
     """Close the gaps that stains without a pixel leave in the numbers."""
     for n in range(len(spans)):
-        r = spans[n, 0]
-        for c in range(spans[n, 1], spans[n, 2]):
-            ids[r, c] = numbers[ids[r, c]]
+        row, begin, end = spans[n]
+        line = ids[row]
+        for c in range(begin, end):
+            line[c] = numbers[line[c]]

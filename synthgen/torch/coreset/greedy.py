@@ -24,7 +24,8 @@ def squared_norms(points: torch.Tensor) -> torch.Tensor:
 def squared_distances(queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """Return the squared Euclidean distances of all pairs of rows, (Q, D) and (M, D) -> (Q, M), never below 0."""
     norms = squared_norms(queries)
-    table = torch.addmm(squared_norms(points), queries, points.T, alpha=-2)
+    point_norms = squared_norms(points)
+    table = torch.addmm(point_norms, queries, points.T, alpha=-2)
     table += norms.unsqueeze(1)
     return table.clamp_(min=0)
 
@@ -50,26 +51,32 @@ def nearest_points(
     indices : Tensor of int64, (Q, count)
     """
     count = min(count, len(points))
-    indices = torch.empty((len(queries), count), dtype=torch.int64, device=queries.device)
+    rows = rows_in(block_bytes, points)
 
     origin = points.mean(0)  # near the points there is less to round away
     centered = points - origin
     norms = squared_norms(centered)
 
-    row_bytes = points.element_size() * len(points)
-    rows = max(1, block_bytes // row_bytes)
-    parts = zip(queries.split(rows), indices.split(rows), strict=True)
-    for part, found in parts:
+    found = []
+    for part in queries.split(rows):
         # |query|^2 is the same for all points, and so left out of the comparison
-        table = torch.addmm(norms, part - origin, centered.T, alpha=-2)
-        nearest = _places_of_least(table, count)
-        found.copy_(nearest)
+        from_origin = part - origin
+        table = torch.addmm(norms, from_origin, centered.T, alpha=-2)
+        found.append(_places_of_least(table, count))
+    indices = torch.cat(found)
 
     distances = []
     for column in indices.T:
         offsets = queries - points[column]
         distances.append(torch.linalg.vector_norm(offsets, dim=1))
     return torch.stack(distances, dim=1), indices
+
+
+def rows_in(block_bytes: int, points: torch.Tensor) -> int:
+    """Return how many rows a table of distances to all points may have, at least one."""
+    row_bytes = points.element_size() * len(points)
+    rows = block_bytes // row_bytes
+    return max(1, rows)
 
 
 def _places_of_least(table: torch.Tensor, count: int) -> torch.Tensor:
@@ -89,9 +96,12 @@ def projected(points: torch.Tensor, channels: int | None, seed: int = 0) -> torc
         return points
 
     rng = generator(seed, 0, 0, "coreset.projection")
-    matrix = rng.standard_normal((width, channels))
+    size = (width, channels)
+    matrix = rng.standard_normal(size)
     matrix /= np.sqrt(channels)
-    return points @ torch.as_tensor(matrix, dtype=points.dtype, device=points.device)
+    projection = torch.from_numpy(matrix)
+    projection = projection.to(points.device, points.dtype)
+    return points @ projection
 
 
 def k_center(
@@ -123,11 +133,12 @@ def k_center(
     UsageError
         If `count` is out of range.
     """
-    if not 1 <= count <= len(points):
-        raise UsageError(f"coreset must have 1 to {len(points):,} points, got {count:,}")
+    most = len(points)
+    if not 1 <= count <= most:
+        raise UsageError(f"coreset must have 1 to {most:,} points, got {count:,}")
 
     rng = generator(seed, 0, 0, "coreset.start")
-    first = int(rng.integers(len(points)))
+    first = int(rng.integers(most))
     if points.device.type != "cpu":
         return chosen_rows_by_products(points, count, first, advance)
 

@@ -7,7 +7,7 @@ only ever moves apart.
 
 import torch
 
-from synthgen.torch.coreset.greedy import BLOCK_BYTES, squared_distances, squared_norms
+from synthgen.torch.coreset.greedy import BLOCK_BYTES, rows_in, squared_distances, squared_norms
 
 
 class SequentialCoreset:
@@ -41,7 +41,8 @@ class SequentialCoreset:
         self._centered = torch.empty_like(self.points)
         self._norms = torch.empty(size, device=device)
 
-        self._table = torch.empty((size, size), device=device)
+        square = (size, size)
+        self._table = torch.empty(square, device=device)
         self._gaps = torch.empty(size, device=device)  # squared distance to the nearest other point
         self._partners = torch.empty(size, dtype=torch.int64, device=device)  # which point that is
 
@@ -61,8 +62,7 @@ class SequentialCoreset:
     def take(self, patches: torch.Tensor) -> int:
         """Take patches (P, D) in their order; return how many entered the coreset."""
         entered = self._fill(patches)
-        row_bytes = self.points.element_size() * self.size
-        rows = max(1, self._block // row_bytes)
+        rows = rows_in(self._block, self.points)
         rest = patches[entered:]
         for block in rest.split(rows):
             if len(block):
@@ -74,9 +74,11 @@ class SequentialCoreset:
         if self.full:
             return 0
 
-        count = min(self.size - self.used, len(patches))
-        self.points[self.used : self.used + count] = patches[:count]
-        self.used += count
+        free = self.size - self.used
+        count = min(free, len(patches))
+        used = self.used + count
+        self.points[self.used : used] = patches[:count]
+        self.used = used
         if self.full:
             self._measure()
         return count
@@ -84,10 +86,11 @@ class SequentialCoreset:
     def _measure(self) -> None:
         """Compute the matrix of distances, and the nearest other point of each."""
         self._origin = self.points.mean(0)
-        self._centered = self.points - self._origin
-        self._norms = squared_norms(self._centered)
+        centered = self.points - self._origin
+        self._centered = centered
+        self._norms = squared_norms(centered)
 
-        table = squared_distances(self._centered, self._centered)
+        table = squared_distances(centered, centered)
         torch.minimum(table, table.T, out=self._table)  # equal both ways, to the last bit
         self._table.fill_diagonal_(torch.inf)
         self._gaps, self._partners = self._table.min(1)
@@ -98,13 +101,15 @@ class SequentialCoreset:
         norms = squared_norms(centered)
         table = _expanded(self._norms, centered, self._centered.T, norms[:, None])
         gaps, nearest = table.min(1)
+        count = len(patches)
         entered = 0
         start = 0
 
-        while start < len(patches):
+        while start < count:
             # the next patch that lies farther from its nearest point than the closest two points from each other
             place = int(self._gaps.argmin())
-            farther = gaps[start:] > self._gaps[place]
+            least = self._gaps[place]
+            farther = gaps[start:] > least
             first = int(farther.byte().argmax())
             if not farther[first]:
                 break
@@ -119,9 +124,10 @@ class SequentialCoreset:
             start = row + 1
 
             # the patches after it are measured against it
+            left = table[start:]
             column = _expanded(norms[start:], centered[start:], centered[row], norms[row])
-            table[start:, place] = column
-            _update(gaps[start:], nearest[start:], table[start:], place, column)
+            left[:, place] = column
+            _update(gaps[start:], nearest[start:], left, place, column)
 
         return entered
 
@@ -133,15 +139,20 @@ class SequentialCoreset:
         self._table[:, place] = column
 
         _update(self._gaps, self._partners, self._table, place, column)
-        self._gaps[place], self._partners[place] = column.min(0)
+        gap, partner = column.min(0)
+        self._gaps[place] = gap
+        self._partners[place] = partner
 
 
 def _expanded(
     norms: torch.Tensor, rows: torch.Tensor, others: torch.Tensor, own_norms: torch.Tensor
 ) -> torch.Tensor:
     """Return squared distances from norms and products: `others` is a matrix (D, M), or one vector (D,)."""
-    product = torch.addmv if others.ndim == 1 else torch.addmm
-    return product(norms, rows, others, alpha=-2).add_(own_norms).clamp_(min=0)
+    is_vector = others.ndim == 1
+    product = torch.addmv if is_vector else torch.addmm
+    squares = product(norms, rows, others, alpha=-2)
+    squares += own_norms
+    return squares.clamp_(min=0)
 
 
 def _update(
@@ -154,4 +165,6 @@ def _update(
     torch.minimum(gaps, column, out=gaps)
 
     if len(lost):
-        gaps[lost], nearest[lost] = table[lost].min(1)
+        values, places = table[lost].min(1)
+        gaps[lost] = values
+        nearest[lost] = places

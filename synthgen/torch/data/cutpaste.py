@@ -21,6 +21,8 @@ _JITTER = 0.1
 _SCAR_WIDTH = (2, 16)
 _SCAR_LENGTH = (10, 25)
 _SCAR_ANGLE = math.pi / 4
+_SEEDS = 2**63 - 1
+_GOLDEN_RATIO = 0x9E3779B97F4A7C15
 
 
 class CutPaste:
@@ -75,7 +77,8 @@ class CutPaste:
         seed: "int | torch.Generator | None" = None,
     ):
         if kind not in KINDS:
-            raise UsageError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+            known = ", ".join(KINDS)
+            raise UsageError(f"kind must be one of {known}, got {kind!r}")
         _check_range("area", area, 0.5)
         _check_range("severity", severity, 1)
         if not 0 <= jitter <= 1:
@@ -121,53 +124,68 @@ class CutPaste:
 
     def _one(self, image: torch.Tensor):
         """Return what becomes of one image."""
-        rng = noise_generator(self._draw_seed())
-        device = image.device
+        seed = self._draw_seed()
+        rng = noise_generator(seed)
         planes = image.cpu().numpy()
         pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+        device = image.device
         if self.kind != "3-way":
-            return self._pasted(rng, pixels, self.kind).to(device)
+            changed = self._pasted(rng, pixels, self.kind)
+            return changed.to(device)
 
         normal = self._pasted(rng, pixels, "normal")
         scar = self._pasted(rng, pixels, "scar")
-        images = torch.stack([image, normal.to(device), scar.to(device)])
+        images = [image, normal.to(device), scar.to(device)]
         labels = torch.arange(3, device=device)
-        return images, labels
+        return torch.stack(images), labels
 
     def _draw_seed(self) -> int:
         """Draw the seed of one image."""
-        if self.generator is not None:
-            self.generator = self._own_generator(self.generator)
-        device = "cpu" if self.generator is None else self.generator.device
-        return int(torch.randint(2**63 - 1, (), generator=self.generator, device=device))
+        if self.generator is None:
+            drawn = torch.randint(_SEEDS, ())
+        else:
+            own = self._own_generator(self.generator)
+            self.generator = own
+            drawn = torch.randint(_SEEDS, (), generator=own, device=own.device)
+        return int(drawn)
 
     def _own_generator(self, generator: torch.Generator) -> torch.Generator:
         """Return the generator of this worker: copies of one would draw the same in each worker."""
         info = data.get_worker_info()
-        if info is None or self._worker == (info.id, info.seed):
+        if info is None:
             return generator
-        self._worker = (info.id, info.seed)
-        mixed = (generator.initial_seed() * 0x9E3779B97F4A7C15 + info.seed) % 2**63
+
+        worker = (info.id, info.seed)
+        if self._worker == worker:
+            return generator
+        self._worker = worker
+
+        spread = generator.initial_seed() * _GOLDEN_RATIO
+        mixed = (spread + info.seed) % 2**63
         return torch.Generator().manual_seed(mixed)
 
     def _pasted(self, rng: np.random.Generator, pixels: np.ndarray, kind: str) -> torch.Tensor:
         """Return the image (C, H, W) of `pixels` (H, W, C) with one piece pasted."""
-        drawn = rng.random(5).tolist()
+        row, column, for_size, for_length, for_severity = rng.random(5).tolist()
         # Most of the jitter is common to the channels, so that colors stay what they are.
         brightness = (0.0, 0.6 * self.jitter)
-        anomaly = sample_source(rng, "piece", turned=False, brightness=brightness, jitter=0.4 * self.jitter)
+        jitter = 0.4 * self.jitter
+        anomaly = sample_source(rng, "piece", turned=False, brightness=brightness, jitter=jitter)
 
         if kind == "scar":
-            anomaly["turn"] = sample_turn(rng, _SCAR_ANGLE)
-            mask = _scar(drawn[2], drawn[3], *anomaly["turn"])
+            cosine, sine = sample_turn(rng, _SCAR_ANGLE)
+            anomaly["turn"] = [cosine, sine]
+            mask = _scar(for_size, for_length, cosine, sine)
         else:
-            mask = _rectangle(_between(self.area, drawn[2]), drawn[3])
+            area = _between(self.area, for_size)
+            mask = _rectangle(area, for_length)
 
         defect = {
             "mask": mask,
             "anomaly": anomaly,
-            "at": drawn[:2],
-            "severity": _between(self.severity, drawn[4]),
+            "at": [row, column],
+            "severity": _between(self.severity, for_severity),
             "blur": 0.0,
         }
         changed, _, _ = paste_defects(pixels, [defect], self.contrast)
@@ -177,29 +195,40 @@ class CutPaste:
 
 def _check_range(name: str, limits: tuple[float, float], most: float) -> None:
     low, high = limits
-    if not 0 < low <= high <= most:
-        raise UsageError(f"{name} must be (low, high) with 0 < low <= high <= {most}, got ({low}, {high})")
+    if 0 < low <= high <= most:
+        return
+    rule = f"0 < low <= high <= {most}"
+    raise UsageError(f"{name} must be (low, high) with {rule}, got ({low}, {high})")
 
 
 def _check_image(image: torch.Tensor) -> None:
     shape = tuple(image.shape)
-    if image.dtype != torch.uint8 or image.ndim not in (3, 4):
-        raise UsageError(f"image must be a uint8 tensor (C, H, W) or (N, C, H, W), got {image.dtype} {shape}")
-    channels, height, width = shape[-3:]
+    dtype = image.dtype
+    if dtype != torch.uint8 or len(shape) not in (3, 4):
+        raise UsageError(f"image must be a uint8 tensor (C, H, W) or (N, C, H, W), got {dtype} {shape}")
+
+    one = shape[-3:]
+    channels, height, width = one
     if channels not in (1, 3) or min(height, width) < 16:
-        raise UsageError(f"image must have 1 or 3 channels and at least 16 x 16 pixels, got {shape[-3:]}")
+        raise UsageError(f"image must have 1 or 3 channels and at least 16 x 16 pixels, got {one}")
     if shape[0] == 0:
         raise UsageError("image must hold at least one image in a batch, got none")
 
 
 def _between(limits: tuple[float, float], share: float) -> float:
     low, high = limits
-    return low + share * (high - low)
+    length = high - low
+    return low + share * length
 
 
 def _rectangle(area: float, drawn: float) -> dict:
     """Return a rectangle of a share of the image, at most 1 / 0.3 times as long as it is wide."""
-    return {"shape": "rectangles", "area": area, "ratio": _ASPECT ** (1 - 2 * drawn)}
+    exponent = 1 - 2 * drawn
+    return {
+        "shape": "rectangles",
+        "area": area,
+        "ratio": _ASPECT**exponent,
+    }
 
 
 def _scar(for_width: float, for_length: float, cosine: float, sine: float) -> dict:

@@ -39,7 +39,8 @@ class LiveDataset(ClassNames, data.Dataset):
     """
 
     def __init__(self, recipe, transform: Callable | None = None, fields: Sequence[str] = ()):
-        self.plan = make_plan(load_recipe(recipe))
+        whole = load_recipe(recipe)
+        self.plan = make_plan(whole)
         self._order = self.plan.order
         self._transform = transform
         self._fields = check_fields(fields, self.plan.run.fields)
@@ -49,18 +50,22 @@ class LiveDataset(ClassNames, data.Dataset):
         return self.plan.run.count
 
     def __getitem__(self, i: int) -> tuple:
+        label, index = self._class_and_index(i)
+        sample = draw_sample(self.plan.recipe, label, index)
+        planes = channels_first(sample.pixels)
+        image = torch.from_numpy(planes)
+        fields = [self._field(sample, name) for name in self._fields]
+        return make_item(image, label, fields, self._transform)
+
+    def _class_and_index(self, i: int) -> tuple[int, int]:
+        """Return class and index of the sample at a position, counted from the end if it is negative."""
         count = len(self)
         if not -count <= i < count:
             raise IndexError(f"sample {i} of {count}")
-
         position = i % count
-        number = int(self._order.forward(position))
-        label, index = divmod(number, self.plan.run.per_class)
-        sample = draw_sample(self.plan.recipe, label, index)
-
-        image = torch.from_numpy(channels_first(sample.pixels))
-        fields = [self._field(sample, name) for name in self._fields]
-        return make_item(image, label, fields, self._transform)
+        number = self._order.forward(position)
+        per_class = self.plan.run.per_class
+        return divmod(int(number), per_class)
 
     def _field(self, sample, name: str) -> torch.Tensor:
         if name == SEMANTIC:

@@ -10,10 +10,13 @@ from synthgen.shards.codecs import decode, decode_png
 def planes_of(data: bytes, spec: FieldSpec, codec: str) -> np.ndarray:
     """Decode a stored image into uint8 (C, H, W); a palette is applied on the way."""
     if not codec.startswith("png"):
-        return channels_first(decode(data, spec))
+        decoded = decode(data, spec)
+        return channels_first(decoded)
 
     colors, pixels = decode_png(data, spec.shape, checked=True)
-    image = pixels if colors is None else PaletteImage(pixels, colors)
+    if colors is None:
+        return channels_first(pixels)
+    image = PaletteImage(pixels, colors)
     return channels_first(image)
 
 
@@ -21,7 +24,10 @@ def channels_first(pixels) -> np.ndarray:
     """Return an image, (H, W), (H, W, 3) or `PaletteImage`, as contiguous uint8 (C, H, W)."""
     if isinstance(pixels, PaletteImage):
         return _expand(pixels.indices, pixels.colors)
-    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    if pixels.ndim == 2:
+        planes = pixels[None]
+    else:
+        planes = pixels.transpose(2, 0, 1)
     return np.array(planes, order="C")
 
 
@@ -31,7 +37,8 @@ def _expand(indices, colors):
     # 0.1 ms for 256 x 256; np.take of whole colors takes 0.6 ms and leaves the channels last
     height, width = indices.shape
     table = np.zeros((3, 256), np.uint8)
-    table[:, : len(colors)] = colors.T
+    count = len(colors)
+    table[:, :count] = colors.T
 
     planes = np.empty((3, height, width), np.uint8)
     for row in range(height):

@@ -63,9 +63,13 @@ class ShardDataset(ClassNames, data.Dataset):
         return len(self.dataset)
 
     def __getitem__(self, i: int) -> tuple:
-        image = torch.from_numpy(self._planes(i))
+        planes = self._planes(i)
+        image = torch.from_numpy(planes)
         label = self.dataset.label(i)
-        fields = [torch.from_numpy(self._field(i, name)) for name in self._fields]
+        fields = []
+        for name in self._fields:
+            values = self._field(i, name)
+            fields.append(torch.from_numpy(values))
         return make_item(image, label, fields, self._transform)
 
     def _planes(self, i: int) -> np.ndarray:
@@ -76,13 +80,16 @@ class ShardDataset(ClassNames, data.Dataset):
             return planes_of(stored, entry.spec(), entry.codec)
         except FormatError as error:
             shard, row = self.dataset.locate(i)
-            raise FormatError(f"{self.dataset.path}: image of {shard.key(row)}: {error}") from None
+            key = shard.key(row)
+            raise FormatError(f"{self.dataset.path}: image of {key}: {error}") from None
 
     def _field(self, i: int, name: str) -> np.ndarray:
         if name == SEMANTIC:
             instances = self.dataset.field(i, "instances")
-            return semantic_map(instances, self.dataset.params(i)["objects"])
-        return self.dataset.field(i, name).copy()
+            objects = self.dataset.params(i)["objects"]
+            return semantic_map(instances, objects)
+        values = self.dataset.field(i, name)
+        return values.copy()
 
     def _class_table(self) -> list[dict]:
         return self.dataset.classes

@@ -38,7 +38,9 @@ def rank_and_world() -> tuple[int, int]:
 def worker_and_workers() -> tuple[int, int]:
     """Return number and count of the loader's workers; outside of workers, 0 and 1."""
     info = data.get_worker_info()
-    return (0, 1) if info is None else (info.id, info.num_workers)
+    if info is None:
+        return 0, 1
+    return info.id, info.num_workers
 
 
 def share_of_rank(count: int, rank: int, world: int, even: str | None) -> range:
@@ -66,19 +68,26 @@ def share_of_rank(count: int, rank: int, world: int, even: str | None) -> range:
     [[0, 1], [2, 3]]
     """
     share = part_of(range(count), rank, world)
+    least = count // world
     if even == "pad":
-        return range(share.start, share.start + -(-count // world))
-    if even == "drop":
-        if count < world:
-            raise UsageError(f"even must be 'pad' where {world} ranks share {count} samples, got 'drop'")
-        return range(share.start, share.start + count // world)
-    return share
+        length = least + (count % world > 0)
+    elif even == "drop":
+        length = least
+    else:
+        return share
+
+    if even == "drop" and length == 0:
+        raise UsageError(f"even must be 'pad' where {world} ranks share {count} samples, got 'drop'")
+    return range(share.start, share.start + length)
 
 
 def part_of(whole: range, part: int, parts: int) -> range:
     """Return one of `parts` consecutive parts, whose lengths differ by at most one."""
     count = len(whole)
-    return whole[count * part // parts : count * (part + 1) // parts]
+    next_part = part + 1
+    start = count * part // parts
+    stop = count * next_part // parts
+    return whole[start:stop]
 
 
 def given_after(sizes: list[int], batches: int, batch_size: int, drop_last: bool = False) -> tuple[list[int], int]:

@@ -15,6 +15,8 @@ from synthgen.torch.evaluation.table import Row
 
 MAX_FPR = 0.3
 _MOST_POINTS = 2000
+_BY_CHANCE = {"color": "0.7", "linewidth": 1, "linestyle": ":"}
+_LEGEND = {"loc": "lower right", "fontsize": "small", "edgecolor": "none", "framealpha": 0.85}
 
 
 class Curve(NamedTuple):
@@ -33,8 +35,10 @@ class Curve(NamedTuple):
 def roc_curve(labels: np.ndarray, scores: np.ndarray) -> Curve:
     """Return the ROC curve of image scores; its area is `image_auroc`."""
     read = read_labels(labels, scores)
-    found = np.concatenate([values[wrong] for wrong, values in read()])
-    return _curve(found, np.ones(len(found)), read)
+    of_defects = [values[defective] for defective, values in read()]
+    found = np.concatenate(of_defects)
+    weights = np.ones(len(found))
+    return _curve(found, weights, read)
 
 
 def overlap_curve(masks, maps, by_pixel: bool = False) -> Curve:
@@ -53,28 +57,36 @@ def overlap_curve(masks, maps, by_pixel: bool = False) -> Curve:
     for mask, scores in read():
         regions = [scores[mask]] if by_pixel else by_region(mask, scores[mask])
         for region in regions:
-            weight = 1.0 if by_pixel else 1 / max(len(region), 1)
+            area = len(region)
+            weight = 1.0 if by_pixel else 1 / max(area, 1)
             found.append(region)
-            weights.append(np.full(len(region), weight))
+            weights.append(np.full(area, weight))
     return _curve(np.concatenate(found), np.concatenate(weights), read)
 
 
 def _curve(found: np.ndarray, weights: np.ndarray, read: Reader) -> Curve:
     """Return the curve that rises by the weight of each score found as the threshold falls to it."""
     ranks, of_each = rank(found, read)
-    after = np.cumsum(np.bincount(of_each, weights)[::-1])
-    before = np.concatenate([[0], after[:-1]])
     above = ranks.above[::-1]
-    reached = above + ranks.same[::-1]
+    same = ranks.same[::-1]
+    rises = np.bincount(of_each, weights)
+    after = np.cumsum(rises[::-1])
+    before = np.concatenate([[0], after[:-1]])
 
     # flat over the normal pixels above a score, then a ramp over those that score the same
-    fpr = np.stack([above, reached], axis=1) / max(ranks.normal, 1)
-    height = np.stack([before, after], axis=1) / after[-1]
+    fpr = _by_turns(above, above + same) / max(ranks.normal, 1)
+    height = _by_turns(before, after) / after[-1]
     return Curve(_from_zero_to_one(fpr), _from_zero_to_one(height))
 
 
+def _by_turns(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the values (P,) of two arrays by turns, (2P,)."""
+    pairs = np.stack([first, second], axis=1)
+    return pairs.ravel()
+
+
 def _from_zero_to_one(values: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], values.ravel(), [1]])
+    return np.concatenate([[0], values, [1]])
 
 
 def plot_curves(predictions: Predictions, rows: list[Row], folder: Path) -> list[Path]:
@@ -103,11 +115,17 @@ def plot_curves(predictions: Predictions, rows: list[Row], folder: Path) -> list
     overlaps = []
     for row, name in _drawn(predictions, rows):
         part = predictions.part(row.category, row.kind)
-        images.append(_Line(name, row.image_auroc, roc_curve(part.labels, part.scores)))
-        if row.pixel_auroc is not None:
-            by_pixel = overlap_curve(part.instances, part.maps, by_pixel=True)
-            pixels.append(_Line(name, row.pixel_auroc, by_pixel))
-            overlaps.append(_Line(name, row.aupro, overlap_curve(part.instances, part.maps)))
+        by_image = roc_curve(part.labels, part.scores)
+        images.append(_Line(name, row.image_auroc, by_image))
+        if row.pixel_auroc is None:
+            continue
+
+        maps = part.pixel_maps
+        instances = part.instances
+        by_pixel = overlap_curve(instances, maps, by_pixel=True)
+        by_region = overlap_curve(instances, maps)
+        pixels.append(_Line(name, row.pixel_auroc, by_pixel))
+        overlaps.append(_Line(name, row.aupro, by_region))
 
     panels = [_Panel("Images: ROC, area", "true positive rate", 1.0, images)]
     if pixels:
@@ -136,10 +154,16 @@ def _drawn(predictions: Predictions, rows: list[Row]) -> list[tuple[Row, str]]:
     """Return the rows that are drawn, and the name of the line of each."""
     categories = dict(predictions.parts())
     several = len(categories) > 1
-    chosen = [row for row in rows if row.anomalous and row.category in categories]
-    if several:
-        return [(row, row.category) for row in chosen if row.kind == ALL]
-    return [(row, row.kind) for row in chosen]
+
+    drawn = []
+    for row in rows:
+        if not row.anomalous or row.category not in categories:
+            continue
+        if not several:
+            drawn.append((row, row.kind))
+        elif row.kind == ALL:
+            drawn.append((row, row.category))
+    return drawn
 
 
 def _save(panels: list[_Panel], path: Path) -> Path:
@@ -147,8 +171,10 @@ def _save(panels: list[_Panel], path: Path) -> Path:
     with needed_for("plots"):
         from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * len(panels), 4.8), dpi=120, layout="constrained")
-    frames = figure.subplots(1, len(panels), squeeze=False)[0]
+    count = len(panels)
+    size = (5.2 * count, 4.8)
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    frames = figure.subplots(1, count, squeeze=False)[0]
     for axes, panel in zip(frames, panels, strict=True):
         _draw(axes, panel)
     with replacing(path) as temporary:
@@ -160,13 +186,17 @@ def _draw(axes, panel: _Panel) -> None:
     for number, (name, area, curve) in enumerate(panel.lines):
         label = name if area is None else f"{name}  {area:.3f}"
         curve = _thinned(curve, panel.limit)
-        axes.plot(curve.fpr, curve.height, label=label, **_style(name, number))
+        style = _style(name, number)
+        axes.plot(curve.fpr, curve.height, label=label, **style)
 
-    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle=":")
-    axes.set(title=panel.title, xlabel="false positive rate", ylabel=panel.height)
-    axes.set(xlim=(0, panel.limit), ylim=(0, 1.005))
+    axes.plot([0, 1], [0, 1], **_BY_CHANCE)
+    axes.set_title(panel.title)
+    axes.set_xlabel("false positive rate")
+    axes.set_ylabel(panel.height)
+    axes.set_xlim(0, panel.limit)
+    axes.set_ylim(0, 1.005)
     axes.grid(color="0.92")
-    axes.legend(loc="lower right", fontsize="small", edgecolor="none", framealpha=0.85)
+    axes.legend(**_LEGEND)
 
 
 def _style(name: str, number: int) -> dict:
@@ -178,8 +208,9 @@ def _style(name: str, number: int) -> dict:
 
 def _thinned(curve: Curve, limit: float) -> Curve:
     """Return at most so many points of a curve as a picture shows, all within the limit and one beyond."""
-    beyond = np.searchsorted(curve.fpr, limit, side="right") + 1
-    end = min(beyond, len(curve.fpr))
-    places = np.linspace(0, end - 1, _MOST_POINTS)
-    places = np.unique(places.astype(int))
-    return Curve(curve.fpr[places], curve.height[places])
+    fpr, height = curve
+    beyond = np.searchsorted(fpr, limit, side="right")
+    last = min(int(beyond), len(fpr) - 1)
+    spread = np.linspace(0, last, _MOST_POINTS)
+    places = np.unique(spread.astype(int))
+    return Curve(fpr[places], height[places])

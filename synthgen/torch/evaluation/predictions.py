@@ -30,23 +30,27 @@ class Batches(Iterable):
         self.batch_size = batch_size
 
     def __len__(self) -> int:
-        return -(-len(self.dataset) // self.batch_size)
+        return len(_in_batches(len(self.dataset), self.batch_size))
 
     def __iter__(self):
-        for places in _in_batches(len(self.dataset), self.batch_size):
-            yield as_batch([self.dataset[i].image for i in places])
+        count = len(self.dataset)
+        for places in _in_batches(count, self.batch_size):
+            images = [self.dataset[i].image for i in places]
+            yield as_batch(images)
 
 
 def as_batch(images: list[np.ndarray]) -> torch.Tensor:
     """Return images (H, W, 3) as one uint8 tensor (B, 3, H, W)."""
     stacked = np.stack(images)
-    return torch.from_numpy(stacked.transpose(0, 3, 1, 2).copy())
+    channels_first = stacked.transpose(0, 3, 1, 2)
+    return torch.from_numpy(channels_first.copy())
 
 
-def _in_batches(count: int, batch_size: int) -> Iterator[range]:
-    """Yield the places of the images of each batch."""
-    for start in range(0, count, batch_size):
-        yield range(start, min(start + batch_size, count))
+def _in_batches(count: int, batch_size: int) -> list[range]:
+    """Return the places of the images of each batch."""
+    places = range(count)
+    starts = places[::batch_size]
+    return [places[start : start + batch_size] for start in starts]
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Predictions:
 
     def parts(self) -> list[tuple[str, list[str]]]:
         """Return each category with its kinds of defect, by name."""
-        kinds = {}
+        kinds: dict[str, set[str]] = {}
         for entry in self.images.entries:
             of_category = kinds.setdefault(entry.category, set())
             if entry.label:
@@ -85,14 +89,16 @@ class Predictions:
         places = []
         labels = []
         for i, entry in enumerate(self.images.entries):
-            wanted = kind == ALL or not entry.label or entry.kind == kind
-            if entry.category == category and wanted:
+            if entry.category != category:
+                continue
+            if kind == ALL or not entry.label or entry.kind == kind:
                 places.append(i)
                 labels.append(entry.label)
 
+        scores = self.scores[places]
         truths = [self.truths[i] for i in places]
         maps = None if self.maps is None else _Maps(self.maps, places)
-        return Part(np.array(labels), self.scores[places], truths, maps)
+        return Part(np.array(labels), scores, truths, maps)
 
 
 @dataclass(frozen=True)
@@ -115,30 +121,50 @@ class Part:
     @property
     def has_masks(self) -> bool:
         """Whether the defects of every anomalous image are marked."""
-        return all(truth is not None for truth, label in zip(self.truths, self.labels, strict=True) if label)
+        images = zip(self.truths, self.labels, strict=True)
+        return all(truth is not None for truth, label in images if label)
+
+    @property
+    def pixel_maps(self) -> "_Maps":
+        """The maps of a model that has any."""
+        if self.maps is None:
+            raise UsageError("model must have maps to be measured by pixels, got none")
+        return self.maps
 
     @property
     def instances(self) -> "_Instances":
         """An iterable of the numbered defects of each image, int32 (H, W)."""
-        return _Instances(self.truths, self.maps.shape)
+        shape = self.pixel_maps.shape
+        return _Instances(self.truths, shape)
 
     def layers(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield numbered defects and map of each image, both (H, W); several times where defects overlap."""
-        nothing = np.zeros(self.maps.shape, np.int32)
-        for truth, scores in zip(self.truths, self.maps, strict=True):
-            for layer in (nothing,) if truth is None else truth.layers:
+        maps = self.pixel_maps
+        nothing = np.zeros(maps.shape, np.int32)
+        for truth, scores in zip(self.truths, maps, strict=True):
+            layers = (nothing,) if truth is None else truth.layers
+            for layer in layers:
                 yield layer, scores
 
     @property
-    def regions(self) -> list[tuple[np.ndarray, ...]]:
+    def regions(self) -> list[np.ndarray | tuple[np.ndarray, ...]]:
         """The regions of each image that saturate, bool (H, W) each."""
-        none = np.zeros((0, *self.maps.shape), bool)
-        return [truth.regions if truth is not None and truth.regions else none for truth in self.truths]
+        shape = self.pixel_maps.shape
+        none = np.zeros((0, *shape), np.bool_)
+        regions: list[np.ndarray | tuple[np.ndarray, ...]] = []
+        for truth in self.truths:
+            of_image = () if truth is None else truth.regions
+            regions.append(of_image or none)
+        return regions
 
     @property
     def saturation(self) -> list[tuple[float, ...]]:
         """For each of the `regions` the pixels that are enough."""
-        return [() if truth is None else truth.saturation for truth in self.truths]
+        saturation = []
+        for truth in self.truths:
+            of_image = () if truth is None else truth.saturation
+            saturation.append(of_image)
+        return saturation
 
 
 @dataclass(frozen=True)
@@ -151,7 +177,8 @@ class _Maps(Iterable):
         return self.maps.shape[1:]
 
     def __iter__(self):
-        return (self.maps[i] for i in self.places)
+        for place in self.places:
+            yield self.maps[place]
 
 
 @dataclass(frozen=True)
@@ -161,7 +188,8 @@ class _Instances(Iterable):
 
     def __iter__(self):
         nothing = np.zeros(self.shape, np.int32)
-        return (nothing if truth is None else truth.instances for truth in self.truths)
+        for truth in self.truths:
+            yield nothing if truth is None else truth.instances
 
 
 def predict_set(
@@ -198,8 +226,8 @@ def predict_set(
     """
     scores = np.empty(len(images), np.float32)
     maps = None
-    truths = []
-    kept = []
+    truths: list[Truth | None] = []
+    kept: list[int] = []
     lost = 0
 
     for places in _in_batches(len(images), batch_size):
@@ -243,7 +271,8 @@ def _read(images: ImageSet, places: range, unreadable: dict[str, str] | None) ->
 def _predicted(model, items: list[Item]) -> tuple[np.ndarray, np.ndarray | None]:
     """Return scores and maps of some images, of checked shapes and values."""
     count = len(items)
-    scores, maps = model.predict(as_batch([item.image for item in items]))
+    images = [item.image for item in items]
+    scores, maps = model.predict(as_batch(images))
 
     scores = np.asarray(scores)
     if scores.shape != (count,):
@@ -253,26 +282,29 @@ def _predicted(model, items: list[Item]) -> tuple[np.ndarray, np.ndarray | None]
     if maps is not None:
         maps = np.asarray(maps)
         if maps.ndim != 3 or len(maps) != count:
-            raise UsageError(
-                f"{_name(model)} must return a map (H, W) for each of {count} images, got shape {maps.shape}"
-            )
-        finite = finite & np.isfinite(maps).all(axis=(1, 2))
+            rule = f"must return a map (H, W) for each of {count} images"
+            raise UsageError(f"{_name(model)} {rule}, got shape {maps.shape}")
+        good = np.isfinite(maps)
+        finite = finite & good.all(axis=(1, 2))
 
     if not finite.all():
-        bad = items[int(np.argmin(finite))]
+        first = int(np.argmin(finite))
+        bad = items[first]
         raise UsageError(f"{bad.name}: must have finite scores, got NaN or infinity")
     return scores, maps
 
 
 def _check_maps(model, found: np.ndarray | None, maps: np.ndarray | None) -> None:
     """Refuse a batch whose maps are not like those of the first batch."""
-    shapes = [None if those is None else those.shape[1:] for those in (maps, found)]
-    if shapes[0] != shapes[1]:
-        raise UsageError(f"{_name(model)} must return maps of one shape, got {shapes[0]} and {shapes[1]}")
+    wanted = None if maps is None else maps.shape[1:]
+    got = None if found is None else found.shape[1:]
+    if got != wanted:
+        raise UsageError(f"{_name(model)} must return maps of one shape, got {wanted} and {got}")
 
 
 def _name(model) -> str:
-    return f"model {getattr(model, 'kind', type(model).__name__)}"
+    kind = getattr(model, "kind", type(model).__name__)
+    return f"model {kind}"
 
 
 def _on_disk(shape: tuple[int, ...]) -> np.ndarray:

@@ -98,19 +98,26 @@ def measure(predictions: Predictions, advance: Callable | None = None) -> list[R
 
 
 def _measure(part: Part, category: str, kind: str, pixel_threshold: float | None = None) -> Row:
-    threshold, f1 = metrics.best_f1_threshold(part.labels, part.scores)
-    values = {"image_auroc": metrics.image_auroc(part.labels, part.scores), "f1": f1, "threshold": threshold}
-    if part.labels.any() and part.has_masks and part.maps is not None:
+    labels = part.labels
+    threshold, f1 = metrics.best_f1_threshold(labels, part.scores)
+    auroc = metrics.image_auroc(labels, part.scores)
+    values = {"image_auroc": auroc, "f1": f1, "threshold": threshold}
+    if labels.any() and part.has_masks and part.maps is not None:
         values |= _measure_pixels(part, pixel_threshold)
 
-    anomalous = int(part.labels.sum())
-    known = {name: float(value) for name, value in values.items() if np.isfinite(value)}
-    return Row(category, kind, len(part.labels) - anomalous, anomalous, **known)
+    known = {}
+    for name, value in values.items():
+        if np.isfinite(value):
+            known[name] = float(value)
+
+    anomalous = int(labels.sum())
+    normal = len(labels) - anomalous
+    return Row(category, kind, normal, anomalous, **known)
 
 
 def _measure_pixels(part: Part, threshold: float | None) -> dict[str, float]:
     instances = part.instances
-    maps = part.maps
+    maps = part.pixel_maps
     values = {
         "pixel_auroc": metrics.pixel_auroc(instances, maps),
         "aupro": metrics.aupro(instances, maps),
@@ -144,19 +151,23 @@ def format_table(rows: list[Row]) -> str:
     """Return the table as text, without the columns that have no value in any row."""
     columns = []
     for name, head in _HEADS.items():
-        if all(getattr(row, name) is None for row in rows):
+        values = [getattr(row, name) for row in rows]
+        if all(value is None for value in values):
             continue
-        cells = [head, *(_cell(row, name) for row in rows)]
+        cells = [head, *(_cell(value, name) for value in values)]
         width = max(map(len, cells))
         align = str.ljust if name in _TEXTS else str.rjust
         columns.append([align(cell, width) for cell in cells])
 
-    lines = zip(*columns, strict=True)
-    return "\n".join("  ".join(line).rstrip() for line in lines)
+    lines = []
+    for cells_of_row in zip(*columns, strict=True):
+        line = "  ".join(cells_of_row)
+        lines.append(line.rstrip())
+    return "\n".join(lines)
 
 
-def _cell(row: Row, name: str) -> str:
-    value = getattr(row, name)
+def _cell(value: str | float | None, name: str) -> str:
+    """Return the text of a value of a column."""
     if value is None:
         return "-"
     if name in METRICS:

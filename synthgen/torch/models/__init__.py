@@ -84,8 +84,11 @@ __all__ = ["MODELS", "kinds", "load", *_LAZY]
 
 def kinds() -> dict[str, str]:
     """Return all kinds of models with a line of help each; those of other packages come last."""
-    others = {point.name: f"From the package {_package(point)}." for point in _others()}
-    return {**MODELS, **others}
+    lines = dict(MODELS)
+    for point in _others():
+        package = _package(point)
+        lines[point.name] = f"From the package {package}."
+    return lines
 
 
 def load(kind: str) -> ModuleType:
@@ -99,24 +102,28 @@ def load(kind: str) -> ModuleType:
         If a model of another package cannot be loaded.
     """
     if kind in MODELS:
-        return import_module(f"synthgen.torch.models.{kind.replace('-', '_')}")
+        name = kind.replace("-", "_")
+        return import_module(f"synthgen.torch.models.{name}")
 
     for point in _others():
         if point.name == kind:
             return _loaded(point)
-    raise UsageError(f"kind must be one of {', '.join(kinds())}, got {kind!r}")
+    known = ", ".join(kinds())
+    raise UsageError(f"kind must be one of {known}, got {kind!r}")
 
 
 def _others() -> list[EntryPoint]:
     """Return the entry points of other packages; names of our own models stay ours."""
-    return [point for point in entry_points(group=GROUP) if point.name not in MODELS]
+    points = entry_points(group=GROUP)
+    return [point for point in points if point.name not in MODELS]
 
 
 def _loaded(point: EntryPoint) -> ModuleType:
     try:
         return point.load()
     except Exception as error:  # whatever a stranger's module raises
-        place = f"{point.name}: the entry point {point.value} of {_package(point)}"
+        package = _package(point)
+        place = f"{point.name}: the entry point {point.value} of {package}"
         raise SynthgenError(f"{place} cannot be loaded: {one_line(error)}") from error
 
 

@@ -114,8 +114,8 @@ def augmented(image: torch.Tensor, params: dict) -> torch.Tensor:
         noise = rng.standard_normal(pixels.shape, dtype="float32")
         pixels = pixels + amount * torch.from_numpy(noise).to(pixels.device)
 
-    size = pixels.shape[1:]
-    inside = plate(size, params["border_angle"], params["border_depth"])
+    height, width = pixels.shape[1:]
+    inside = plate((height, width), params["border_angle"], params["border_depth"])
     inside = inside.to(pixels.device)
     return torch.where(inside, pixels.clamp(0, 1), 0)
 

@@ -28,7 +28,8 @@ class BankModel(AnomalyModel):
 
     Options = BankOptions
     state = ("bank",)
-    bank: torch.Tensor | None = None
+    settings: BankOptions
+    bank: torch.Tensor
 
     def state_forms(self, shape):
         """Return the form of the bank; see `AnomalyModel.state_forms`."""
@@ -43,13 +44,14 @@ class BankModel(AnomalyModel):
         from synthgen.torch.models.scoring import image_scores
 
         count, channels, *grid = features.shape
+        settings = self.settings
         rows = as_vectors(features)
-        distances, indices = nearest_points(rows, self.bank, 1, self.settings.block)
+        distances, indices = nearest_points(rows, self.bank, 1, settings.block)
 
         patches = rows.view(count, -1, channels)
         distances = distances.view(count, -1)
         indices = indices.view(count, -1)
-        scores = image_scores(patches, distances, indices, self.bank, self.settings.neighbours)
+        scores = image_scores(patches, distances, indices, self.bank, settings.neighbours)
         return scores, distances.view(count, *grid)
 
 
@@ -71,8 +73,10 @@ class Rows:
         self._used = used
 
     def _grow(self, needed: int) -> None:
-        capacity = max(needed, len(self._rows) * 3 // 2)
-        larger = self._rows.new_empty((capacity, self._rows.shape[1]))
+        before, channels = self._rows.shape
+        usual = before * 3 // 2
+        capacity = max(needed, usual)
+        larger = self._rows.new_empty((capacity, channels))
         larger[: self._used] = self.filled()
         self._rows = larger
 

@@ -13,8 +13,8 @@ import msgspec
 
 from synthgen.errors import DeviceError, UsageError, one_line
 from synthgen.extras import needed_for
-from synthgen.torch.models.batches import as_images
-from synthgen.torch.models.memory import available_bytes, megabytes
+from synthgen.torch.models.batches import as_images, size_of
+from synthgen.torch.models.memory import available_bytes, megabytes, refuse_if_larger
 from synthgen.torch.models.options import ModelOptions, make_options
 
 if TYPE_CHECKING:
@@ -196,14 +196,29 @@ class AnomalyModel(abc.ABC):
         """
         self._need_fit()
         images = as_images(images)
-        scores, patch_scores = self._scores(self.features(images))
-        if not self.localises:
-            return scores.cpu().numpy(), None
+        self.check_prediction(len(images), size_of(images))
+        features = self.features(images)
+        scores, patch_scores = self._scores(features)
+        if patch_scores is None or not self.localises:
+            return _plain(scores), None
 
-        maps = self._pixel_maps(patch_scores, tuple(images.shape[-2:]))
+        maps = self._pixel_maps(patch_scores, size_of(images))
         if scores is None:
             scores = maps.amax((1, 2))
-        return scores.cpu().numpy(), maps.cpu().numpy()
+        return _plain(scores), _plain(maps)
+
+    def check_prediction(self, images: int, size: tuple[int, int]) -> None:
+        """Raise `UsageError` if so many images of `size` = (H, W) at a time do not fit into the device's memory."""
+        height, width = size
+        pixels = height * width
+        channels, rows, columns = self.features.shape(size)
+
+        # three channels and a map of each pixel; the features are there twice while they are joined
+        numbers = 4 * pixels + 2 * channels * rows * columns
+        needed = FLOAT_BYTES * images * numbers
+        what = f"{images} images of {height} x {width} at a time"
+        limit = available_bytes(self.device)
+        refuse_if_larger(what, needed, limit, "fewer at a time take less")
 
     def _pixel_maps(self, patch_scores: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         from synthgen.torch.models.scoring import pixel_maps, with_border
@@ -218,9 +233,11 @@ class AnomalyModel(abc.ABC):
         self._need_fit()
         save_model(self, path)
 
-    def _need_fit(self) -> None:
-        if not self.fitted:
+    def _need_fit(self) -> tuple[int, int]:
+        """Return the size of the images that the model was fitted to; refuse one that was not."""
+        if self.image_size is None:
             raise UsageError(f"{self.kind} must be fitted first")
+        return self.image_size
 
     def _limit(self) -> float:
         """Return the bytes that may be used."""
@@ -233,6 +250,11 @@ class AnomalyModel(abc.ABC):
         bank = megabytes(self.predicted_bytes(images, size))
         needed = megabytes(self.needed_bytes(images, size))
         log(f"{self.kind}: the bank takes {bank}, fitting {needed}")
+
+
+def _plain(tensor) -> np.ndarray:
+    """Return a tensor of any device as an array."""
+    return tensor.cpu().numpy()
 
 
 def _refuse_for_extractor(given: list[str]) -> None:

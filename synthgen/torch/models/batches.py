@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.run.progress import Progress
 
 if TYPE_CHECKING:
     import torch
+
+    from synthgen.run.progress import Progress
 
 
 def batches(loader, size: tuple[int, int] | None = None) -> Iterator[torch.Tensor]:
@@ -32,7 +34,7 @@ def batches(loader, size: tuple[int, int] | None = None) -> Iterator[torch.Tenso
     empty = True
     for item in loader:
         images = as_images(_first(item))
-        found = tuple(images.shape[-2:])
+        found = size_of(images)
         size = size or found
         if found != size:
             raise UsageError(f"images must be of one size, {_text(size)}, got {_text(found)}")
@@ -43,6 +45,18 @@ def batches(loader, size: tuple[int, int] | None = None) -> Iterator[torch.Tenso
 
     if empty:
         raise UsageError("images must be at least one, got an empty loader")
+
+
+def begun(given: Iterator[torch.Tensor]) -> tuple[Iterator[torch.Tensor], torch.Tensor]:
+    """Return the same batches again, and the first of them."""
+    first = next(given)
+    return chain([first], given), first
+
+
+def size_of(images) -> tuple[int, int]:
+    """Return (H, W) of images (.., H, W)."""
+    height, width = images.shape[-2:]
+    return height, width
 
 
 def as_images(images) -> torch.Tensor:
@@ -68,8 +82,9 @@ def images_in(loader) -> int | None:
         return sum(len(as_images(_first(item))) for item in loader)
 
     for name in ("sampler", "dataset"):
+        source: Any = getattr(loader, name, None)
         try:
-            return len(getattr(loader, name, None))
+            return len(source)
         except TypeError:
             continue
     return None
@@ -77,6 +92,8 @@ def images_in(loader) -> int | None:
 
 def image_progress(mode, loader, epochs: int = 1) -> Progress:
     """Return a bar over the images of a loader; none where their number is not known."""
+    from synthgen.run.progress import Progress
+
     count = images_in(loader)
     if not count:
         return Progress("none", 0)

@@ -17,23 +17,26 @@ class Moments:
     def __init__(self, places: int, channels: int, device):
         self.count = 0
         self.mean = torch.zeros((places, channels), device=device)
-        self.scatter = torch.zeros((places, channels, channels), device=device)
+        size = (places, channels, channels)
+        self.scatter = torch.zeros(size, device=device)
 
     def add(self, values: torch.Tensor) -> None:
         """Add a batch, (P, N, D)."""
         count = values.shape[1]
-        mean = values.mean(1)
-        centered = values - mean.unsqueeze(1)
+        total = self.count + count
+        mean = values.mean(1, keepdim=True)
+        centered = values - mean
         self.scatter.baddbmm_(centered.mT, centered)
 
         # between the mean of the batch and that of all before
-        shift = mean - self.mean
-        share = count / (self.count + count)
+        shift = mean.squeeze(1) - self.mean
+        share = count / total
+        weight = self.count * share
         row = shift.unsqueeze(1)
-        self.scatter.baddbmm_(row.mT, row, alpha=self.count * share)
+        self.scatter.baddbmm_(row.mT, row, alpha=weight)
 
         self.mean += share * shift
-        self.count += count
+        self.count = total
 
 
 def whitened(scatter: torch.Tensor, degrees: int, regularisation: float) -> torch.Tensor:
@@ -72,11 +75,13 @@ def mahalanobis(offsets: torch.Tensor, whitening: torch.Tensor) -> torch.Tensor:
 def by_place(features: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
     """Return some channels of features (N, D, h, w), place by place: (h * w, N, len(channels))."""
     chosen = features[:, channels]
-    return chosen.flatten(2).permute(2, 0, 1).contiguous()
+    flat = chosen.flatten(2)
+    return flat.permute(2, 0, 1).contiguous()
 
 
 def random_channels(available: int, count: int, seed: int) -> torch.Tensor:
     """Return `count` numbers below `available`, or all of them, drawn at random, ascending: int64."""
     rng = generator(seed, 0, 0, "padim.channels")
-    order = torch.from_numpy(rng.permutation(available))
-    return order[:count].sort().values
+    order = rng.permutation(available)
+    chosen = torch.from_numpy(order[:count])
+    return chosen.sort().values

@@ -13,8 +13,10 @@ from synthgen.torch.backbones import (
     create_model,
     create_skeleton,
     fingerprint,
+    set_config,
     size_options,
 )
+from synthgen.torch.models.base import AnomalyModel
 from synthgen.torch.models.options import make_options
 from synthgen.torch.models.store import StoredModel, damaged, read_model
 
@@ -66,7 +68,7 @@ def load_model(path, backbone: torch.nn.Module | None = None, memory: int | None
     return model
 
 
-def _class_of(path: Path, stored: StoredModel) -> type:
+def _class_of(path: Path, stored: StoredModel) -> type[AnomalyModel]:
     """Return the class of the model in a file."""
     kind = stored.header.kind
     if kind not in models.kinds():
@@ -74,7 +76,7 @@ def _class_of(path: Path, stored: StoredModel) -> type:
     return models.load(kind).MODEL
 
 
-def _options_of(path: Path, stored: StoredModel, made: type) -> dict:
+def _options_of(path: Path, stored: StoredModel, made: type[AnomalyModel]) -> dict:
     """Return the options of the model in a file, checked."""
     options = dict(stored.header.options)
     if stored.header.format == 1:
@@ -85,8 +87,9 @@ def _options_of(path: Path, stored: StoredModel, made: type) -> dict:
         raise damaged(path, str(error)) from error
 
     if stored.header.format == 1 and settings.pool > 1:
+        padding = f"pool_padding {settings.pool_padding}"
         warnings.warn(
-            f"{path}: an older synthgen fitted this model with pool_padding {settings.pool_padding}; fit it again",
+            f"{path}: an older synthgen fitted this model with {padding}; fit it again",
             stacklevel=3,
         )
     return options
@@ -95,29 +98,32 @@ def _options_of(path: Path, stored: StoredModel, made: type) -> dict:
 def _built(path: Path, stored: StoredModel, options: dict) -> torch.nn.Module:
     """Return the backbone as timm builds it, with its weights."""
     made = stored.header.backbone
-    if made.arch is None:
+    arch = made.arch
+    if arch is None:
         raise UsageError(f"{path}: backbone must be given, timm has no name for it")
-    check_architecture(made.arch)  # timm would look up others on the network
+    check_architecture(arch)  # timm would look up others on the network
 
-    arguments = _arguments_of(stored)
+    arguments = _arguments_of(arch, stored)
     try:
-        skeleton = create_skeleton(made.arch, **arguments)
-        check_weights(str(path), made.arch, stored.weights, skeleton.state_dict())
-        net = create_model(made.arch, 0, **arguments)
-    except (RuntimeError, IndexError, AssertionError, TypeError, AttributeError) as error:
-        raise FormatError(f"{path}: timm cannot build {made.arch}: {one_line(error)}") from error
+        skeleton = create_skeleton(arch, **arguments)
+        check_weights(str(path), arch, stored.weights, skeleton.state_dict())
+        net = create_model(arch, 0, **arguments)
+    except (RuntimeError, ValueError, LookupError, AssertionError, TypeError, AttributeError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise FormatError(f"{path}: timm cannot build {arch}: {one_line(error)}") from error
 
     net.load_state_dict(stored.weights)
-    net.pretrained_cfg = {**net.pretrained_cfg, "mean": made.mean, "std": made.std}
+    set_config(net, mean=made.mean, std=made.std)
     if fingerprint(net) != made.fingerprint:
         raise damaged(path, "the weights of its backbone are others")
     return net
 
 
-def _arguments_of(stored: StoredModel) -> dict:
+def _arguments_of(arch: str, stored: StoredModel) -> dict:
     """Return what timm is given to build the backbone."""
     made = stored.header.backbone
-    arguments = size_options(made.arch, stored.header.image_size)
+    arguments = size_options(arch, stored.header.image_size)
     if made.form == "features":
         return {**arguments, "features_only": True, "out_indices": made.levels}
     return {**arguments, "num_classes": made.classes}
@@ -125,32 +131,46 @@ def _arguments_of(stored: StoredModel) -> dict:
 
 def _fill(path: Path, model, stored: StoredModel) -> None:
     """Give a model the tensors of a file, if they have the right forms."""
-    model.image_size = stored.header.image_size
+    size = stored.header.image_size
+    model.image_size = size
     model.notes = stored.header.notes
 
-    shape = model.features.shape(model.image_size)
+    try:
+        shape = model.features.shape(size)
+    except UsageError as error:
+        raise damaged(path, str(error)) from None
+
     for name, form in model.state_forms(shape).items():
-        if name not in stored.tensors:
+        tensor = stored.tensors.get(name)
+        if tensor is None:
             raise damaged(path, f"it has no {name}")
-        tensor = stored.tensors[name]
-        _check_form(path, name, tensor, form, shape[0])
+        _check_form(path, name, tensor, form)
+        _check_values(path, name, tensor, shape[0])
         setattr(model, name, tensor.to(model.device))
 
 
-def _check_form(path: Path, name: str, tensor: torch.Tensor, form: tuple, channels: int) -> None:
-    """Refuse a tensor of another shape or type; None in a shape is any length but 0. Integers number channels."""
+def _check_form(path: Path, name: str, tensor: torch.Tensor, form: tuple) -> None:
+    """Refuse a tensor of another shape or type; None in a shape is any length but 0."""
     shape, dtype = form
-    if tensor.dtype != dtype or not _fits(tensor.shape, shape):
-        wanted = ["any" if length is None else length for length in shape]
-        raise damaged(path, f"{name} must be {dtype} {wanted}, got {tensor.dtype} {list(tensor.shape)}")
+    found = list(tensor.shape)
+    wanted = list(shape)
+    for axis, length in enumerate(found[: len(wanted)]):
+        if wanted[axis] is None and length > 0:
+            wanted[axis] = length
 
-    is_outside = (tensor < 0) | (tensor >= channels)
-    if dtype == torch.int64 and is_outside.any():
+    if tensor.dtype != dtype or found != wanted:
+        rule = ["any" if length is None else length for length in shape]
+        raise damaged(path, f"{name} must be {dtype} {rule}, got {tensor.dtype} {found}")
+
+
+def _check_values(path: Path, name: str, tensor: torch.Tensor, channels: int) -> None:
+    """Refuse numbers that are not finite, and integers that number no channel."""
+    if tensor.is_floating_point():
+        finite = torch.isfinite(tensor)
+        if not finite.all():
+            raise damaged(path, f"{name} must be finite")
+        return
+
+    inside = (tensor >= 0) & (tensor < channels)
+    if not inside.all():
         raise damaged(path, f"{name} must number channels below {channels}")
-
-
-def _fits(found, wanted: tuple) -> bool:
-    if len(found) != len(wanted):
-        return False
-    pairs = zip(found, wanted, strict=True)
-    return all(length == want or (want is None and length > 0) for length, want in pairs)

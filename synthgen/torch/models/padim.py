@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from synthgen.errors import UsageError
 from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
-from synthgen.torch.models.batches import batches, image_progress
+from synthgen.torch.models.batches import batches, begun, image_progress, size_of
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
 from synthgen.torch.models.options import Meta, ModelOptions
 
@@ -43,6 +43,10 @@ class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = 0.01
 
 
+# Within the class the name `Options` means its attribute.
+_Options = Options
+
+
 class PaDiM(AnomalyModel):
     """Keep mean and covariance of the features at each place, and score by the Mahalanobis distance.
 
@@ -69,9 +73,10 @@ class PaDiM(AnomalyModel):
     kind = "padim"
     Options = Options
     state = ("subset", "mean", "whitening")
-    subset: torch.Tensor | None = None
-    mean: torch.Tensor | None = None
-    whitening: torch.Tensor | None = None
+    settings: _Options
+    subset: torch.Tensor
+    mean: torch.Tensor
+    whitening: torch.Tensor
 
     def state_forms(self, shape):
         """Return the forms of means, covariances and the chosen channels; see `AnomalyModel.state_forms`."""
@@ -99,19 +104,21 @@ class PaDiM(AnomalyModel):
     def _used(self, shape) -> tuple[int, int]:
         """Return the number of channels and of places."""
         channels, height, width = shape
-        return min(self.settings.channels, channels), height * width
+        used = min(self.settings.channels, channels)
+        return used, height * width
 
     def fit(self, loader, progress="auto", log=None) -> PaDiM:
         """Learn normal images; see `AnomalyModel.fit`."""
         from synthgen.torch.models.gaussians import by_place, whitened
 
-        moments = None
+        given, first = begun(batches(loader))
+        size = size_of(first)
+        moments, subset = self._empty(size, log)
+
         with image_progress(progress, loader) as bar:
-            for images in batches(loader):
-                if moments is None:
-                    size = tuple(images.shape[-2:])
-                    moments, subset = self._empty(size, log)
-                moments.add(by_place(self.features(images), subset))
+            for images in given:
+                features = self.features(images)
+                moments.add(by_place(features, subset))
                 bar.advance(len(images))
 
         degrees = max(1, moments.count - 1)
@@ -130,38 +137,45 @@ class PaDiM(AnomalyModel):
         self._report(log, 1, size)
 
         used, places = self._used(shape)
+        moments = Moments(places, used, self.device)
         subset = random_channels(shape[0], used, self.settings.seed)
-        return Moments(places, used, self.device), subset.to(self.device)
+        return moments, subset.to(self.device)
 
     def _check(self, shape) -> None:
         """Refuse Gaussians that do not fit into the memory."""
         used, _ = self._used(shape)
+        _, height, width = shape
         limit = self._limit()
-        needed = _needed_bytes(used, shape)
-        fitting = largest_fitting(lambda channels: _needed_bytes(channels, shape), used, limit)
 
-        what = f"Gaussians of {used} channels at {shape[1]} x {shape[2]} places"
-        refuse_if_larger(what, needed, limit, f"{fitting} channels would fit")
+        def needed(channels: int) -> int:
+            return _needed_bytes(channels, shape)
+
+        fitting = largest_fitting(needed, used, limit)
+        what = f"Gaussians of {used} channels at {height} x {width} places"
+        refuse_if_larger(what, needed(used), limit, f"{fitting} channels would fit")
 
     def _scores(self, features):
         from synthgen.torch.models.gaussians import by_place, mahalanobis
 
-        count = len(features)
-        height, width = features.shape[2:]
-        if len(self.mean) != height * width:
+        count, _, height, width = features.shape
+        places = height * width
+        if len(self.mean) != places:
             size = " x ".join(map(str, self.image_size))
             raise UsageError(f"images must be {size} as the model's, got ones with {height} x {width} features")
 
         values = by_place(features, self.subset)
-        offsets = values - self.mean.unsqueeze(1)
-        distances = mahalanobis(offsets, self.whitening)
-        return None, distances.T.reshape(count, height, width)
+        mean = self.mean.unsqueeze(1)
+        distances = mahalanobis(values - mean, self.whitening)
+        by_image = distances.T
+        return None, by_image.reshape(count, height, width)
 
 
 def _learned_bytes(used: int, places: int) -> int:
     """Return the size of what is learned of so many channels and places."""
-    numbers = places * used * (used + 1)
-    return FLOAT_BYTES * numbers + 8 * used
+    covariance = used * used
+    numbers = places * (covariance + used)
+    subset = 8 * used
+    return FLOAT_BYTES * numbers + subset
 
 
 def _needed_bytes(used: int, shape) -> int:
@@ -170,9 +184,12 @@ def _needed_bytes(used: int, shape) -> int:
 
     channels, height, width = shape
     places = height * width
-    inverting = 3 * min(places, BLOCK_PLACES) * used * used
+    covariance = used * used
+    inverted = min(places, BLOCK_PLACES)
+    inverting = 3 * inverted * covariance
     features = 2 * places * channels
-    return _learned_bytes(used, places) + FLOAT_BYTES * (inverting + features)
+    working = FLOAT_BYTES * (inverting + features)
+    return _learned_bytes(used, places) + working
 
 
 MODEL = PaDiM

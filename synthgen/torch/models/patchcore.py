@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from synthgen.errors import UsageError
-from synthgen.run.progress import Progress
 from synthgen.torch.models.bank import BankModel, BankOptions, Rows
 from synthgen.torch.models.base import FLOAT_BYTES
-from synthgen.torch.models.batches import batches, image_progress, images_in
+from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
 from synthgen.torch.models.options import Meta
 
@@ -47,6 +46,10 @@ class Options(BankOptions, frozen=True, kw_only=True, forbid_unknown_fields=True
             )
 
 
+# Within the class the name `Options` means its attribute.
+_Options = Options
+
+
 class PatchCore(BankModel):
     """Keep a coreset of all normal patches, chosen at once.
 
@@ -78,6 +81,7 @@ class PatchCore(BankModel):
 
     kind = "patchcore"
     Options = Options
+    settings: _Options
 
     def points_of(self, patches: int) -> int:
         """Return how many of so many patches are kept."""
@@ -89,12 +93,14 @@ class PatchCore(BankModel):
     def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the size of the bank learned from `images` images of `size` = (H, W), in bytes."""
         channels, height, width = self.features.shape(size)
-        points = self.points_of(images * height * width)
+        places = height * width
+        points = self.points_of(images * places)
         return FLOAT_BYTES * channels * points
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the memory that fitting takes beside the backbone's own, in bytes."""
-        return self._needed(images, self.features.shape(size))
+        shape = self.features.shape(size)
+        return self._needed(images, shape)
 
     def _needed(self, images: int, shape) -> int:
         channels, height, width = shape
@@ -106,20 +112,23 @@ class PatchCore(BankModel):
             reduced = 0
 
         # the distance to the nearest point and its number or norm take up to three more floats a patch
-        while_choosing = patches * (channels + reduced + 3)
+        floats = channels + reduced + 3
+        while_choosing = patches * floats
         chosen = points * (channels + 3)
         return FLOAT_BYTES * (while_choosing + chosen)
 
     def fit(self, loader, progress="auto", log=None) -> PatchCore:
         """Learn normal images; see `AnomalyModel.fit`."""
+        from synthgen.run.progress import Progress
         from synthgen.torch.coreset.greedy import k_center, projected
 
         patches, size = self._collected(loader, progress, log)
         count = self._checked_points(len(patches))
 
         with Progress(progress, count, unit="points") as bar:
-            narrow = projected(patches, self.settings.projection, self.settings.seed)
-            chosen = k_center(narrow, count, self.settings.seed, bar.advance)
+            seed = self.settings.seed
+            narrow = projected(patches, self.settings.projection, seed)
+            chosen = k_center(narrow, count, seed, bar.advance)
 
         self.bank = patches[chosen]
         self.image_size = size
@@ -132,20 +141,20 @@ class PatchCore(BankModel):
         limit = self._limit()
         total = images_in(loader)
         expected = total or 0
-        rows = None
         seen = 0
 
-        with image_progress(progress, loader) as bar:
-            for images in batches(loader):
-                if rows is None:
-                    size = tuple(images.shape[-2:])
-                    shape = self.features.shape(size)
-                    rows = self._empty_rows(expected, size, shape, limit, log)
+        given, first = begun(batches(loader))
+        size = size_of(first)
+        shape = self.features.shape(size)
+        rows = self._empty_rows(expected, size, shape, limit, log)
 
+        with image_progress(progress, loader) as bar:
+            for images in given:
                 seen += len(images)
                 if seen > expected:
                     self._check(seen, size, shape, limit)
-                rows.append(as_vectors(self.features(images)))
+                features = self.features(images)
+                rows.append(as_vectors(features))
                 bar.advance(len(images))
 
         if not total:
@@ -170,13 +179,17 @@ class PatchCore(BankModel):
 
     def _check(self, images: int, size: tuple[int, int], shape, limit: float) -> None:
         """Refuse images that do not fit into the memory."""
-        _, height, width = shape
-        points = self.points_of(images * height * width)
-        needed = self._needed(images, shape)
-        fitting = largest_fitting(lambda count: self._needed(count, shape), images, limit)
+        _, rows, columns = shape
+        height, width = size
+        points = self.points_of(images * rows * columns)
 
-        what = f"{images} images of {size[0]} x {size[1]} and a bank of {points:,} points"
-        refuse_if_larger(what, needed, limit, f"{fitting} images would fit, and any number in SequentialPatchCore")
+        def needed(count: int) -> int:
+            return self._needed(count, shape)
+
+        fitting = largest_fitting(needed, images, limit)
+        advice = f"{fitting} images would fit, and any number in SequentialPatchCore"
+        what = f"{images} images of {height} x {width} and a bank of {points:,} points"
+        refuse_if_larger(what, needed(images), limit, advice)
 
 
 MODEL = PatchCore

@@ -35,26 +35,31 @@ def image_scores(
     if neighbours == 1 or len(bank) == 1:
         return scores
 
-    images = torch.arange(len(patches), device=patches.device)
+    count = len(patches)
+    images = torch.arange(count, device=patches.device)
     patch = patches[images, farthest]
     own = indices[images, farthest]
+    points = bank[own]
 
-    _, around = nearest_points(bank[own], bank, neighbours)
+    _, around = nearest_points(points, bank, neighbours)
     # a twin of the own point in the bank may be found in its place, at the same distance
     around[:, 0] = own
 
-    offsets = bank[around] - patch.unsqueeze(1)
+    points = bank[around]
+    offsets = points - patch.unsqueeze(1)
     lengths = torch.linalg.vector_norm(offsets, dim=2)
     shares = torch.softmax(lengths, dim=1)
     share_of_own = shares[:, 0]
-    return scores * (1 - share_of_own)
+    weights = 1 - share_of_own
+    return scores * weights
 
 
 def with_border(patch_scores: torch.Tensor, border: int) -> torch.Tensor:
     """Return maps (N, h, w) with the `border` places that were left out at each edge: what is nearest, repeated."""
     maps = patch_scores.unsqueeze(1)
-    sides = (border, border, border, border)
-    return functional.pad(maps, sides, mode="replicate").squeeze(1)
+    sides = [border] * 4
+    padded = functional.pad(maps, sides, mode="replicate")
+    return padded.squeeze(1)
 
 
 def pixel_maps(
@@ -75,27 +80,43 @@ def smoothed(maps: torch.Tensor, sigma: float) -> torch.Tensor:
     if sigma == 0:
         return maps
 
-    radius = int(4 * sigma + 0.5)
-    offsets = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
-    exponents = -(offsets**2) / (2 * sigma**2)
-    kernel = torch.softmax(exponents, dim=0)
-
+    kernel = _gaussian(sigma, maps)
     maps = _blurred(maps, kernel)
     turned = maps.transpose(1, 2)
     turned = _blurred(turned, kernel)
-    return turned.transpose(1, 2).contiguous()
+    back = turned.transpose(1, 2)
+    return back.contiguous()
+
+
+def _gaussian(sigma: float, maps: torch.Tensor) -> torch.Tensor:
+    """Return a Gaussian of sum 1 that is cut off at 4 sigma, (2 r + 1,), of the type of the maps."""
+    cut = 4 * sigma
+    radius = int(cut + 0.5)
+    end = radius + 1
+    offsets = torch.arange(-radius, end, device=maps.device)
+    offsets = offsets.to(maps.dtype)
+
+    twice_variance = 2 * sigma**2
+    exponents = -(offsets**2)
+    exponents = exponents / twice_variance
+    return torch.softmax(exponents, dim=0)
 
 
 def _blurred(maps: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     """Return maps (N, H, W) blurred along their rows by a kernel (2 r + 1,)."""
     radius = len(kernel) // 2
     width = maps.shape[2]
+    end = width + radius
 
     # 1 0 | 0 1 2 | 2 1: the places of a row, reflected at its ends
-    places = torch.arange(-radius, width + radius, device=maps.device)
-    places %= 2 * width
-    places = torch.minimum(places, 2 * width - 1 - places)
+    period = 2 * width
+    places = torch.arange(-radius, end, device=maps.device)
+    places %= period
+    reflected = period - 1 - places
+    places = torch.minimum(places, reflected)
 
-    padded = maps[:, :, places].unsqueeze(1)
-    blurred = functional.conv2d(padded, kernel.view(1, 1, 1, -1))
+    padded = maps[:, :, places]
+    padded = padded.unsqueeze(1)
+    row = kernel.view(1, 1, 1, -1)
+    blurred = functional.conv2d(padded, row)
     return blurred.squeeze(1)

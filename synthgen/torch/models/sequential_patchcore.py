@@ -9,11 +9,13 @@ from synthgen.errors import UsageError
 from synthgen.torch.models.augment import Augmentation
 from synthgen.torch.models.bank import BankModel, BankOptions
 from synthgen.torch.models.base import FEATURE_OPTIONS, FLOAT_BYTES
-from synthgen.torch.models.batches import batches, image_progress
+from synthgen.torch.models.batches import batches, begun, image_progress, size_of
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
 from synthgen.torch.models.options import Meta
 
 if TYPE_CHECKING:
+    import torch
+
     from synthgen.torch.coreset.streaming import SequentialCoreset
 
 HELP = """
@@ -39,6 +41,10 @@ class Options(BankOptions, frozen=True, kw_only=True, forbid_unknown_fields=True
     augment: Annotated[
         bool | Augmentation, Meta(description="Vary the images in each pass, as Mao et al. 2025 do.")
     ] = False
+
+
+# Within the class the name `Options` means its attribute.
+_Options = Options
 
 
 class SequentialPatchCore(BankModel):
@@ -76,31 +82,41 @@ class SequentialPatchCore(BankModel):
 
     kind = "sequential-patchcore"
     Options = Options
+    settings: _Options
 
     def __init__(self, backbone, **options):
         super().__init__(backbone, **options)
         augment = self.settings.augment
-        self.augment = Augmentation() if augment is True else augment or None
+        if augment is True:
+            augment = Augmentation()
+        self.augment: Augmentation | None = augment or None
         self.changes: list[int] = []
 
     def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the size of the bank, in bytes, for any number of images."""
-        channels = self.features.shape(size)[0]
-        return FLOAT_BYTES * self.settings.points * channels
+        channels, _, _ = self.features.shape(size)
+        numbers = self.settings.points * channels
+        return FLOAT_BYTES * numbers
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the memory that fitting takes beside the backbone's own, in bytes, for any number of images."""
-        return self._needed(self.settings.points, self.features.shape(size))
+        shape = self.features.shape(size)
+        return self._needed(self.settings.points, shape)
 
     def _needed(self, points: int, shape) -> int:
         channels, height, width = shape
         patches = height * width
 
-        bank = points * (2 * points + 2 * channels + 3)  # the matrix of distances is there twice while it is made
+        # the matrix of distances is there twice while it is made
+        numbers = 2 * points + 2 * channels + 3
+        bank = points * numbers
         features = 3 * patches * channels
+
         row = FLOAT_BYTES * points
-        table = min(max(self.settings.block, row), row * patches)
-        return FLOAT_BYTES * (bank + features) + table
+        block = max(self.settings.block, row)
+        table = min(block, row * patches)
+        held = FLOAT_BYTES * (bank + features)
+        return held + table
 
     def fit(self, loader, progress="auto", log: Callable[[str], object] | None = None) -> SequentialPatchCore:
         """Learn normal images, from an empty coreset; see `AnomalyModel.fit`."""
@@ -113,8 +129,8 @@ class SequentialPatchCore(BankModel):
         """
         from synthgen.torch.coreset.streaming import SequentialCoreset
 
-        self._need_fit()
-        self._check_memory(self.image_size, log)
+        size = self._need_fit()
+        self._check_memory(size, log)
         coreset = SequentialCoreset.of(self.bank, self.settings.block)
         return self._learn(loader, coreset, progress, log)
 
@@ -123,28 +139,35 @@ class SequentialPatchCore(BankModel):
         if epochs > 1 and iter(loader) is loader:
             raise UsageError(f"images must be there for {epochs} epochs, got an iterator, which gives them once")
 
-        size = self.image_size if coreset else None
+        given, first = begun(batches(loader, self.image_size if coreset else None))
+        size = size_of(first)
+        coreset = coreset or self.empty_coreset(size, log)
+
         changes: list[int] = []
         with image_progress(progress, loader, epochs) as bar:
             for epoch in range(epochs):
-                entered = seen = 0
-                for images in batches(loader, size):
-                    if coreset is None:
-                        size = tuple(images.shape[-2:])
-                        coreset = self.empty_coreset(size, log)
-                    entered += self._take(images, coreset, epoch, seen)
-                    seen += len(images)
-                    bar.advance(len(images))
-
+                entered = self._take_all(given, coreset, epoch, bar)
                 self._check_full(coreset)
                 changes.append(entered)
                 if not entered:
                     break
+                given = batches(loader, size)
 
         self.bank = coreset.points
         self.image_size = size
         self.changes = changes
         return self
+
+    def _take_all(self, given, coreset: SequentialCoreset, epoch: int, bar) -> int:
+        """Give the patches of all images to the coreset, batch by batch; return how many enter."""
+        entered = 0
+        seen = 0
+        for images in given:
+            entered += self._take(images, coreset, epoch, seen)
+            count = len(images)
+            seen += count
+            bar.advance(count)
+        return entered
 
     def _take(self, images, coreset: SequentialCoreset, epoch: int, first: int) -> int:
         """Give the patches of a batch to the coreset; return how many enter. `first` numbers its images."""
@@ -152,30 +175,36 @@ class SequentialPatchCore(BankModel):
 
         if self.augment:
             images = self.augment(images, self.settings.seed, epoch, first)
-        return coreset.take(as_vectors(self.features(images)))
+        features = self.features(images)
+        return coreset.take(as_vectors(features))
 
     def _check_full(self, coreset: SequentialCoreset) -> None:
-        if not coreset.full:
-            wanted = self.settings.points
-            raise UsageError(f"points must be at most the {coreset.used:,} patches of the images, got {wanted:,}")
+        if coreset.full:
+            return
+        there = coreset.used
+        wanted = self.settings.points
+        raise UsageError(f"points must be at most the {there:,} patches of the images, got {wanted:,}")
 
     def empty_coreset(self, size: tuple[int, int], log) -> SequentialCoreset:
         """Return an empty coreset for images of a size, if the memory is enough."""
         from synthgen.torch.coreset.streaming import SequentialCoreset
 
-        channels = self._check_memory(size, log)[0]
-        return SequentialCoreset(self.settings.points, channels, self.device, self.settings.block)
+        settings = self.settings
+        channels, _, _ = self._check_memory(size, log)
+        return SequentialCoreset(settings.points, channels, self.device, settings.block)
 
     def _check_memory(self, size: tuple[int, int], log) -> tuple[int, int, int]:
         """Return the shape of the features, if the memory is enough."""
         shape = self.features.shape(size)
         points = self.settings.points
         limit = self._limit()
-        needed = self._needed(points, shape)
-        fitting = largest_fitting(lambda count: self._needed(count, shape), points, limit)
 
+        def needed(count: int) -> int:
+            return self._needed(count, shape)
+
+        fitting = largest_fitting(needed, points, limit)
         what = f"a bank of {points:,} points and its matrix of distances"
-        refuse_if_larger(what, needed, limit, f"{fitting:,} points would fit")
+        refuse_if_larger(what, needed(points), limit, f"{fitting:,} points would fit")
         self._report(log, 1, size)
         return shape
 
@@ -207,16 +236,20 @@ def meld(
     """
     import torch
 
-    _check_alike(models)
+    image_size = _check_alike(models)
     first = models[0]
-    rows = torch.cat([model.bank.to(first.device) for model in models])
+    banks = [model.bank.to(first.device) for model in models]
+    rows = torch.cat(banks)
+
+    most = len(rows)
     points = first.settings.points if size is None else size
-    if not 1 <= points <= len(rows):
-        raise UsageError(f"points must be 1 to {len(rows):,}, which the models have together, got {points:,}")
+    if not 1 <= points <= most:
+        raise UsageError(f"points must be 1 to {most:,}, which the models have together, got {points:,}")
 
     options = {**first.options(), "points": points}
-    melded = SequentialPatchCore(first.features.net, memory=first.memory, device=first.device, **options)
-    coreset = melded.empty_coreset(first.image_size, None)
+    net = _net_of(first)
+    melded = SequentialPatchCore(net, memory=first.memory, device=first.device, **options)
+    coreset = melded.empty_coreset(image_size, None)
     for _ in range(epochs or first.settings.epochs):
         entered = coreset.take(rows)
         melded.changes.append(entered)
@@ -224,21 +257,22 @@ def meld(
             break
 
     melded.bank = coreset.points
-    melded.image_size = first.image_size
+    melded.image_size = image_size
     return melded
 
 
-def _check_alike(models: Sequence[SequentialPatchCore]) -> None:
-    """Refuse models that have not all the same features."""
+def _check_alike(models: Sequence[SequentialPatchCore]) -> tuple[int, int]:
+    """Refuse models that have not all the same features; return the image size of the first."""
     if not models:
         raise UsageError("models must be at least one, got none")
 
     kind = SequentialPatchCore.kind
-    marks = [_features_of(model) for model in models]
+    first = _features_of(models[0])
     for number, model in enumerate(models):
-        if model.kind != kind or marks[number] != marks[0]:
+        if model.kind != kind or _features_of(model) != first:
             raise UsageError(f"models must be {kind} of equal backbones and features, number {number} is not")
         model._need_fit()
+    return models[0]._need_fit()
 
 
 def _features_of(model) -> tuple:
@@ -246,7 +280,18 @@ def _features_of(model) -> tuple:
     from synthgen.torch.backbones import fingerprint
 
     options = [getattr(model.settings, name) for name in FEATURE_OPTIONS]
-    return *options, fingerprint(model.features.net)
+    digest = fingerprint(_net_of(model))
+    return *options, digest
+
+
+def _net_of(model) -> torch.nn.Module:
+    """Return the backbone of a model."""
+    from synthgen.torch.features import FeatureExtractor
+
+    if not isinstance(model.features, FeatureExtractor):
+        name = type(model.features).__name__
+        raise UsageError(f"models must have a backbone to be melded, got features of {name}")
+    return model.features.net
 
 
 MODEL = SequentialPatchCore

@@ -4,12 +4,12 @@ The header has `format` (2), `version` of synthgen, `kind`, `options`, `image_si
 `arch` and `form` in timm, `mean` and `std`, and `fingerprint`, a digest of its weights. Tensors are the model's
 own, by name, and the backbone's, as ``backbone.KEY``.
 
-A second key, ``synthgen-digest``, has the SHA-256 of the header and the model's own tensors. With the fingerprint
-in the header it covers every byte that a score depends on. Files of format 1 have no digest.
+A second key, ``sha256``, has the digest of the whole file, see `synthgen.torch.sealed`. Files of format 1 have no
+digest.
 """
 
-import hashlib
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -18,16 +18,16 @@ import torch
 
 from synthgen.errors import FormatError, UsageError, one_line
 from synthgen.extras import needed_for
-from synthgen.shards.files import replacing
-from synthgen.torch.backbones import add_to_digest, fingerprint
+from synthgen.shards.files import RawFile
+from synthgen.torch.backbones import fingerprint, too_large
 from synthgen.torch.features import FeatureExtractor
+from synthgen.torch.sealed import check_seal, write_sealed
 from synthgen.version import __version__
 
 FORMAT = 2
 FORMATS = (1, FORMAT)
 BACKBONE = "backbone."
 _HEADER = "synthgen-model"
-_DIGEST = "synthgen-digest"
 _Side = Annotated[int, msgspec.Meta(ge=1, le=16384)]
 
 
@@ -41,6 +41,10 @@ class BackboneHeader(msgspec.Struct):
     mean: tuple[float, ...]
     std: tuple[Annotated[float, msgspec.Meta(gt=0)], ...]
     fingerprint: str
+
+    def __post_init__(self):
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"mean and std must be of equal length, got {self.mean} and {self.std}")
 
 
 class Header(msgspec.Struct):
@@ -82,9 +86,6 @@ def save_model(model, path) -> None:
     StorageError
         If it cannot be written.
     """
-    with needed_for("saving a model"):
-        from safetensors.torch import save_file
-
     if not isinstance(model.features, FeatureExtractor):
         name = type(model.features).__name__
         raise UsageError(f"{model.kind} cannot be saved with features of {name}, which no file can hold")
@@ -94,11 +95,10 @@ def save_model(model, path) -> None:
     except (TypeError, ValueError) as error:
         raise UsageError(f"notes must be JSON values: {error}") from error
 
-    own = {name: _alone(getattr(model, name)) for name in model.state}
-    weights = {BACKBONE + name: _alone(value) for name, value in model.features.net.state_dict().items()}
-    metadata = {_HEADER: text, _DIGEST: digest_of(text, own)}
-    with replacing(Path(path)) as temporary:
-        save_file({**own, **weights}, temporary, metadata)
+    tensors = {name: getattr(model, name) for name in model.state}
+    for name, value in model.features.net.state_dict().items():
+        tensors[BACKBONE + name] = value
+    write_sealed(Path(path), tensors, {_HEADER: text})
 
 
 def _header_of(model) -> dict:
@@ -124,19 +124,6 @@ def _header_of(model) -> dict:
     }
 
 
-def _alone(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a copy on the CPU: safetensors refuses tensors that share their memory."""
-    return tensor.detach().cpu().contiguous().clone()
-
-
-def digest_of(text: str, tensors: dict[str, torch.Tensor]) -> str:
-    """Return the SHA-256 of a header and a model's own tensors."""
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        add_to_digest(digest, name, tensors[name])
-    return digest.hexdigest()
-
-
 def read_model(path: Path) -> StoredModel:
     """Return what the file of a model holds; its digest is checked.
 
@@ -155,11 +142,14 @@ def read_model(path: Path) -> StoredModel:
 
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            header = _checked_header(path, metadata)
+            header = _checked_header(path, file.metadata() or {})
+            if header.format > 1:
+                _check_seal(path)
             everything = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise FormatError(f"{path}: is not a whole safetensors file: {one_line(error)}") from error
+    except MemoryError as error:
+        raise too_large(path) from error
     except (json.JSONDecodeError, RecursionError, msgspec.ValidationError, TypeError, AttributeError) as error:
         raise damaged(path, one_line(error)) from error
 
@@ -171,9 +161,16 @@ def read_model(path: Path) -> StoredModel:
         else:
             own[name] = tensor
 
-    if header.format > 1 and digest_of(metadata[_HEADER], own) != metadata.get(_DIGEST):
-        raise damaged(path, "its digest is another one")
     return StoredModel(header, own, weights)
+
+
+def _check_seal(path: Path) -> None:
+    """Refuse a file that is not as it was written."""
+    with closing(RawFile(path)) as file:
+        try:
+            check_seal(file)
+        except FormatError as error:
+            raise damaged(path, str(error)) from None
 
 
 def _checked_header(path: Path, metadata: dict) -> Header:

@@ -8,11 +8,11 @@ from importlib import import_module
 from synthgen.extras import needed_for
 from synthgen.torch.pretrain.options import PRESETS, Options, learning_rate, make_options
 
-__all__ = ["PRESETS", "Options", "Report", "learning_rate", "make_options", "pretrain"]
+__all__ = ["PRESETS", "Options", "PretrainReport", "learning_rate", "make_options", "pretrain"]
 
 
 def __getattr__(name: str):
-    if name not in ("Report", "pretrain"):
+    if name not in ("PretrainReport", "pretrain"):
         raise AttributeError(f"module 'synthgen.torch.pretrain' has no attribute {name!r}")
     with needed_for("pretrain"):
         job = import_module("synthgen.torch.pretrain.job")

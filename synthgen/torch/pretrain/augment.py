@@ -12,6 +12,7 @@ from synthgen.seeding import generator
 from synthgen.torch.pretrain.options import Options
 
 _LUMA = (0.299, 0.587, 0.114)
+_MID_GRAY = 127.5
 
 
 def augment(image: torch.Tensor, options: Options, epoch: int, position: int) -> torch.Tensor:
@@ -34,14 +35,17 @@ def augment(image: torch.Tensor, options: Options, epoch: int, position: int) ->
     rng = generator(options.seed, epoch, position, "pretrain.augment")
     image = _three_channels(image, options.gray)
 
-    if options.resize:
-        image = resize(image, (options.resize, options.resize))
+    side = options.resize
+    if side:
+        image = resize(image, (side, side))
     if options.crop:
         image = random_crop(image, options.crop, options.scale, rng)
     if options.flip:
         image = _flipped(image, rng)
     if options.jitter:
-        brightness, contrast = rng.uniform(1 - options.jitter, 1 + options.jitter, 2)
+        least = 1 - options.jitter
+        most = 1 + options.jitter
+        brightness, contrast = rng.uniform(least, most, 2)
         image = change_light(image, brightness, contrast)
     return image.contiguous()
 
@@ -69,38 +73,50 @@ def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng)
     height, width = image.shape[1:]
     taken = side
     if tuple(scale) != (1.0, 1.0):
-        share = rng.uniform(*scale) ** 0.5
-        taken = max(1, round(min(height, width) * share))
+        area = rng.uniform(*scale)
+        largest = min(height, width)
+        share = area**0.5
+        taken = max(1, round(largest * share))
 
-    top = rng.integers(height - taken + 1)
-    left = rng.integers(width - taken + 1)
-    bottom = top + taken
-    right = left + taken
-    square = image[:, top:bottom, left:right]
+    lowest = height - taken
+    rightmost = width - taken
+    top = rng.integers(lowest + 1)
+    left = rng.integers(rightmost + 1)
+
+    rows = slice(top, top + taken)
+    columns = slice(left, left + taken)
+    square = image[:, rows, columns]
     return resize(square, (side, side))
 
 
 def change_light(image: torch.Tensor, brightness: float, contrast: float) -> torch.Tensor:
     """Return the image with all values multiplied by `brightness`, then stretched by `contrast` about mid-gray."""
     bright = np.arange(256) * brightness
-    stretched = (bright - 127.5) * contrast + 127.5
-    table = np.clip(np.rint(stretched), 0, 255)
-    table = table.astype(np.uint8)
+    from_gray = bright - _MID_GRAY
+    stretched = from_gray * contrast + _MID_GRAY
+
+    levels = np.rint(stretched)
+    levels = np.clip(levels, 0, 255)
+    table = levels.astype(np.uint8)
     changed = table[image.numpy()]
     return torch.from_numpy(changed)
 
 
 def _flipped(image: torch.Tensor, rng) -> torch.Tensor:
     """Return the image mirrored upside down, left to right, both or not at all."""
-    axes = [axis for axis in (1, 2) if rng.random() < 0.5]
-    return image.flip(axes) if axes else image
+    for axis in (1, 2):
+        if rng.random() < 0.5:
+            image = image.flip(axis)
+    return image
 
 
 def _three_channels(image: torch.Tensor, gray: bool) -> torch.Tensor:
     """Return (3, H, W), since backbones are used on color images."""
     if gray and len(image) == 3:
-        luma = torch.tensor(_LUMA).view(3, 1, 1)
+        luma = torch.tensor(_LUMA)
+        luma = luma.view(3, 1, 1)
         weighted = image * luma
         brightness = weighted.sum(0, keepdim=True)
-        image = brightness.round().to(torch.uint8)
+        rounded = brightness.round()
+        image = rounded.to(torch.uint8)
     return image.expand(3, -1, -1)

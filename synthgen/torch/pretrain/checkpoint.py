@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from synthgen.errors import FormatError
+from synthgen.errors import FormatError, one_line
 from synthgen.shards.files import RawFile
-from synthgen.torch.pretrain.weights import one_line, read_sealed, write_sealed
+from synthgen.torch.sealed import read_sealed, write_sealed
 
 CHECKPOINT = "checkpoint.safetensors"
 VERSION = 1
@@ -31,10 +31,15 @@ def save_checkpoint(folder: Path, model, optimizer, state: dict, training: str =
     training : str
         Which training it is; `load_checkpoint` refuses the checkpoint of another one.
     """
-    tensors = {f"{_MODEL}{name}": value for name, value in model.state_dict().items()}
-    tensors.update(_optimizer_tensors(optimizer))
+    weights = model.state_dict()
+    tensors = {_MODEL + name: value for name, value in weights.items()}
+    tensors |= _optimizer_tensors(optimizer)
 
-    metadata = {"version": str(VERSION), "training": training, "state": json.dumps(state)}
+    metadata = {
+        "version": str(VERSION),
+        "training": training,
+        "state": json.dumps(state),
+    }
     write_sealed(folder / CHECKPOINT, tensors, metadata)
 
 
@@ -49,19 +54,14 @@ def load_checkpoint(folder: Path, model, optimizer, training: str = "") -> dict 
     path = folder / CHECKPOINT
     if not os.path.lexists(path):
         return None
+
     file = RawFile(path)
     try:
         metadata, tensors = read_sealed(file, _most_bytes(model))
-        if metadata["version"] != str(VERSION):
-            raise FormatError(f"its version must be {VERSION}, got {metadata['version']}")
-        if metadata["training"] != training:
-            raise FormatError("it is of another training")
-
+        _check_metadata(metadata, training)
+        _refuse_strangers(tensors)
         _load_model(model, _under(_MODEL, tensors))
         _load_optimizer(optimizer, _under(_OPTIMIZER, tensors))
-        strangers = [name for name in tensors if not name.startswith((_MODEL, _OPTIMIZER))]
-        if strangers:
-            raise FormatError(f"it must hold a model and an optimizer only, got {strangers[0]}")
         return json.loads(metadata["state"])
     except (LookupError, ValueError, RuntimeError, RecursionError) as error:
         raise damaged(folder, one_line(error)) from None
@@ -71,13 +71,31 @@ def load_checkpoint(folder: Path, model, optimizer, training: str = "") -> dict 
 
 def damaged(folder: Path, reason: str) -> FormatError:
     """Return the error of a checkpoint that cannot be used: what is wrong, and what to do."""
-    return FormatError(f"{folder / CHECKPOINT}: is damaged: {reason}; --overwrite begins the training anew")
+    path = folder / CHECKPOINT
+    advice = "--overwrite begins the training anew"
+    return FormatError(f"{path}: is damaged: {reason}; {advice}")
+
+
+def _check_metadata(metadata: dict[str, str], training: str) -> None:
+    """Refuse a checkpoint of another version or of another training."""
+    version = metadata["version"]
+    if version != str(VERSION):
+        raise FormatError(f"its version must be {VERSION}, got {version}")
+    if metadata["training"] != training:
+        raise FormatError("it is of another training")
+
+
+def _refuse_strangers(tensors: dict[str, torch.Tensor]) -> None:
+    for name in tensors:
+        if not name.startswith((_MODEL, _OPTIMIZER)):
+            raise FormatError(f"it must hold a model and an optimizer only, got {name}")
 
 
 def _most_bytes(model) -> int:
     """Return what a checkpoint takes at most: the optimizers hold up to two numbers for each weight."""
-    weights = sum(value.nbytes for value in model.state_dict().values())
-    return 4 * weights + _MOST_TEXT
+    weights = model.state_dict().values()
+    total = sum(value.nbytes for value in weights)
+    return 4 * total + _MOST_TEXT
 
 
 def _optimizer_tensors(optimizer) -> dict[str, torch.Tensor]:
@@ -93,7 +111,8 @@ def _optimizer_tensors(optimizer) -> dict[str, torch.Tensor]:
 
 def _load_model(model, tensors: dict[str, torch.Tensor]) -> None:
     for name, value in model.state_dict().items():
-        _check_type(f"{_MODEL}{name}", tensors[name], value)
+        found = tensors[name]
+        _check_type(_MODEL + name, found, value)
     model.load_state_dict(tensors)
 
 
@@ -107,17 +126,26 @@ def _load_optimizer(optimizer, tensors: dict[str, torch.Tensor]) -> None:
         text, _, name = key.partition("/")
         number = int(text)
         wanted = torch.zeros(()) if name == "step" else weights[number]
-        _check_type(f"{_OPTIMIZER}{key}", value, wanted)
+        _check_type(_OPTIMIZER + key, value, wanted)
         slots = state.setdefault(number, {})
         slots[name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+    whole = optimizer.state_dict()
+    whole["state"] = state
+    optimizer.load_state_dict(whole)
 
 
 def _check_type(name: str, found: torch.Tensor, wanted: torch.Tensor) -> None:
-    if found.dtype != wanted.dtype or found.shape != wanted.shape:
-        raise FormatError(
-            f"{name} must be {wanted.dtype} {tuple(wanted.shape)}, got {found.dtype} {tuple(found.shape)}"
-        )
+    form = _form_of(found)
+    rule = _form_of(wanted)
+    if form != rule:
+        raise FormatError(f"{name} must be {rule}, got {form}")
+
+
+def _form_of(tensor: torch.Tensor) -> str:
+    """Return type and shape of a tensor as text."""
+    shape = tuple(tensor.shape)
+    return f"{tensor.dtype} {shape}"
 
 
 def _under(prefix: str, tensors: dict) -> dict:

@@ -7,6 +7,7 @@ such; `benchmarks/depthwise.py` measures whole steps.
 
 import torch
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 from torch.overrides import TorchFunctionMode
 
 
@@ -19,20 +20,18 @@ class FastDepthwise(TorchFunctionMode):
         if function is not torch.conv2d or kwargs:
             return function(*args, **kwargs)
 
-        image, weight, bias, stride, padding, dilation, groups = _with_defaults(args)
-        has_plain_stride = not isinstance(stride, tuple)
-        if has_plain_stride or not is_slow(image, weight, padding, dilation, groups):
+        missing = _DEFAULTS[len(args) - 2 :]
+        whole = [*args, *missing]
+        image, weight, bias, stride, padding, dilation, groups = whole
+        if not isinstance(stride, tuple):
+            return function(*args)
+        if not is_slow(image, weight, padding, dilation, groups):
             return function(*args)
         return _Depthwise.apply(image, weight, bias, stride, padding)
 
 
 # Of `conv2d`, after image and weight: bias, stride, padding, dilation, groups.
 _DEFAULTS = (None, (1, 1), (0, 0), (1, 1), 1)
-
-
-def _with_defaults(args: tuple) -> tuple:
-    missing = _DEFAULTS[len(args) - 2 :]
-    return (*args, *missing)
 
 
 def is_slow(image: torch.Tensor, weight: torch.Tensor, padding, dilation, groups: int) -> bool:
@@ -55,20 +54,29 @@ class _Depthwise(torch.autograd.Function):
     @staticmethod
     def forward(context, image, weight, bias, stride, padding):
         context.save_for_backward(image, weight)
-        context.form = stride, padding, bias is not None
-        return torch.conv2d(image, weight, bias, stride, padding, (1, 1), len(weight))
+        context.stride = stride
+        context.padding = padding
+        context.has_bias = bias is not None
+        channels = len(weight)
+        return torch.conv2d(image, weight, bias, stride, padding, groups=channels)
 
     @staticmethod
     def backward(context, gradient):
         image, weight = context.saved_tensors
-        stride, padding, has_bias = context.form
+        stride = context.stride
+        padding = context.padding
 
         of_image = None
         if context.needs_input_grad[0]:
             channels = len(weight)
-            of_image = torch.nn.grad.conv2d_input(image.shape, weight, gradient, stride, padding, groups=channels)
-        of_weight = weight_gradient(image, gradient, weight.shape[2:], stride, padding)
-        of_bias = gradient.sum((0, 2, 3)) if has_bias else None
+            shape = image.shape
+            of_image = conv2d_input(shape, weight, gradient, stride, padding, groups=channels)
+
+        kernel = weight.shape[2:]
+        of_weight = weight_gradient(image, gradient, kernel, stride, padding)
+        of_bias = None
+        if context.has_bias:
+            of_bias = gradient.sum((0, 2, 3))
         return of_image, of_weight, of_bias, None, None
 
 
@@ -83,21 +91,24 @@ def weight_gradient(image: torch.Tensor, gradient: torch.Tensor, kernel, stride,
     kernel, stride, padding : (int, int)
     """
     above, left = padding
-    padded = functional.pad(image, (left, left, above, above))
+    sides = (left, left, above, above)
+    padded = functional.pad(image, sides)
     padded = padded.permute(0, 2, 3, 1)
     gradient = gradient.permute(0, 2, 3, 1)
 
-    height, width = image.shape[2:]
-    _, gradient_height, gradient_width, channels = gradient.shape
-    rows = _windows(height, gradient_height, kernel[0], stride[0], above)
-    columns = _windows(width, gradient_width, kernel[1], stride[1], left)
+    size = image.shape[2:]
+    places = gradient.shape[1:3]
+    rows, columns = map(_windows, size, places, kernel, stride, padding)
 
+    # one sum for each place of the kernel
+    channels = gradient.shape[3]
     found = gradient.new_zeros((*kernel, channels))
     for y, row in rows:
         for x, column in columns:
             seen = padded[:, row, column]
             products = seen * gradient
             found[y, x] = products.sum((0, 1, 2))
+
     by_channel = found.permute(2, 0, 1)
     return by_channel[:, None]
 
@@ -105,8 +116,12 @@ def weight_gradient(image: torch.Tensor, gradient: torch.Tensor, kernel, stride,
 def _windows(size: int, places: int, kernel: int, stride: int, padding: int) -> list[tuple[int, slice]]:
     """Return the places of a kernel that meet more than padding along one axis, and what they meet."""
     windows = []
+    length = stride * (places - 1)
+    end = padding + size
     for start in range(kernel):
-        last = start + stride * (places - 1)
-        if last >= padding and start < padding + size:
-            windows.append((start, slice(start, last + 1, stride)))
+        last = start + length
+        if last < padding or start >= end:
+            continue
+        window = slice(start, last + 1, stride)
+        windows.append((start, window))
     return windows

@@ -88,25 +88,38 @@ def check_folder(folder: Path, identity: dict) -> None:
         return
 
     present = _read_identity(path)
-    wanted = json.loads(json.dumps({"version": VERSION, **identity}))
-    names = [*wanted, *(present.keys() - wanted)]
-    differing = [name for name in names if present.get(name) != wanted.get(name)]
+    text = json.dumps({"version": VERSION, **identity})
+    differing = _differing(present, json.loads(text))
     if differing:
-        parts = (f"{name} is {_shown(present.get(name))}, not {_shown(wanted.get(name))}" for name in differing)
-        raise UsageError(f"{folder}: holds another pre-training: {'; '.join(parts)}; --overwrite replaces it")
+        what = "; ".join(differing)
+        raise UsageError(f"{folder}: holds another pre-training: {what}; --overwrite replaces it")
+
+
+def _differing(present: dict, wanted: dict) -> list[str]:
+    """Return what differs, each with the value that is there and the one that is wanted."""
+    differing = []
+    more = present.keys() - wanted
+    for name in [*wanted, *more]:
+        found = present.get(name)
+        expected = wanted.get(name)
+        if found != expected:
+            differing.append(f"{name} is {_shown(found)}, not {_shown(expected)}")
+    return differing
 
 
 def _check_empty(folder: Path) -> None:
-    names = [path.name for path in folder.iterdir()] if folder.exists() else []
-    strangers = sorted(name for name in names if not name.startswith("."))
+    names = os.listdir(folder) if folder.exists() else []
+    strangers = [name for name in names if not name.startswith(".")]
     if strangers:
-        raise UsageError(f"{folder}: must be empty or of a pre-training, it holds {strangers[0]}")
+        first = min(strangers)
+        raise UsageError(f"{folder}: must be empty or of a pre-training, it holds {first}")
 
 
 def remove_training(folder: Path) -> None:
     """Remove the files of a training, and no others; what makes it one goes last."""
-    ours = [p for p in folder.iterdir() if _OURS.fullmatch(p.name) and p.is_file()]
-    for path in sorted(ours, key=lambda p: p.name == RUN):
+    ours = [path for path in folder.iterdir() if _is_ours(path.name) and path.is_file()]
+    ours.sort(key=lambda path: path.name == RUN)
+    for path in ours:
         path.unlink()
 
 
@@ -155,9 +168,19 @@ def _read_identity(path: Path) -> dict:
 
 
 def _our_temporaries(folder: Path) -> list[str]:
-    names = {path.name[1:].rsplit(".", 2)[0] for path in folder.glob(".*.tmp")}
-    return [name for name in names if _OURS.fullmatch(name)]
+    """Return the names of our files of which a killed process left temporaries."""
+    names = set()
+    for path in folder.glob(".*.tmp"):
+        hidden, _, _ = path.name.rsplit(".", 2)
+        names.add(hidden.removeprefix("."))
+    return [name for name in names if _is_ours(name)]
+
+
+def _is_ours(name: str) -> bool:
+    return _OURS.fullmatch(name) is not None
 
 
 def _shown(value) -> str:
-    return value[:12] if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value[:12]
+    return json.dumps(value)

@@ -11,6 +11,8 @@ import torch
 
 from synthgen.errors import UsageError
 from synthgen.run.progress import Progress
+from synthgen.shards.files import refuse_remote
+from synthgen.tables import write_csv
 from synthgen.torch.backbones import BEST, check_architecture
 from synthgen.torch.pretrain import report
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT, damaged, load_checkpoint, save_checkpoint
@@ -34,7 +36,7 @@ _LONG_EPOCH = 10.0
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Report(msgspec.Struct, frozen=True):
+class PretrainReport(msgspec.Struct, frozen=True):
     """The results of a pre-training.
 
     Attributes
@@ -73,7 +75,7 @@ def pretrain(
     progress="auto",
     overwrite: bool = False,
     **changes,
-) -> Report:
+) -> PretrainReport:
     """Train a backbone to tell the classes of a data set apart; a training that was interrupted goes on.
 
     The final weights do not depend on interruptions, nor (but for ``read="stream"``) on the number of workers. In
@@ -108,7 +110,7 @@ def pretrain(
 
     Returns
     -------
-    Report
+    PretrainReport
 
     Raises
     ------
@@ -119,6 +121,7 @@ def pretrain(
     LockedError
         If another process trains in the folder.
     """
+    refuse_remote(out)
     options = make_options(preset, changes)
     check_architecture(arch)
     if checkpoint_seconds < 0:
@@ -133,12 +136,20 @@ def pretrain(
             results = finished_results(job.folder)
             was_finished = results is not None
             if results is None:
-                training = _Training(job, Clock(checkpoint_seconds), keep_every)
-                card = training.run(progress if ranks.rank == 0 else "none")
+                clock = Clock(checkpoint_seconds)
+                shown = progress if ranks.rank == 0 else "none"
+                card = _Training(job, clock, keep_every).run(shown)
                 results = results_on(card, out)
 
     best = results.best
-    return Report(str(out), results.epoch, best.epoch, best.val_accuracy, best.val_loss, was_finished)
+    return PretrainReport(
+        path=str(out),
+        epochs=results.epoch,
+        best_epoch=best.epoch,
+        accuracy=best.val_accuracy,
+        loss=best.val_loss,
+        was_finished=was_finished,
+    )
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -155,15 +166,16 @@ class _Job(msgspec.Struct, frozen=True):
 
     def identity(self) -> dict:
         """Return all that the weights depend on, flat: what a resumed run compares with."""
-        is_stream = self.source.read == "stream"
+        read = self.source.read
+        options = msgspec.to_builtins(self.options)
         return {
             "arch": self.arch,
             "data": self.source.record.fingerprints.data,
-            "read": self.source.read,
+            "read": read,
             "ranks": self.ranks.world,
             # the batches of a stream depend on who reads them
-            "workers": self.workers if is_stream else None,
-            **msgspec.to_builtins(self.options),
+            "workers": self.workers if read == "stream" else None,
+            **options,
         }
 
     def fingerprint(self) -> str:
@@ -173,18 +185,23 @@ class _Job(msgspec.Struct, frozen=True):
 
     def validates(self, epoch: int) -> bool:
         """Return whether there is a validation after an epoch."""
-        return (epoch + 1) % self.options.val_every == 0 or epoch + 1 == self.options.epochs
+        done = epoch + 1
+        is_last = done == self.options.epochs
+        return is_last or done % self.options.val_every == 0
 
     def images_before(self, epoch: int) -> int:
         """Return how many images are read before an epoch."""
+        steps = epoch * self.shares.steps
+        training = steps * self.options.batch_size
         validations = sum(map(self.validates, range(epoch)))
-        training = epoch * self.shares.steps * self.options.batch_size
-        return training + validations * len(self.shares.validation)
+        validating = validations * len(self.shares.validation)
+        return training + validating
 
     def card(self, history: list[dict]) -> dict:
         """Return what is known of the weights after the epochs of a history."""
         card = report.make_card(self.arch, self.options, self.source, self.size, self.ranks)
-        return {**card, **report.results_of(history)}
+        results = report.results_of(history)
+        return {**card, **results}
 
 
 def _settled(folder: Path, arch: str, images: Source, options: Options, ranks, workers: int | None) -> _Job:
@@ -194,9 +211,17 @@ def _settled(folder: Path, arch: str, images: Source, options: Options, ranks, w
     on_gpu = ranks.device.type == "cuda"
     workers = choose_workers(images, workers, on_gpu)
     count = len(images.dataset)
-    shares = share_out(count, images.read, options, ranks.world, workers)
-    size = input_size(images.size, options)
-    return _Job(folder, arch, images, options, shares, ranks, workers, size)
+
+    return _Job(
+        folder=folder,
+        arch=arch,
+        source=images,
+        options=options,
+        shares=share_out(count, images.read, options, ranks.world, workers),
+        ranks=ranks,
+        workers=workers,
+        size=input_size(images.size, options),
+    )
 
 
 class _State(msgspec.Struct):
@@ -235,8 +260,10 @@ class _Training:
     """A training under way."""
 
     def __init__(self, job: _Job, clock: Clock, keep_every: int):
-        model = build_model(job.arch, job.source.record.classes, job.options.seed, job.size)
-        model = model.to(job.ranks.device, memory_format=torch.channels_last)
+        classes = job.source.record.classes
+        model = build_model(job.arch, classes, job.options.seed, job.size)
+        model.to(job.ranks.device)
+        model.to(memory_format=torch.channels_last)
         self.job = job
         self.clock = clock
         self.keep_every = keep_every
@@ -248,15 +275,16 @@ class _Training:
         """Train what is left to train; return the card of the last weights."""
         job = self.job
         state = self.state
-        total = job.images_before(job.options.epochs)
+        epochs = job.options.epochs
+        total = job.images_before(epochs)
         done = job.images_before(state.epoch) + state.step * job.options.batch_size
-        with (
-            Progress(progress, total, done) as self.bar,
-            self.clock.holding_signals(self.bar.note, alone=job.ranks.world == 1),
-        ):
+        alone = job.ranks.world == 1
+
+        with Progress(progress, total, done) as self.bar, self.clock.holding_signals(self.bar.note, alone):
             if done:
-                self.bar.note(f"{job.folder}: resumed in epoch {state.epoch + 1} after step {state.step}")
-            while state.epoch < job.options.epochs and not state.stopped:
+                place = f"epoch {state.epoch + 1} after step {state.step}"
+                self.bar.note(f"{job.folder}: resumed in {place}")
+            while state.epoch < epochs and not state.stopped:
                 self._train_epoch()
         return self._finish()
 
@@ -270,23 +298,28 @@ class _Training:
             state = msgspec.convert(values, _State)
         except msgspec.ValidationError as error:
             raise damaged(job.folder, str(error)) from None
-        if len(state.history) != state.epoch:
-            raise damaged(job.folder, f"its history must have {state.epoch} epochs, got {len(state.history)}")
-        if state.step > job.shares.steps:
-            raise damaged(job.folder, f"its step must be at most {job.shares.steps}, got {state.step}")
+
+        rows = len(state.history)
+        steps = job.shares.steps
+        if rows != state.epoch:
+            raise damaged(job.folder, f"its history must have {state.epoch} epochs, got {rows}")
+        if state.step > steps:
+            raise damaged(job.folder, f"its step must be at most {steps}, got {state.step}")
         return state
 
     def _train_epoch(self) -> None:
         """Train and validate for the rest of an epoch, and write down its results."""
         job = self.job
         state = self.state
+        epoch = state.epoch
         first = state.step
         self._begin = time.monotonic()
         self._before = state.seconds
         self._sums = torch.tensor(state.sums, dtype=torch.float64, device=job.ranks.device)
 
-        batches = training_batches(job.source, job.options, job.shares, job.ranks, job.workers, state.epoch, first)
-        self.trainer.train_epoch(batches, state.epoch, first, job.shares.steps, self._sums, self._after_step)
+        shares = job.shares
+        batches = training_batches(job.source, job.options, shares, job.ranks, job.workers, epoch, first)
+        self.trainer.train_epoch(batches, epoch, first, shares.steps, self._sums, self._after_step)
         row = self._training_row(first)
         if job.validates(state.epoch):
             self._validate(row)
@@ -300,11 +333,13 @@ class _Training:
 
     def _seconds(self) -> float:
         """Return how long the epoch has taken, over all runs."""
-        return self._before + time.monotonic() - self._begin
+        now = time.monotonic()
+        return self._before + now - self._begin
 
     def _after_step(self, step: int, images: int) -> None:
         self.bar.advance(images)
-        if step < self.job.shares.steps and self.clock.due():
+        is_last = step >= self.job.shares.steps
+        if not is_last and self.clock.due():
             self._save(step)
 
     def _after_validation_batch(self, images: int) -> None:
@@ -338,21 +373,29 @@ class _Training:
         total = job.ranks.total(self._sums)
         check_finite(total, f"epoch {epoch + 1}")
 
-        trained = (job.shares.steps - first) * job.options.batch_size
-        seconds = max(time.monotonic() - self._begin, 1e-9)
+        steps = job.shares.steps - first
+        trained = steps * job.options.batch_size
+        passed = time.monotonic() - self._begin
+        rate = trained / max(passed, 1e-9)
+        loss, accuracy = means(total)
+
         row = dict.fromkeys(report.COLUMNS)
         row["epoch"] = epoch + 1
         row["lr"] = learning_rate(job.options, epoch)
-        row["train_loss"], row["train_accuracy"] = means(total)
-        row["images_per_second"] = round(trained / seconds, 1)
+        row["train_loss"] = loss
+        row["train_accuracy"] = accuracy
+        row["images_per_second"] = round(rate, 1)
         return row
 
     def _validate(self, row: dict) -> None:
         """Add the results of a validation to a row."""
         job = self.job
-        batches = validation_batches(job.source, job.options, job.shares, job.ranks, job.workers, job.size)
-        row["val_loss"], row["val_accuracy"] = self.trainer.validate(batches, self._after_validation_batch)
-        self.state.stopped = row["val_accuracy"] >= job.options.stop_at
+        options = job.options
+        batches = validation_batches(job.source, options, job.shares, job.ranks, job.workers, job.size)
+        loss, accuracy = self.trainer.validate(batches, self._after_validation_batch)
+        row["val_loss"] = loss
+        row["val_accuracy"] = accuracy
+        self.state.stopped = accuracy >= options.stop_at
 
     def _report(self) -> None:
         """Write the files of an epoch. An epoch that is trained again after a kill writes the same ones."""
@@ -361,12 +404,15 @@ class _Training:
         folder = self.job.folder
         history = self.state.history
         row = history[-1]
+        epoch = row["epoch"]
         if row is report.best_row(history):
             self._write_weights(BEST)
             report.write_filters(folder / report.FILTERS, self.model)
-        if self.keep_every and row["epoch"] % self.keep_every == 0:
-            self._write_weights(report.files_of_epoch(row["epoch"]))
-        report.write_csv(folder / report.CSV, history)
+        if self.keep_every and epoch % self.keep_every == 0:
+            name = report.files_of_epoch(epoch)
+            self._write_weights(name)
+
+        write_csv(folder / report.CSV, history, report.COLUMNS)
         if row["seconds"] > _LONG_EPOCH:
             self._draw_curves()
 
@@ -376,13 +422,16 @@ class _Training:
 
     def _draw_curves(self) -> None:
         job = self.job
-        title = f"{job.arch} on {job.source.record.recipe['name']}"
-        report.write_curves(job.folder / report.CURVES, self.state.history, title)
+        path = job.folder / report.CURVES
+        data_set = job.source.record.recipe["name"]
+        title = f"{job.arch} on {data_set}"
+        report.write_curves(path, self.state.history, title)
 
     def _finish(self) -> dict:
         """Write the last weights; their card says that the training is finished."""
         if self.job.ranks.rank == 0:
             self._draw_curves()
             self._write_weights(LAST)
-            (self.job.folder / CHECKPOINT).unlink(missing_ok=True)
+            checkpoint = self.job.folder / CHECKPOINT
+            checkpoint.unlink(missing_ok=True)
         return self.job.card(self.state.history)

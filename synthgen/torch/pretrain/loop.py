@@ -27,12 +27,18 @@ def make_optimizer(model: torch.nn.Module, options: Options) -> torch.optim.Opti
 
 def normalised(images: torch.Tensor, options: Options, device: torch.device) -> torch.Tensor:
     """Return uint8 images (N, 3, H, W) as floats of the options' mean and deviation, channels last in memory."""
-    mean = torch.tensor(options.mean, device=device).view(1, -1, 1, 1)
-    std = torch.tensor(options.std, device=device).view(1, -1, 1, 1)
     images = images.to(device, memory_format=torch.channels_last, non_blocking=True)
-    values = images.float().div_(255)
-    values.sub_(mean)
-    return values.div_(std)
+    values = images.float()
+    values /= 255
+    values -= _by_channel(options.mean, device)
+    values /= _by_channel(options.std, device)
+    return values
+
+
+def _by_channel(numbers: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Return one number or three, (1, 1 or 3, 1, 1)."""
+    values = torch.tensor(numbers, device=device)
+    return values.view(1, -1, 1, 1)
 
 
 class Trainer:
@@ -52,7 +58,7 @@ class Trainer:
         self.options = options
         self.ranks = ranks
         self.optimizer = make_optimizer(model, options)
-        self.parallel = model
+        self.parallel: torch.nn.Module = model
         if ranks.world > 1:
             devices = [ranks.device] if ranks.device.type == "cuda" else None
             self.parallel = torch.nn.parallel.DistributedDataParallel(model, device_ids=devices)
@@ -72,21 +78,29 @@ class Trainer:
             Called with the number of steps of this epoch that are done, and the images of the step.
         """
         self.model.train()
+        smoothing = self.options.label_smoothing
         for step, (images, labels) in enumerate(batches, first):
-            # Random choices within a step, such as dropout, depend on nothing before it: none are to be saved.
-            rng = generator(self.options.seed, epoch, step << 16 | self.ranks.rank, "pretrain.step")
-            torch.manual_seed(int(rng.integers(2**63)))
-            self._set_rate(epoch, (step + 0.5) / steps)
+            self._seed(epoch, step)
+            middle = step + 0.5
+            self._set_rate(epoch, middle / steps)
 
             with self._fast_convolutions():
-                loss, hits = self._forward(self.parallel, images, labels, self.options.label_smoothing)
+                loss, hits = self._forward(self.parallel, images, labels, smoothing)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
 
             count = len(labels)
-            _add(sums, loss.detach() * count, hits, count)
+            total = loss.detach() * count
+            _add(sums, total, hits, count)
             after_step(step + 1, count * self.ranks.world)
+
+    def _seed(self, epoch: int, step: int) -> None:
+        """Seed the random choices within a step, such as dropout: they depend on nothing before it."""
+        place = step << 16 | self.ranks.rank
+        rng = generator(self.options.seed, epoch, place, "pretrain.step")
+        seed = rng.integers(2**63)
+        torch.manual_seed(int(seed))
 
     @torch.inference_mode()
     def validate(self, batches, advance) -> tuple[float, float]:
@@ -99,7 +113,9 @@ class Trainer:
             loss, hits = self._forward(self.model, images, labels, 0.0)
             _add(sums, loss * count, hits, count)
             advance(count * self.ranks.world)
-        return means(self.ranks.total(sums))
+
+        total = self.ranks.total(sums)
+        return means(total)
 
     def _set_rate(self, epoch: int, part: float) -> None:
         rate = learning_rate(self.options, epoch, part)
@@ -115,13 +131,14 @@ class Trainer:
         device = self.ranks.device
         labels = labels.to(device, non_blocking=True)
         half = self.options.precision == "bf16"
-        with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
-            scores = model(normalised(images, self.options, device))
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            values = normalised(images, self.options, device)
+            scores = model(values)
 
         scores = scores.float()
         loss = functional.cross_entropy(scores, labels, label_smoothing=smoothing)
-        hits = (scores.argmax(1) == labels).sum()
-        return loss, hits
+        found = scores.argmax(1) == labels
+        return loss, found.sum()
 
 
 def new_sums(device: torch.device) -> torch.Tensor:
@@ -130,20 +147,25 @@ def new_sums(device: torch.device) -> torch.Tensor:
 
 
 def _add(sums: torch.Tensor, loss, hits, count: int) -> None:
-    images = torch.full_like(hits, count, dtype=torch.float64)
-    sums += torch.stack([loss.double(), hits.double(), images])
+    images = torch.full_like(hits, count)
+    rows = torch.stack([loss.double(), hits.double(), images.double()])
+    sums += rows
 
 
 def means(sums: torch.Tensor) -> tuple[float, float]:
     """Return mean loss and accuracy."""
     loss, hits, count = sums.tolist()
-    return loss / count, hits / count
+    mean_loss = loss / count
+    accuracy = hits / count
+    return mean_loss, accuracy
 
 
 def check_finite(sums: torch.Tensor, place: str) -> None:
     """Raise `SynthgenError` once the loss is infinite or not a number."""
-    if not math.isfinite(float(sums[0])):
-        raise SynthgenError(f"{place}: the loss is no number any more; begin anew with a lower --lr or a --warmup")
+    loss = float(sums[0])
+    if not math.isfinite(loss):
+        advice = "begin anew with a lower --lr or a --warmup"
+        raise SynthgenError(f"{place}: the loss is no number any more; {advice}")
 
 
 class Clock:

@@ -2,10 +2,12 @@
 
 import torch
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, one_line
 from synthgen.torch.backbones import create_model, size_options
 from synthgen.torch.pretrain.options import Options
-from synthgen.torch.pretrain.weights import one_line
+
+# Layers that a classifier ends in.
+_SCORING = (torch.nn.Linear, torch.nn.Conv2d)
 
 
 def input_size(size: tuple[int, int], options: Options) -> tuple[int, int]:
@@ -18,11 +20,14 @@ def input_size(size: tuple[int, int], options: Options) -> tuple[int, int]:
     """
     if options.resize:
         size = (options.resize, options.resize)
-    if options.crop > min(size) and options.scale == (1.0, 1.0):
-        raise UsageError(
-            f"crop must be <= {min(size)}, the images' side in pixels, unless resize is given, got {options.crop}"
-        )
-    return (options.crop, options.crop) if options.crop else size
+
+    crop = options.crop
+    side = min(size)
+    is_enlarged = options.scale != (1.0, 1.0)
+    if crop > side and not is_enlarged:
+        rule = f"crop must be <= {side}, the images' side in pixels, unless resize is given"
+        raise UsageError(f"{rule}, got {crop}")
+    return (crop, crop) if crop else size
 
 
 def build_model(arch: str, classes: int, seed: int, size: tuple[int, int]) -> torch.nn.Module:
@@ -34,9 +39,11 @@ def build_model(arch: str, classes: int, seed: int, size: tuple[int, int]) -> to
         If the architecture does not take such images.
     """
     try:
-        model = create_model(arch, seed, num_classes=classes, **size_options(arch, size))
+        arguments = size_options(arch, size)
+        model = create_model(arch, seed, num_classes=classes, **arguments)
+        black = torch.zeros(1, 3, *size)
         with torch.inference_mode():
-            scores = model.eval()(torch.zeros(1, 3, *size))
+            scores = model.eval()(black)
         fits = isinstance(scores, torch.Tensor) and scores.shape == (1, classes)
         reason = "it has no classifier"
     except (AssertionError, RuntimeError, ValueError, TypeError) as error:
@@ -51,7 +58,7 @@ def build_model(arch: str, classes: int, seed: int, size: tuple[int, int]) -> to
 
 
 @torch.no_grad()
-def silence(model: torch.nn.Module) -> None:
+def silence(model) -> None:
     """Set the last layer of each classifier of a timm model to zero, so that at first all classes score alike.
 
     16,000 images of 10 classes then bring tf_efficientnet_lite0 to 24 % instead of 16 % accuracy: timm's random
@@ -59,7 +66,11 @@ def silence(model: torch.nn.Module) -> None:
     nothing would ever be learned.
     """
     heads = model.get_classifier()
-    for head in heads if isinstance(heads, tuple) else (heads,):
-        layers = [layer for layer in head.modules() if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)]
-        for weights in layers[-1].parameters() if layers else ():
-            weights.zero_()
+    if not isinstance(heads, tuple):
+        heads = (heads,)
+
+    for head in heads:
+        layers = [layer for layer in head.modules() if isinstance(layer, _SCORING)]
+        for layer in layers[-1:]:
+            for weights in layer.parameters():
+                weights.zero_()

@@ -91,13 +91,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self):
         for name in ("mean", "std"):
             values = getattr(self, name)
-            if len(values) not in (1, 3):
+            count = len(values)
+            if count not in (1, 3):
                 raise ValueError(f"{name} must be one number or three, got {values}")
 
         low, high = self.scale
         if low > high:
-            raise ValueError(f"scale must be LOW:HIGH with LOW <= HIGH, got {low:g}:{high:g}")
-        if self.scale != (1.0, 1.0) and not self.crop:
+            typed = f"{low:g}:{high:g}"
+            raise ValueError(f"scale must be LOW:HIGH with LOW <= HIGH, got {typed}")
+
+        is_whole = self.scale == (1.0, 1.0)
+        if not is_whole and not self.crop:
             raise ValueError("scale needs a crop, got crop 0")
 
 
@@ -111,7 +115,7 @@ _VAR1 = {
     "milestones": (30, 60),
 }
 # Ugwu et al. 2024, sections 4 and 7.3.
-PRESETS = {
+PRESETS: dict[str, dict] = {
     "baseline": {},
     "var1": _VAR1,
     "var1-batch": {**_VAR1, "batch_size": 1024},
@@ -141,8 +145,11 @@ def make_options(preset: str = "baseline", changes: dict | None = None, place: s
     64
     """
     if preset not in PRESETS:
-        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    values = {**PRESETS[preset], **(changes or {})}
+        known = ", ".join(PRESETS)
+        raise UsageError(f"preset must be one of {known}, got {preset!r}")
+
+    values = dict(PRESETS[preset])
+    values.update(changes or {})
     return convert(values, Options, place)
 
 
@@ -154,17 +161,21 @@ def learning_rate(options: Options, epoch: int, part: float = 0.0) -> float:
     >>> [round(learning_rate(make_options("var1"), epoch), 9) for epoch in (29, 30, 60)]
     [0.1, 0.01, 0.001]
     """
+    rate = options.lr
+    warmup = options.warmup
     now = epoch + part
-    if now < options.warmup:
-        return options.lr * now / options.warmup
+    if now < warmup:
+        return rate * now / warmup
 
     if options.schedule == "steps":
-        passed = sum(epoch >= milestone for milestone in options.milestones)
-        return options.lr / 10**passed
+        lowered = sum(epoch >= milestone for milestone in options.milestones)
+        return rate / 10**lowered
 
     if options.schedule == "cosine":
-        length = max(1, options.epochs - options.warmup)
-        done = (now - options.warmup) / length
-        return options.lr * (1 + cos(pi * done)) / 2
+        length = max(1, options.epochs - warmup)
+        passed = now - warmup
+        done = passed / length
+        height = 1 + cos(pi * done)
+        return rate * height / 2
 
-    return options.lr
+    return rate

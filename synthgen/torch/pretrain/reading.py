@@ -43,7 +43,15 @@ class Source(msgspec.Struct, frozen=True):
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the images."""
-        return tuple(self.record.fields["image"].shape[:2])
+        height, width = self.record.fields["image"].shape[:2]
+        return height, width
+
+    @property
+    def draws_alone(self) -> bool:
+        """Whether images are drawn by a device that processes cannot share."""
+        if not isinstance(self.dataset, LiveDataset):
+            return False
+        return effective_workers(self.dataset.plan, 2) < 2
 
 
 def open_source(source, read: str | None = None) -> Source:
@@ -57,9 +65,11 @@ def open_source(source, read: str | None = None) -> Source:
         If the folder is not a finished data set.
     """
     is_folder = isinstance(source, str | Path) and Path(source).is_dir()
-    read = read or ("map" if is_folder else "live")
+    usual = "map" if is_folder else "live"
+    read = read or usual
     if read not in READS:
-        raise UsageError(f"read must be one of {', '.join(READS)}, got {read!r}")
+        known = ", ".join(READS)
+        raise UsageError(f"read must be one of {known}, got {read!r}")
     if read != "live" and not is_folder:
         raise UsageError(f"read must be live for a recipe, got {read}; {source} is no folder of a data set")
 
@@ -103,29 +113,34 @@ def share_out(count: int, read: str, options: Options, world: int, workers: int)
     UsageError
         If the images are too few for the options.
     """
-    if options.val_share and read == "stream":
-        raise UsageError(f"val_share must be 0 with read stream, which gives every image, got {options.val_share}")
+    held_out = options.val_share
+    if held_out and read == "stream":
+        raise UsageError(f"val_share must be 0 with read stream, which gives every image, got {held_out}")
     if options.batch_size % world:
         raise UsageError(f"batch_size must be a multiple of the {world} ranks, got {options.batch_size}")
 
     batch = options.batch_size // world
     training, validation = _held_out(count, options)
-    steps = _steps(len(training), batch, world, max(1, workers) if read == "stream" else 1)
+    fillers = max(1, workers) if read == "stream" else 1
+    steps = _steps(len(training), batch, world, fillers)
     if batch < 2:
         raise UsageError(f"batch_size must be >= 2 on each of the {world} ranks, got {batch}")
     if not validation:
-        raise UsageError(f"val_share must hold out at least one of {count} images, got {options.val_share}")
+        raise UsageError(f"val_share must hold out at least one of {count} images, got {held_out}")
     return Shares(training, validation, steps, batch)
 
 
 def _held_out(count: int, options: Options) -> tuple[range, range]:
     """Return the positions of training and of validation images."""
     held = round(count * options.val_share)
-    training = range(count - held)
-    validation = range(count - held, count) if options.val_share else training
-    if options.val_images:
-        validation = validation[: options.val_images]
-    return training, validation
+    kept = count - held
+    training = range(kept)
+    validation = training
+    if options.val_share:
+        validation = range(kept, count)
+
+    most = options.val_images or count
+    return training, validation[:most]
 
 
 def _steps(images: int, batch: int, world: int, workers: int) -> int:
@@ -133,9 +148,15 @@ def _steps(images: int, batch: int, world: int, workers: int) -> int:
     readers = world * workers
     least = images // readers
     if least < batch:
-        whose = "the training images" if readers == 1 else f"the training images of each of {readers} readers"
-        raise UsageError(f"batch_size must be <= {least * world}, {whose}, got {batch * world}")
-    return least // batch * workers
+        whose = "the training images"
+        if readers > 1:
+            whose = f"the training images of each of {readers} readers"
+        most = least * world
+        wanted = batch * world
+        raise UsageError(f"batch_size must be <= {most}, {whose}, got {wanted}")
+
+    batches = least // batch
+    return batches * workers
 
 
 class TrainingImages(data.Dataset):
@@ -151,7 +172,8 @@ class TrainingImages(data.Dataset):
 
     def __getitem__(self, position: int):
         image, label = self.images[position]
-        return augment(image, self.options, self.epoch, position), label
+        image = augment(image, self.options, self.epoch, position)
+        return image, label
 
 
 class ValidationImages(data.Dataset):
@@ -167,7 +189,8 @@ class ValidationImages(data.Dataset):
 
     def __getitem__(self, position: int):
         image, label = self.images[position]
-        return validation_view(image, self.options, self.size), label
+        image = validation_view(image, self.options, self.size)
+        return image, label
 
 
 class TrainingStream(StreamDataset):
@@ -179,7 +202,8 @@ class TrainingStream(StreamDataset):
 
     def _item(self, position: int, epoch: int) -> tuple:
         image, label = super()._item(position, epoch)
-        return augment(image, self.options, epoch, position), label
+        image = augment(image, self.options, epoch, position)
+        return image, label
 
 
 def training_batches(source: Source, options: Options, shares: Shares, ranks, workers: int, epoch: int, first: int):
@@ -188,44 +212,58 @@ def training_batches(source: Source, options: Options, shares: Shares, ranks, wo
         yield from _streamed(source, options, shares, workers, epoch, first)
         return
 
-    images = TrainingImages(source.dataset, options, epoch)
     rng = generator(options.seed, epoch, 0, "pretrain.order")
-    order = rng.permutation(len(shares.training))
+    count = len(shares.training)
+    order = rng.permutation(count)
     mine = order[ranks.rank :: ranks.world]
+
+    size = (shares.steps, shares.batch)
     used = mine[: shares.steps * shares.batch]
-    batches = used.reshape(shares.steps, shares.batch)
+    batches = used.reshape(size)
     left = batches[first:].tolist()
-    yield from data.DataLoader(images, batch_sampler=left, **_loader_options(workers, ranks))
+
+    images = TrainingImages(source.dataset, options, epoch)
+    usual = _loader_options(workers, ranks)
+    yield from data.DataLoader(images, batch_sampler=left, **usual)
 
 
 def _streamed(source: Source, options: Options, shares: Shares, workers: int, epoch: int, first: int):
     stream = TrainingStream(source.path, options)
     stream.set_epoch(epoch)
-    stream.load_state_dict(stream.state_after(first, shares.batch, workers))
-    loader = data.DataLoader(stream, batch_size=shares.batch, num_workers=workers, worker_init_fn=_leave_signals)
-    yield from islice(loader, shares.steps - first)
+    state = stream.state_after(first, shares.batch, workers)
+    stream.load_state_dict(state)
+
+    left = shares.steps - first
+    size = shares.batch
+    loader = data.DataLoader(stream, size, num_workers=workers, worker_init_fn=_leave_signals)
+    yield from islice(loader, left)
 
 
 def validation_batches(source: Source, options: Options, shares: Shares, ranks, workers: int, size):
     """Return an iterable of this rank's share of the validation images."""
     images = ValidationImages(source.dataset, options, size)
-    mine = list(shares.validation)[ranks.rank :: ranks.world]
-    return data.DataLoader(images, batch_size=shares.batch, sampler=mine, **_loader_options(workers, ranks))
+    mine = shares.validation[ranks.rank :: ranks.world]
+    usual = _loader_options(workers, ranks)
+    return data.DataLoader(images, shares.batch, sampler=list(mine), **usual)
 
 
 def choose_workers(source: Source, workers: int | None, on_gpu: bool) -> int:
     """Return how many processes read: by default one for each CPU beside a GPU, none where the CPU trains."""
     if workers is not None and not 0 <= workers <= 4096:
         raise UsageError(f"workers must lie in 0..4096, got {workers}")
-    if source.read == "live" and effective_workers(source.dataset.plan, 2) < 2:
-        return 0  # the device that draws is not shared
+    if source.draws_alone:
+        return 0
     if workers is None:
         return available_cpus() if on_gpu else 0
     return workers
 
 
 def _loader_options(workers: int, ranks) -> dict:
-    return {"num_workers": workers, "worker_init_fn": _leave_signals, "pin_memory": ranks.device.type == "cuda"}
+    return {
+        "num_workers": workers,
+        "worker_init_fn": _leave_signals,
+        "pin_memory": ranks.device.type == "cuda",
+    }
 
 
 def _leave_signals(worker: int) -> None:

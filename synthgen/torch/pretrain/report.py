@@ -1,8 +1,7 @@
 """What a training leaves behind for people: CSV, curves, the picture of the first filters, cards."""
 
-import csv
-import io
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,7 @@ from synthgen.shards.files import replacing, write_atomically
 from synthgen.shards.manifest import encode_json
 from synthgen.torch.backbones import SUFFIX
 from synthgen.torch.pretrain.options import Options
-from synthgen.torch.pretrain.weights import write_weights
+from synthgen.torch.sealed import write_tensors
 
 COLUMNS = (
     "epoch",
@@ -28,15 +27,6 @@ COLUMNS = (
 CSV, CURVES, FILTERS = "log.csv", "log.png", "filters.png"
 
 
-def write_csv(path: Path, history: list[dict]) -> None:
-    """Write one row for each epoch; without a validation its columns are empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_atomically(path, text.getvalue().encode())
-
-
 def write_curves(path: Path, history: list[dict], title: str) -> bool:
     """Draw loss and accuracy over the epochs; return whether matplotlib is there to do so."""
     try:
@@ -44,18 +34,23 @@ def write_curves(path: Path, history: list[dict], title: str) -> bool:
         from matplotlib.ticker import MaxNLocator
     except ImportError:
         return False
+
     # A figure of its own: no back end is chosen for others.
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     figure.suptitle(title, fontsize=10)
-    for axis, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    left, right = figure.subplots(1, 2)
+    for axis, measure in ((left, "loss"), (right, "accuracy")):
         _draw_curve(axis, history, f"train_{measure}", "training")
         _draw_curve(axis, history, f"val_{measure}", "validation")
+        whole_epochs = MaxNLocator(integer=True)
+        axis.xaxis.set_major_locator(whole_epochs)
         axis.set_xlabel("epoch")
         axis.set_ylabel(measure)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
-        axis.set_ylim(bottom=0, top=1.02 if measure == "accuracy" else None)
-    figure.axes[0].legend()
+
+    left.set_ylim(bottom=0)
+    right.set_ylim(bottom=0, top=1.02)
+    left.legend()
 
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
@@ -63,10 +58,15 @@ def write_curves(path: Path, history: list[dict], title: str) -> bool:
 
 
 def _draw_curve(axis, history: list[dict], column: str, name: str) -> None:
-    rows = [row for row in history if row[column] is not None]
-    epochs = [row["epoch"] for row in rows]
-    values = [row[column] for row in rows]
-    marker = "." if len(rows) < 30 else ""
+    epochs = []
+    values = []
+    for row in history:
+        value = row[column]
+        if value is not None:
+            epochs.append(row["epoch"])
+            values.append(value)
+
+    marker = "." if len(values) < 30 else ""
     axis.plot(epochs, values, marker=marker, label=name)
 
 
@@ -86,18 +86,21 @@ def filters_picture(weights: np.ndarray, cell: int = 42, gap: int = 4) -> np.nda
         Each filter is stretched on its own, without moving zero: mid-gray is a weight of 0.
     """
     tiles = _filter_tiles(weights)
-    zoom = -(-cell // max(tiles.shape[1:3]))
+    side = max(tiles.shape[1:3])
+    zoom = ceil(cell / side)
     tiles = tiles.repeat(zoom, axis=1)
     tiles = tiles.repeat(zoom, axis=2)
 
     count, height, width = tiles.shape[:3]
     columns = _columns(count)
-    rows = -(-count // columns)
+    rows = ceil(count / columns)
     row_height = height + gap
     column_width = width + gap
-    size = (gap + rows * row_height, gap + columns * column_width)
+    sheet_height = gap + rows * row_height
+    sheet_width = gap + columns * column_width
 
-    sheet = np.full((*size, 3), 255, np.uint8)
+    size = (sheet_height, sheet_width, 3)
+    sheet = np.full(size, 255, np.uint8)
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
         top = gap + row * row_height
@@ -110,15 +113,20 @@ def filters_picture(weights: np.ndarray, cell: int = 42, gap: int = 4) -> np.nda
 
 def _filter_tiles(weights: np.ndarray) -> np.ndarray:
     """Return filters (N, C, H, W) as pictures, uint8 (N, H, W, 3)."""
-    if weights.shape[1] != 3:
+    channels = weights.shape[1]
+    if channels != 3:
         gray = weights.mean(1, keepdims=True)
         weights = gray.repeat(3, axis=1)
 
-    peak = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
+    sizes = np.abs(weights)
+    peak = sizes.max(axis=(1, 2, 3), keepdims=True)
     peak[peak == 0] = 1
     stretched = weights / peak
-    values = np.rint((stretched + 1) * 127.5)
-    return values.astype(np.uint8).transpose(0, 2, 3, 1)
+
+    above_zero = stretched + 1
+    levels = np.rint(above_zero * 127.5)
+    pictures = levels.astype(np.uint8)
+    return pictures.transpose(0, 2, 3, 1)
 
 
 def _columns(count: int) -> int:
@@ -137,7 +145,8 @@ def first_filters(model: torch.nn.Module) -> np.ndarray | None:
     """Return the weights (N, C, H, W) of the first convolution, or None if there is none."""
     for layer in model.modules():
         if isinstance(layer, torch.nn.Conv2d):
-            return layer.weight.detach().float().cpu().numpy()
+            weights = layer.weight.detach()
+            return weights.float().cpu().numpy()
     return None
 
 
@@ -146,9 +155,11 @@ def write_filters(path: Path, model: torch.nn.Module) -> None:
     from PIL import Image
 
     weights = first_filters(model)
-    if weights is not None:
-        with replacing(path) as temporary:
-            Image.fromarray(filters_picture(weights)).save(temporary, "PNG")
+    if weights is None:
+        return
+    picture = Image.fromarray(filters_picture(weights))
+    with replacing(path) as temporary:
+        picture.save(temporary, "PNG")
 
 
 def write_backbone(path: Path, model: torch.nn.Module, card: dict) -> None:
@@ -156,8 +167,10 @@ def write_backbone(path: Path, model: torch.nn.Module, card: dict) -> None:
 
     `load_backbone` reads both.
     """
-    digest = write_weights(path, model.state_dict(), {"format": "pt"})
-    write_atomically(path.with_suffix(".json"), encode_json({**card, "sha256": digest}))
+    weights = model.state_dict()
+    digest = write_tensors(path, weights, {"format": "pt"})
+    content = encode_json({**card, "sha256": digest})
+    write_atomically(path.with_suffix(".json"), content)
 
 
 def make_card(arch: str, options: Options, source, size: tuple[int, int], ranks) -> dict:
@@ -182,20 +195,28 @@ def make_card(arch: str, options: Options, source, size: tuple[int, int], ranks)
 
 
 def _per_channel(values: tuple[float, ...]) -> list[float]:
-    return list(values) * 3 if len(values) == 1 else list(values)
+    repeated = 3 if len(values) == 1 else 1
+    return list(values) * repeated
 
 
 def best_row(history: list[dict]) -> dict | None:
     """Return the row of the best validation accuracy, the first of several that are equal."""
-    rows = [row for row in history if row["val_accuracy"] is not None]
-    return max(rows, key=lambda row: row["val_accuracy"], default=None)
+    best = None
+    most = -1.0
+    for row in history:
+        accuracy = row["val_accuracy"]
+        if accuracy is not None and accuracy > most:
+            best = row
+            most = accuracy
+    return best
 
 
 def results_of(history: list[dict]) -> dict:
     """Return how good the weights are: the measures of the last epoch, and under ``best`` those of the best."""
-    last = _measures(history[-1])
+    results = _measures(history[-1])
     best = best_row(history)
-    return {**last, "best": best and _measures(best)}
+    results["best"] = best and _measures(best)
+    return results
 
 
 def _measures(row: dict) -> dict:
@@ -205,13 +226,17 @@ def _measures(row: dict) -> dict:
 
 def line_of(row: dict, epochs: int) -> str:
     """Return an epoch's row as a line for people."""
-    parts = [
-        f"epoch {row['epoch']} of {epochs}: loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.2%}",
-    ]
-    if row["val_accuracy"] is not None:
-        parts.append(f"validation {row['val_loss']:.4f}, {row['val_accuracy']:.2%}")
-    parts.append(f"{row['images_per_second']:,.0f} images/s")
-    return "; ".join(parts)
+    loss = row["train_loss"]
+    accuracy = row["train_accuracy"]
+    line = f"epoch {row['epoch']} of {epochs}: loss {loss:.4f}, accuracy {accuracy:.2%}"
+
+    accuracy = row["val_accuracy"]
+    if accuracy is not None:
+        loss = row["val_loss"]
+        line += f"; validation {loss:.4f}, {accuracy:.2%}"
+
+    rate = row["images_per_second"]
+    return f"{line}; {rate:,.0f} images/s"
 
 
 def files_of_epoch(epoch: int) -> str:

@@ -6,8 +6,6 @@ import pytest
 from synthgen.errors import MissingExtraError, UsageError
 from synthgen.surface.mesh import builtin as meshes
 
-pytest.importorskip("trimesh")
-
 ROUND = meshes.SEGMENTS / np.pi * np.sin(np.pi / meshes.SEGMENTS) * np.cos(np.pi / meshes.SEGMENTS)
 
 

@@ -12,8 +12,6 @@ from synthgen.surface.mesh.places import sample_places
 from synthgen.surface.optics.light import sample_light
 from synthgen.surface.stains.field import stain_field
 
-pytest.importorskip("trimesh")
-
 SIZE = (51, 67)
 STRAIGHT = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
 

@@ -1,9 +1,8 @@
 import pytest
+import trimesh
 
 from synthgen.errors import UsageError
 from synthgen.surface.mesh import files as meshes
-
-trimesh = pytest.importorskip("trimesh")
 
 
 @pytest.mark.parametrize("suffix", [".stl", ".ply", ".obj", ".off", ".STL"])

@@ -2,10 +2,9 @@ import warnings
 
 import numpy as np
 import pytest
+import trimesh
 
 from synthgen.surface.mesh import normals as meshes
-
-trimesh = pytest.importorskip("trimesh")
 
 
 def plain_corner_normals(vertices, faces, crease):

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
+import trimesh
 
 from synthgen.seeding import noise_generator
 from synthgen.surface.mesh import scene
 from synthgen.surface.mesh.builtin import BUILTIN, builtin
 from synthgen.surface.mesh.places import sample_places
 from synthgen.surface.optics.light import CAMERA_DISTANCE
-
-trimesh = pytest.importorskip("trimesh")
 
 STRAIGHT = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
 

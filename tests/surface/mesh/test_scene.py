@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import trimesh
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +13,6 @@ from synthgen.seeding import noise_generator
 from synthgen.surface.mesh import opengl, scene
 from synthgen.surface.mesh.builtin import BUILTIN, builtin
 from synthgen.surface.optics.light import CAMERA_DISTANCE
-
-trimesh = pytest.importorskip("trimesh")
 
 SIZE = (51, 67)
 STRAIGHT = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}

@@ -38,7 +38,7 @@ def make(values=FIELD, **changes) -> StainField:
 
 
 def algorithm_1(p, reflectance, field, values):
-    """Paper 002, Algorithm 1, a point at a time, with the noise package for its noise."""
+    """Mao et al. 2025, Algorithm 1, a point at a time, with the noise package for its noise."""
     noise = pytest.importorskip("noise")
     size, f = values["cell_size"], values["frequency"]
     radius = values["radius"] + noise.pnoise3(f * p[0], f * p[1], f * p[2]) * values["amplitude"]

@@ -2,11 +2,8 @@
 
 import pickle
 
-import pytest
-
-pytest.importorskip("torch")
-
 import numpy as np
+import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 

@@ -1,9 +1,6 @@
 """Samples are shared out over ranks and workers, and batches over the workers of a loader."""
 
 import pytest
-
-pytest.importorskip("torch")
-
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st

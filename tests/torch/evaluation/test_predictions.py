@@ -1,14 +1,12 @@
 """What a model says of a set: of one image as of many, of checked shapes."""
 
+import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-import numpy as np  # noqa: E402
-
-from synthgen.errors import UsageError  # noqa: E402
-from synthgen.layouts import open_images, open_normal, open_test_set  # noqa: E402
-from synthgen.torch.evaluation import Batches, measure, plot_curves, predict_set  # noqa: E402
+from synthgen.errors import UsageError
+from synthgen.layouts import open_images, open_normal, open_test_set
+from synthgen.torch.evaluation import Batches, measure, plot_curves, predict_set
 
 
 def test_predictions_are_those_of_single_images(predictions, sets):

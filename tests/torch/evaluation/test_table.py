@@ -1,15 +1,12 @@
 """The table of a measured set: its rows say what the metrics say."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
-torch = pytest.importorskip("torch")
-
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from synthgen import metrics  # noqa: E402
-from synthgen.layouts import open_test_set  # noqa: E402
-from synthgen.torch.evaluation import format_table, measure, plot_curves, predict_set  # noqa: E402
+from synthgen import metrics
+from synthgen.layouts import open_test_set
+from synthgen.torch.evaluation import format_table, measure, plot_curves, predict_set
 
 
 @pytest.mark.parametrize("place", range(3))

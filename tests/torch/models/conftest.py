@@ -2,32 +2,32 @@
 
 import numpy as np
 import pytest
-import torch
 
-from synthgen.torch.backbones import load_backbone
-from synthgen.torch.models import PaDiM, PatchCore, SequentialPatchCore
-
-MAKERS = {
-    "patchcore": lambda net, **options: PatchCore(net, coreset=0.2, **options),
-    "sequential-patchcore": lambda net, **options: SequentialPatchCore(net, points=100, **options),
-    "padim": lambda net, **options: PaDiM(net, channels=20, **options),
-}
+# kind -> the options that make it small
+SMALL = {"patchcore": {"coreset": 0.2}, "sequential-patchcore": {"points": 100}, "padim": {"channels": 20}}
 
 
 @pytest.fixture(scope="session")
 def backbone():
+    from synthgen.torch.backbones import load_backbone
+
     return load_backbone("random:test_resnet")
 
 
 @pytest.fixture(scope="session")
 def images():
     """Smooth stripes with a little noise."""
+    import torch
+
     rng = np.random.default_rng(0)
     stripes = 128 + 60 * np.sin(np.arange(64) / 5)
     return torch.from_numpy((stripes + rng.normal(0, 5, (8, 3, 64, 64))).astype(np.uint8))
 
 
-@pytest.fixture(params=list(MAKERS))
+@pytest.fixture(params=list(SMALL))
 def make(request, backbone):
     """A function that makes a model of each kind in turn."""
-    return lambda net=backbone, **options: MAKERS[request.param](net, **options)
+    from synthgen.torch import models
+
+    small = SMALL[request.param]
+    return lambda net=backbone, **options: models.load(request.param).MODEL(net, **small, **options)

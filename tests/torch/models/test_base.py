@@ -115,7 +115,7 @@ def test_a_border_is_neither_learned_nor_scored(make, images, tmp_path):
     assert (model.predict(defect)[0] / plain.predict(defect)[0] < 0.9).all()
     _, maps = model.predict(defect)
     assert maps.shape == (2, 64, 64)
-    edge = slice(0, 64 // places * 3 // 2)  # all is what is nearest, up to the centre of the first place inside
+    edge = slice(0, 64 // places * 3 // 2)  # all is what is nearest, up to the center of the first place inside
     corner = maps[:, edge, edge]
     np.testing.assert_allclose(corner, np.broadcast_to(maps[:, :1, :1], corner.shape), rtol=1e-5)
     model.save(tmp_path / "m")
@@ -183,6 +183,15 @@ def test_any_extractor_will_do(model, options, images):
         fitted.save("never")
     with pytest.raises(UsageError, match="layers must be left out with an extractor"):
         model(Means(), layers=(1,))
+
+
+def test_images_that_do_not_fit_into_the_memory_are_refused(backbone, images, monkeypatch):
+    model = PatchCore(backbone, coreset=30).fit([images])
+    monkeypatch.setattr("synthgen.torch.models.base.available_bytes", lambda device: 10**9)
+    giant = torch.zeros(1, dtype=torch.uint8).expand(2, 3, 16384, 16384)
+    with pytest.raises(UsageError, match=r"^memory must be at least .* for 2 images of 16384 x 16384 at a time"):
+        model.predict(giant)
+    assert model.predict(images)[0].shape == (8,)
 
 
 def test_a_model_may_have_no_maps(images):

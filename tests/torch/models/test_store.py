@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
@@ -14,16 +15,19 @@ from safetensors.torch import load_file, save_file
 from synthgen.errors import FormatError, SynthgenError, UsageError
 from synthgen.torch.backbones import load_backbone
 from synthgen.torch.models import PaDiM, PatchCore, load_model
-from synthgen.torch.models.store import digest_of
+from synthgen.torch.sealed import write_sealed
 
 
-def signed(tensors, metadata):
-    """Return the metadata of a forged file: with a digest that is right for it."""
-    if metadata is None:
-        return None
-    text = metadata["synthgen-model"]
-    own = {name: tensor for name, tensor in tensors.items() if not name.startswith("backbone.")}
-    return {"synthgen-model": text, "synthgen-digest": digest_of(text, own)}
+def header_of(path):
+    """Return the header of a model's file."""
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()["synthgen-model"])
+
+
+def forge(path, tensors, header):
+    """Write a file that nobody saved, with a digest that is right for it."""
+    text = header if isinstance(header, str) else json.dumps(header)
+    write_sealed(path, tensors, {"synthgen-model": text})
 
 
 def test_a_saved_model_predicts_as_before(make, images, tmp_path):
@@ -60,17 +64,19 @@ def test_files_that_are_no_models_are_refused(backbone, images, tmp_path):
     path, wrong = tmp_path / "m", tmp_path / "wrong"
     PatchCore(backbone).fit([images]).save(path)
     tensors = load_file(path)
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["synthgen-model"])
+    header = header_of(path)
 
     def refused(values, metadata, rule, error=FormatError):
-        save_file(values, wrong, signed(values, metadata))
+        if metadata is None:
+            save_file(values, wrong)
+        else:
+            forge(wrong, values, metadata)
         with pytest.raises(error, match=rule) as caught:
             load_model(wrong)
         assert "\n" not in str(caught.value)
 
     def changed(**values):
-        return {"synthgen-model": json.dumps({**header, **values})}
+        return {**header, **values}
 
     refused(tensors, None, "must be a model that synthgen saved")
     refused(tensors, changed(format=3), "format must be 1 or 2, got 3")
@@ -78,7 +84,7 @@ def test_files_that_are_no_models_are_refused(backbone, images, tmp_path):
     refused(tensors, changed(options={}, image_size=None), "is a damaged model")
     refused(tensors, changed(image_size=[0, 64]), r"is a damaged model: .*image_size")
     refused(tensors, changed(notes=[]), r"is a damaged model: .*notes")
-    refused(tensors, {"synthgen-model": "[" * 100_000}, "is a damaged model")
+    refused(tensors, "[" * 100_000, "is a damaged model")
     refused(tensors, changed(backbone={**header["backbone"], "arch": "hf-hub:a/b"}), "got 'hf-hub:a/b'", UsageError)
     features = {"form": "features", "levels": [9]}
     refused(tensors, changed(backbone={**header["backbone"], **features}), "timm cannot build test_resnet")
@@ -103,8 +109,7 @@ def test_a_file_of_an_older_version_keeps_the_padding_it_was_fitted_with(backbon
     path = tmp_path / "m"
     model = PatchCore(backbone, pool_padding="none").fit([images])
     model.save(path)
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["synthgen-model"])
+    header = header_of(path)
     header["format"] = 1
     del header["options"]["pool_padding"], header["options"]["alignment"], header["options"]["interpolation"]
     save_file(load_file(path), path, {"synthgen-model": json.dumps(header)})
@@ -118,16 +123,16 @@ def test_forged_gaussians_are_refused(backbone, images, tmp_path):
     path, wrong = tmp_path / "m", tmp_path / "wrong"
     PaDiM(backbone, channels=20).fit([images]).save(path)
     tensors = load_file(path)
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-    forged = {
-        "mean": tensors["mean"][1:].contiguous(),
-        "whitening": tensors["whitening"][:, :, 1:].contiguous(),
-        "subset": tensors["subset"] + 10_000,
-    }
-    for name, value in forged.items():
-        values = {**tensors, name: value}
-        save_file(values, wrong, signed(values, metadata))
+    header = header_of(path)
+    forged = (
+        ("mean", tensors["mean"][1:]),
+        ("mean", tensors["mean"] / 0),
+        ("whitening", tensors["whitening"][:, :, 1:]),
+        ("subset", tensors["subset"] + 10_000),
+        ("subset", tensors["subset"] - 10_000),
+    )
+    for name, value in forged:
+        forge(wrong, {**tensors, name: value}, header)
         with pytest.raises(FormatError, match=f"is a damaged model: {name} must"):
             load_model(wrong)
 
@@ -188,45 +193,107 @@ def test_a_flipped_bit_in_the_bank_is_named(small_model):
     damaged = bytearray(content)
     damaged[start] ^= 1
     path.write_bytes(damaged)
-    with pytest.raises(FormatError, match="is a damaged model: its digest is another one"):
+    with pytest.raises(FormatError, match="is a damaged model: its SHA-256 is not the one that was written"):
         load_model(path)
 
 
-def test_a_small_file_costs_little_memory_whatever_it_names(backbone, images, tmp_path):
+# What a file with a right digest may say, and the word that its reading begins with. `backbone` is merged.
+FORGED = {
+    "a giant architecture": ({"backbone": {"arch": "vit_giant_patch14_clip_224"}}, "refused"),
+    "an unknown architecture": ({"backbone": {"arch": "resnet19"}}, "refused"),
+    "many classes": ({"backbone": {"classes": 10**9}}, "refused"),
+    "fewer than no classes": ({"backbone": {"classes": -5}}, "refused"),
+    "fewer than no levels": ({"backbone": {"form": "features", "levels": [-9]}}, "refused"),
+    "very many levels": ({"backbone": {"form": "features", "levels": list(range(10**5))}}, "refused"),
+    "a negative deviation": ({"backbone": {"std": [-1.0, 1.0, 1.0]}}, "refused"),
+    "two means": ({"backbone": {"mean": [0.5, 0.5]}}, "refused"),
+    "a giant image": ({"image_size": [16384, 16384]}, "read"),
+    "an image too large for any": ({"image_size": [16385, 64]}, "refused"),
+    "a negative image": ({"image_size": [-64, 64]}, "refused"),
+    "foreign options": ({"options": {"channels": 3}}, "refused"),
+    "negative options": ({"options": {"pool": -3}}, "refused"),
+    "a giant border": ({"options": {"border": 9999}}, "refused"),
+    "layers that are none": ({"options": {"layers": [7]}}, "refused"),
+    "a giant pool": ({"options": {"pool": 99}}, "read"),
+    "a long version": ({"format": 10**400}, "refused"),
+}
+
+
+def test_a_small_file_costs_little_memory_whatever_it_says(backbone, images, tmp_path):
     """In a process of its own, which says by how much its peak memory grew."""
     plain = tmp_path / "plain"
     PatchCore(backbone, coreset=9).fit([images]).save(plain)
     tensors = load_file(plain)
-    with safe_open(plain, framework="pt") as file:
-        header = json.loads(file.metadata()["synthgen-model"])
+    header = header_of(plain)
 
-    giant = {**header["backbone"], "arch": "vit_giant_patch14_clip_224"}
-    many_classes = {**header["backbone"], "classes": 10**9}
-    changes = [{"backbone": giant}, {"backbone": many_classes}, {"image_size": [16384, 16384]}]
-    paths = [plain]
-    for number, change in enumerate(changes):
-        paths.append(tmp_path / f"m{number}")
-        metadata = {"synthgen-model": json.dumps({**header, **change})}
-        save_file(tensors, paths[-1], signed(tensors, metadata))
+    for name, (change, _) in FORGED.items():
+        inner = {**header["backbone"], **change.get("backbone", {})}
+        forge(tmp_path / name, tensors, {**header, **change, "backbone": inner})
     weights = tmp_path / "w.safetensors"
     save_file(load_backbone("random:test_resnet").state_dict(), weights)
     weights.with_suffix(".json").write_text('{"arch": "vit_giant_patch14_clip_224"}')
 
+    paths = [str(tmp_path / name) for name in ("plain", *FORGED)]
     code = f"""
 import resource
 from synthgen.errors import SynthgenError
 from synthgen.torch import load_backbone, load_model
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-for read, path in [*((load_model, path) for path in {list(map(str, paths))}), (load_backbone, {str(weights)!r})]:
+for read, path in [*((load_model, path) for path in {paths}), (load_backbone, {str(weights)!r})]:
     before = peak()
     try:
         read(path)
-        print("read", peak() - before)
+        print("read", peak() - before, "")
     except SynthgenError as error:
-        print("refused", peak() - before)
+        print("refused", peak() - before, error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    rows = [line.split() for line in done.stdout.splitlines()]
-    assert [word for word, _ in rows] == ["read", "refused", "refused", "read", "refused"]
-    assert all(float(megabytes) < 300 for _, megabytes in rows[1:])
+    rows = [line.split(" ", 2) for line in done.stdout.splitlines()]
+    expected = ["read", *(word for _, word in FORGED.values()), "refused"]
+    assert [word for word, _, _ in rows] == expected
+    assert all(float(megabytes) < 300 for _, megabytes, _ in rows[1:])
+
+
+def test_tensors_of_other_shapes_are_refused(make, images, tmp_path):
+    model = make()
+    model.fit([images]).save(tmp_path / "m")
+    tensors = load_file(tmp_path / "m")
+    header = header_of(tmp_path / "m")
+
+    for name in model.state:
+        value = tensors[name]
+        for forged in (value[:0], value[None], value.flatten()[:1], value.to(torch.complex64)):
+            if forged.shape == value.shape and forged.dtype == value.dtype:
+                continue
+            forge(tmp_path / "wrong", {**tensors, name: forged}, header)
+            with pytest.raises(FormatError, match=f"is a damaged model: {name} must be") as caught:
+                load_model(tmp_path / "wrong")
+            assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_larger_than_the_memory_is_refused(backbone, images, tmp_path):
+    """In a process of its own, which may not map as much as the sparse files declare."""
+    model = tmp_path / "giant.model"
+    PatchCore(backbone, coreset=9).fit([images]).save(model)
+    weights = tmp_path / "giant.safetensors"
+    save_file(load_backbone("random:test_resnet").state_dict(), weights)
+    weights.with_suffix(".json").write_text('{"arch": "test_resnet"}')
+    for path in (model, weights):
+        with open(path, "rb+") as file:
+            file.truncate(2**40)
+
+    code = f"""
+import resource
+from synthgen.errors import StorageError
+from synthgen.torch import load_backbone, load_model
+resource.setrlimit(resource.RLIMIT_AS, (2**36, 2**36))
+for read, path in [(load_model, {str(model)!r}), (load_backbone, {str(weights)!r})]:
+    try:
+        read(path)
+    except StorageError as error:
+        print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = [f"{path}: cannot be read: its {2**40:,} bytes do not fit into memory" for path in (model, weights)]
+    assert run.stdout.splitlines() == expected

@@ -1,9 +1,5 @@
 """Augmentation depends on seed, epoch and position alone."""
 
-import pytest
-
-pytest.importorskip("torch")
-
 import numpy as np
 import torch
 from hypothesis import given, settings

@@ -9,9 +9,6 @@ from contextlib import contextmanager
 from functools import cache
 
 import pytest
-
-pytest.importorskip("timm")
-
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st

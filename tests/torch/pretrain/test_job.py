@@ -11,9 +11,6 @@ import sys
 import time
 
 import pytest
-
-pytest.importorskip("timm")
-
 import torch
 from PIL import Image
 from safetensors import safe_open

@@ -1,9 +1,6 @@
 """The network fits the images, and begins without an opinion."""
 
 import pytest
-
-pytest.importorskip("timm")
-
 import torch
 
 from synthgen.torch.pretrain import make_options

@@ -1,9 +1,6 @@
 """Images are shared out so that all ranks take the same steps."""
 
 import pytest
-
-pytest.importorskip("timm")
-
 from hypothesis import given
 from hypothesis import strategies as st
 

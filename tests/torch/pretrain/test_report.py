@@ -1,9 +1,5 @@
 """What a training leaves for people: the best epoch, the picture of the filters."""
 
-import pytest
-
-pytest.importorskip("timm")
-
 import numpy as np
 
 from synthgen.torch.pretrain.report import best_row, filters_picture

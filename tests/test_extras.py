@@ -1,0 +1,44 @@
+"""Optional packages: what is missing is named with the line that installs it."""
+
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from synthgen import extras
+from synthgen.errors import MissingExtraError
+
+# Names of packages at the registry, where they are imported under others.
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
+# Comes with another package of its extra.
+BROUGHT = {"OpenGL"}
+
+PACKAGES = [(extra, package) for extra, packages in extras.EXTRAS.items() for package in packages]
+
+
+@pytest.mark.parametrize(("extra", "package"), PACKAGES)
+@pytest.mark.parametrize("module", ["", ".part"])
+def test_a_missing_package_is_named_with_its_extra(extra, package, module):
+    message = rf"^training: needs {package}, pip install 'synthgen\[{extra}\]'$"
+    with pytest.raises(MissingExtraError, match=message), extras.needed_for("training"):
+        raise ModuleNotFoundError("no such module", name=package + module)
+
+
+def test_what_is_no_package_of_an_extra_is_raised_as_it_is():
+    with pytest.raises(ModuleNotFoundError) as error, extras.needed_for("training"):
+        import synthgen.no_such_module  # noqa: F401
+    assert not isinstance(error.value, MissingExtraError)
+
+
+def test_other_errors_go_through():
+    with pytest.raises(ZeroDivisionError), extras.needed_for("training"):
+        1 / 0  # noqa: B018
+
+
+@pytest.mark.parametrize(("extra", "package"), PACKAGES)
+def test_an_extra_installs_its_packages(extra, package):
+    config = ConfigParser()
+    config.read(Path(__file__).parents[1] / "setup.cfg")
+    lines = config["options.extras_require"][extra].split("\n")
+    installed = {line.partition(" ")[0] for line in lines}
+    assert package in BROUGHT or DISTRIBUTIONS.get(package, package) in installed
