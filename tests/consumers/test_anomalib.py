@@ -1,8 +1,8 @@
 """Our PatchCore scores images as anomalib's does. Skipped where anomalib is not installed."""
 
 import numpy as np
+import pytest
 import torch
-from anomalib.models.image.patchcore import torch_model as patchcore
 
 from synthgen.torch.backbones import load_backbone
 from synthgen.torch.features import normalised
@@ -37,7 +37,9 @@ def with_spots(images: torch.Tensor) -> torch.Tensor:
 
 
 def anomalib_scores(net, train: torch.Tensor, test: torch.Tensor) -> np.ndarray:
-    model = patchcore.PatchcoreModel(layers=["layer2"], backbone="resnet18", pre_trained=False, num_neighbors=9)
+    from anomalib.models.image.patchcore.torch_model import PatchcoreModel  # here, where its warnings are ignored
+
+    model = PatchcoreModel(layers=["layer2"], backbone="resnet18", pre_trained=False, num_neighbors=9)
     extractor = model.feature_extractor.feature_extractor
     weights = net.state_dict()
     extractor.load_state_dict({key: weights[key] for key in extractor.state_dict()})
@@ -50,6 +52,7 @@ def anomalib_scores(net, train: torch.Tensor, test: torch.Tensor) -> np.ndarray:
         return model(test).pred_score.flatten().numpy()
 
 
+@pytest.mark.filterwarnings("ignore")  # it warns of itself
 def test_scores_of_whole_images_are_those_of_anomalib():
     net = load_backbone("random:resnet18", seed=3)
     train = made_images(12, seed=0)

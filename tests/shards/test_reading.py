@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -21,8 +23,10 @@ def fifo(path):
 
 
 def unix_socket(path):
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(os.path.relpath(path))
+    # sockets have short names only: it moves there
+    with tempfile.TemporaryDirectory(dir="/tmp") as short, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{short}/s")
+        shutil.move(f"{short}/s", path)
 
 
 def device(path):
