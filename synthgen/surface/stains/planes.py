@@ -17,7 +17,7 @@ from synthgen.surface.stains.points import (
     stain_reach,
 )
 
-f32, i32, u64 = np.float32, np.int32, np.uint64
+f32, i32 = np.float32, np.int32
 # Squared distances are wrong by this share at most; a stain that misses the plane by less is looked at.
 _ROUNDING = 1e-9
 
@@ -245,7 +245,8 @@ def _fill_extents(field, plane, size, stains, out):
 def _paint(field, plane, stains, near, chords, spans, used, canvas):
     """Paint row by row; list what was looked at in `spans` as (row, begin, end), and return how many those are."""
     height, width = canvas.ids.shape
-    line = _new_line(width)
+    # taken out of the tuple once: to the compiler, each array taken out in a loop is a reference to count
+    x, y, z, u, v, w, noise, grain, depth, owner, strength, changes = _new_line(width)
     count = 0
     for r in range(height):
         reaching = near.stains[near.starts[r] : near.starts[r + 1]]
@@ -261,19 +262,26 @@ def _paint(field, plane, stains, near, chords, spans, used, canvas):
         for n in range(first, count):
             begin = spans[n, 1]
             end = spans[n, 2]
-            _lay_out(field, start, plane.along, begin, end, line)
+            points = (x[begin:end], y[begin:end], z[begin:end])
+            places = (u[begin:end], v[begin:end], w[begin:end])
+            _lay_out(start, plane.along, begin, points, depth[begin:end], owner[begin:end])
+            _fill_noise(points, field.frequency, 0.0, places, noise[begin:end])
+            if field.heterogeneity != 0.0:
+                _fill_noise(points, GRAIN * field.frequency, GRAIN_SHIFT, places, grain[begin:end])
 
         for n in range(len(reaching)):
             number = reaching[n]
             begin = chords[n, 0]
             end = chords[n, 1]
-            _deepen(field, stains[number], number, begin, end, line)
+            points = (x[begin:end], y[begin:end], z[begin:end])
+            found = (depth[begin:end], owner[begin:end], strength[begin:end])
+            _deepen(field, stains[number], number, points, noise[begin:end], found)
 
         for n in range(first, count):
             begin = spans[n, 1]
             end = spans[n, 2]
-            _fade(field, begin, end, line)
-            _put(line, r, begin, end, canvas, used)
+            _fade(field, strength[begin:end], depth[begin:end], grain[begin:end], changes[begin:end])
+            _put(owner, changes, r, begin, end, canvas, used)
     return count
 
 
@@ -337,14 +345,9 @@ def _unite(chords, size, row, spans, count):
 
 
 @numba.njit(cache=True)
-def _lay_out(field, start, along, begin, end, line):
-    """Write the points of a span of a row, in no stain yet, and the noise there."""
-    # slices, as loops from 0 on, are contiguous to the compiler
-    x = line.x[begin:end]
-    y = line.y[begin:end]
-    z = line.z[begin:end]
-    depth = line.depth[begin:end]
-    owner = line.owner[begin:end]
+def _lay_out(start, along, begin, points, depth, owner):
+    """Write the points of a span of a row, in no stain yet."""
+    x, y, z = points
     for n in range(len(depth)):
         column = begin + n
         x[n] = start[0] + column * along[0]
@@ -352,12 +355,6 @@ def _lay_out(field, start, along, begin, end, line):
         z[n] = start[2] + column * along[2]
         depth[n] = ABOVE_ONE
         owner[n] = -1
-
-    points = (x, y, z)
-    places = (line.u[begin:end], line.v[begin:end], line.w[begin:end])
-    _fill_noise(points, field.frequency, 0.0, places, line.noise[begin:end])
-    if field.heterogeneity != 0.0:
-        _fill_noise(points, GRAIN * field.frequency, GRAIN_SHIFT, places, line.grain[begin:end])
 
 
 @numba.njit(cache=True)
@@ -376,18 +373,11 @@ def _fill_noise(points, frequency, shift, places, out):
 
 
 @numba.njit(cache=True)
-def _deepen(field, stain, number, begin, end, line):
+def _deepen(field, stain, number, points, noise, found):
     """Give the points of a chord to a stain where they lie deeper in it than in those before."""
-    x = line.x
-    y = line.y
-    z = line.z
-    noise = line.noise
-    depth = line.depth
-    owner = line.owner
-    strength = line.strength
-
-    # unsigned, as an index that may be negative keeps the loop from becoming vector code
-    for c in range(u64(begin), u64(end)):
+    x, y, z = points
+    depth, owner, strength = found
+    for c in range(len(depth)):
         radius = stain[3] + field.amplitude * noise[c]
         dx = x[c] - stain[0]
         dy = y[c] - stain[1]
@@ -400,21 +390,15 @@ def _deepen(field, stain, number, begin, end, line):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _fade(field, begin, end, line):
+def _fade(field, strength, depth, grain, changes):
     """Write what the stains add to a span, in a loop of its own, which becomes vector code: 44 -> 35 ms a plate."""
-    strength = line.strength[begin:end]
-    depth = line.depth[begin:end]
-    grain = line.grain[begin:end]
-    changes = line.changes[begin:end]
     for c in range(len(depth)):
         changes[c] = change_of(field, strength[c], depth[c], grain[c])
 
 
 @numba.njit(cache=True)
-def _put(line, r, begin, end, canvas, used):
+def _put(owner, changes, r, begin, end, canvas, used):
     """Write a span into the picture, where it lies in stains."""
-    owner = line.owner
-    changes = line.changes
     reflectance = canvas.reflectance[r]
     mask = canvas.mask[r]
     ids = canvas.ids[r]
