@@ -151,12 +151,15 @@ def test_parts_of_several_devices_are_refused_unless_told(tmp_path):
     import json
 
     from synthgen.run import merge
+    from synthgen.shards.manifest import Sidecar, encode_json
 
     recipe = small(storage={"shard_size": 3})
     for k in (1, 2):
         synthgen.generate(recipe, tmp_path / str(k), workers=0, part=(k, 2), progress=False)
     sidecar = next((tmp_path / "2" / "shards").glob("*.json"))
-    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "device": "Other"}))
+    values = json.loads(sidecar.read_text())
+    del values["crc32"]
+    sidecar.write_bytes(encode_json(Sidecar.signed(**{**values, "device": "Other"})))
     with pytest.raises(UsageError, match=r"one kind of device, got .*Other"):
         merge([tmp_path / "1", tmp_path / "2"], tmp_path / "all")
     assert merge([tmp_path / "1", tmp_path / "2"], tmp_path / "all", any_device=True).count == 6

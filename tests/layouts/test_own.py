@@ -1,5 +1,6 @@
 """Our own data sets as normal images and kinds of defect."""
 
+import hashlib
 import json
 from types import SimpleNamespace
 
@@ -21,7 +22,13 @@ def own(make_recipe, tmp_path):
         synthgen.generate(make_recipe(classes=len(names)), folder, workers=0, progress=False)
         lines = [json.loads(line) for line in (folder / "classes.jsonl").read_text().splitlines()]
         renamed = [{**line, "name": name} for line, name in zip(lines, names, strict=True)]
-        (folder / "classes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in renamed))
+        table = "".join(json.dumps(line) + "\n" for line in renamed).encode()
+        (folder / "classes.jsonl").write_bytes(table)
+
+        # the manifest holds the digest of the table
+        manifest = json.loads((folder / "dataset.json").read_text())
+        manifest["classes_sha256"] = hashlib.sha256(table).hexdigest()
+        (folder / "dataset.json").write_text(json.dumps(manifest))
         return folder
 
     return draw
