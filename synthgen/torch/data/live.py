@@ -16,7 +16,7 @@ from synthgen.torch.data.planes import channels_first
 
 
 class LiveDataset(ClassNames, data.Dataset):
-    """The samples of a recipe, map style, drawn when they are asked for: sample `i` is (image, label, *fields).
+    """The samples of a recipe, map style, drawn when they are asked for: sample `i` is ``(image, label, *fields)``.
 
     They are equal to those that its shards would hold, in the same order, where the codec is lossless.
 

@@ -14,7 +14,7 @@ from synthgen.torch.data.planes import planes_of
 
 
 class ShardDataset(ClassNames, data.Dataset):
-    """A finished data set, map style: sample `i` is (image, label, *fields).
+    """A finished data set, map style: sample `i` is ``(image, label, *fields)``.
 
     The image is a uint8 tensor (C, H, W), the label an int. Any number of workers may read, under fork, spawn and
     forkserver.

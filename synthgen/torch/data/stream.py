@@ -75,7 +75,7 @@ class _Resumed(msgspec.Struct):
 
 
 class StreamDataset(ClassNames, data.IterableDataset):
-    """A finished data set, iterable style: it yields (image, label, *fields), as `ShardDataset` returns them.
+    """A finished data set, iterable style: it yields ``(image, label, *fields)``, as `ShardDataset` returns them.
 
     The samples are shared out over ranks and workers. Each rank, and each worker of a rank, reads one run of
     consecutive samples; runs differ in length by at most one. Without shuffling the order is the stored one, which
