@@ -29,7 +29,7 @@ docs: .venv/docs
 # About half an hour; each script can be run alone.
 benchmarks: .venv/test
 	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates cutpaste \
-		metrics patchcore; do ../$(BIN)/python $$script.py || exit 1; done
+		metrics patchcore detection; do ../$(BIN)/python $$script.py || exit 1; done
 
 readme-pictures: .venv/test
 	$(BIN)/python docs/pictures.py
