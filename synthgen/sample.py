@@ -16,6 +16,7 @@ _INDEX_COLUMNS = slice(3 + _LABEL_DIGITS, None)
 _TEN = np.uint32(10)
 _ZERO = np.uint32(ord("0"))
 KEY_PATTERN = re.compile(r"c(\d{6,9})-i(\d{8,12})", re.ASCII)
+_MOST_IDS_OF_8_BITS = 2**8 - 1
 
 
 def format_key(label: int, index: int) -> str:
@@ -121,6 +122,11 @@ class PaletteImage:
     def to_rgb(self) -> np.ndarray:
         """Return the image as uint8 (H, W, 3)."""
         return np.take(self.colors, self.indices, axis=0)  # 4 times faster than colors[indices]
+
+
+def id_dtype(objects: int) -> str:
+    """Return the smallest type of ids, ``uint8`` or ``uint16``, for a picture of so many objects at most."""
+    return "uint8" if objects <= _MOST_IDS_OF_8_BITS else "uint16"
 
 
 def semantic_map(instances: np.ndarray, objects: list[dict]) -> np.ndarray:

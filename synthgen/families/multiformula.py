@@ -11,7 +11,7 @@ from synthgen.families import Drawer
 from synthgen.families._objects import draw_object, drawn_sources, family_of, source_of
 from synthgen.families._records import new_record
 from synthgen.options import check_ranges
-from synthgen.sample import FieldSpec
+from synthgen.sample import FieldSpec, id_dtype
 from synthgen.seeding import generator
 
 NAME = "multiformula"
@@ -159,7 +159,7 @@ def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
 
 def _ids(options: Options) -> str:
     """Return the type of ids: 8 bits, where they are enough for the largest number of objects."""
-    return "uint8" if options.objects[1] <= 255 else "uint16"
+    return id_dtype(options.objects[1])
 
 
 def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:

@@ -10,7 +10,7 @@ import msgspec
 from synthgen.errors import UsageError
 from synthgen.families import ANY_CPU, Drawer
 from synthgen.options import check_ranges, check_unique
-from synthgen.sample import FieldSpec
+from synthgen.sample import FieldSpec, id_dtype
 from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
 
@@ -229,8 +229,6 @@ def _most_stains(options: Options) -> int:
 
 def _id_dtype(options: Options) -> str:
     """Return the type of the instances: 8 bits are read by more tools, and hold 255 objects."""
-    from synthgen.surface.annotations import id_dtype
-
     return id_dtype(most_objects(options))
 
 

@@ -8,15 +8,6 @@ import numpy as np
 from synthgen.errors import UsageError
 from synthgen.surface.optics.camera import blur_reach, grown
 
-# Ids have 8 or 16 bits, and 0 is the clean surface.
-MOST_IDS_OF_8_BITS = 2**8 - 1
-MOST_IDS = 2**16 - 1
-
-
-def id_dtype(objects: int) -> str:
-    """Return the smallest type of ids, ``uint8`` or ``uint16``, for a picture of so many objects at most."""
-    return "uint8" if objects <= MOST_IDS_OF_8_BITS else "uint16"
-
 
 def object_params(source: str, entry: int | None, point) -> dict:
     """Return the ``params`` of an object.

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from synthgen.errors import UsageError
-from synthgen.surface.annotations import Annotations, id_dtype
+from synthgen.sample import id_dtype
+from synthgen.surface.annotations import Annotations
 from synthgen.surface.optics.camera import grown
 
 SIZE = (20, 30)
