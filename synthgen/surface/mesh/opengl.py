@@ -4,6 +4,7 @@ Pyrender's segmentation pass draws without antialiasing; `shaders/` stands in fo
 of the triangle as a color.
 """
 
+import contextlib
 import os
 import threading
 import warnings
@@ -143,6 +144,7 @@ class TriangleDrawer:
 
 def _import_pyrender():
     os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
+    _load_triton()
     try:
         with needed_for("scene"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -152,3 +154,13 @@ def _import_pyrender():
     except Exception as error:  # PyOpenGL without its library fails with many kinds of error
         raise DeviceError(f"OpenGL needs its library, {PACKAGES}, got: {one_line(error, 100)}") from error
     return pyrender
+
+
+def _load_triton():
+    """Load triton, which torch brings along, before Mesa shows its LLVM to the whole process.
+
+    Loaded after it, triton binds its own LLVM's symbols to Mesa's, and importing torchvision ends the process by a
+    segmentation fault (triton 3.8, Mesa 22.3). It costs 0.3 s in a process that draws parts.
+    """
+    with contextlib.suppress(Exception):  # absent or broken: nothing here needs it
+        import triton  # noqa: F401

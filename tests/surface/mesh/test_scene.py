@@ -1,3 +1,4 @@
+import subprocess
 import sys
 import threading
 from functools import cache
@@ -247,3 +248,17 @@ def test_points_appear_in_the_pixels_that_show_them(name):
     # but for rays that just miss their triangle and get its border
     assert np.quantile(distance, 0.8) < 1e-9
     assert distance.max() < 0.1
+
+
+DRAWN_THEN_TORCH = """
+from synthgen.surface.mesh.opengl import triangle_drawer
+triangle_drawer()
+import torchvision
+"""
+
+
+@pytest.mark.usefixtures("gl")
+def test_torch_can_be_imported_after_a_part_was_drawn():
+    pytest.importorskip("torchvision")
+    done = subprocess.run([sys.executable, "-c", DRAWN_THEN_TORCH], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
