@@ -25,8 +25,11 @@ from synthgen.shards.files import sha256_of
 
 BEST = "best.safetensors"
 RANDOM = "random:"
+# The key of a card that says which layer is the last that was trained, 1 to 4.
+TRAINED = "trained_layers"
 SUFFIX = ".safetensors"
 _MAX_CARD = 2**20
+_LAYERS = 4
 _MAX_SIDE = 16384
 
 
@@ -43,6 +46,8 @@ class _Source(NamedTuple):
         Mean and standard deviation, or all of timm's configuration.
     options : dict
         What timm is given to build the architecture.
+    trained : int
+        The last of layers 1 to 4 that was trained.
     """
 
     place: str
@@ -50,6 +55,7 @@ class _Source(NamedTuple):
     weights: dict
     config: dict
     options: dict
+    trained: int = _LAYERS
 
 
 def load_backbone(
@@ -138,7 +144,8 @@ def _file_source(path: Path, arch: str | None) -> _Source:
 
     options = size_options(arch, card.get("size"))
     weights = _read_weights(path)
-    return _Source(str(path), arch, weights, config, options)
+    trained = card.get(TRAINED, _LAYERS)
+    return _Source(str(path), arch, weights, config, options, trained)
 
 
 def config_of(model) -> dict:
@@ -321,6 +328,10 @@ def read_card(path: Path) -> dict:
 
 def _check_card(card: Path, values: dict) -> None:
     """Refuse values of a card that cannot be used."""
+    trained = values.get(TRAINED, _LAYERS)
+    if type(trained) is not int or not 1 <= trained <= _LAYERS:
+        raise FormatError(f"{card}: {TRAINED} must lie in 1..{_LAYERS}, got {trained!r}")
+
     size = values.get("size")
     if size is not None and not _is_side(size):
         raise FormatError(f"{card}: size must be a whole number of pixels, got {size!r}")
@@ -434,6 +445,8 @@ def _features(source: _Source, out_indices) -> torch.nn.Module:
     except (RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
         raise UsageError(f"{source.place}: timm has no features of {arch}: {one_line(error)}") from None
 
+    if out_indices is not None:
+        _refuse_untrained(source, model)
     # An extractor's names are those of the model, some with underscores in place of dots.
     known = {_flat(key): value for key, value in source.weights.items()}
     wanted = model.state_dict()
@@ -445,6 +458,17 @@ def _features(source: _Source, out_indices) -> torch.nn.Module:
     check_weights(source.place, f"the features of {arch}", own, wanted)
     model.load_state_dict(own)
     return model
+
+
+def _refuse_untrained(source: _Source, model) -> None:
+    """Refuse layers that are still as random as before the training."""
+    info = model.feature_info
+    behind = len(info.info) - _LAYERS - 1
+    layers = [level % len(info.info) - behind for level in info.out_indices]
+    last = max(layers)
+    if last > source.trained:
+        rule = f"layers must be <= {source.trained}, since those behind were not trained"
+        raise UsageError(f"{source.place}: {rule}, got {last}")
 
 
 def _flat(key: str) -> str:

@@ -33,21 +33,52 @@ def augment(image: torch.Tensor, options: Options, epoch: int, position: int) ->
         S is the crop; without one, the image has its own size.
     """
     rng = generator(options.seed, epoch, position, "pretrain.augment")
+    image, _ = _augmented(image, None, options, rng)
+    return image
+
+
+def augment_with_labels(
+    image: torch.Tensor, labels: torch.Tensor, options: Options, rng
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return an image as it is trained on, and the labels of its pixels.
+
+    Parameters
+    ----------
+    image : uint8 tensor (C, H, W)
+    labels : int tensor (H, W)
+        They are moved with the pixels; the nearest is taken where an image is resized.
+    options : Options
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    image : uint8 tensor (3, S, S)
+    labels : int tensor (S, S)
+    """
+    image, moved = _augmented(image, labels[None], options, rng)
+    return image, moved[0]
+
+
+def _augmented(image: torch.Tensor, labels: torch.Tensor | None, options: Options, rng) -> tuple:
+    """Return an image and its labels (1, H, W), where it has any, after the same random changes."""
     image = _three_channels(image, options.gray)
+    planes = [image] if labels is None else [image, labels]
 
     side = options.resize
     if side:
-        image = resize(image, (side, side))
+        planes = [resize(each, (side, side)) for each in planes]
     if options.crop:
-        image = random_crop(image, options.crop, options.scale, rng)
+        planes = _cropped(planes, options.crop, options.scale, rng)
     if options.flip:
-        image = _flipped(image, rng)
+        planes = _flipped(planes, rng)
+
+    image = planes[0]
     if options.jitter:
         least = 1 - options.jitter
         most = 1 + options.jitter
         brightness, contrast = rng.uniform(least, most, 2)
         image = change_light(image, brightness, contrast)
-    return image.contiguous()
+    return image.contiguous(), planes[-1]
 
 
 def validation_view(image: torch.Tensor, options: Options, size: tuple[int, int]) -> torch.Tensor:
@@ -57,12 +88,28 @@ def validation_view(image: torch.Tensor, options: Options, size: tuple[int, int]
 
 
 def resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Return a uint8 image (C, H, W) at another size (height, width), bilinear and antialiased."""
+    """Return an image (C, H, W) at another size (height, width).
+
+    Images of uint8 are resized bilinearly and antialiased; of others, which are labels, the nearest is taken.
+    """
     if tuple(image.shape[1:]) == tuple(size):
         return image
+    if image.dtype != torch.uint8:
+        return _nearest(image, size)
     batch = image[None]
     resized = functional.interpolate(batch, size, mode="bilinear", antialias=True)
     return resized[0]
+
+
+def _nearest(labels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Return labels (1, H, W) at another size."""
+    height, width = labels.shape[1:]
+    rows, columns = size
+    row_steps = 2 * torch.arange(rows) + 1
+    column_steps = 2 * torch.arange(columns) + 1
+    from_row = row_steps * height // (2 * rows)
+    from_column = column_steps * width // (2 * columns)
+    return labels[:, from_row[:, None], from_column]
 
 
 def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng) -> torch.Tensor:
@@ -70,7 +117,13 @@ def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng)
 
     With a `scale` other than (1, 1) a square of that share of the largest square's area is cut out and resized.
     """
-    height, width = image.shape[1:]
+    (cropped,) = _cropped([image], side, scale, rng)
+    return cropped
+
+
+def _cropped(planes: list[torch.Tensor], side: int, scale: tuple[float, float], rng) -> list[torch.Tensor]:
+    """Return the same random square of planes (C, H, W); see `random_crop`."""
+    height, width = planes[0].shape[1:]
     taken = side
     if tuple(scale) != (1.0, 1.0):
         area = rng.uniform(*scale)
@@ -85,8 +138,8 @@ def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng)
 
     rows = slice(top, top + taken)
     columns = slice(left, left + taken)
-    square = image[:, rows, columns]
-    return resize(square, (side, side))
+    squares = [plane[:, rows, columns] for plane in planes]
+    return [resize(square, (side, side)) for square in squares]
 
 
 def change_light(image: torch.Tensor, brightness: float, contrast: float) -> torch.Tensor:
@@ -102,12 +155,12 @@ def change_light(image: torch.Tensor, brightness: float, contrast: float) -> tor
     return torch.from_numpy(changed)
 
 
-def _flipped(image: torch.Tensor, rng) -> torch.Tensor:
-    """Return the image mirrored upside down, left to right, both or not at all."""
+def _flipped(planes: list[torch.Tensor], rng) -> list[torch.Tensor]:
+    """Return planes of one image mirrored upside down, left to right, both or not at all."""
     for axis in (1, 2):
         if rng.random() < 0.5:
-            image = image.flip(axis)
-    return image
+            planes = [plane.flip(axis) for plane in planes]
+    return planes
 
 
 def _three_channels(image: torch.Tensor, gray: bool) -> torch.Tensor:

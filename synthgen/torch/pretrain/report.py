@@ -10,7 +10,7 @@ import torch
 
 from synthgen.shards.files import replacing, write_atomically
 from synthgen.shards.manifest import encode_json
-from synthgen.torch.backbones import SUFFIX
+from synthgen.torch.backbones import SUFFIX, TRAINED
 from synthgen.torch.pretrain.options import Options
 from synthgen.torch.sealed import write_tensors
 
@@ -180,7 +180,7 @@ def make_card(arch: str, options: Options, source, size: tuple[int, int], ranks)
     on_gpu = ranks.device.type == "cuda"
     return {
         "arch": arch,
-        "classes": record.classes,
+        **_trained(record.classes, options),
         "mean": _per_channel(options.mean),
         "std": _per_channel(options.std),
         "size": height if height == width else None,
@@ -191,6 +191,18 @@ def make_card(arch: str, options: Options, source, size: tuple[int, int], ranks)
         "device": torch.cuda.get_device_name(ranks.device) if on_gpu else "CPU",
         "ranks": ranks.world,
         "versions": {name: version(name) for name in ("synthgen", "torch", "timm", "safetensors")},
+    }
+
+
+def _trained(classes: int, options: Options) -> dict:
+    """Return what of the network was trained."""
+    if not options.is_dense:
+        return {"classes": classes}
+    last = options.used_layers[-1]
+    return {
+        "classes": 0,
+        TRAINED: last,
+        "weights": f"The whole backbone without a classifier; layers behind {last} are random.",
     }
 
 
