@@ -1,0 +1,92 @@
+"""Fractal stamps: attractors of one iterated function system, scattered and turned (Ugwu et al. 2024, 3.1)."""
+
+from functools import lru_cache
+
+import numba
+import numpy as np
+
+from synthgen.texture import scatter
+from synthgen.texture.shape import Shape
+
+NAME = "stamps"
+VARIANTS = ("sum", "most")
+# Pixels of a side of the drawn attractor, and points of its chaos game.
+_SIDE = 96
+_POINTS = 30_000
+_NUMBERS_OF_A_MAP = 6
+
+
+def sample(rng: np.random.Generator) -> dict:
+    """Return random parameters: `form` is how often stamps cover the plane, and the maps of the system."""
+    from synthgen import ifs
+
+    variant = VARIANTS[rng.integers(len(VARIANTS))]
+    cover = rng.uniform(1, 4)
+    scale = 10 * 6 ** rng.uniform(0, 1)
+    system = ifs.sample_system(rng, maps=(2, 5))
+    return {"variant": variant, "scale": scale, "form": [cover, *system.maps.ravel().tolist()]}
+
+
+def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: float) -> np.ndarray:
+    """Return the field at points in units of its scale, float64 (N,); see `synthgen.texture.field`."""
+    cover, *maps = shape.form
+    stamp = attractor(tuple(maps))
+    levels = scatter.power_law(shape.seed, 0.3, 2.0, cover)
+    box = scatter.box_of(rows, columns)
+    things = scatter.gather(levels, scatter.Habit(1.0, 2.0), box)
+    tiles = scatter.into_tiles(things, box, 0.5)
+
+    total = np.empty(len(rows))
+    _fill(total, rows, columns, things, tiles, stamp, shape.variant == "sum")
+    return total
+
+
+@lru_cache(maxsize=256)
+def attractor(maps: tuple[float, ...]) -> np.ndarray:
+    """Return the attractor of a system as gray levels, float32 (_SIDE + 2, _SIDE + 2), with an empty border."""
+    from synthgen import ifs
+
+    rows = np.reshape(maps, (-1, 2, 3))
+    density = ifs.render(ifs.System(rows), size=_SIDE, points=_POINTS, seed=0)
+    return np.pad(np.sqrt(density), 1)
+
+
+@numba.njit(cache=True)
+def _fill(total, rows, columns, things, tiles, stamp, adds):
+    starts = tiles.starts
+    members = tiles.members
+    middle = len(stamp) / 2 - 0.5
+    scale = (len(stamp) - 2) / 2
+
+    for i in range(len(total)):
+        y = rows[i]
+        x = columns[i]
+        row = np.int64((y - tiles.top) / tiles.side)
+        column = np.int64((x - tiles.left) / tiles.side)
+        k = row * tiles.across + column
+
+        level = 0.0
+        for m in range(starts[k], starts[k + 1]):
+            n = members[m]
+            down = (y - things.rows[n]) * (scale / things.radii[n])
+            right = (x - things.columns[n]) * (scale / things.radii[n])
+            place = middle + things.cosines[n] * down - things.sines[n] * right
+            other = middle + things.cosines[n] * right + things.sines[n] * down
+            if place < 0 or other < 0 or place >= len(stamp) - 1 or other >= len(stamp) - 1:
+                continue
+
+            value = _between(stamp, place, other) * (0.5 + 0.5 * things.values[n])
+            level = level + value if adds else max(level, value)
+        total[i] = level
+
+
+@numba.njit(cache=True)
+def _between(stamp, y, x):
+    """Return the level of a stamp at a place between four of its pixels."""
+    row = np.int64(y)
+    column = np.int64(x)
+    y -= row
+    x -= column
+    upper = stamp[row, column] * (1 - x) + stamp[row, column + 1] * x
+    lower = stamp[row + 1, column] * (1 - x) + stamp[row + 1, column + 1] * x
+    return upper * (1 - y) + lower * y
