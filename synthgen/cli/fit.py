@@ -26,6 +26,15 @@ _BACKBONE = click.option(
     metavar="NAME|FILE",
     help="timm name, random:NAME, or weights of `synthgen pretrain`.",
 )
+_CALIBRATE = click.option(
+    "--calibrate",
+    metavar="[SHARE]",
+    type=click.FloatRange(0, 1),
+    is_flag=False,
+    flag_value=1.0,
+    help="Take the batch-norm statistics of the backbone from the normal images: wholly, or a share from 0 to 1 of "
+    "them with the backbone's own.",
+)
 _UPDATE = click.option(
     "--update", type=click.Path(), help="Go on from the model in this file, with the images of --normal."
 )
@@ -80,6 +89,7 @@ def kind_command(kind: str) -> click.Command:
     options = [
         _NORMAL,
         _BACKBONE,
+        _CALIBRATE,
         out_option("File of the model (safetensors)."),
         click.option("--overwrite", is_flag=True, help="Replace a model that is there."),
     ]
@@ -128,7 +138,10 @@ def _made(module, given: dict):
         raise UsageError("normal must be a folder of normal images, got none")
 
     normal = given.pop("normal")
+    share = given.pop("calibrate", None)
     if "update" in given:
+        if share is not None:
+            raise UsageError("calibrate cannot be given with --update: the model in the file keeps its own")
         model = _read(module, given)
         images = _opened(normal, model.image_size)
         loader = _in_batches(images, batch_size)
@@ -140,6 +153,10 @@ def _made(module, given: dict):
     images = _opened(normal, tuple(size))
     model.notes |= {"normal": list(normal), "images": len(images)}
     loader = _in_batches(images, batch_size)
+    if share is not None:
+        from synthgen.torch.calibrate import calibrate_model
+
+        calibrate_model(model, loader, share)
     return model.fit(loader, progress, _say)
 
 

@@ -29,8 +29,8 @@ from synthgen.torch.pretrain.options import PRESETS, Options
     "--preset",
     type=click.Choice(list(PRESETS)),
     default="baseline",
-    help="Settings of Ugwu et al. 2024, sections 4 and 7.3, or of our backbones for surfaces; other options replace "
-    "them.  [default: baseline]",
+    help="Settings of Ugwu et al. 2024, sections 4 and 7.3, or of our backbones for surfaces; other options "
+    "replace them.  [default: baseline]",
 )
 @click.option(
     "--read",
@@ -51,6 +51,14 @@ from synthgen.torch.pretrain.options import PRESETS, Options
 )
 @click.option(
     "--keep-every", type=click.IntRange(0), default=0, help="Keep the weights of every n-th epoch; 0 keeps none."
+)
+@click.option(
+    "--probe",
+    metavar="SET",
+    help="A test set of ours, or its recipe, such as probe-plates: PatchCore is measured on it, in log.csv.",
+)
+@click.option(
+    "--probe-every", type=click.IntRange(1), default=1, help="Epochs from one probe to the next.  [default: 1]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace a pre-training that lies in the folder.")
 @partial(with_options, options=options_of(Options))

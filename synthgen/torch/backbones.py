@@ -6,13 +6,12 @@ beside them, JSON of the same name, that says which architecture they are of and
 may have the ``sha256`` of the file, which is then checked.
 """
 
-import copy
 import difflib
 import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -195,56 +194,6 @@ def size_options(arch: str, size: int | tuple[int, int] | None) -> dict:
     """Return what timm needs to know of the image size: nothing, but for models that are made for one size only."""
     config = import_timm().models.get_pretrained_cfg(arch, allow_unregistered=True)
     return {"img_size": size} if config.fixed_input_size and size else {}
-
-
-def calibrate_batch_norm(model: torch.nn.Module, loader: Iterable) -> torch.nn.Module:
-    """Return a copy of a model whose batch-norm statistics are those of the given images.
-
-    Mean and variance of each layer become the averages over the batches, each normalised by its own statistics on
-    the way. Nothing else changes: with random weights this tells what is learned from what is merely rescaled.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    loader : iterable
-        Gives batches (N, C, H, W) as the model takes them, or sequences that begin with such a batch.
-
-    Raises
-    ------
-    UsageError
-        If the model has no batch norm, or the loader is empty.
-    """
-    model = copy.deepcopy(model)
-    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)]
-    if not any(layer.track_running_stats for layer in layers):
-        raise UsageError("model must have batch-norm layers to calibrate, got none")
-
-    was_training = model.training
-    momenta = [layer.momentum for layer in layers]
-    model.eval()
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # a plain average
-        layer.train()
-
-    if not _run(model, loader):
-        raise UsageError("loader must give images to calibrate batch norm with, got none")
-
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-    return model.train(was_training)
-
-
-def _run(model: torch.nn.Module, loader: Iterable) -> int:
-    """Give all batches of a loader to a model; return how many there were."""
-    device = next(model.parameters()).device
-    count = 0
-    with torch.no_grad():
-        for batch in loader:
-            images = batch if isinstance(batch, torch.Tensor) else batch[0]
-            model(images.to(device))
-            count += 1
-    return count
 
 
 def import_timm():

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 import torch
@@ -22,6 +22,7 @@ from synthgen.torch.pretrain.folder import LAST, finished_results, owned_folder,
 from synthgen.torch.pretrain.loop import Clock, Trainer, check_finite, means
 from synthgen.torch.pretrain.network import build_model, input_size
 from synthgen.torch.pretrain.options import ARCHITECTURES, Options, learning_rate, make_options
+from synthgen.torch.pretrain.probe import Probe, measure_probe, open_probe
 from synthgen.torch.pretrain.ranks import TrainingGroup, choose_precision, joined_ranks
 from synthgen.torch.pretrain.reading import (
     ImageBatches,
@@ -76,6 +77,8 @@ def pretrain(
     device: str = "auto",
     checkpoint_seconds: float = 300,
     keep_every: int = 0,
+    probe=None,
+    probe_every: int = 1,
     progress="auto",
     overwrite: bool = False,
     **changes,
@@ -109,6 +112,11 @@ def pretrain(
         Interval between checkpoints within an epoch; at its end there is always one.
     keep_every : int
         Keep the weights of every n-th epoch; 0 keeps none.
+    probe : str or Path, optional
+        A test set of ours, or its recipe: PatchCore is measured on it, in columns of ``log.csv``. It changes
+        neither the weights nor which epoch is the best.
+    probe_every : int
+        Probe after every n-th epoch, and after the last.
     progress : bool or {'auto', 'plain', 'none'}
     overwrite : bool
         Replace a pre-training that lies in the folder.
@@ -133,8 +141,11 @@ def pretrain(
         raise UsageError(f"checkpoint_seconds must be >= 0, got {checkpoint_seconds}")
     if keep_every < 0:
         raise UsageError(f"keep_every must be >= 0, got {keep_every}")
+    if probe_every < 1:
+        raise UsageError(f"probe_every must be >= 1, got {probe_every}")
 
     images = _opened(source, read, options)
+    probing = _Probing(open_probe(probe), probe_every) if probe is not None else None
     with joined_ranks(device, threads, options.deterministic) as ranks:
         job = _settled(Path(out), arch, images, options, ranks, workers)
         with owned_folder(job.folder, job.identity(), overwrite, ranks):
@@ -143,7 +154,7 @@ def pretrain(
             if results is None:
                 clock = Clock(checkpoint_seconds)
                 shown = progress if ranks.rank == 0 else "none"
-                card = _Training(job, clock, keep_every).run(shown)
+                card = _Training(job, clock, keep_every, probing).run(shown)
                 results = results_on(card, out)
 
     best = results.best
@@ -155,6 +166,13 @@ def pretrain(
         loss=best.val_loss,
         was_finished=was_finished,
     )
+
+
+class _Probing(NamedTuple):
+    """Images to probe with, and how often."""
+
+    probe: Probe
+    every: int
 
 
 def _architecture(arch: str | None, preset: str) -> str:
@@ -300,13 +318,14 @@ class _State(msgspec.Struct):
 class _Training:
     """A training under way."""
 
-    def __init__(self, job: _Job, clock: Clock, keep_every: int):
+    def __init__(self, job: _Job, clock: Clock, keep_every: int, probing: _Probing | None):
         model = job.network()
         model.to(job.ranks.device)
         model.to(memory_format=torch.channels_last)
         self.job = job
         self.clock = clock
         self.keep_every = keep_every
+        self.probing = probing
         self.model = model
         self.batches = job.batches()
         self.trainer = Trainer(model, job.options, job.ranks)
@@ -363,6 +382,7 @@ class _Training:
         row = self._training_row(first)
         if job.validates(state.epoch):
             self._validate(row)
+        self._probe(row)
         row["seconds"] = round(self._seconds(), 1)
 
         state.history.append(row)
@@ -448,6 +468,15 @@ class _Training:
         row["val_accuracy"] = accuracy
         self.state.stopped = accuracy >= options.stop_at
 
+    def _probe(self, row: dict) -> None:
+        """Add what a probe finds to a row."""
+        job = self.job
+        epoch = row["epoch"]
+        if self.probing is None or job.ranks.rank:
+            return
+        if epoch % self.probing.every == 0 or epoch == job.options.epochs:
+            row |= measure_probe(self.probing.probe, self.backbone, job.arch, job.options, job.size)
+
     def _report(self) -> None:
         """Write the files of an epoch. An epoch that is trained again after a kill writes the same ones."""
         if self.job.ranks.rank:
@@ -463,7 +492,7 @@ class _Training:
             name = report.files_of_epoch(epoch)
             self._write_weights(name)
 
-        write_csv(folder / report.CSV, history, report.COLUMNS)
+        write_csv(folder / report.CSV, history, report.columns_of(history))
         if row["seconds"] > _LONG_EPOCH:
             self._draw_curves()
 

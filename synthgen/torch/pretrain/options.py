@@ -217,6 +217,7 @@ _SURFACE = {
     "batch_size": 48,
     "mix": (1, 3),
     "crop": 96,
+    "scale": (0.25, 0.6),
     "flip": True,
     "jitter": 0.15,
     "optimizer": "adamw",

@@ -92,7 +92,7 @@ def test_nothing_that_is_special_to_one_image_helps():
     labels = torch.arange(3)[:, None, None].expand(3, 8, 8)
     found = dense_loss([embeddings], labels, make_options(changes={"objective": "dense"}))
     found.loss.backward()
-    assert float(found.loss) == 0
+    assert found.loss.item() == 0
     assert found.textures == 0
     assert not embeddings.grad.any()
 
