@@ -73,12 +73,13 @@ def _augmented(image: torch.Tensor, labels: torch.Tensor | None, options: Option
         planes = _flipped(planes, rng)
 
     image = planes[0]
+    moved = planes[-1]
     if options.jitter:
         least = 1 - options.jitter
         most = 1 + options.jitter
         brightness, contrast = rng.uniform(least, most, 2)
         image = change_light(image, brightness, contrast)
-    return image.contiguous(), planes[-1]
+    return image.contiguous(), moved
 
 
 def validation_view(image: torch.Tensor, options: Options, size: tuple[int, int]) -> torch.Tensor:
@@ -105,11 +106,15 @@ def _nearest(labels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Return labels (1, H, W) at another size."""
     height, width = labels.shape[1:]
     rows, columns = size
-    row_steps = 2 * torch.arange(rows) + 1
-    column_steps = 2 * torch.arange(columns) + 1
-    from_row = row_steps * height // (2 * rows)
-    from_column = column_steps * width // (2 * columns)
+    from_row = _nearest_of(height, rows)
+    from_column = _nearest_of(width, columns)
     return labels[:, from_row[:, None], from_column]
+
+
+def _nearest_of(length: int, count: int) -> torch.Tensor:
+    """Return the pixels of a line that lie nearest to the middles of so many parts of it."""
+    middles = 2 * torch.arange(count) + 1
+    return middles * length // (2 * count)
 
 
 def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng) -> torch.Tensor:

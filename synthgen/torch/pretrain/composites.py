@@ -5,7 +5,9 @@ An image is one image of the data set, or several that are joined with irregular
 """
 
 import math
+from itertools import islice
 
+import msgspec
 import numpy as np
 import torch
 from torch.nn import functional
@@ -48,9 +50,11 @@ def share_out_composites(source: Source, options: Options, world: int) -> Shares
         raise UsageError(f"batch_size must be <= {wanted}, {what}, got {options.batch_size}")
 
     classes_in_batch(source, options, batch)
-    validated = min(len(validation), options.val_images or len(validation))
-    batches = max(1, validated // options.batch_size)
-    return Shares(training, validation, steps, batch, batches * options.batch_size)
+    most = options.val_images or len(validation)
+    seen = min(len(validation), most)
+    batches = max(1, seen // options.batch_size)
+    validated = batches * options.batch_size
+    return Shares(training, validation, steps, batch, validated)
 
 
 def classes_in_batch(source: Source, options: Options, batch: int) -> int:
@@ -62,18 +66,20 @@ def classes_in_batch(source: Source, options: Options, batch: int) -> int:
         If that are more than the data set has, or more than the images of a batch.
     """
     known = source.record.classes
-    parts = batch * sum(options.mix) / 2
-    most = int(parts / 2)
-    if not options.batch_classes:
+    low, high = options.mix
+    parts = batch * (low + high) / 2
+    wanted = options.batch_classes
+    if not wanted:
         usual = round(parts / _USUAL_TIMES)
         return min(known, max(1, usual))
 
+    most = int(parts / 2)
     rule = f"batch_classes must be <= {known}, the classes of {source.path}"
     if most < known:
         rule = f"batch_classes must be <= {most}, so that each lies in two of the {parts:g} images of a batch"
-    if options.batch_classes > min(known, most):
-        raise UsageError(f"{rule}, got {options.batch_classes}")
-    return options.batch_classes
+    if wanted > min(known, most):
+        raise UsageError(f"{rule}, got {wanted}")
+    return wanted
 
 
 class _Dealer:
@@ -96,7 +102,8 @@ class _Dealer:
         labels = order.forward(places) // record.per_class
 
         by_class = np.argsort(labels, kind="stable")
-        _, starts = np.unique(labels[by_class], return_index=True)
+        in_order = labels[by_class]
+        _, starts = np.unique(in_order, return_index=True)
         self._groups = np.split(places[by_class], starts[1:])
         self._classes = min(classes, len(self._groups))
         self._mix = options.mix
@@ -107,14 +114,21 @@ class _Dealer:
         counts = rng.integers(low, high + 1, batch)
         total = int(counts.sum())
 
-        chosen = rng.choice(len(self._groups), self._classes, replace=False)
+        groups = len(self._groups)
+        chosen = rng.choice(groups, self._classes, replace=False)
         decks = math.ceil(total / len(chosen))
-        cards = np.concatenate([rng.permutation(chosen) for _ in range(decks)])
+        shuffled = [rng.permutation(chosen) for _ in range(decks)]
+        cards = np.concatenate(shuffled)[:total].tolist()
 
         queues: dict[int, list[int]] = {}
-        positions = [self._next_of(queues, int(card), rng) for card in cards[:total]]
-        ends = np.cumsum(counts)
-        return [tuple(positions[end - count : end]) for count, end in zip(counts, ends, strict=True)]
+        positions = [self._next_of(queues, card, rng) for card in cards]
+
+        dealt = []
+        left = iter(positions)
+        for count in counts:
+            hand = islice(left, int(count))
+            dealt.append(tuple(hand))
+        return dealt
 
     def _next_of(self, queues: dict[int, list[int]], group: int, rng) -> int:
         """Return an image of a class; none comes again before all have come."""
@@ -141,15 +155,18 @@ class CompositeImages(data.Dataset):
 
     def __getitem__(self, item: tuple[int, tuple[int, ...]]):
         number, positions = item
+        seed = self.options.seed
         parts = []
         for order, position in enumerate(positions):
             image, textures = self.images[position]
-            rng = generator(self.options.seed, self.epoch, number << _PART_BITS | order, self.name)
-            parts.append(augment_with_labels(image, textures, self.options, rng))
+            place = number << _PART_BITS | order
+            rng = generator(seed, self.epoch, place, self.name)
+            part = augment_with_labels(image, textures, self.options, rng)
+            parts.append(part)
 
         if len(parts) == 1:
             return parts[0]
-        own = generator(self.options.seed, self.epoch, number, f"{self.name}.regions")
+        own = generator(seed, self.epoch, number, f"{self.name}.regions")
         return joined(parts, own)
 
 
@@ -211,10 +228,9 @@ class Composites:
 
     def validation(self):
         """Return an iterable of this rank's batches of the validation, the same each time."""
-        import msgspec
-
         plain = msgspec.structs.replace(self.options, flip=False, jitter=0.0)
-        steps = range(self.shares.validated // self.options.batch_size)
+        batches = self.shares.validated // self.options.batch_size
+        steps = range(batches)
         return self._loader(self._validation, plain, 0, steps, "pretrain.dense.validation")
 
     def _loader(self, dealer: _Dealer, options: Options, epoch: int, steps: range, name: str):
@@ -225,11 +241,14 @@ class Composites:
 
     def items(self, dealer: _Dealer, epoch: int, step: int, name: str) -> list[tuple[int, tuple[int, ...]]]:
         """Return what a batch of this rank is made of: number and positions of each image."""
-        place = step * self.ranks.world + self.ranks.rank
+        before = step * self.ranks.world
+        place = before + self.ranks.rank
         rng = generator(self.options.seed, epoch, place, f"{name}.deal")
+
         batch = self.shares.batch
+        first = place * batch
         dealt = dealer.dealt(rng, batch)
-        return list(enumerate(dealt, place * batch))
+        return list(enumerate(dealt, first))
 
 
 class _Batches:

@@ -52,7 +52,11 @@ class DenseNetwork(nn.Module):
 
 
 def _head(width: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(width, _HIDDEN, 1), nn.ReLU(), nn.Conv2d(_HIDDEN, _EMBEDDING, 1))
+    return nn.Sequential(
+        nn.Conv2d(width, _HIDDEN, 1),
+        nn.ReLU(),
+        nn.Conv2d(_HIDDEN, _EMBEDDING, 1),
+    )
 
 
 def build_dense(arch: str, options: Options, size: tuple[int, int]) -> DenseNetwork:
@@ -66,7 +70,8 @@ def build_dense(arch: str, options: Options, size: tuple[int, int]) -> DenseNetw
         If the architecture has no such layers, or the image is too small for them.
     """
     layers = options.used_layers
-    net = create_model(arch, options.seed, num_classes=0, **size_options(arch, size))
+    arguments = size_options(arch, size)
+    net = create_model(arch, options.seed, num_classes=0, **arguments)
     maps = _tried(net, arch, layers, size)
     for layer, tried in zip(layers, maps, strict=True):
         _check_places(net, arch, layer, tried.shape, size)
@@ -90,9 +95,8 @@ def _tried(net: nn.Module, arch: str, layers: tuple[int, ...], size: tuple[int, 
         height, width = size
         given = ",".join(map(str, layers))
         reason = one_line(error)
-        raise UsageError(
-            f"layers must be some that {arch} has on images of {width}x{height} pixels, got {given}: {reason}"
-        ) from None
+        rule = f"layers must be some that {arch} has on images of {width}x{height} pixels"
+        raise UsageError(f"{rule}, got {given}: {reason}") from None
 
 
 def _check_places(net: nn.Module, arch: str, layer: int, shape, size: tuple[int, int]) -> None:
@@ -125,7 +129,8 @@ def _freeze_unused(network: DenseNetwork, size: tuple[int, int]) -> None:
     total.backward()
 
     for weights in network.parameters():
-        weights.requires_grad_(weights.grad is not None)
+        is_used = weights.grad is not None
+        weights.requires_grad_(is_used)
         weights.grad = None
 
 
@@ -161,7 +166,11 @@ def dense_loss(embeddings: list[torch.Tensor], labels: torch.Tensor, options: Op
         The texture of each pixel, any number >= 0; -1 counts for nothing.
     options : Options
     """
-    pure = [pure_labels(labels, each.shape[2:], options.purity) for each in embeddings]
+    pure = []
+    for each in embeddings:
+        places = each.shape[2:]
+        of_layer = pure_labels(labels, places, options.purity)
+        pure.append(of_layer)
     numbered, count = renumbered(pure)
     textures = shared_textures(numbered, count)
 
@@ -173,8 +182,9 @@ def dense_loss(embeddings: list[torch.Tensor], labels: torch.Tensor, options: Op
         hits = hits + accuracy
 
     layers = len(embeddings)
-    chance = layers * math.log(max(1, textures))
-    return DenseLoss(total, hits / layers, chance, textures)
+    accuracy = hits / layers
+    of_one = math.log(max(1, textures))
+    return DenseLoss(total, accuracy, layers * of_one, textures)
 
 
 def pure_labels(labels: torch.Tensor, places: tuple[int, int], purity: float) -> torch.Tensor:
@@ -230,16 +240,21 @@ def renumbered(labels: list[torch.Tensor]) -> tuple[list[torch.Tensor], int]:
 
     sizes = [each.numel() for each in labels]
     parts = numbers.split(sizes)
-    shaped = [part.view(each.shape) for part, each in zip(parts, labels, strict=True)]
+    shaped = []
+    for part, each in zip(parts, labels, strict=True):
+        of_layer = part.view(each.shape)
+        shaped.append(of_layer)
     return shaped, len(known) - has_nothing
 
 
 def shared_textures(labels: list[torch.Tensor], count: int) -> int:
     """Return how many of `count` textures lie in two images or more, in the first of the layers."""
     finest = labels[0].flatten(1)
-    present = _one_hot(finest, count).amax(1)
-    images = present.sum(0)
-    return int((images >= 2).sum())
+    lies_on = _one_hot(finest, count)
+    is_present = lies_on.amax(1)
+    images = is_present.sum(0)
+    is_shared = images >= 2
+    return int(is_shared.sum())
 
 
 def prototype_loss(
@@ -260,7 +275,8 @@ def prototype_loss(
     -----
     Places whose texture lies in no other image do not count either. Where none counts, loss and share are zero.
     """
-    rows = embeddings.float().permute(0, 2, 3, 1).flatten(1, 2)
+    channels_last = embeddings.float().permute(0, 2, 3, 1)
+    rows = channels_last.flatten(1, 2)
     rows = functional.normalize(rows, dim=-1)
     labels = labels.flatten(1)
     lies_on = _one_hot(labels, textures)
@@ -276,9 +292,11 @@ def prototype_loss(
 
     cosines = torch.einsum("nld,npd->nlp", rows, prototypes)
     scores = cosines / temperature
-    scores = scores.masked_fill(~is_known[:, None], _NEVER)
+    is_known = is_known[:, None]
+    scores = scores.masked_fill(~is_known, _NEVER)
 
-    counts = (lies_on * is_known[:, None]).sum(-1) > 0
+    on_known = lies_on * is_known
+    counts = on_known.sum(-1) > 0
     wanted = labels[counts]
     if not len(wanted):
         zero = embeddings.sum() * 0.0
@@ -293,4 +311,5 @@ def prototype_loss(
 def _one_hot(labels: torch.Tensor, count: int) -> torch.Tensor:
     """Return a float for each label, (..., count): 1 at its number; all are 0 for -1."""
     numbers = torch.arange(count, device=labels.device)
-    return (labels[..., None] == numbers).float()
+    is_there = labels[..., None] == numbers
+    return is_there.float()

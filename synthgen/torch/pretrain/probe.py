@@ -9,6 +9,7 @@ import torch
 from synthgen.errors import UsageError
 from synthgen.layouts.entries import NORMAL
 from synthgen.metrics import aupro, image_auroc, pixel_auroc
+from synthgen.sample import Sample
 from synthgen.torch.backbones import set_config, size_options
 from synthgen.torch.data import LiveDataset, ShardDataset
 from synthgen.torch.data.planes import channels_first
@@ -56,43 +57,67 @@ def open_probe(source) -> Probe:
     is_folder = isinstance(source, str | Path) and Path(source).is_dir()
     dataset = ShardDataset(source) if is_folder else LiveDataset(source)
     names = dataset.classes
-    good = [label for label, name in enumerate(names) if name in NORMAL]
+    good = [name for name in names if name in NORMAL]
     if not good or len(good) == len(names):
         known = ", ".join(names[:5])
-        raise UsageError(f"probe must be a test set with a class {NORMAL[0]} and classes of defects, got {known}")
+        rule = f"probe must be a test set with a class {NORMAL[0]} and classes of defects"
+        raise UsageError(f"{rule}, got {known}")
 
-    normal: list[torch.Tensor] = []
-    images: list[torch.Tensor] = []
-    masks: list[np.ndarray] = []
-    for label in range(len(names)):
-        places = _places_of(dataset, label)
-        for number, place in enumerate(places):
-            image, mask = _read(dataset, place, "" if label in good else names[label])
-            if label in good and number % 2 == 0:
-                normal.append(image)
-                continue
-            images.append(image)
-            masks.append(mask)
-    return Probe(torch.stack(normal), torch.stack(images), np.stack(masks))
+    normal = []
+    tested = []
+    for label, name in enumerate(names):
+        samples = _samples(dataset, label)
+        if name in good:
+            normal += samples[::2]
+            tested += [(sample, "") for sample in samples[1::2]]
+        else:
+            tested += [(sample, name) for sample in samples]
+
+    of_normal = list(map(_image, normal))
+    images = []
+    masks = []
+    for sample, defect in tested:
+        images.append(_image(sample))
+        masks.append(_mask(sample, defect))
+    return _stacked(of_normal, images, masks)
 
 
-def _places_of(dataset, label: int) -> list[int]:
-    """Return the positions of some images of a class."""
-    positions = np.flatnonzero(np.array(dataset.targets) == label)
-    return positions[:MOST_OF_A_CLASS].tolist()
+def _stacked(normal: list[torch.Tensor], images: list[torch.Tensor], masks: list[np.ndarray]) -> Probe:
+    return Probe(
+        normal=torch.stack(normal),
+        images=torch.stack(images),
+        masks=np.stack(masks),
+    )
 
 
-def _read(dataset, position: int, name: str) -> tuple[torch.Tensor, np.ndarray]:
-    """Return an image and the mask of its defects; a good image has no name of a defect."""
-    sample = dataset.sample(position) if isinstance(dataset, LiveDataset) else dataset.dataset[position]
-    image = torch.from_numpy(channels_first(sample.pixels)).expand(3, -1, -1)
-    if not name:
-        return image, np.zeros(image.shape[1:], bool)
+def _samples(dataset, label: int) -> list[Sample]:
+    """Return some samples of a class."""
+    targets = np.array(dataset.targets)
+    positions = np.flatnonzero(targets == label)
+    chosen = positions[:MOST_OF_A_CLASS].tolist()
 
-    field = name if name in sample.fields else "mask"
+    read = dataset.sample if isinstance(dataset, LiveDataset) else dataset.dataset.__getitem__
+    return list(map(read, chosen))
+
+
+def _image(sample: Sample) -> torch.Tensor:
+    """Return an image as uint8 (3, H, W)."""
+    planes = channels_first(sample.pixels)
+    image = torch.from_numpy(planes)
+    return image.expand(3, -1, -1)
+
+
+def _mask(sample: Sample, defect: str) -> np.ndarray:
+    """Return where the defects of a sample are, bool (H, W); a good one has no name of a defect."""
+    if not defect:
+        size = sample.image.shape[:2]
+        return np.zeros(size, bool)
+
+    field = defect if defect in sample.fields else "mask"
     if field not in sample.fields:
-        raise UsageError(f"probe must have the field mask, got {', '.join(sample.fields)}")
-    return image, sample.fields[field] > 0
+        found = ", ".join(sample.fields)
+        raise UsageError(f"probe must have the field mask, got {found}")
+    return sample.fields[field] > 0
 
 
 def measure_probe(probe: Probe, net: torch.nn.Module, arch: str, options: Options, size: tuple[int, int]) -> dict:
@@ -119,13 +144,20 @@ def measure_probe(probe: Probe, net: torch.nn.Module, arch: str, options: Option
     layers = options.used_layers if options.is_dense else _layers()
     model = PatchCore(net, layers=layers, coreset=_CORESET, seed=options.seed, device=device)
     model.fit(probe.normal.split(_BATCH), progress="none")
-    found = [model.predict(images) for images in probe.images.split(_BATCH)]
-    scores = np.concatenate([each[0] for each in found])
-    maps = np.concatenate([each[1] for each in found])
+    batches = probe.images.split(_BATCH)
+    found = [model.predict(images) for images in batches]
+    scores = np.concatenate([of_images for of_images, _ in found])
+    maps = np.concatenate([of_pixels for _, of_pixels in found])
 
-    labels = probe.masks.any((1, 2))
-    values = (image_auroc(labels, scores), pixel_auroc(probe.masks, maps), aupro(probe.masks, maps))
-    return {name: round(float(value), 4) for name, value in zip(PROBE, values, strict=True)}
+    masks = probe.masks
+    labels = masks.any((1, 2))
+    values = (
+        image_auroc(labels, scores),
+        pixel_auroc(masks, maps),
+        aupro(masks, maps),
+    )
+    rounded = [round(float(value), 4) for value in values]
+    return dict(zip(PROBE, rounded, strict=True))
 
 
 def _layers() -> tuple[int, ...]:
@@ -139,10 +171,11 @@ def _three(numbers: tuple[float, ...]) -> tuple[float, ...]:
 
 def _resized(probe: Probe, size: tuple[int, int]) -> Probe:
     """Return a probe at another size."""
-    planes = [torch.from_numpy(mask)[None].int() for mask in probe.masks]
-    masks = [resize(mask, size)[0].numpy() > 0 for mask in planes]
-    return Probe(
-        torch.stack([resize(image, size) for image in probe.normal]),
-        torch.stack([resize(image, size) for image in probe.images]),
-        np.stack(masks),
-    )
+    normal = [resize(image, size) for image in probe.normal]
+    images = [resize(image, size) for image in probe.images]
+    masks = []
+    for mask in probe.masks:
+        plane = torch.from_numpy(mask)[None].int()
+        resized = resize(plane, size)
+        masks.append(resized[0].numpy() > 0)
+    return _stacked(normal, images, masks)
