@@ -5,6 +5,7 @@ import numpy as np
 
 from synthgen.texture import scatter
 from synthgen.texture.lattice import ramp
+from synthgen.texture.scatter import COLUMN, COSINE, LENGTH, RADIUS, ROW, SINE, VALUE
 from synthgen.texture.shape import Shape
 
 NAME = "leaves"
@@ -49,17 +50,17 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
 @numba.njit(cache=True)
 def inside(things, n, y, x, variant):
     """Return how far a point lies inside a leaf: the distance to its edge, negative outside."""
-    down = y - things.rows[n]
-    right = x - things.columns[n]
-    cosine = things.cosines[n]
-    sine = things.sines[n]
+    down = y - things[n, ROW]
+    right = x - things[n, COLUMN]
+    cosine = things[n, COSINE]
+    sine = things[n, SINE]
     along = cosine * right + sine * down
     across = cosine * down - sine * right
     if variant == 2:
         along += 0.5 * across
 
-    radius = things.radii[n]
-    length = things.lengths[n]
+    radius = things[n, RADIUS]
+    length = things[n, LENGTH]
     if variant == 0:
         along *= radius / length
         return radius - np.sqrt(along * along + across * across)
@@ -70,10 +71,9 @@ def inside(things, n, y, x, variant):
 
 @numba.njit(cache=True)
 def _fill(total, rows, columns, things, tiles, variant, softness):
-    # taken out of the tuples: arrays in a tuple are counted at each use
+    # taken out of the tuple: arrays in a tuple are counted at each use
     starts = tiles.starts
     members = tiles.members
-    values = things.values
 
     for i in range(len(total)):
         y = rows[i]
@@ -89,7 +89,7 @@ def _fill(total, rows, columns, things, tiles, variant, softness):
             n = members[m]
             share = ramp(inside(things, n, y, x, variant), softness)
             if share > 0:
-                level += left * share * values[n]
+                level += left * share * things[n, VALUE]
                 left *= 1 - share
                 if left < 0.01:
                     break

@@ -50,28 +50,16 @@ class Habit(NamedTuple):
     spread: float
 
 
-class Things(NamedTuple):
-    """Things near a window, each an array (n,); those in front come first.
-
-    Attributes
-    ----------
-    rows, columns : float64
-        Middle.
-    radii, lengths : float64
-        Half of the width and of the length.
-    cosines, sines : float64
-        Direction of the length against the columns.
-    values : float64
-        A number in [0, 1).
-    """
-
-    rows: np.ndarray
-    columns: np.ndarray
-    radii: np.ndarray
-    lengths: np.ndarray
-    cosines: np.ndarray
-    sines: np.ndarray
-    values: np.ndarray
+# Columns of the table of things, float64 (n, 7): row and column of the middle; half of the width; half of the length;
+# cosine and sine of the direction of the length; a number in [0, 1).
+ROW = 0
+COLUMN = 1
+RADIUS = 2
+LENGTH = 3
+COSINE = 4
+SINE = 5
+VALUE = 6
+_DEPTH = 7
 
 
 class Tiles(NamedTuple):
@@ -95,20 +83,19 @@ class Tiles(NamedTuple):
     members: np.ndarray
 
 
-def gather(levels: list[Level], habit: Habit, box: tuple[float, float, float, float]) -> Things:
-    """Return the things that may touch a box (top, left, bottom, right), those in front first."""
+def gather(levels: list[Level], habit: Habit, box: tuple[float, float, float, float]) -> np.ndarray:
+    """Return the table of the things that may touch a box (top, left, bottom, right), those in front first."""
     parts = [_of_level(level, habit, box) for level in levels]
     table = np.concatenate(parts)
     # 16 bits of depth: NumPy sorts them by radix, 8 times faster than numbers with a point
-    depths = table[:, 7].astype(np.uint16)
+    depths = table[:, _DEPTH].astype(np.uint16)
     order = np.argsort(depths, kind="stable")
-    columns = np.ascontiguousarray(table[order].T)
-    return Things(*columns[:7])
+    return table[order]
 
 
 @numba.njit(cache=True)
 def _of_level(level, habit, box):
-    """Return a table (n, 8): the seven attributes of `Things`, and a depth from 0 to 65,535."""
+    """Return the table of the things of a level, with a depth from 0 to 65,535."""
     top, left, bottom, right = box
     cell = level.cell
     reach = level.most * habit.length
@@ -139,14 +126,14 @@ def _of_level(level, habit, box):
 
                 bits = mix(bits)
                 turn = habit.spread * (first_share(bits) - 0.5)
-                thing[0] = y
-                thing[1] = x
-                thing[2] = radius
-                thing[3] = length
-                thing[4] = wave(turn / 2 + 0.25)
-                thing[5] = wave(turn / 2)
-                thing[6] = value
-                thing[7] = 65536 * depth
+                thing[ROW] = y
+                thing[COLUMN] = x
+                thing[RADIUS] = radius
+                thing[LENGTH] = length
+                thing[COSINE] = wave(turn / 2 + 0.25)
+                thing[SINE] = wave(turn / 2)
+                thing[VALUE] = value
+                thing[_DEPTH] = 65536 * depth
                 n += 1
     return table[:n]
 
@@ -160,13 +147,13 @@ def into_tiles(things, box, side):
     counts = np.zeros(down * across + 1, np.int32)
 
     # twice over the things: count, then fill
-    for n in range(len(things.rows)):
+    for n in range(len(things)):
         _visit(things, n, top, left, side, down, across, counts, counts, False)
     for k in range(down * across):
         counts[k + 1] += counts[k]
     starts = counts.copy()
     members = np.empty(counts[down * across], np.int32)
-    for n in range(len(things.rows)):
+    for n in range(len(things)):
         _visit(things, n, top, left, side, down, across, counts, members, True)
     return Tiles(top, left, side, across, starts, members)
 
@@ -174,12 +161,12 @@ def into_tiles(things, box, side):
 @numba.njit(cache=True)
 def _visit(things, n, top, left, side, down, across, counts, members, fills):
     """Count a thing in each tile that it may touch, or write its number there."""
-    radius = things.radii[n] * 1.42
-    length = max(things.lengths[n], things.radii[n]) * 1.42
-    cosine = things.cosines[n]
-    sine = things.sines[n]
-    y = things.rows[n] - top
-    x = things.columns[n] - left
+    radius = things[n, RADIUS] * 1.42
+    length = max(things[n, LENGTH], things[n, RADIUS]) * 1.42
+    cosine = things[n, COSINE]
+    sine = things[n, SINE]
+    y = things[n, ROW] - top
+    x = things[n, COLUMN] - left
     tall = abs(sine) * length + abs(cosine) * radius
     wide = abs(cosine) * length + abs(sine) * radius
     margin = radius + 0.71 * side
