@@ -5,13 +5,15 @@ import numpy as np
 
 from synthgen.texture import scatter
 from synthgen.texture.lattice import ramp
-from synthgen.texture.scatter import COLUMN, COSINE, LENGTH, RADIUS, ROW, SINE, VALUE
+from synthgen.texture.scatter import COLUMN, COSINE, LENGTH, RADIUS, REACH, ROW, SINE, VALUE
 from synthgen.texture.shape import Shape
 
 NAME = "leaves"
 VARIANTS = ("discs", "rectangles", "sheared")
 # How often the leaves cover the plane: exp(-5) of it, 0.7 %, shows the ground.
 _COVER = 5.0
+# How far leaves reach, see `synthgen.texture.scatter.Habit`.
+_CORNERS = {"discs": 0.0, "rectangles": 0.9, "sheared": 1.2}
 
 
 def sample(rng: np.random.Generator) -> dict:
@@ -37,8 +39,8 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     cover = _COVER / (0.5 + 0.5 * length)
     levels = scatter.power_law(shape.seed, exponent, span, cover)
     box = scatter.box_of(rows, columns)
-    things = scatter.gather(levels, scatter.Habit(length, spread), box)
-    side = max(3 / span, 6 * softness)
+    things = scatter.gather(levels, scatter.Habit(length, spread, _CORNERS[shape.variant]), box)
+    side = max(2.5 / span, 5 * softness)
     tiles = scatter.into_tiles(things, box, side)
 
     total = np.empty(len(rows))
@@ -48,10 +50,8 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
 
 
 @numba.njit(cache=True)
-def inside(things, n, y, x, variant):
-    """Return how far a point lies inside a leaf: the distance to its edge, negative outside."""
-    down = y - things[n, ROW]
-    right = x - things[n, COLUMN]
+def inside(things, n, down, right, variant):
+    """Return how far a point lies inside a leaf, given its offset from the middle; negative outside."""
     cosine = things[n, COSINE]
     sine = things[n, SINE]
     along = cosine * right + sine * down
@@ -87,7 +87,13 @@ def _fill(total, rows, columns, things, tiles, variant, softness):
         level = 0.0
         for m in range(starts[k], starts[k + 1]):
             n = members[m]
-            share = ramp(inside(things, n, y, x, variant), softness)
+            down = y - things[n, ROW]
+            right = x - things[n, COLUMN]
+            far = things[n, REACH] + softness
+            if down * down + right * right > far * far:
+                continue
+
+            share = ramp(inside(things, n, down, right, variant), softness)
             if share > 0:
                 level += left * share * things[n, VALUE]
                 left *= 1 - share

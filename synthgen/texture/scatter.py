@@ -43,15 +43,18 @@ class Habit(NamedTuple):
     length : float
         Half of the length over half of the width, at most.
     spread : float
-        Share of a half-turn by which directions differ, 0..1.
+        Share of a half-turn by which directions differ, 0..2.
+    corner : float
+        How far they reach: to the corner of a box around them, times this. Less than 1 / 1.41: they are round.
     """
 
     length: float
     spread: float
+    corner: float
 
 
-# Columns of the table of things, float64 (n, 7): row and column of the middle; half of the width; half of the length;
-# cosine and sine of the direction of the length; a number in [0, 1).
+# Columns of the table of things, float64 (n, 8): row and column of the middle; half of the width; half of the length;
+# cosine and sine of the direction of the length; a number in [0, 1); how far the thing reaches from its middle.
 ROW = 0
 COLUMN = 1
 RADIUS = 2
@@ -59,7 +62,8 @@ LENGTH = 3
 COSINE = 4
 SINE = 5
 VALUE = 6
-_DEPTH = 7
+REACH = 7
+_DEPTH = 8
 
 
 class Tiles(NamedTuple):
@@ -98,14 +102,14 @@ def _of_level(level, habit, box):
     """Return the table of the things of a level, with a depth from 0 to 65,535."""
     top, left, bottom, right = box
     cell = level.cell
-    reach = level.most * habit.length
+    reach = 1.42 * level.most * habit.length
     first_row = np.int64(np.floor((top - reach) / cell))
     last_row = np.int64(np.floor((bottom + reach) / cell))
     first_column = np.int64(np.floor((left - reach) / cell))
     last_column = np.int64(np.floor((right + reach) / cell))
 
     cells = (last_row - first_row + 1) * (last_column - first_column + 1)
-    table = np.empty((cells * level.number, 8))
+    table = np.empty((cells * level.number, 9))
     n = 0
     for row in range(first_row, last_row + 1):
         for column in range(first_column, last_column + 1):
@@ -120,7 +124,9 @@ def _of_level(level, habit, box):
                 radius = level.least + (level.most - level.least) * first_share(bits)
                 length = radius * (1 + (habit.length - 1) * second_share(bits))
                 value = third_share(bits)
-                far = max(radius, length) * 1.42
+                far = habit.corner * np.sqrt(radius * radius + length * length)
+                if habit.corner < 0.71:
+                    far = length
                 if y < top - far or y > bottom + far or x < left - far or x > right + far:
                     continue
 
@@ -133,6 +139,7 @@ def _of_level(level, habit, box):
                 thing[COSINE] = wave(turn / 2 + 0.25)
                 thing[SINE] = wave(turn / 2)
                 thing[VALUE] = value
+                thing[REACH] = far
                 thing[_DEPTH] = 65536 * depth
                 n += 1
     return table[:n]
@@ -161,8 +168,8 @@ def into_tiles(things, box, side):
 @numba.njit(cache=True)
 def _visit(things, n, top, left, side, down, across, counts, members, fills):
     """Count a thing in each tile that it may touch, or write its number there."""
-    radius = things[n, RADIUS] * 1.42
-    length = max(things[n, LENGTH], things[n, RADIUS]) * 1.42
+    length = things[n, REACH]
+    radius = min(things[n, RADIUS] * 1.42, length)
     cosine = things[n, COSINE]
     sine = things[n, SINE]
     y = things[n, ROW] - top

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from synthgen.texture import scatter
-from synthgen.texture.scatter import COLUMN, COSINE, RADIUS, ROW, SINE, VALUE
+from synthgen.texture.scatter import COLUMN, COSINE, RADIUS, REACH, ROW, SINE, VALUE
 from synthgen.texture.shape import Shape
 
 NAME = "stamps"
@@ -34,7 +34,7 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     stamp = attractor(tuple(maps))
     levels = scatter.power_law(shape.seed, 0.3, 2.0, cover)
     box = scatter.box_of(rows, columns)
-    things = scatter.gather(levels, scatter.Habit(1.0, 2.0), box)
+    things = scatter.gather(levels, scatter.Habit(1.0, 2.0, 1.0), box)
     tiles = scatter.into_tiles(things, box, 0.5)
 
     total = np.empty(len(rows))
@@ -70,14 +70,12 @@ def _fill(total, rows, columns, things, tiles, stamp, adds):
         level = 0.0
         for m in range(starts[k], starts[k + 1]):
             n = members[m]
-            radius = things[n, RADIUS]
             down = y - things[n, ROW]
             right = x - things[n, COLUMN]
-            # beyond the corners of the stamp: half of all
-            if down * down + right * right > 2 * radius * radius:
+            if down * down + right * right > things[n, REACH] ** 2:
                 continue
 
-            zoom = scale / radius
+            zoom = scale / things[n, RADIUS]
             place = middle + zoom * (things[n, COSINE] * down - things[n, SINE] * right)
             other = middle + zoom * (things[n, COSINE] * right + things[n, SINE] * down)
             if min(place, other) < 0 or max(place, other) >= last:
