@@ -11,15 +11,24 @@ from types import ModuleType
 import numba
 import numpy as np
 
-from synthgen.texture import cellular, leaves, periodic, spectral, stamps
+from synthgen.texture import cellular, fibers, flat, leaves, periodic, spectral, stamps, wood
 from synthgen.texture.curves import CURVES, bend, standardize
 from synthgen.texture.lattice import derived
 from synthgen.texture.noise import smooth_noise
 from synthgen.texture.shape import Shape
 
-KINDS: dict[str, ModuleType] = {module.NAME: module for module in (spectral, periodic, cellular, leaves, stamps)}
+_MODULES = (spectral, periodic, cellular, leaves, stamps, fibers, wood, flat)
+KINDS: dict[str, ModuleType] = {module.NAME: module for module in _MODULES}
 # How often each kind is drawn.
-SHARES = {"spectral": 0.3, "periodic": 0.2, "cellular": 0.17, "leaves": 0.2, "stamps": 0.13}
+SHARES = {
+    "spectral": 0.25,
+    "periodic": 0.2,
+    "cellular": 0.16,
+    "leaves": 0.14,
+    "stamps": 0.1,
+    "fibers": 0.1,
+    "wood": 0.05,
+}
 # Kinds that may be stretched by more than a little, as grain is.
 _STRETCHED = ("spectral", "cellular")
 # Mean and deviation are measured at so many places a side, so far apart, in units of the field's scale.
@@ -144,14 +153,24 @@ def _bend(field: dict, values: np.ndarray) -> None:
 
 
 def _evaluate_raw(field: dict, rows: np.ndarray, columns: np.ndarray, pixel: float) -> np.ndarray:
-    amount, period = field["warp"]
-    if amount:
-        seed = field["seed"]
-        down = smooth_noise(rows, columns, derived(seed, 101), period)
-        right = smooth_noise(rows, columns, derived(seed, 102), period)
-        rows = rows + amount * down
-        columns = columns + amount * right
+    rows, columns = warped(field, rows, columns)
+    shape, ys, xs, softness = inner(field, rows, columns, pixel)
+    return KINDS[field["kind"]].evaluate(shape, ys, xs, softness)
 
+
+def warped(field: dict, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return places, moved by the warp of a field."""
+    amount, period = field["warp"]
+    if amount == 0:
+        return rows, columns
+    seed = field["seed"]
+    down = smooth_noise(rows, columns, derived(seed, 101), period)
+    right = smooth_noise(rows, columns, derived(seed, 102), period)
+    return rows + amount * down, columns + amount * right
+
+
+def inner(field: dict, rows: np.ndarray, columns: np.ndarray, pixel: float):
+    """Return what the kind of a field is asked: its `Shape`, places turned and in units of its scale, the softness."""
     turn = math.radians(field["angle"])
     root = math.sqrt(field["stretch"])
     across = round(root / field["scale"], 12)
@@ -161,7 +180,7 @@ def _evaluate_raw(field: dict, rows: np.ndarray, columns: np.ndarray, pixel: flo
     ys, xs = turned(rows, columns, (cosine, sine), across, along)
 
     shape = Shape(field["variant"], field["seed"], tuple(field["form"]))
-    return KINDS[field["kind"]].evaluate(shape, ys, xs, pixel * across)
+    return shape, ys, xs, pixel * across
 
 
 @numba.njit(cache=True)

@@ -34,19 +34,27 @@ def sample(rng: np.random.Generator) -> dict:
 
 def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: float) -> np.ndarray:
     """Return the field at points in units of its scale, float64 (N,); see `synthgen.texture.field`."""
+    levels, habit = scattered(shape)
+    box = scatter.box_of(rows, columns, softness)
+    things = scatter.gather(levels, habit, box)
+    span = shape.form[1]
+    side = max(2.5 / span, 5 * softness)
+    tiles = scatter.into_tiles(things, box, side, softness)
+
+    total = np.empty(len(rows))
+    number = VARIANTS.index(shape.variant)
+    _fill(total, rows, columns, things, tiles, number, softness)
+    return total
+
+
+def scattered(shape: Shape) -> tuple[list[scatter.Level], scatter.Habit]:
+    """Return what leaves lie on the plane, and how they are shaped."""
     exponent, span, length, spread = shape.form
     # long leaves cover more
     cover = _COVER / (0.5 + 0.5 * length)
     levels = scatter.power_law(shape.seed, exponent, span, cover)
-    box = scatter.box_of(rows, columns)
-    things = scatter.gather(levels, scatter.Habit(length, spread, _CORNERS[shape.variant]), box)
-    side = max(2.5 / span, 5 * softness)
-    tiles = scatter.into_tiles(things, box, side)
-
-    total = np.empty(len(rows))
-    number = VARIANTS.index(shape.variant)
-    _fill(total, rows, columns, things, tiles, number, max(softness, 1e-6))
-    return total
+    habit = scatter.Habit(length, spread, _CORNERS[shape.variant])
+    return levels, habit
 
 
 @numba.njit(cache=True)

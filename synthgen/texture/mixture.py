@@ -53,9 +53,9 @@ def sample_texture(
 
 def _sample_colors(rng: np.random.Generator, is_gray: bool) -> list[list[float]]:
     """Return the color of the middle, in gray levels, and two directions, as factors of the contrast."""
-    middle = rng.normal(0, 22, 3)
-    first = rng.normal(0, 0.25, 3)
-    second = rng.normal(0, 1, 3) * rng.uniform(0.15, 0.9)
+    middle = rng.normal(0, 16, 3)
+    first = rng.normal(0, 0.2, 3)
+    second = rng.normal(0, 1, 3) * rng.uniform(0.1, 0.6)
     if is_gray:
         return [[0.0] * 3, [1.0] * 3, [0.0] * 3]
     rounded = [middle.round(2), (1 + first).round(4), second.round(4)]

@@ -57,11 +57,12 @@ class _Look(NamedTuple):
 
 
 def sample_light(rng: np.random.Generator, strength: float) -> Light:
-    """Return a random light from any side; `strength` is a factor of how uneven it is."""
+    """Return a random light; `strength` is a factor of how uneven it is, and from 1 on it comes from any side."""
     side, down, right = rng.random(3).tolist()
     uneven = 0.24 * strength
     slope = round(uneven * (down - 0.5), 4), round(uneven * (right - 0.5), 4)
-    return Light(round(360 * side, 2), slope)
+    azimuth = 225 + 360 * min(strength, 1.0) * (side - 0.5)
+    return Light(round(azimuth, 2), slope)
 
 
 def sample_exposure(rng: np.random.Generator, strength: float) -> Exposure:

@@ -124,13 +124,14 @@ def _of_level(level, habit, box):
                 radius = level.least + (level.most - level.least) * first_share(bits)
                 length = radius * (1 + (habit.length - 1) * second_share(bits))
                 value = third_share(bits)
+                # before any is left out: the next thing must not depend on the window
+                bits = mix(bits)
                 far = habit.corner * np.sqrt(radius * radius + length * length)
                 if habit.corner < 0.71:
                     far = length
                 if y < top - far or y > bottom + far or x < left - far or x > right + far:
                     continue
 
-                bits = mix(bits)
                 turn = habit.spread * (first_share(bits) - 0.5)
                 thing[ROW] = y
                 thing[COLUMN] = x
@@ -146,7 +147,7 @@ def _of_level(level, habit, box):
 
 
 @numba.njit(cache=True)
-def into_tiles(things, box, side):
+def into_tiles(things, box, side, margin):
     """Return the `Tiles` of a box: a thing is in every tile that its bounding circle may touch."""
     top, left, bottom, right = box
     down = np.int64((bottom - top) / side) + 1
@@ -155,21 +156,21 @@ def into_tiles(things, box, side):
 
     # twice over the things: count, then fill
     for n in range(len(things)):
-        _visit(things, n, top, left, side, down, across, counts, counts, False)
+        _visit(things, n, top, left, side, down, across, counts, counts, margin, False)
     for k in range(down * across):
         counts[k + 1] += counts[k]
     starts = counts.copy()
     members = np.empty(counts[down * across], np.int32)
     for n in range(len(things)):
-        _visit(things, n, top, left, side, down, across, counts, members, True)
+        _visit(things, n, top, left, side, down, across, counts, members, margin, True)
     return Tiles(top, left, side, across, starts, members)
 
 
 @numba.njit(cache=True)
-def _visit(things, n, top, left, side, down, across, counts, members, fills):
+def _visit(things, n, top, left, side, down, across, counts, members, extra, fills):
     """Count a thing in each tile that it may touch, or write its number there."""
-    length = things[n, REACH]
-    radius = min(things[n, RADIUS] * 1.42, length)
+    length = things[n, REACH] + extra
+    radius = min(things[n, RADIUS] * 1.42 + extra, length)
     cosine = things[n, COSINE]
     sine = things[n, SINE]
     y = things[n, ROW] - top
@@ -197,9 +198,13 @@ def _visit(things, n, top, left, side, down, across, counts, members, fills):
                 counts[k + 1] += 1
 
 
-def box_of(rows: np.ndarray, columns: np.ndarray) -> tuple[float, float, float, float]:
-    """Return the box that holds all points."""
-    return float(rows.min()), float(columns.min()), float(rows.max()), float(columns.max())
+def box_of(rows: np.ndarray, columns: np.ndarray, margin: float) -> tuple[float, float, float, float]:
+    """Return the box that holds all points and a margin around them."""
+    top = float(rows.min()) - margin
+    left = float(columns.min()) - margin
+    bottom = float(rows.max()) + margin
+    right = float(columns.max()) + margin
+    return top, left, bottom, right
 
 
 def power_law(seed: int, exponent: float, span: float, cover: float) -> list[Level]:

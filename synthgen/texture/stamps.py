@@ -30,16 +30,22 @@ def sample(rng: np.random.Generator) -> dict:
 
 def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: float) -> np.ndarray:
     """Return the field at points in units of its scale, float64 (N,); see `synthgen.texture.field`."""
-    cover, *maps = shape.form
-    stamp = attractor(tuple(maps))
-    levels = scatter.power_law(shape.seed, 0.3, 2.0, cover)
-    box = scatter.box_of(rows, columns)
-    things = scatter.gather(levels, scatter.Habit(1.0, 2.0, 1.0), box)
-    tiles = scatter.into_tiles(things, box, 0.5)
+    levels, habit = scattered(shape)
+    box = scatter.box_of(rows, columns, 0.0)
+    things = scatter.gather(levels, habit, box)
+    tiles = scatter.into_tiles(things, box, 0.5, 0.0)
 
     total = np.empty(len(rows))
+    stamp = attractor(shape.form[1:])
     _fill(total, rows, columns, things, tiles, stamp, shape.variant == "sum")
     return total
+
+
+def scattered(shape: Shape) -> tuple[list[scatter.Level], scatter.Habit]:
+    """Return what stamps lie on the plane, and how they are shaped."""
+    cover = shape.form[0]
+    levels = scatter.power_law(shape.seed, 0.3, 2.0, cover)
+    return levels, scatter.Habit(1.0, 2.0, 1.0)
 
 
 @lru_cache(maxsize=256)
