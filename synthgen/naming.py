@@ -28,7 +28,9 @@ def default_name(recipe, family) -> str:
         Its options as they were asked for.
     family : module
     """
-    words = [family.NAME, *_changed_options(recipe.options), *_changed_frame(recipe, family)]
+    own = _changed_options(recipe.options)
+    frame = _changed_frame(recipe, family)
+    words = [family.NAME, *own, *frame]
     counts = f"{recipe.classes}x{recipe.per_class}"
     name = "-".join([*words, counts])
     if len(name) <= _MOST:
@@ -66,20 +68,30 @@ def _word(name: str, value) -> str:
     plain = _plain(name)
     if isinstance(value, bool):
         return plain if value else f"no-{plain}"
+
     if isinstance(value, str):
-        return _plain(value.rstrip("/\\").replace("\\", "/").rpartition("/")[2]) or plain
+        return _last_name(value) or plain
     if isinstance(value, tuple | list):
         return _sequence(plain, value)
     return plain + _number(value)
+
+
+def _last_name(path: str) -> str:
+    """Return the last name of a path, of a word all of it."""
+    inside = path.replace("\\", "/").rstrip("/")
+    _, _, name = inside.rpartition("/")
+    return _plain(name)
 
 
 def _sequence(name: str, values) -> str:
     """Return the word of a list or a range: words stand for themselves, numbers follow the name."""
     if not values:
         return f"no-{name}"
-    if all(isinstance(value, str) for value in values):
-        return "-".join(map(_plain, values))
-    return name + "-".join(map(_number, values))
+    if isinstance(values[0], str):
+        words = map(_plain, values)
+        return "-".join(words)
+    numbers = map(_number, values)
+    return name + "-".join(numbers)
 
 
 def _number(value) -> str:

@@ -7,7 +7,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,7 +65,9 @@ class Estimate(msgspec.Struct, frozen=True):
     @property
     def cpu_seconds(self) -> float:
         """Time that all processes together take, but for what each takes to start."""
-        return self.samples * self.seconds_per_sample + self.shards * _SHARD_SECONDS
+        of_samples = self.samples * self.seconds_per_sample
+        of_shards = self.shards * _SHARD_SECONDS
+        return of_samples + of_shards
 
     def workers(self, offered: int) -> int:
         """Return how many of the offered processes will work: none has less than a shard."""
@@ -77,56 +79,81 @@ class Estimate(msgspec.Struct, frozen=True):
             return 0.0
         workers = max(1, self.workers(offered))
         rounds = math.ceil(self.shards / workers)
+        of_a_round = self.cpu_seconds / self.shards
         start = _START_SECONDS if offered else 0.0
-        return start + self.cpu_seconds * rounds / self.shards
+        return start + rounds * of_a_round
 
 
 def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
     """Draw a few samples spread over the data set, and return what some shards, by default all, will take.
 
-    The first use of a family on a machine also compiles its code here, once, before any worker starts.
+    The times are those of cores that are free: where other programs run, drawing takes longer. The first use of a
+    family on a machine also compiles its code here, once, before any worker starts.
     """
     run = plan.run
     shards = range(run.shards) if todo is None else todo
+    clock = _clock_of(plan)
     chosen = _spread(plan, shards)
     _drawn(plan, chosen[0])
 
     times: list[float] = []
     encoded = []
+    begin = time.perf_counter()
     for sample in chosen:
-        spent = sum(times)
+        spent = time.perf_counter() - begin
         is_enough = spent >= _SECONDS and len(times) >= _FEW
-        if is_enough or spent >= _PATIENCE:
+        if is_enough or (times and spent >= _PATIENCE):
             break
-        start = time.perf_counter()
+        start = clock()
         encoded.append(_drawn(plan, sample))
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
 
-    _measure_outliers_again(plan, chosen, times)
-    seconds = statistics.mean(times) + _writing_seconds(plan, encoded)
-    size = statistics.mean(map(_size, encoded)) + _OVERHEAD[run.storage]
-    samples = sum(map(run.shard_count, shards))
-    return Estimate(seconds, size, samples, len(shards))
+    _measure_outliers_again(plan, chosen, times, clock)
+    drawing = statistics.mean(times)
+    writing = _writing_seconds(plan, encoded)
+    size = statistics.mean(map(_size, encoded))
+    return Estimate(
+        seconds_per_sample=drawing + writing,
+        bytes_per_sample=size + _OVERHEAD[run.storage],
+        samples=sum(map(run.shard_count, shards)),
+        shards=len(shards),
+    )
 
 
 def _spread(plan: Plan, shards: Sequence[int]) -> list[tuple[int, int]]:
     """Return label and index of the samples to draw: the first ones of shards that are spread over all of them."""
     places = plan.run.arrangement
     step = max(1, len(shards) // _MOST)
-    positions = [places.positions_of(shard) for shard in shards[::step]]
-    each = math.ceil(_MOST / len(positions))
-    first = [position for some in positions for position in some[:each]]
+    some = shards[::step]
+    each = math.ceil(_MOST / len(some))
+
+    first: list[int] = []
+    for shard in some:
+        positions = places.positions_of(shard)
+        first += positions[:each]
+
     labels, indices = places.samples(first[:_MOST])
-    return list(zip(labels.tolist(), indices.tolist(), strict=True))
+    pairs = zip(labels.tolist(), indices.tolist(), strict=True)
+    return list(pairs)
 
 
-def _measure_outliers_again(plan: Plan, chosen: list[tuple[int, int]], times: list[float]) -> None:
+def _clock_of(plan: Plan) -> Callable[[], float]:
+    """Return what time is measured by: that of this process, for it does not count what others do meanwhile.
+
+    A device works beside the process, so that its work takes real time.
+    """
+    return time.perf_counter if drawer_of(plan).exclusive else time.process_time
+
+
+def _measure_outliers_again(
+    plan: Plan, chosen: list[tuple[int, int]], times: list[float], clock: Callable[[], float]
+) -> None:
     most = _OUTLIER * statistics.median(times)
     for k, seconds in enumerate(times):
         if seconds > most:
-            start = time.perf_counter()
+            start = clock()
             _drawn(plan, chosen[k])
-            times[k] = time.perf_counter() - start
+            times[k] = clock() - start
 
 
 def _drawn(plan: Plan, sample: tuple[int, int]):
@@ -146,10 +173,11 @@ def _writing_seconds(plan: Plan, encoded: list) -> float:
     """Return the time that it takes to write a sample into a shard, beside others."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shard"
-        start = time.perf_counter()
+        start = time.process_time()
         write_samples(path, plan.run, encoded, lambda samples: None)
         sha256_of(path)
-        return (time.perf_counter() - start) / len(encoded)
+        seconds = time.process_time() - start
+        return seconds / len(encoded)
 
 
 def remembered_probe(plan: Plan) -> Estimate:

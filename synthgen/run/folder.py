@@ -58,11 +58,13 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
         return None
 
     found = current_records(folder)
+    if len(found) > 1 and found[0].grows_from(found[1]) and not agree(found[0], run):
+        return _growing_to_other_data(folder, found[0], overwrite)
     for record in sorted(found, key=lambda record: encode_json(record) != encode_json(run)):
         if agree(record, run):
-            return _not_growing_away(folder, record, found[0])
+            return record
         if run.grows_from(record):
-            return _not_growing_away(folder, run, found[0])
+            return run
 
     sidecar = _any_sidecar(folder, run)
     has_grown = any(record.grows_from(run) for record in found)
@@ -109,15 +111,13 @@ def _any_shard(folder: Path, run: RunRecord, shards: Iterable[int]) -> bool:
     return not there.isdisjoint(file_names(folder, run, shards))
 
 
-def _not_growing_away(folder: Path, record: RunRecord, current: RunRecord) -> RunRecord:
-    """Return a record, unless the folder is on its way to another, larger one."""
-    is_another = current.classes != record.classes or current.per_class != record.per_class
-    if is_another and current.grows_from(record):
-        target = f"{current.classes:,} classes x {current.per_class:,} images"
-        raise UsageError(
-            f"{folder}: is growing to {target} of {current.recipe['name']}, and some are there: finish that first"
-        )
-    return record
+def _growing_to_other_data(folder: Path, growing: RunRecord, overwrite: bool) -> RunRecord:
+    """Return the record of a folder that is on its way to other data, if that is to be replaced."""
+    if overwrite:
+        return growing
+    target = f"{growing.classes:,} classes x {growing.per_class:,} images"
+    name = growing.recipe["name"]
+    raise UsageError(f"{folder}: is growing to {target} of {name}, and some of them are there: finish that first")
 
 
 def check_versions(folder: Path, run: RunRecord, shards: Iterable[int]) -> None:

@@ -34,32 +34,47 @@ def continued(folder: Path, plan: Plan) -> Plan:
 
 def _stages_before(folder: Path, record: RunRecord, recipe: Recipe) -> list[Stage]:
     """Return the stages that lie before a recipe in a folder; none where it does not grow."""
-    if (record.classes, record.per_class) == (recipe.classes, recipe.per_class):
+    has_classes = recipe.classes - record.classes
+    has_images = recipe.per_class - record.per_class
+    if has_classes == 0 and has_images == 0:
         return record.grown_from
+    if has_classes < 0 or has_images < 0:
+        return []
 
-    is_larger = recipe.classes >= record.classes and recipe.per_class >= record.per_class
     is_finished = readable_manifest(folder, record) is not None
-    return record.stages if is_larger and is_finished else []
+    return record.stages if is_finished else []
 
 
 def _belongs(record: RunRecord, stages: list[Stage], plan: Plan) -> bool:
     """Return whether a plan is of the same data as a record, stored in the same way."""
+    steps = _steps(stages)
     asked = plan.recipe.storage.grown_from
-    if asked and asked != _steps(stages):
+    if steps[: len(asked)] != asked:
         return False
-    if record.storage != plan.run.storage or record.fields != plan.run.fields:
+    if record.storage != plan.run.storage:
+        return False
+    if record.fields != plan.run.fields:
         return False
 
     last = stages[-1]
-    smaller = msgspec.structs.replace(plan.recipe, classes=last.classes, per_class=last.per_class)
+    smaller = msgspec.structs.replace(
+        plan.recipe,
+        classes=last.classes,
+        per_class=last.per_class,
+    )
     return smaller.data_fingerprint == last.fingerprints.data
 
 
 def _grown(recipe: Recipe, stages: list[Stage]) -> Recipe:
-    storage = msgspec.structs.replace(recipe.storage, grown_from=_steps(stages))
+    steps = _steps(stages)
+    storage = msgspec.structs.replace(recipe.storage, grown_from=steps)
     return msgspec.structs.replace(recipe, storage=storage)
 
 
 def _steps(stages: list[Stage]) -> tuple[tuple[int, int, int], ...]:
     """Return stages as a recipe names them."""
-    return tuple((stage.classes, stage.per_class, stage.shard_size) for stage in stages)
+    steps = []
+    for stage in stages:
+        step = (stage.classes, stage.per_class, stage.shard_size)
+        steps.append(step)
+    return tuple(steps)

@@ -198,6 +198,8 @@ def describe(plan: Plan, estimate: Estimate, offered: int) -> str:
     run = plan.run
     height, width = plan.recipe.size
     images = f"{run.classes:,} classes x {run.per_class:,} images of {width}x{height}"
+    for stage in run.grown_from[-1:]:
+        images += f", grown from {stage.classes:,} x {stage.per_class:,}"
     shards = f"{run.shards:,} {run.storage} shards"
 
     size = human_bytes(estimate.bytes)
@@ -209,7 +211,7 @@ def describe(plan: Plan, estimate: Estimate, offered: int) -> str:
 def _who_works(plan: Plan, estimate: Estimate, offered: int) -> str:
     """Return in words how many processes will draw, and how many could."""
     if drawer_of(plan).exclusive:
-        return "in one process, which uses all cores"
+        return "in one process, which uses all of the device"
     workers = estimate.workers(offered)
     if workers < 2:
         return "on 1 core" if estimate.shards < 2 else f"on 1 core ({estimate.shards:,} could work)"

@@ -19,8 +19,6 @@ _SHARD_BYTES = 128 * 2**20
 # How fine a data set is cut, so that workers and loaders have something to share out: into so many shards, if each
 # takes this many seconds or more.
 _CUTS = ((0.1, 16), (1.0, 64), (4.0, 256))
-# The time that a pixel takes where a family does not say what a sample does.
-_SECONDS_PER_PIXEL = 30e-9
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -135,19 +133,10 @@ def _shards_of(recipe: Recipe, stages: list[Stage]) -> int:
 def _shard_size(recipe: Recipe, count: int) -> int:
     """Return how many of `count` samples lie in a shard: that follows from the recipe, never from the machine."""
     family = families.load(recipe.family)
-    cost = nominal_seconds(recipe)
+    cost = families.seconds_of(family, recipe.options, recipe.size)
     sizes = [max(ceil(seconds / cost), ceil(count / shards)) for seconds, shards in _CUTS]
     fitting = _SHARD_BYTES // family.bytes_per_sample(recipe.options, recipe.size)
     return max(1, min(fitting, *sizes))
-
-
-def nominal_seconds(recipe: Recipe) -> float:
-    """Return the rough time of one sample on one core, the same on every machine."""
-    family = families.load(recipe.family)
-    if hasattr(family, "seconds_per_sample"):
-        return family.seconds_per_sample(recipe.options, recipe.size)
-    height, width = recipe.size
-    return height * width * _SECONDS_PER_PIXEL
 
 
 def library_versions(recipe: Recipe) -> dict[str, str]:

@@ -85,10 +85,10 @@ def withdraw(folder: Path, run: RunRecord) -> None:
 
     Where the run was to make a finished data set grow, its records become again what they were.
     """
-    if not (folder / RUN).exists():
-        return
-    manifest = readable_manifest(folder, run)
     with storage_errors(folder):
+        if not (folder / RUN).exists():
+            return
+        manifest = readable_manifest(folder, run)
         if manifest is not None:
             _end_growth(folder, manifest)
         elif not is_reserved(folder):

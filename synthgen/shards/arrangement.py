@@ -22,8 +22,8 @@ class Cut(NamedTuple):
     shard_size: int
 
     @property
-    def count(self) -> int:
-        """Samples of the data set after the stage."""
+    def samples(self) -> int:
+        """Number of samples of the data set after the stage."""
         return self.classes * self.per_class
 
 
@@ -34,8 +34,8 @@ class _Stage:
     """The samples that one stage adds: further images of the old classes, then the images of new classes."""
 
     def __init__(self, before: Cut, after: Cut, seed: int, first_shard: int):
-        self.first = before.count
-        self.count = after.count - before.count
+        self.first = before.samples
+        self.count = after.samples - before.samples
         self.shard_size = after.shard_size
         self.first_shard = first_shard
         self.shards = -(-self.count // self.shard_size)
@@ -48,29 +48,44 @@ class _Stage:
         self._order = Permutation(self.count, seed)
 
     def holds(self, labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
-        """Return for each sample whether it was there before this stage is over, and not before it."""
-        return (labels >= self._old_classes) | (indices >= self._old_per_class)
+        """Return for each sample whether it was not there before this stage."""
+        is_of_new_class = labels >= self._old_classes
+        is_new_image = indices >= self._old_per_class
+        return is_of_new_class | is_new_image
 
     def samples(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return labels and indices of the samples at positions of this stage."""
-        numbers = self._order.forward(positions - self.first)
+        rows = positions - self.first
+        numbers = self._order.forward(rows)
         if self._of_old_classes == 0:
             labels, indices = np.divmod(numbers, self.per_class)
             return labels + self._old_classes, indices
 
         old_labels, old_indices = np.divmod(numbers, self._added)
-        new_labels, new_indices = np.divmod(numbers - self._of_old_classes, self.per_class)
-        is_old = numbers < self._of_old_classes
-        labels = np.where(is_old, old_labels, new_labels + self._old_classes)
-        indices = np.where(is_old, old_indices + self._old_per_class, new_indices)
+        old_indices += self._old_per_class
+
+        beyond = numbers - self._of_old_classes
+        new_labels, new_indices = np.divmod(beyond, self.per_class)
+        new_labels += self._old_classes
+
+        is_old = beyond < 0
+        labels = np.where(is_old, old_labels, new_labels)
+        indices = np.where(is_old, old_indices, new_indices)
         return labels, indices
 
     def positions(self, labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
         """Return the positions of samples of this stage."""
-        in_old = labels * self._added + indices - self._old_per_class
-        in_new = self._of_old_classes + (labels - self._old_classes) * self.per_class + indices
-        numbers = np.where(labels < self._old_classes, in_old, in_new)
-        return self.first + self._order.inverse(numbers)
+        further = indices - self._old_per_class
+        in_old = labels * self._added + further
+
+        new_labels = labels - self._old_classes
+        in_new = new_labels * self.per_class + indices
+        in_new += self._of_old_classes
+
+        is_old = new_labels < 0
+        numbers = np.where(is_old, in_old, in_new)
+        rows = self._order.inverse(numbers)
+        return rows + self.first
 
 
 class Arrangement:
@@ -114,7 +129,7 @@ class Arrangement:
             shards += stage.shards
             before = after
 
-        self.count = before.count
+        self.count = before.samples
         self.shards = shards
         self._firsts = [stage.first for stage in self._stages]
         self._first_shards = [stage.first_shard for stage in self._stages]
@@ -128,8 +143,11 @@ class Arrangement:
         labels = np.empty_like(wanted)
         indices = np.empty_like(wanted)
         for stage in self._stages:
-            inside = (wanted >= stage.first) & (wanted < stage.first + stage.count)
-            labels[inside], indices[inside] = stage.samples(wanted[inside])
+            rows = wanted - stage.first
+            inside = (rows >= 0) & (rows < stage.count)
+            some_labels, some_indices = stage.samples(wanted[inside])
+            labels[inside] = some_labels
+            indices[inside] = some_indices
         return labels, indices
 
     def positions(self, labels, indices) -> np.ndarray:
@@ -147,16 +165,20 @@ class Arrangement:
 
     def place(self, position: int) -> tuple[int, int]:
         """Return shard and row of a position."""
-        stage = self._stages[bisect_right(self._firsts, position) - 1]
-        shard, row = divmod(position - stage.first, stage.shard_size)
+        number = bisect_right(self._firsts, position) - 1
+        stage = self._stages[number]
+        within = position - stage.first
+        shard, row = divmod(within, stage.shard_size)
         return stage.first_shard + shard, row
 
     def positions_of(self, shard: int) -> range:
         """Return the positions of the samples of a shard, in the order of its rows."""
-        stage = self._stages[self.stage_of(shard)]
-        start = stage.first + (shard - stage.first_shard) * stage.shard_size
-        stop = min(start + stage.shard_size, stage.first + stage.count)
-        return range(start, stop)
+        number = self.stage_of(shard)
+        stage = self._stages[number]
+        before = shard - stage.first_shard
+        start = stage.first + before * stage.shard_size
+        end = stage.first + stage.count
+        return range(start, min(start + stage.shard_size, end))
 
     def stage_of(self, shard: int) -> int:
         """Return the number of the stage, from 0, that a shard belongs to."""
@@ -165,7 +187,7 @@ class Arrangement:
 
 def _check_growth(before: Cut, after: Cut) -> None:
     is_wider = after.classes >= before.classes and after.per_class >= before.per_class
-    if not is_wider or after.count <= before.count:
+    if not is_wider or after.samples <= before.samples:
         was = f"{before.classes} x {before.per_class}"
         raise ValueError(f"a data set of {was} samples must grow, got {after.classes} x {after.per_class}")
 

@@ -151,9 +151,11 @@ class RunRecord(msgspec.Struct, frozen=True):
     @property
     def arrangement(self) -> Arrangement:
         """Where each sample lies."""
-        cuts = [(stage.classes, stage.per_class, stage.shard_size) for stage in self.grown_from]
-        last = (self.classes, self.per_class, self.shard_size)
-        return arrangement((*cuts, last), self.seed)
+        cuts = []
+        for stage in self.stages:
+            cut = (stage.classes, stage.per_class, stage.shard_size)
+            cuts.append(cut)
+        return arrangement(tuple(cuts), self.seed)
 
     @property
     def stages(self) -> list[Stage]:
