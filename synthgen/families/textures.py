@@ -223,6 +223,13 @@ def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     return int(height * width * per_pixel) + 1500 * regions + 1000
 
 
+def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
+    """Return the rough time of one sample on one core."""
+    height, width = size
+    _, regions = options.regions
+    return 2e-3 + height * width * (250e-9 + 60e-9 * regions)
+
+
 @lru_cache(maxsize=4096)
 def _texture(kinds: tuple[str, ...], shares: tuple[float, float, float], seed: int, number: int) -> dict:
     from synthgen.texture import sample_texture
