@@ -14,6 +14,7 @@ TESTS = Path(__file__).parent
 ELSEWHERE = {
     "__main__.py": "test_process.py",
     "cli/data.py": "cli/test_cli.py",
+    "cli/export_model.py": "consumers/test_onnx.py",
     "cli/family.py": "cli/test_cli.py",
     "cli/look.py": "cli/test_cli.py",
     "cli/pretrain.py": "torch/pretrain/test_job.py",
@@ -50,9 +51,12 @@ ELSEWHERE = {
     "surface/plate/draw.py": "families/test_stains.py",
     "surface/stains/planes.py": "surface/stains/test_field.py",
     "surface/stains/points.py": "surface/stains/test_field.py",
+    "texture/flat.py": "texture/test_defects.py",
+    "texture/shape.py": "texture/test_spectral.py",
     "torch/coreset/greedy_compiled.py": "torch/coreset/test_greedy.py",
     "torch/data/items.py": "torch/data/test_shards.py",
     "torch/data/live.py": "torch/data/test_shards.py",
+    "torch/export.py": "consumers/test_onnx.py",
     "torch/models/bank.py": "torch/models/test_base.py",
     "torch/models/loading.py": "torch/models/test_store.py",
     "torch/models/options.py": "torch/models/test_base.py",
@@ -76,6 +80,7 @@ REACHED_BY = {
     "shards/checking.py": "verify",
     "surface/inspected.py": "stains",
     "surface/plate/draw.py": "stains.draw",
+    "texture/flat.py": "flattened",
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
 }

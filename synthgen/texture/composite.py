@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from synthgen.texture.mixture import heights
@@ -78,15 +79,42 @@ def compose(parts: list[Part], light: Light, size: tuple[int, int], surface: tup
         window = np.s_[first_row:end_row, first_column:end_column]
         # one pixel more on each side, for the slopes
         wider = first_row - 1, first_column - 1, end_row + 1, end_column + 1
-        planes = heights(part.texture, part.view, size, wider)
-        painted = paint(part.texture, planes, part.view.scale, light, part.exposure, size, box[:2])
+        wanted = _with_neighbors(top, number, wider)
+        planes = heights(part.texture, part.view, size, wider, wanted)
+        paint(pixels, (top, number), box[:2], planes, part.texture, part.view.scale, light, part.exposure)
 
         inside = shown[window]
-        pixels[window][inside] = painted[inside]
         for name in surface:
             drawn = _surface(name, planes[0] * (part.texture["relief"] / part.view.scale))
             found[name][window][inside] = drawn[inside]
     return Composite(pixels, top, covers, found)
+
+
+@numba.njit(cache=True)
+def _with_neighbors(top, number, box):
+    """Return the pixels of a box that a region needs: those where it is on top, and the four around each.
+
+    The box may reach one pixel beyond the image; pixels are counted in it line by line.
+    """
+    first_row, first_column, end_row, end_column = box
+    height, width = top.shape
+    found = np.empty((end_row - first_row) * (end_column - first_column), np.int64)
+    count = 0
+    place = 0
+    for row in range(first_row, end_row):
+        for column in range(first_column, end_column):
+            needed = False
+            if 0 <= row < height:
+                for c in range(max(column - 1, 0), min(column + 2, width)):
+                    needed |= top[row, c] == number
+            if 0 <= column < width:
+                for r in range(max(row - 1, 0), min(row + 2, height)):
+                    needed |= top[r, column] == number
+            if needed:
+                found[count] = place
+                count += 1
+            place += 1
+    return found[:count]
 
 
 def _surface(name: str, relief: np.ndarray) -> np.ndarray:

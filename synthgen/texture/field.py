@@ -8,27 +8,36 @@ field at points in units of that scale, where `softness` is the size of a pixel.
 import math
 from types import ModuleType
 
+import numba
 import numpy as np
 
-from synthgen.texture import cellular, leaves, periodic, spectral, stamps
-from synthgen.texture.curves import bent
+from synthgen.texture import cellular, fibers, flat, leaves, periodic, spectral, stamps, wood
+from synthgen.texture.curves import CURVES, bend, standardize
 from synthgen.texture.lattice import derived
 from synthgen.texture.noise import smooth_noise
 from synthgen.texture.shape import Shape
 
-KINDS: dict[str, ModuleType] = {module.NAME: module for module in (spectral, periodic, cellular, leaves, stamps)}
+_MODULES = (spectral, periodic, cellular, leaves, stamps, fibers, wood, flat)
+KINDS: dict[str, ModuleType] = {module.NAME: module for module in _MODULES}
 # How often each kind is drawn.
-SHARES = {"spectral": 0.3, "periodic": 0.2, "cellular": 0.17, "leaves": 0.2, "stamps": 0.13}
+SHARES = {
+    "spectral": 0.25,
+    "periodic": 0.2,
+    "cellular": 0.16,
+    "leaves": 0.14,
+    "stamps": 0.1,
+    "fibers": 0.1,
+    "wood": 0.05,
+}
 # Kinds that may be stretched by more than a little, as grain is.
 _STRETCHED = ("spectral", "cellular")
-CURVES = ("plain", "wave", "fold", "step")
-# Means and deviations are measured on so many points a side, so far apart.
-_POINTS = 28
-_STEP = 7.0
+# Mean and deviation are measured at so many places a side, so far apart, in units of the field's scale.
+_PLACES = 28
+_STEP = 0.23
 
 
-def sample_field(rng: np.random.Generator, kinds: tuple[str, ...], warps: float) -> dict:
-    """Return random parameters of a field.
+def sample_field(rng: np.random.Generator, kinds: tuple[str, ...], warps: float) -> tuple[dict, np.ndarray]:
+    """Return random parameters of a field, and its values at some places.
 
     Parameters
     ----------
@@ -40,11 +49,13 @@ def sample_field(rng: np.random.Generator, kinds: tuple[str, ...], warps: float)
 
     Returns
     -------
-    dict
+    field : dict
         ``kind``, ``variant``, ``seed``; ``scale``, units of the texture; ``stretch``, along the columns, and
         ``angle``, degrees; ``form``, see the kind; ``warp``, how far places are moved, in units of the texture, and
         the width of the bumps; ``curve``, ``gain`` and ``shift``; ``raw`` and ``shaped``, mean and deviation before the
         curve and after.
+    values : ndarray of float64, (N,)
+        Values that the field takes, mean 0 and deviation 1.
     """
     shares = np.array([SHARES[kind] for kind in kinds])
     kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
@@ -92,21 +103,26 @@ def _sample_curve(rng: np.random.Generator) -> dict:
     return {"curve": CURVES[number], "gain": round(1 + 3 * gain, 4), "shift": round(1.4 * shift - 0.7, 4)}
 
 
-def measured(field: dict) -> dict:
-    """Return a field with its mean and deviation, measured at fixed places before its curve and after."""
-    side = np.arange(_POINTS) * _STEP
-    rows = np.repeat(side, _POINTS)
-    columns = np.tile(side, _POINTS)
-    raw = _evaluate_raw(field, rows, columns, 1.0)
-    field = {**field, "raw": mean_and_deviation(raw)}
-    shaped = _shaped(field, raw)
-    return {**field, "shaped": mean_and_deviation(shaped)}
+def measured(field: dict) -> tuple[dict, np.ndarray]:
+    """Return a field with its mean and deviation, before its curve and after, and the values measured, of deviation 1."""
+    side = np.arange(_PLACES) * max(_STEP * field["scale"], 0.5)
+    rows = np.repeat(side, _PLACES)
+    columns = np.tile(side, _PLACES)
+    values = _evaluate_raw(field, rows, columns, 1.0)
+
+    raw = mean_and_deviation(values)
+    standardize(values, tuple(raw))
+    _bend(field, values)
+    shaped = mean_and_deviation(values)
+    standardize(values, tuple(shaped))
+    return {**field, "raw": raw, "shaped": shaped}, values
 
 
 def mean_and_deviation(values: np.ndarray) -> list[float]:
     """Return mean and standard deviation, rounded; a deviation of 0 becomes 1."""
+    mean = round(float(values.mean()), 4)
     deviation = round(float(values.std()), 4)
-    return [round(float(values.mean()), 4) + 0.0, deviation or 1.0]
+    return [mean + 0.0, deviation or 1.0]
 
 
 def evaluate(field: dict, rows: np.ndarray, columns: np.ndarray, pixel: float) -> np.ndarray:
@@ -124,36 +140,56 @@ def evaluate(field: dict, rows: np.ndarray, columns: np.ndarray, pixel: float) -
     -------
     ndarray of float64, (N,)
     """
-    raw = _evaluate_raw(field, rows, columns, pixel)
-    shaped = _shaped(field, raw)
-    mean, deviation = field["shaped"]
-    shaped -= mean
-    shaped *= 1 / deviation
-    return shaped
+    values = _evaluate_raw(field, rows, columns, pixel)
+    standardize(values, tuple(field["raw"]))
+    _bend(field, values)
+    standardize(values, tuple(field["shaped"]))
+    return values
+
+
+def _bend(field: dict, values: np.ndarray) -> None:
+    curve = CURVES.index(field["curve"])
+    bend(values, curve, field["gain"], field["shift"])
 
 
 def _evaluate_raw(field: dict, rows: np.ndarray, columns: np.ndarray, pixel: float) -> np.ndarray:
-    amount, period = field["warp"]
-    if amount:
-        seed = field["seed"]
-        rows = rows + amount * smooth_noise(rows, columns, derived(seed, 101), period)
-        columns = columns + amount * smooth_noise(rows, columns, derived(seed, 102), period)
+    rows, columns = warped(field, rows, columns)
+    shape, ys, xs, softness = inner(field, rows, columns, pixel)
+    return KINDS[field["kind"]].evaluate(shape, ys, xs, softness)
 
+
+def warped(field: dict, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return places, moved by the warp of a field."""
+    amount, period = field["warp"]
+    if amount == 0:
+        return rows, columns
+    seed = field["seed"]
+    down = smooth_noise(rows, columns, derived(seed, 101), period)
+    right = smooth_noise(rows, columns, derived(seed, 102), period)
+    return rows + amount * down, columns + amount * right
+
+
+def inner(field: dict, rows: np.ndarray, columns: np.ndarray, pixel: float):
+    """Return what the kind of a field is asked: its `Shape`, places turned and in units of its scale, the softness."""
     turn = math.radians(field["angle"])
     root = math.sqrt(field["stretch"])
     across = round(root / field["scale"], 12)
     along = round(1 / (root * field["scale"]), 12)
     cosine = round(math.cos(turn), 9)
     sine = round(math.sin(turn), 9)
-    ys = (across * cosine) * rows + (-across * sine) * columns
-    xs = (along * sine) * rows + (along * cosine) * columns
+    ys, xs = turned(rows, columns, (cosine, sine), across, along)
 
     shape = Shape(field["variant"], field["seed"], tuple(field["form"]))
-    return KINDS[field["kind"]].evaluate(shape, ys, xs, pixel * across)
+    return shape, ys, xs, pixel * across
 
 
-def _shaped(field: dict, raw: np.ndarray) -> np.ndarray:
-    """Return the standardized values after the curve."""
-    mean, deviation = field["raw"]
-    number = CURVES.index(field["curve"])
-    return bent(raw, (mean, deviation), number, field["gain"], field["shift"])
+@numba.njit(cache=True)
+def turned(rows, columns, turn, across, along):
+    """Return places, turned by the cosine and sine of an angle, their rows times `across`, their columns times `along`."""
+    cosine, sine = turn
+    ys = np.empty(len(rows))
+    xs = np.empty(len(rows))
+    for i in range(len(rows)):
+        ys[i] = across * (cosine * rows[i] - sine * columns[i])
+        xs[i] = along * (sine * rows[i] + cosine * columns[i])
+    return ys, xs

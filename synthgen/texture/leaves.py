@@ -5,12 +5,15 @@ import numpy as np
 
 from synthgen.texture import scatter
 from synthgen.texture.lattice import ramp
+from synthgen.texture.scatter import COLUMN, COSINE, LENGTH, RADIUS, REACH, ROW, SINE, VALUE
 from synthgen.texture.shape import Shape
 
 NAME = "leaves"
 VARIANTS = ("discs", "rectangles", "sheared")
 # How often the leaves cover the plane: exp(-5) of it, 0.7 %, shows the ground.
 _COVER = 5.0
+# How far leaves reach, see `synthgen.texture.scatter.Habit`.
+_CORNERS = {"discs": 0.0, "rectangles": 0.9, "sheared": 1.2}
 
 
 def sample(rng: np.random.Generator) -> dict:
@@ -31,35 +34,41 @@ def sample(rng: np.random.Generator) -> dict:
 
 def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: float) -> np.ndarray:
     """Return the field at points in units of its scale, float64 (N,); see `synthgen.texture.field`."""
+    levels, habit = scattered(shape)
+    box = scatter.box_of(rows, columns, softness)
+    things = scatter.gather(levels, habit, box)
+    span = shape.form[1]
+    side = max(2.5 / span, 5 * softness)
+    tiles = scatter.into_tiles(things, box, side, softness)
+
+    total = np.empty(len(rows))
+    number = VARIANTS.index(shape.variant)
+    _fill(total, rows, columns, things, tiles, number, softness)
+    return total
+
+
+def scattered(shape: Shape) -> tuple[list[scatter.Level], scatter.Habit]:
+    """Return what leaves lie on the plane, and how they are shaped."""
     exponent, span, length, spread = shape.form
     # long leaves cover more
     cover = _COVER / (0.5 + 0.5 * length)
     levels = scatter.power_law(shape.seed, exponent, span, cover)
-    box = scatter.box_of(rows, columns)
-    things = scatter.gather(levels, scatter.Habit(length, spread), box)
-    side = max(3 / span, 6 * softness)
-    tiles = scatter.into_tiles(things, box, side)
-
-    total = np.empty(len(rows))
-    number = VARIANTS.index(shape.variant)
-    _fill(total, rows, columns, things, tiles, number, max(softness, 1e-6))
-    return total
+    habit = scatter.Habit(length, spread, _CORNERS[shape.variant])
+    return levels, habit
 
 
 @numba.njit(cache=True)
-def inside(things, n, y, x, variant):
-    """Return how far a point lies inside a leaf: the distance to its edge, negative outside."""
-    down = y - things.rows[n]
-    right = x - things.columns[n]
-    cosine = things.cosines[n]
-    sine = things.sines[n]
+def inside(things, n, down, right, variant):
+    """Return how far a point lies inside a leaf, given its offset from the middle; negative outside."""
+    cosine = things[n, COSINE]
+    sine = things[n, SINE]
     along = cosine * right + sine * down
     across = cosine * down - sine * right
     if variant == 2:
         along += 0.5 * across
 
-    radius = things.radii[n]
-    length = things.lengths[n]
+    radius = things[n, RADIUS]
+    length = things[n, LENGTH]
     if variant == 0:
         along *= radius / length
         return radius - np.sqrt(along * along + across * across)
@@ -70,10 +79,9 @@ def inside(things, n, y, x, variant):
 
 @numba.njit(cache=True)
 def _fill(total, rows, columns, things, tiles, variant, softness):
-    # taken out of the tuples: arrays in a tuple are counted at each use
+    # taken out of the tuple: arrays in a tuple are counted at each use
     starts = tiles.starts
     members = tiles.members
-    values = things.values
 
     for i in range(len(total)):
         y = rows[i]
@@ -87,9 +95,15 @@ def _fill(total, rows, columns, things, tiles, variant, softness):
         level = 0.0
         for m in range(starts[k], starts[k + 1]):
             n = members[m]
-            share = ramp(inside(things, n, y, x, variant), softness)
+            down = y - things[n, ROW]
+            right = x - things[n, COLUMN]
+            far = things[n, REACH] + softness
+            if down * down + right * right > far * far:
+                continue
+
+            share = ramp(inside(things, n, down, right, variant), softness)
             if share > 0:
-                level += left * share * values[n]
+                level += left * share * things[n, VALUE]
                 left *= 1 - share
                 if left < 0.01:
                     break

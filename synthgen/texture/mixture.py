@@ -2,13 +2,9 @@
 
 import numpy as np
 
+from synthgen.texture.curves import MIXES, mix_into, standardize
 from synthgen.texture.field import evaluate, mean_and_deviation, sample_field
 from synthgen.texture.view import View, places
-
-MIXES = ("single", "sum", "product", "most", "inlay")
-# Where the mixture is measured: points a side, and how far they lie apart.
-_POINTS = 28
-_STEP = 7.0
 
 
 def sample_texture(
@@ -32,19 +28,12 @@ def sample_texture(
         colors: that of the middle, and the directions that the mixture and the last field add; ``relief``, the
         height of one deviation, in units; ``grain``, the deviation of white noise in gray levels.
     """
-    count, how, share, *finish = rng.random(9).tolist()
-    fields = [sample_field(rng, kinds, warps)]
-    mix = "single"
-    if count < mixtures:
-        fields.append(sample_field(rng, kinds, warps))
-        # sums are half of all mixtures
-        mix = MIXES[1 + int(how * 6) // 2] if how >= 0.5 else "sum"
-
-    is_gray, tone, contrast, relief, grain, _ = finish
+    count, how, share, is_gray, tone, contrast, relief, grain = rng.random(8).tolist()
+    field, values = sample_field(rng, kinds, warps)
     texture = {
-        "kind": fields[0]["kind"],
-        "fields": fields,
-        "mix": mix,
+        "kind": field["kind"],
+        "fields": [field],
+        "mix": "single",
         "weight": round(0.2 + 0.8 * share, 4),
         "level": [0.0, 1.0],
         "tone": [round(60 + 130 * tone, 2), round(12 + 38 * contrast, 2)],
@@ -52,59 +41,59 @@ def sample_texture(
         "relief": round(2.5 * max(0.0, relief - 0.4), 4),
         "grain": round(4 * grain, 3),
     }
-    return _measured(texture)
+    if count >= mixtures:
+        return texture
+
+    # sums are half of all mixtures
+    mix = MIXES[max(0, int(6 * how) - 2)]
+    other, others = sample_field(rng, kinds, warps)
+    mix_into(values, others, MIXES.index(mix), texture["weight"])
+    return {**texture, "fields": [field, other], "mix": mix, "level": mean_and_deviation(values)}
 
 
 def _sample_colors(rng: np.random.Generator, is_gray: bool) -> list[list[float]]:
     """Return the color of the middle, in gray levels, and two directions, as factors of the contrast."""
-    middle = rng.normal(0, 22, 3)
-    first = rng.normal(0, 0.25, 3)
-    second = rng.normal(0, 1, 3) * rng.uniform(0.15, 0.9)
+    middle = rng.normal(0, 16, 3)
+    first = rng.normal(0, 0.2, 3)
+    second = rng.normal(0, 1, 3) * rng.uniform(0.1, 0.6)
     if is_gray:
         return [[0.0] * 3, [1.0] * 3, [0.0] * 3]
     rounded = [middle.round(2), (1 + first).round(4), second.round(4)]
     return [color.tolist() for color in rounded]
 
 
-def _measured(texture: dict) -> dict:
-    """Return a texture with mean and deviation of its mixture."""
-    if texture["mix"] == "single":
-        return texture
-    side = np.arange(_POINTS) * _STEP
-    rows = np.repeat(side, _POINTS)
-    columns = np.tile(side, _POINTS)
-    values = [evaluate(field, rows, columns, 1.0) for field in texture["fields"]]
-    mixed = _mixed(texture, values)
-    return {**texture, "level": mean_and_deviation(mixed)}
-
-
-def _mixed(texture: dict, values: list[np.ndarray]) -> np.ndarray:
-    """Return the mixture of the values of two fields."""
-    first, second = values
-    weight = texture["weight"]
-    if texture["mix"] == "sum":
-        return first + weight * second
-    if texture["mix"] == "product":
-        return first * second
-    if texture["mix"] == "most":
-        return np.maximum(first, second + weight)
-    # an inlay: the second field shows where it is high, with a narrow rim
-    share = np.clip(4 * (second - weight), 0, 1)
-    return first + share * (second - first)
-
-
 def heights(
-    texture: dict, view: View, size: tuple[int, int], box: tuple[int, int, int, int]
+    texture: dict, view: View, size: tuple[int, int], box: tuple[int, int, int, int], wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mixture and the last field under the pixels of a box, float64 (h, w), mean 0 and deviation 1."""
+    """Return the mixture and the last field of a texture under pixels of an image: mean 0 and deviation 1.
+
+    Parameters
+    ----------
+    texture : dict
+        As returned by `sample_texture`.
+    view, size, box, wanted
+        As for `synthgen.texture.view.places`.
+
+    Returns
+    -------
+    mixture, last : ndarray of float64, (h, w)
+        In the box; 0 at pixels that are not wanted.
+    """
+    rows, columns = places(view, size, box, wanted)
+    values = [evaluate(field, rows, columns, view.scale) for field in texture["fields"]]
+    first = values[0]
+    last = values[-1]
+    if texture["mix"] != "single":
+        how = MIXES.index(texture["mix"])
+        mix_into(first, last, how, texture["weight"])
+        standardize(first, tuple(texture["level"]))
+    return _plane(first, box, wanted), _plane(last, box, wanted)
+
+
+def _plane(values: np.ndarray, box: tuple[int, int, int, int], wanted: np.ndarray) -> np.ndarray:
+    """Return values at their pixels of a box."""
     top, left, bottom, right = box
     shape = bottom - top, right - left
-    rows, columns = places(view, size, box)
-    values = [evaluate(field, rows, columns, view.scale) for field in texture["fields"]]
-    last = values[-1]
-    if texture["mix"] == "single":
-        return last.reshape(shape), last.reshape(shape)
-
-    mean, deviation = texture["level"]
-    mixed = (_mixed(texture, values) - mean) / deviation
-    return mixed.reshape(shape), last.reshape(shape)
+    plane = np.zeros(shape)
+    plane.ravel()[wanted] = values
+    return plane

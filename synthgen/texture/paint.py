@@ -57,11 +57,12 @@ class _Look(NamedTuple):
 
 
 def sample_light(rng: np.random.Generator, strength: float) -> Light:
-    """Return a random light from any side; `strength` is a factor of how uneven it is."""
+    """Return a random light; `strength` is a factor of how uneven it is, and from 1 on it comes from any side."""
     side, down, right = rng.random(3).tolist()
     uneven = 0.24 * strength
     slope = round(uneven * (down - 0.5), 4), round(uneven * (right - 0.5), 4)
-    return Light(round(360 * side, 2), slope)
+    azimuth = 225 + 360 * min(strength, 1.0) * (side - 0.5)
+    return Light(round(azimuth, 2), slope)
 
 
 def sample_exposure(rng: np.random.Generator, strength: float) -> Exposure:
@@ -73,34 +74,32 @@ def sample_exposure(rng: np.random.Generator, strength: float) -> Exposure:
 
 
 def paint(
-    texture: dict,
+    image: np.ndarray,
+    shown: tuple[np.ndarray, int],
+    corner: tuple[int, int],
     planes: tuple[np.ndarray, np.ndarray],
+    texture: dict,
     scale: float,
     light: Light,
     exposure: Exposure,
-    size: tuple[int, int],
-    corner: tuple[int, int],
-) -> np.ndarray:
-    """Return the pixels of a box of an image.
+) -> None:
+    """Write the pixels of a texture into an image.
 
     Parameters
     ----------
+    image : ndarray of uint8, (H, W, 3)
+    shown : (ndarray of uint8, (H, W), int)
+        Numbers of regions, and the one that is written.
+    corner : (int, int)
+        Top and left of the box of the region.
+    planes : (ndarray, ndarray)
+        Mixture and last field in that box, float64 (h + 2, w + 2): one pixel more on each side.
     texture : dict
         As returned by `synthgen.texture.mixture.sample_texture`.
-    planes : (ndarray, ndarray)
-        Mixture and last field, float64 (h + 2, w + 2): one pixel more on each side.
     scale : float
         Units of the texture in a pixel.
     light : Light
     exposure : Exposure
-    size : (int, int)
-        Height and width of the image.
-    corner : (int, int)
-        Top and left of the box.
-
-    Returns
-    -------
-    ndarray of uint8, (h, w, 3)
     """
     tone, contrast = texture["tone"]
     middle, first, second = np.array(texture["colors"])
@@ -116,26 +115,30 @@ def paint(
         texture["grain"],
         u64(exposure.seed),
     )
+    top, number = shown
     mixture, last = planes
-    height, width = mixture.shape
-    pixels = np.empty((height - 2, width - 2, 3), np.uint8)
-    _paint(pixels, mixture, last, look, size, corner)
-    return pixels
+    _paint(image, top, number, corner, mixture, last, look)
 
 
 @numba.njit(cache=True)
-def _paint(pixels, mixture, last, look, size, corner):
-    height, width, _ = pixels.shape
-    top, left = corner
+def _paint(image, top, number, corner, mixture, last, look):
+    height, width, _ = image.shape
+    first_row, first_column = corner
     slope_down, slope_right = look.slope
     light_down, light_right = look.toward
+    rows, columns = mixture.shape
 
-    for r in range(height):
-        place = (top + r) / size[0] - 0.5
-        for c in range(width):
+    for r in range(rows - 2):
+        row = first_row + r
+        down_light = 1 + slope_down * (row / height - 0.5)
+        for c in range(columns - 2):
+            column = first_column + c
+            if top[row, column] != number:
+                continue
+
             value = mixture[r + 1, c + 1]
             other = last[r + 1, c + 1]
-            light = 1 + slope_down * place + slope_right * ((left + c) / size[1] - 0.5)
+            light = down_light + slope_right * (column / width - 0.5)
             if look.relief > 0:
                 # a matte surface under a light at 45 degrees
                 down = look.relief * (mixture[r + 2, c + 1] - mixture[r, c + 1])
@@ -144,14 +147,15 @@ def _paint(pixels, mixture, last, look, size, corner):
                 shade = (1 + down * light_down + right * light_right) / steep
                 light *= 0.25 + 0.75 * max(shade, 0.0)
 
-            bits = mix(look.seed + u64((top + r) * 65536 + left + c))
-            # three uniform numbers: deviation 1 after the factor
+            bits = mix(look.seed + u64(row * 65536 + column))
+            # the sum of three uniform numbers has a variance of 1 / 4
             noise = first_share(bits) + second_share(bits) + third_share(bits) - 1.5
             noise *= 2 * look.grain
             for k in range(3):
-                level = look.middle[k] + look.first[k] * value + look.second[k] * other
-                level = level * light + noise
-                pixels[r, c, k] = np.uint8(min(max(level, 0.0), 255.0) + 0.5) if level < 255 else 255
+                color = look.middle[k] + look.first[k] * value + look.second[k] * other
+                level = color * light + noise + 0.5
+                level = min(max(level, 0.0), 255.0)
+                image[row, column, k] = np.uint8(level)
 
 
 def normals(relief: np.ndarray) -> np.ndarray:

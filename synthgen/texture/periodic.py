@@ -7,7 +7,10 @@ from synthgen.texture.lattice import derived, first_share, hashed, ramp, second_
 from synthgen.texture.shape import Shape
 
 NAME = "periodic"
-VARIANTS = ("grating", "checks", "weave", "twill", "bricks", "dots", "hexagons")
+VARIANTS = ("grating", "checks", "weave", "twill", "bricks", "dots", "hexagons", "knit")
+
+# Those that are made of elements, which may be missing, and how wide an element is along the columns.
+WITH_ELEMENTS = ("checks", "weave", "bricks", "dots")
 
 
 def sample(rng: np.random.Generator) -> dict:
@@ -34,6 +37,22 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     total = np.empty(len(rows))
     fill(total, rows, columns, derived(shape.seed, 0), shape.form, softness)
     return total
+
+
+def elements(shape: Shape, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return row and column of the element at each point, int64 (N, 2), of a variant in `WITH_ELEMENTS`."""
+    ratio, _, shift, _ = shape.form
+    if shape.variant == "checks":
+        # half a period long and wide
+        return np.floor([2 * rows, 2 * columns / ratio]).astype(np.int64).T
+
+    row = np.floor(rows)
+    if shape.variant == "dots":
+        ratio = 1.0
+    if shape.variant == "weave":
+        shift = 0.0
+    column = np.floor(columns / ratio + shift * row)
+    return np.stack([row, column], axis=1).astype(np.int64)
 
 
 @numba.njit(cache=True)
@@ -184,6 +203,24 @@ def _fill_hexagons(total, rows, columns, seed, form, softness):
         total[i] = ramp(inside, max(softness, 0.06)) * (1 + variety * (first_share(bits) - 0.5))
 
 
+@numba.njit(cache=True)
+def _fill_knit(total, rows, columns, seed, form, softness):
+    """Fill with the right side of a plain knit: columns of loops, each a V of two slanting strands."""
+    ratio, width, _, variety = form
+    for i in range(len(total)):
+        x = columns[i] / ratio
+        column = np.int64(np.floor(2 * x))
+        x = 2 * x - column
+
+        # the strands of a loop slant toward each other
+        slant = 1 - x if column % 2 == 0 else x
+        y = rows[i] + 0.9 * slant
+        row = np.int64(np.floor(y))
+        height = _thread(y - row, x, 0.05 + 0.25 * width)
+        loop = hashed(seed, row, column >> 1)
+        total[i] = height * (1 + variety * (first_share(loop) - 0.5))
+
+
 _FILLS = {
     "grating": _fill_grating,
     "checks": _fill_checks,
@@ -192,4 +229,5 @@ _FILLS = {
     "bricks": _fill_bricks,
     "dots": _fill_dots,
     "hexagons": _fill_hexagons,
+    "knit": _fill_knit,
 }

@@ -7,6 +7,7 @@ Places and lengths are shares of the image's shorter side.
 
 import math
 
+import numba
 import numpy as np
 
 from synthgen.texture.noise import smooth_noise
@@ -15,6 +16,8 @@ DIVIDING = ("cell", "drift")
 LAID = ("blob", "scar", "patch")
 # An image of several regions has such small ones upon it with this chance, each.
 _LAID_SHARE = 0.4
+# Scores are smooth: every fourth pixel is enough.
+_STEP = 4
 
 
 def sample_regions(rng: np.random.Generator, number: int) -> list[dict]:
@@ -81,71 +84,112 @@ def draw_regions(regions: list[dict], size: tuple[int, int]) -> tuple[np.ndarray
     if len(regions) == 1:
         return np.ones(size, np.uint8), [np.ones(size, np.bool_)]
 
-    rows, columns = _shares(size)
     dividing = [region for region in regions if region["border"] in DIVIDING]
-    scores = [_score(region, rows, columns, size) for region in dividing]
-    owner = np.argmax(scores, axis=0)
-    top = (owner + 1).astype(np.uint8)
-    covers = [owner == number for number in range(len(dividing))]
+    scores = np.array([_score(region, size) for region in dividing])
+    top = _highest(scores, size)
+    covers = [top == number for number in range(1, len(dividing) + 1)]
 
     for number, region in enumerate(regions[len(dividing) :], len(dividing) + 1):
-        covered = _depth(region, rows, columns, size) > 0
+        covered = _laid(region, size)
         top[covered] = number
         covers.append(covered)
-    return top.reshape(size), [cover.reshape(size) for cover in covers]
+    return top, covers
 
 
-def _shares(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and columns of all pixels over the shorter side, float64 (N,)."""
-    height, width = size
+def _places(size: tuple[int, int], rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of all pixels of some rows and columns, over the shorter side, float64 (N,)."""
     shorter = min(size)
-    rows = (np.arange(height) + 0.5) / shorter
-    columns = (np.arange(width) + 0.5) / shorter
-    return np.repeat(rows, width), np.tile(columns, height)
+    down = (rows + 0.5) / shorter
+    right = (columns + 0.5) / shorter
+    return np.repeat(down, len(columns)), np.tile(right, len(rows))
 
 
-def _offsets(region: dict, rows, columns, size) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places against the middle of a region, along its angle and across."""
+def _middle(region: dict, size: tuple[int, int]) -> tuple[float, float]:
+    """Return row and column of the middle of a region, over the shorter side."""
     height, width = size
     down, right = region["at"]
     shorter = min(size)
-    y = rows - down * height / shorter
-    x = columns - right * width / shorter
+    return down * height / shorter, right * width / shorter
+
+
+def _score(region: dict, size: tuple[int, int]) -> np.ndarray:
+    """Return how much a dividing region wants every fourth pixel, float64 (h, w), the edges of the image included."""
+    rows = np.arange(0, size[0] + _STEP, _STEP)
+    columns = np.arange(0, size[1] + _STEP, _STEP)
+    ys, xs = _places(size, rows, columns)
+    score = smooth_noise(ys, xs, region["seed"], region["period"])
+    if region["border"] == "cell":
+        row, column = _middle(region, size)
+        distance = np.sqrt((ys - row) ** 2 + (xs - column) ** 2)
+        score = region["rough"] * score - distance
+    return score.reshape(len(rows), len(columns))
+
+
+@numba.njit(cache=True)
+def _highest(scores, size):
+    """Return the number, from 1, of the highest of several scores at each pixel, between every fourth of them."""
+    height, width = size
+    top = np.empty(size, np.uint8)
+    for r in range(height):
+        row = r // _STEP
+        y = (r - row * _STEP) / _STEP
+        for c in range(width):
+            column = c // _STEP
+            x = (c - column * _STEP) / _STEP
+            best = -1e9
+            for k in range(len(scores)):
+                score = scores[k]
+                upper = score[row, column] * (1 - x) + score[row, column + 1] * x
+                lower = score[row + 1, column] * (1 - x) + score[row + 1, column + 1] * x
+                value = upper * (1 - y) + lower * y
+                if value > best:
+                    best = value
+                    top[r, c] = k + 1
+    return top
+
+
+def _laid(region: dict, size: tuple[int, int]) -> np.ndarray:
+    """Return the pixels of a region that is laid upon others, bool (H, W)."""
+    row, column = _middle(region, size)
+    reach = 1.6 * sum(region["reach"])
+    rows = _near(row, reach, size[0], size)
+    columns = _near(column, reach, size[1], size)
+    ys, xs = _places(size, rows, columns)
+
     turn = math.radians(region["angle"])
     cosine = round(math.cos(turn), 9)
     sine = round(math.sin(turn), 9)
-    return cosine * x + sine * y, cosine * y - sine * x
+    along = cosine * (xs - column) + sine * (ys - row)
+    across = cosine * (ys - row) - sine * (xs - column)
+    inside = _depth(region, along, across) > 0
+
+    covered = np.zeros(size, np.bool_)
+    covered[np.ix_(rows, columns)] = inside.reshape(len(rows), len(columns))
+    return covered
 
 
-def _score(region: dict, rows, columns, size) -> np.ndarray:
-    """Return how much a dividing region wants each pixel."""
-    noise = smooth_noise(rows, columns, region["seed"], region["period"])
-    if region["border"] == "drift":
-        return noise
-    along, across = _offsets(region, rows, columns, size)
-    distance = np.sqrt(along * along + across * across)
-    return region["rough"] * noise - distance
+def _near(middle: float, reach: float, side: int, size: tuple[int, int]) -> np.ndarray:
+    """Return the rows (or columns) of an image within reach of a middle."""
+    shorter = min(size)
+    first = math.floor((middle - reach) * shorter)
+    last = math.ceil((middle + reach) * shorter)
+    return np.arange(max(first, 0), min(last, side))
 
 
-def _depth(region: dict, rows, columns, size) -> np.ndarray:
-    """Return how far each pixel lies inside a region that is laid upon others; negative outside."""
-    along, across = _offsets(region, rows, columns, size)
+def _depth(region: dict, along: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Return how far places lie inside a laid region, given along its length and across; negative outside."""
     length, width = region["reach"]
-    near = np.flatnonzero(along * along + across * across < (1.6 * (length + width)) ** 2)
-    depth = np.full(len(rows), -1.0)
-    along = along[near]
-    across = across[near]
     noise = smooth_noise(along, across, region["seed"], region["period"])
-
     if region["border"] == "patch":
         inside = np.minimum(length - np.abs(along), width - np.abs(across))
     elif region["border"] == "scar":
-        # a thin line that bends, and thins out towards its ends
-        bend = 4 * width * smooth_noise(along, np.zeros(len(along)), region["seed"] + 1, length)
-        place = np.clip(np.abs(along) / length, 0, 1)
-        inside = width * np.sqrt(1 - place * place) - np.abs(across - bend)
-        inside[place >= 1] = -1
+        # a thin line that bends, and thins out toward its ends
+        straight = np.zeros(len(along))
+        bend = 4 * width * smooth_noise(along, straight, region["seed"] + 1, length)
+        place = np.abs(along) / length
+        left = np.maximum(1 - place * place, 0)
+        inside = width * np.sqrt(left) - np.abs(across - bend)
+        inside[left == 0] = -1
     else:
         inside = width * (1 - np.sqrt((along / length) ** 2 + (across / width) ** 2))
-    depth[near] = inside + region["rough"] * noise
-    return depth
+    return inside + region["rough"] * noise

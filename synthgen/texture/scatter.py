@@ -43,35 +43,27 @@ class Habit(NamedTuple):
     length : float
         Half of the length over half of the width, at most.
     spread : float
-        Share of a half-turn by which directions differ, 0..1.
+        Share of a half-turn by which directions differ, 0..2.
+    corner : float
+        How far they reach: to the corner of a box around them, times this. Less than 1 / 1.41: they are round.
     """
 
     length: float
     spread: float
+    corner: float
 
 
-class Things(NamedTuple):
-    """Things near a window, each an array (n,); those in front come first.
-
-    Attributes
-    ----------
-    rows, columns : float64
-        Middle.
-    radii, lengths : float64
-        Half of the width and of the length.
-    cosines, sines : float64
-        Direction of the length against the columns.
-    values : float64
-        A number in [0, 1).
-    """
-
-    rows: np.ndarray
-    columns: np.ndarray
-    radii: np.ndarray
-    lengths: np.ndarray
-    cosines: np.ndarray
-    sines: np.ndarray
-    values: np.ndarray
+# Columns of the table of things, float64 (n, 8): row and column of the middle; half of the width; half of the length;
+# cosine and sine of the direction of the length; a number in [0, 1); how far the thing reaches from its middle.
+ROW = 0
+COLUMN = 1
+RADIUS = 2
+LENGTH = 3
+COSINE = 4
+SINE = 5
+VALUE = 6
+REACH = 7
+_DEPTH = 8
 
 
 class Tiles(NamedTuple):
@@ -95,30 +87,29 @@ class Tiles(NamedTuple):
     members: np.ndarray
 
 
-def gather(levels: list[Level], habit: Habit, box: tuple[float, float, float, float]) -> Things:
-    """Return the things that may touch a box (top, left, bottom, right), those in front first."""
+def gather(levels: list[Level], habit: Habit, box: tuple[float, float, float, float]) -> np.ndarray:
+    """Return the table of the things that may touch a box (top, left, bottom, right), those in front first."""
     parts = [_of_level(level, habit, box) for level in levels]
     table = np.concatenate(parts)
     # 16 bits of depth: NumPy sorts them by radix, 8 times faster than numbers with a point
-    depths = table[:, 7].astype(np.uint16)
+    depths = table[:, _DEPTH].astype(np.uint16)
     order = np.argsort(depths, kind="stable")
-    columns = np.ascontiguousarray(table[order].T)
-    return Things(*columns[:7])
+    return table[order]
 
 
 @numba.njit(cache=True)
 def _of_level(level, habit, box):
-    """Return a table (n, 8): the seven attributes of `Things`, and a depth from 0 to 65,535."""
+    """Return the table of the things of a level, with a depth from 0 to 65,535."""
     top, left, bottom, right = box
     cell = level.cell
-    reach = level.most * habit.length
+    reach = 1.42 * level.most * habit.length
     first_row = np.int64(np.floor((top - reach) / cell))
     last_row = np.int64(np.floor((bottom + reach) / cell))
     first_column = np.int64(np.floor((left - reach) / cell))
     last_column = np.int64(np.floor((right + reach) / cell))
 
     cells = (last_row - first_row + 1) * (last_column - first_column + 1)
-    table = np.empty((cells * level.number, 8))
+    table = np.empty((cells * level.number, 9))
     n = 0
     for row in range(first_row, last_row + 1):
         for column in range(first_column, last_column + 1):
@@ -133,26 +124,30 @@ def _of_level(level, habit, box):
                 radius = level.least + (level.most - level.least) * first_share(bits)
                 length = radius * (1 + (habit.length - 1) * second_share(bits))
                 value = third_share(bits)
-                far = max(radius, length) * 1.42
+                # before any is left out: the next thing must not depend on the window
+                bits = mix(bits)
+                far = habit.corner * np.sqrt(radius * radius + length * length)
+                if habit.corner < 0.71:
+                    far = length
                 if y < top - far or y > bottom + far or x < left - far or x > right + far:
                     continue
 
-                bits = mix(bits)
                 turn = habit.spread * (first_share(bits) - 0.5)
-                thing[0] = y
-                thing[1] = x
-                thing[2] = radius
-                thing[3] = length
-                thing[4] = wave(turn / 2 + 0.25)
-                thing[5] = wave(turn / 2)
-                thing[6] = value
-                thing[7] = 65536 * depth
+                thing[ROW] = y
+                thing[COLUMN] = x
+                thing[RADIUS] = radius
+                thing[LENGTH] = length
+                thing[COSINE] = wave(turn / 2 + 0.25)
+                thing[SINE] = wave(turn / 2)
+                thing[VALUE] = value
+                thing[REACH] = far
+                thing[_DEPTH] = 65536 * depth
                 n += 1
     return table[:n]
 
 
 @numba.njit(cache=True)
-def into_tiles(things, box, side):
+def into_tiles(things, box, side, margin):
     """Return the `Tiles` of a box: a thing is in every tile that its bounding circle may touch."""
     top, left, bottom, right = box
     down = np.int64((bottom - top) / side) + 1
@@ -160,26 +155,26 @@ def into_tiles(things, box, side):
     counts = np.zeros(down * across + 1, np.int32)
 
     # twice over the things: count, then fill
-    for n in range(len(things.rows)):
-        _visit(things, n, top, left, side, down, across, counts, counts, False)
+    for n in range(len(things)):
+        _visit(things, n, top, left, side, down, across, counts, counts, margin, False)
     for k in range(down * across):
         counts[k + 1] += counts[k]
     starts = counts.copy()
     members = np.empty(counts[down * across], np.int32)
-    for n in range(len(things.rows)):
-        _visit(things, n, top, left, side, down, across, counts, members, True)
+    for n in range(len(things)):
+        _visit(things, n, top, left, side, down, across, counts, members, margin, True)
     return Tiles(top, left, side, across, starts, members)
 
 
 @numba.njit(cache=True)
-def _visit(things, n, top, left, side, down, across, counts, members, fills):
+def _visit(things, n, top, left, side, down, across, counts, members, extra, fills):
     """Count a thing in each tile that it may touch, or write its number there."""
-    radius = things.radii[n] * 1.42
-    length = max(things.lengths[n], things.radii[n]) * 1.42
-    cosine = things.cosines[n]
-    sine = things.sines[n]
-    y = things.rows[n] - top
-    x = things.columns[n] - left
+    length = things[n, REACH] + extra
+    radius = min(things[n, RADIUS] * 1.42 + extra, length)
+    cosine = things[n, COSINE]
+    sine = things[n, SINE]
+    y = things[n, ROW] - top
+    x = things[n, COLUMN] - left
     tall = abs(sine) * length + abs(cosine) * radius
     wide = abs(cosine) * length + abs(sine) * radius
     margin = radius + 0.71 * side
@@ -203,9 +198,13 @@ def _visit(things, n, top, left, side, down, across, counts, members, fills):
                 counts[k + 1] += 1
 
 
-def box_of(rows: np.ndarray, columns: np.ndarray) -> tuple[float, float, float, float]:
-    """Return the box that holds all points."""
-    return float(rows.min()), float(columns.min()), float(rows.max()), float(columns.max())
+def box_of(rows: np.ndarray, columns: np.ndarray, margin: float) -> tuple[float, float, float, float]:
+    """Return the box that holds all points and a margin around them."""
+    top = float(rows.min()) - margin
+    left = float(columns.min()) - margin
+    bottom = float(rows.max()) + margin
+    right = float(columns.max()) + margin
+    return top, left, bottom, right
 
 
 def power_law(seed: int, exponent: float, span: float, cover: float) -> list[Level]:

@@ -6,13 +6,14 @@ import numba
 import numpy as np
 
 from synthgen.texture import scatter
+from synthgen.texture.scatter import COLUMN, COSINE, RADIUS, REACH, ROW, SINE, VALUE
 from synthgen.texture.shape import Shape
 
 NAME = "stamps"
 VARIANTS = ("sum", "most")
 # Pixels of a side of the drawn attractor, and points of its chaos game.
 _SIDE = 96
-_POINTS = 30_000
+_POINTS = 15_000
 _NUMBERS_OF_A_MAP = 6
 
 
@@ -21,7 +22,7 @@ def sample(rng: np.random.Generator) -> dict:
     from synthgen import ifs
 
     variant = VARIANTS[rng.integers(len(VARIANTS))]
-    cover = rng.uniform(1, 4)
+    cover = rng.uniform(0.8, 2.8)
     scale = 10 * 6 ** rng.uniform(0, 1)
     system = ifs.sample_system(rng, maps=(2, 5))
     return {"variant": variant, "scale": scale, "form": [cover, *system.maps.ravel().tolist()]}
@@ -29,16 +30,22 @@ def sample(rng: np.random.Generator) -> dict:
 
 def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: float) -> np.ndarray:
     """Return the field at points in units of its scale, float64 (N,); see `synthgen.texture.field`."""
-    cover, *maps = shape.form
-    stamp = attractor(tuple(maps))
-    levels = scatter.power_law(shape.seed, 0.3, 2.0, cover)
-    box = scatter.box_of(rows, columns)
-    things = scatter.gather(levels, scatter.Habit(1.0, 2.0), box)
-    tiles = scatter.into_tiles(things, box, 0.5)
+    levels, habit = scattered(shape)
+    box = scatter.box_of(rows, columns, 0.0)
+    things = scatter.gather(levels, habit, box)
+    tiles = scatter.into_tiles(things, box, 0.5, 0.0)
 
     total = np.empty(len(rows))
+    stamp = attractor(shape.form[1:])
     _fill(total, rows, columns, things, tiles, stamp, shape.variant == "sum")
     return total
+
+
+def scattered(shape: Shape) -> tuple[list[scatter.Level], scatter.Habit]:
+    """Return what stamps lie on the plane, and how they are shaped."""
+    cover = shape.form[0]
+    levels = scatter.power_law(shape.seed, 0.3, 2.0, cover)
+    return levels, scatter.Habit(1.0, 2.0, 1.0)
 
 
 @lru_cache(maxsize=256)
@@ -57,6 +64,7 @@ def _fill(total, rows, columns, things, tiles, stamp, adds):
     members = tiles.members
     middle = len(stamp) / 2 - 0.5
     scale = (len(stamp) - 2) / 2
+    last = len(stamp) - 1
 
     for i in range(len(total)):
         y = rows[i]
@@ -68,14 +76,18 @@ def _fill(total, rows, columns, things, tiles, stamp, adds):
         level = 0.0
         for m in range(starts[k], starts[k + 1]):
             n = members[m]
-            down = (y - things.rows[n]) * (scale / things.radii[n])
-            right = (x - things.columns[n]) * (scale / things.radii[n])
-            place = middle + things.cosines[n] * down - things.sines[n] * right
-            other = middle + things.cosines[n] * right + things.sines[n] * down
-            if place < 0 or other < 0 or place >= len(stamp) - 1 or other >= len(stamp) - 1:
+            down = y - things[n, ROW]
+            right = x - things[n, COLUMN]
+            if down * down + right * right > things[n, REACH] ** 2:
                 continue
 
-            value = _between(stamp, place, other) * (0.5 + 0.5 * things.values[n])
+            zoom = scale / things[n, RADIUS]
+            place = middle + zoom * (things[n, COSINE] * down - things[n, SINE] * right)
+            other = middle + zoom * (things[n, COSINE] * right + things[n, SINE] * down)
+            if min(place, other) < 0 or max(place, other) >= last:
+                continue
+
+            value = _between(stamp, place, other) * (0.5 + 0.5 * things[n, VALUE])
             level = level + value if adds else max(level, value)
         total[i] = level
 

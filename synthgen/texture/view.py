@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 
@@ -44,8 +45,10 @@ def sample_view(
     return View(center, round(factor, 6), round(angle, 3), mirrored != upside_down)
 
 
-def places(view: View, size: tuple[int, int], box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows and the columns of the texture under the pixels of a box of an image.
+def places(
+    view: View, size: tuple[int, int], box: tuple[int, int, int, int], wanted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and the columns of the texture under pixels of a box of an image.
 
     Parameters
     ----------
@@ -54,23 +57,34 @@ def places(view: View, size: tuple[int, int], box: tuple[int, int, int, int]) ->
         Height and width of the image.
     box : (int, int, int, int)
         Top, left, bottom and right, the last two exclusive; it may reach beyond the image.
+    wanted : ndarray of int64, (N,)
+        Numbers of the pixels of the box, counted line by line.
 
     Returns
     -------
     rows, columns : ndarray of float64, (N,)
-        One number for each pixel of the box, line by line.
     """
-    height, width = size
-    top, left, bottom, right = box
-    down = np.arange(top, bottom)[:, None] - (height - 1) / 2
-    along = np.arange(left, right) - (width - 1) / 2
-    if view.mirrored:
-        along = -along
-
     turn = math.radians(view.angle)
-    cosine = view.scale * round(math.cos(turn), 9)
-    sine = view.scale * round(math.sin(turn), 9)
-    center_row, center_column = view.center
-    rows = center_row + cosine * down - sine * along
-    columns = center_column + sine * down + cosine * along
-    return rows.ravel(), columns.ravel()
+    step = view.scale * round(math.cos(turn), 9), view.scale * round(math.sin(turn), 9)
+    return _places(view.center, step, view.mirrored, size, box, wanted)
+
+
+@numba.njit(cache=True)
+def _places(center, step, mirrored, size, box, wanted):
+    height, width = size
+    top, left, _, right = box
+    across = right - left
+    center_row, center_column = center
+    cosine, sine = step
+    sign = -1.0 if mirrored else 1.0
+    rows = np.empty(len(wanted))
+    columns = np.empty(len(wanted))
+
+    for i in range(len(wanted)):
+        r = wanted[i] // across
+        c = wanted[i] - r * across
+        down = top + r - (height - 1) / 2
+        along = sign * (left + c - (width - 1) / 2)
+        rows[i] = center_row + cosine * down - sine * along
+        columns[i] = center_column + sine * down + cosine * along
+    return rows, columns

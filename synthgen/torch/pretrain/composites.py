@@ -99,7 +99,15 @@ class _Dealer:
         record = source.record
         order = Permutation(record.count, record.seed)
         places = np.asarray(positions)
-        labels = order.forward(places) // record.per_class
+        ids = order.forward(places)
+        labels = ids // record.per_class
+
+        # the first images of a class are used, as many as are asked for
+        indices = ids % record.per_class
+        most = options.class_images or record.per_class
+        is_used = indices < most
+        places = places[is_used]
+        labels = labels[is_used]
 
         by_class = np.argsort(labels, kind="stable")
         in_order = labels[by_class]

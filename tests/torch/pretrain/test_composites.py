@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthgen.recipe import Recipe
+from synthgen.shards.order import Permutation
 from synthgen.torch.pretrain import make_options
 from synthgen.torch.pretrain.composites import Composites, joined, regions, share_out_composites
 from synthgen.torch.pretrain.ranks import TrainingGroup
@@ -52,6 +53,17 @@ def test_each_class_of_a_batch_lies_in_several_images(source, step, mix, share):
     for label, count in counts.items():
         mine = [position for position in used if labels[position] == label]
         assert len(set(mine)) == min(count, per_class[label])
+
+
+def test_only_the_first_images_of_a_class_are_used_where_so_many_are_asked_for(source):
+    composites = composites_of(source, class_images=3, mix=(2, 3))
+    used = {
+        position for step in range(30) for _, positions in dealt(composites, step=step) for position in positions
+    }
+    order = Permutation(source.record.count, source.record.seed)
+    indices = order.forward(np.array(sorted(used))) % source.record.per_class
+    assert set(indices.tolist()) == {0, 1, 2}
+    assert len(used) == 30
 
 
 def test_batches_depend_on_epoch_step_and_rank_alone(source):
