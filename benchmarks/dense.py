@@ -22,7 +22,7 @@ from synthgen.torch.pretrain.options import ARCHITECTURES
 from synthgen.torch.pretrain.ranks import TrainingGroup
 from synthgen.torch.pretrain.reading import open_source
 
-STEPS, ROUNDS = 3, 3
+STEPS, ROUNDS = 2, 3
 # So few that they are drawn at once.
 SMALL = {"classes": 60, "per_class": 4}
 
