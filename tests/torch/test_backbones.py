@@ -119,6 +119,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path, weights):
         ({**CARD, "mean": "half"}, "mean must be three numbers"),
         ({**CARD, "mean": [float("nan")] * 3}, "mean must be three numbers"),
         ({**CARD, "size": -1}, "size must be a whole number"),
+        ({**CARD, "trained_layers": 5}, "trained_layers must lie in 1..4"),
     ],
 )
 def test_a_damaged_card_is_one_line(tmp_path, weights, card, told):

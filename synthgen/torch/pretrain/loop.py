@@ -97,7 +97,8 @@ class Trainer:
         self.ranks = ranks
         self.optimizer = make_optimizer(model, options)
         self._measure = measure_places if options.is_dense else measure_classes
-        self._chance: float | None = None
+        #: The loss of guessing in the last batch.
+        self.chance = math.inf
         self.parallel: torch.nn.Module = model
         if ranks.world > 1:
             devices = [ranks.device] if ranks.device.type == "cuda" else None
@@ -126,7 +127,9 @@ class Trainer:
 
             with self._fast_convolutions():
                 found = self._forward(self.parallel, images, labels, smoothing)
-            self._note_chance(found.chance)
+            if epoch == step == 0:
+                self._check_first(found.chance)
+            self.chance = found.chance
             self.optimizer.zero_grad(set_to_none=True)
             found.loss.backward()
             self.optimizer.step()
@@ -136,22 +139,16 @@ class Trainer:
             _add(sums, total, found.hits, count)
             after_step(step + 1, count * self.ranks.world)
 
-    def _note_chance(self, chance: float) -> None:
-        """Note the loss of guessing; refuse a first batch in which there is nothing to tell apart."""
-        if self._chance is None and chance == 0:
+    def _check_first(self, chance: float) -> None:
+        """Refuse a first batch in which there is nothing to tell apart."""
+        if chance == 0:
             rule = "batch_size must give batches in which two textures lie in two images each"
             advice = "use a larger one, or fewer batch_classes"
             raise UsageError(f"{rule}, got {self.options.batch_size}; {advice}")
-        self._chance = chance
 
     def is_guessing(self, loss: float) -> bool:
         """Return whether a mean loss is about that of guessing in the last batch."""
-        return self._chance is not None and loss > _GUESSING * self._chance
-
-    @property
-    def chance(self) -> float:
-        """The loss of guessing in the last batch."""
-        return self._chance or 0.0
+        return 0 < _GUESSING * self.chance < loss
 
     def _seed(self, epoch: int, step: int) -> None:
         """Seed the random choices within a step, such as dropout: they depend on nothing before it."""
