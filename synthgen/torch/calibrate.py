@@ -9,6 +9,7 @@ Schneider et al. 2020, "Improving robustness against common corruptions by covar
 import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -116,11 +117,12 @@ class _Gathered:
     """
 
     def __init__(self, layer: _BatchNorm, share: float, floor: float):
-        self._layer = layer
         self._share = share
         self._floor = floor
-        self._old_mean = layer.running_mean.clone()
-        self._old_var = layer.running_var.clone()
+        self._mean = cast("torch.Tensor", layer.running_mean)
+        self._var = cast("torch.Tensor", layer.running_var)
+        self._old_mean = self._mean.clone()
+        self._old_var = self._var.clone()
         self._means: list[torch.Tensor] = []
         self._vars: list[torch.Tensor] = []
 
@@ -145,8 +147,8 @@ class _Gathered:
     def _set(self, mean: torch.Tensor, var: torch.Tensor) -> None:
         left = 1 - self._share
         var = _raised(var, self._old_var, self._floor)
-        self._layer.running_mean.copy_(left * self._old_mean + self._share * mean)
-        self._layer.running_var.copy_(left * self._old_var + self._share * var)
+        self._mean.copy_(left * self._old_mean + self._share * mean)
+        self._var.copy_(left * self._old_var + self._share * var)
 
 
 def _raised(new: torch.Tensor, old: torch.Tensor, floor: float) -> torch.Tensor:

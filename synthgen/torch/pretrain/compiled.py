@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from numba import njit
 
+# Layers that convolve with their weights as they are: torch's, and timm's with the padding of TensorFlow.
+_PLAIN = ("Conv2d", "Conv2dSame")
 # Channels of which a thread has at least so many.
 _LEAST = 16
 
@@ -41,13 +43,12 @@ def use_compiled(net: torch.nn.Module) -> None:
     """Let the depthwise convolutions of a network be compiled ones, on the CPU in fp32; the weights stay."""
     for layer in net.modules():
         if _is_depthwise(layer):
-            layer.forward = partial(_forward, layer)
+            layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
 
 
 def _is_depthwise(layer: torch.nn.Module) -> bool:
     """Return whether a layer is a plain depthwise convolution, padded by zeros."""
-    is_plain = type(layer) is torch.nn.Conv2d or type(layer).__name__ == "Conv2dSame"
-    if not is_plain:
+    if not isinstance(layer, torch.nn.Conv2d) or type(layer).__name__ not in _PLAIN:
         return False
     return (
         layer.groups == layer.in_channels == layer.out_channels > 1

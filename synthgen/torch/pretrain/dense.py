@@ -6,7 +6,7 @@ thrown away afterwards.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -112,7 +112,7 @@ def _check_places(net: nn.Module, arch: str, layer: int, shape, size: tuple[int,
 
 def _stride(net: nn.Module, layer: int) -> int | None:
     """Return the pixels from one place of a layer to the next, where timm knows them."""
-    info = net.feature_info
+    info: Any = net.feature_info
     rows = info.info if hasattr(info, "info") else info
     (level,) = levels_of([layer])
     return rows[level].get("reduction")

@@ -18,7 +18,7 @@ from synthgen.torch.pretrain import report
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT, damaged, load_checkpoint, save_checkpoint
 from synthgen.torch.pretrain.compiled import use_compiled
 from synthgen.torch.pretrain.composites import Composites, share_out_composites
-from synthgen.torch.pretrain.dense import build_dense
+from synthgen.torch.pretrain.dense import DenseNetwork, build_dense
 from synthgen.torch.pretrain.folder import LAST, finished_results, owned_folder, results_on
 from synthgen.torch.pretrain.loop import Clock, Trainer, check_finite, means
 from synthgen.torch.pretrain.network import build_model, input_size
@@ -505,7 +505,7 @@ class _Training:
     @property
     def backbone(self) -> torch.nn.Module:
         """The network that is saved: without the heads of the objective dense."""
-        return self.model.net if self.job.options.is_dense else self.model
+        return self.model.net if isinstance(self.model, DenseNetwork) else self.model
 
     def _draw_curves(self) -> None:
         job = self.job

@@ -147,7 +147,7 @@ def measure_probe(probe: Probe, net: torch.nn.Module, arch: str, options: Option
     batches = probe.images.split(_BATCH)
     found = [model.predict(images) for images in batches]
     scores = np.concatenate([of_images for of_images, _ in found])
-    maps = np.concatenate([of_pixels for _, of_pixels in found])
+    maps = np.concatenate([np.asarray(of_pixels) for _, of_pixels in found])
 
     masks = probe.masks
     labels = masks.any((1, 2))
