@@ -65,7 +65,7 @@ def test_threads_change_no_bit():
 
 
 def test_only_plain_depthwise_layers_change_and_only_on_the_cpu_in_fp32():
-    net = timm.create_model("tf_efficientnet_lite0", num_classes=0)
+    net = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
     use_compiled(net)
     changed = [layer for layer in net.modules() if "forward" in vars(layer)]
     assert len(changed) == 16

@@ -120,5 +120,5 @@ def test_only_the_trunk_up_to_the_last_layer_is_trained(arch, changes, layers):
     sum(each.square().mean() for each in embeddings).backward()
     for name, weights in network.named_parameters():
         assert weights.requires_grad == (weights.grad is not None), name
-    frozen = [name for name, weights in network.named_parameters() if not weights.requires_grad]
-    assert bool(frozen) == (layers[-1] < 4 or arch == ARCH)
+    # at least what comes behind the last layer
+    assert not all(weights.requires_grad for weights in network.parameters())
