@@ -19,6 +19,7 @@ ROWS = [
     {"compose"},
     {"families"},
     {"recipe"},
+    {"cards"},
     {"run"},
     {"__init__"},
     {"layouts", "metrics"},
@@ -30,7 +31,7 @@ ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 
 
 # Commands of the companion: they import it when they run.
-OF_TORCH = {"cli/anomaly.py", "cli/fit.py", "cli/pretrain.py"}
+OF_TORCH = {"cli/anomaly.py", "cli/export.py", "cli/fit.py", "cli/pretrain.py"}
 
 
 def imported(path: Path):

@@ -6,6 +6,7 @@ table and manifest follow from the recipe and the shards.
 
 from pathlib import Path
 
+from synthgen.cards import write_first_card
 from synthgen.errors import FormatError, UsageError
 from synthgen.run.classes import ensure_classes
 from synthgen.run.folder import begun_record, readable_manifest, remove_listed
@@ -80,6 +81,7 @@ def finish(folder: Path, run: RunRecord, sidecars: list[Sidecar | None]) -> bool
         shard_list=entries,
     )
     ensure(folder / DATASET, encode_json(manifest))
+    write_first_card(folder)
     with storage_errors(folder / PARTS):
         (folder / PARTS).unlink(missing_ok=True)
     return True
