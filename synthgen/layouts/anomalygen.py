@@ -14,7 +14,7 @@ from synthgen.layouts.export.names import safe_name, safe_names
 from synthgen.layouts.export.pictures import image_of, mask_of
 from synthgen.layouts.export.sources import Picked
 from synthgen.layouts.export.tree import Tree
-from synthgen.layouts.export.writer import GIVES_DEFECTS, File, Written, as_file
+from synthgen.layouts.export.writer import GIVES_DEFECTS, File, Written, as_file, joined_names
 from synthgen.layouts.export.writer import Writer as Base
 
 _PAIRS = "pairs.jsonl"
@@ -26,7 +26,7 @@ class Writer(Base):
     def check(self) -> None:
         """Name the kinds of defects."""
         self.needs_masks("anomalygen")
-        kinds = list(dict.fromkeys(kind for source in self.sources for kind in source.kinds))
+        kinds = [name for name in joined_names(self.sources) if name not in NORMAL]
         if not kinds:
             place = self.sources[0].path
             raise UsageError(f"{place}: must have a class of defects for anomalygen, got none; {GIVES_DEFECTS}")

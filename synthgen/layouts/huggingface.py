@@ -12,7 +12,7 @@ from synthgen.layouts.export.options import Options
 from synthgen.layouts.export.pictures import image_of
 from synthgen.layouts.export.sources import Picked
 from synthgen.layouts.export.tree import Tree
-from synthgen.layouts.export.writer import File, Written, as_file
+from synthgen.layouts.export.writer import File, Written, as_file, joined_names
 from synthgen.layouts.export.writer import Writer as Base
 from synthgen.shards.codecs import suffix
 from synthgen.shards.files import RawFile
@@ -32,9 +32,9 @@ class Writer(Base):
 
     def check(self) -> None:
         """Refuse what the Hub does not take."""
-        self._names = list(dict.fromkeys(source.names[label] for source in self.sources for label in source.labels))
-        if len(self.sources) == 1:
-            self._names = self.sources[0].names
+        self._names = self.sources[0].names
+        if len(self.sources) > 1:
+            self._names = joined_names(self.sources)
         self._fields = _common_fields(self.sources)
         if self.options.shards:
             self._check_shards()
@@ -73,13 +73,15 @@ class Writer(Base):
         """Return the files of the fields of a sample, and its line of the metadata."""
         number = sample.label * sample.source.manifest.per_class + sample.index
         chunk = f"{number // IN_A_FOLDER:04d}"
-        image = as_file(f"{sample.split}/image/{chunk}/{self.key(sample)}", image_of(sample, self.options), "image")
+        name_in_chunk = f"{chunk}/{self.key(sample)}"
+        encoded = image_of(sample, self.options)
+        image = as_file(f"{sample.split}/image/{name_in_chunk}", encoded, "image")
         files = [image]
         row: dict[str, object] = {"file_name": _below(sample.split, image)}
 
         for name in self._fields:
-            place = f"{sample.split}/{name}/{chunk}/{self.key(sample)}.png"
-            file = File(place, sample.bytes_of(name), "mask")
+            data = sample.bytes_of(name)
+            file = File(f"{sample.split}/{name}/{name_in_chunk}.png", data, "mask")
             files.append(file)
             row[f"{name}_file_name"] = _below(sample.split, file)
 

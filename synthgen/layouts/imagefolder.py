@@ -6,7 +6,7 @@ from synthgen.layouts.export.names import safe_name
 from synthgen.layouts.export.pictures import image_of
 from synthgen.layouts.export.sources import Picked, check_splits
 from synthgen.layouts.export.writer import Writer as Base
-from synthgen.layouts.export.writer import Written, as_file
+from synthgen.layouts.export.writer import Written, as_file, joined_names
 
 
 class Writer(Base):
@@ -15,18 +15,19 @@ class Writer(Base):
     def check(self) -> None:
         """Refuse splits without an image of a class, and number the classes."""
         check_splits(self.sources, self.splits)
-        names = [source.names[label] for source in self.sources for label in source.labels]
-        if len(self.sources) == 1:
-            self._numbers = {}
-            return
-        self._numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        self._numbers: dict[str, int] = {}
+        if len(self.sources) > 1:
+            names = joined_names(self.sources)
+            self._numbers = {name: number for number, name in enumerate(names)}
 
     def put(self, sample: Picked) -> Written:
         """Return the image of a sample."""
         number = self._numbers.get(sample.kind, sample.label)
-        folder = f"{sample.split}/{number:06d}-{safe_name(sample.kind)}"
+        name = safe_name(sample.kind)
+        folder = f"{sample.split}/{number:06d}-{name}"
         image = image_of(sample, self.options)
-        return Written([as_file(f"{folder}/{self.key(sample)}", image, "image")])
+        file = as_file(f"{folder}/{self.key(sample)}", image, "image")
+        return Written([file])
 
     def usage(self, out: Path) -> str:
         """Return what torchvision is told."""

@@ -5,6 +5,7 @@ VisA after its authors' script is the same with masks named ``NNN.png``.
 Source: Bergmann et al., MVTec AD, CVPR 2019, and the readme of the data set.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from synthgen.layouts.entries import NORMAL, Entry
 from synthgen.layouts.export.names import safe_name, safe_names
 from synthgen.layouts.export.pictures import image_of, mask_of
 from synthgen.layouts.export.sources import Picked, check_splits
+from synthgen.layouts.export.splits import parse_splits
 from synthgen.layouts.export.writer import File, Written, as_file, normal_and_kinds
 from synthgen.layouts.export.writer import Writer as Base
 from synthgen.layouts.files import entry_of, normal_entries, paired, pictures_in, read_mask, subfolders
@@ -132,25 +134,28 @@ class Writer(Base):
         self._folders = dict(zip(self.kinds, safe_names(self.kinds, taken=NORMAL), strict=True))
         self.category = safe_name(self.options.category or self.sources[-1].path.name)
 
+        # The number of the first image of each class, among those of its folder.
         self._firsts: dict[tuple[int, int], int] = {}
-        counts: dict[str, int] = {}
+        counts: Counter = Counter()
         for source in self.sources:
             for label in source.labels:
                 folder = self._folder(source.names[label])
-                self._firsts[source.number, label] = counts.get(folder, 0)
-                counts[folder] = counts.get(folder, 0) + source.manifest.per_class
-        self._digits = max(3, len(str(max(counts.values()) - 1)))
+                self._firsts[source.number, label] = counts[folder]
+                counts[folder] += source.manifest.per_class
+
+        largest = max(counts.values()) - 1
+        self._digits = max(3, len(str(largest)))
 
     def _check_splits(self) -> None:
-        allowed = [name.partition("=")[0] for name in self.SPLITS.split(",")]
+        allowed = [name for name, _ in parse_splits(self.SPLITS)]
         strange = [name for name, _ in self.splits if name not in allowed]
         if strange:
             raise UsageError(f"split must be of {', '.join(allowed)} for {self.TARGET}, got {strange[0]}")
 
         # Normal images of one data set and a test set with its own: nothing is to be split.
-        alone = [source for source in self.sources if not source.kinds]
-        mixed = [source for source in self.sources if source.kinds and source.good]
-        self._for_fitting = {source.number for source in alone} if alone and mixed else set()
+        alone = {source.number for source in self.sources if not source.kinds}
+        is_mixed = any(source.kinds and source.good for source in self.sources)
+        self._for_fitting = alone if is_mixed else set()
         if not self._for_fitting:
             with_good = [source for source in self.sources if source.good]
             check_splits(with_good, self.splits, optional=("validation",))
@@ -173,12 +178,12 @@ class Writer(Base):
 
     def put(self, sample: Picked) -> Written:
         """Return the image of a sample and, of one with defects, its mask."""
-        folder = self._folder(sample.kind)
-        number = self.number(sample)
+        place = f"{self._folder(sample.kind)}/{self.number(sample)}"
+        split = self.split_of(sample)
         image = image_of(sample, self.options)
-        files = [as_file(f"{self.category}/{self.split_of(sample)}/{folder}/{number}", image, "image")]
+        files = [as_file(f"{self.category}/{split}/{place}", image, "image")]
         if not sample.is_good:
-            files += self.masks(sample, f"{self.category}/ground_truth/{folder}/{number}")
+            files += self.masks(sample, f"{self.category}/ground_truth/{place}")
         return Written(files)
 
     def masks(self, sample: Picked, place: str) -> list[File]:

@@ -84,8 +84,8 @@ def test_a_recipe_in_the_card_draws_the_same_data(data_set):
 
 
 WRONG = [
-    {"license": "CC BY"}, {"creator": ""}, {"creator": "a\nb"}, {"url": "javascript:alert(1)"}, {"url": "https://x y"},
-    {"date": "yesterday"}, {"texts": {"nothing": "x"}},
+    {"license": "CC BY"}, {"creator": ""}, {"creator": "a\nb"}, {"url": "javascript:alert(1)"},
+    {"url": "https://x y"}, {"date": "yesterday"}, {"texts": {"nothing": "x"}},
 ]  # fmt: skip
 
 

@@ -123,6 +123,14 @@ def as_file(path: str, image: Encoded, role: str) -> File:
     return File(f"{path}.{image.suffix}", image.data, role, image.total)
 
 
+def joined_names(sources: Sequence[Source]) -> list[str]:
+    """Return the names of the classes that are taken from several data sets; equal names are one class."""
+    names: list[str] = []
+    for source in sources:
+        names += [source.names[label] for label in source.labels]
+    return list(dict.fromkeys(names))
+
+
 def normal_and_kinds(sources: Sequence[Source], target: str) -> list[str]:
     """Return the kinds of defects of some data sets; refuse those without normal images, or without defects."""
     places = ", ".join(str(source.path) for source in sources)

@@ -1,0 +1,123 @@
+"""Exports of 256 x 256 images on one core, and the memory that they take.
+
+Where bytes are copied (imagefolder, hf) the baseline is a loop that writes the same PNG files. coco, mvtec decode
+masks. Memory is the peak of a process that exports, for two sizes of one data set.
+
+    python benchmarks/export.py
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from timing import compare, on_one_core
+
+import synthgen
+from synthgen.layouts.export import export
+from synthgen.recipe import Recipe
+
+COUNT = 240
+# What a process takes at most while it exports, in kB.
+PEAK = """
+import resource, sys
+from synthgen.layouts.export import export
+export("imagefolder", sys.argv[1], sys.argv[2], workers=0)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def draw(folder: Path) -> None:
+    recipes = {
+        "plates": {"family": "stains", "layout": "test", "per_class": COUNT // 4, "cell_size": 10},
+        "formulas": {"family": "multiformula", "classes": 4, "per_class": COUNT // 4, "source_classes": 20,
+                     "points": 20_000},
+        "fractals": {"family": "fractals", "classes": 4, "per_class": COUNT // 4},
+    }  # fmt: skip
+    for name, values in recipes.items():
+        recipe = Recipe.from_dict({**values, "size": 256, "storage": {"format": "webdataset"}})
+        synthgen.generate(recipe, folder / name, progress=False)
+    for count in (1_000, 16_000):
+        values = {"family": "fractals", "classes": 10, "per_class": count // 10, "size": 32, "points": 300}
+        synthgen.generate(Recipe.from_dict(values), folder / f"small-{count}", progress=False)
+
+
+def exporter(target: str, data: Path, folder: Path, **options):
+    """Return a function that exports a data set anew."""
+
+    def work() -> None:
+        out = folder / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        out.with_name("out.export.json").unlink(missing_ok=True)
+        export(target, data, out, workers=0, **options)
+
+    return work, COUNT
+
+
+def copier(data: Path, folder: Path):
+    """Return a function that writes the stored images of a data set as files."""
+
+    def work() -> None:
+        out = folder / "copy"
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        dataset = synthgen.open(data)
+        for i in range(len(dataset)):
+            (out / f"{i:08d}.png").write_bytes(dataset.encoded(i, "image"))
+
+    return work, COUNT
+
+
+def peak_of(data: Path, folder: Path) -> float:
+    """Return the peak of memory of an export, in MB."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, data, folder / data.name.replace("small", "tree")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout) / 1000
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        draw(folder)
+        on_one_core()
+        plates = folder / "plates"
+        formulas = folder / "formulas"
+        fractals = folder / "fractals"
+
+        print("copied bytes")
+        compare(
+            {
+                "plain files, fractals": copier(fractals, folder),
+                "imagefolder, fractals": exporter("imagefolder", fractals, folder),
+                "hf, plates, 9 files a sample": exporter("hf", plates, folder),
+                "hf --shards, plates": exporter("hf", plates, folder, shards=True),
+            },
+            "images",
+        )
+        print("decoded masks")
+        compare(
+            {
+                "mvtec, plates": exporter("mvtec", plates, folder),
+                "mvtec --square pad, plates": exporter("mvtec", plates, folder, square="pad"),
+                "coco, plates": exporter("coco", plates, folder),
+                "coco --truth all, plates": exporter("coco", plates, folder, truth="all"),
+                "coco, formulas": exporter("coco", formulas, folder),
+                "coco --polygons, formulas": exporter("coco", formulas, folder, polygons=True),
+                "yolo-seg, formulas": exporter("yolo-seg", formulas, folder),
+            },
+            "images",
+            rounds=3,
+        )
+        few, many = (peak_of(folder / f"small-{count}", folder) for count in (1_000, 16_000))
+        print(f"peak of memory: {few:.0f} MB for 1,000 images, {many:.0f} MB for 16,000")
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
