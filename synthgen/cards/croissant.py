@@ -5,7 +5,7 @@ mlcroissant 1.1.1 cannot read them: references on a field with a transform, and 
 to the samples.
 """
 
-from synthgen.cards.details import Details, license_of, texts_of
+from synthgen.cards.details import FREE, UNKNOWN, Details, license_of, texts_of
 from synthgen.shards.manifest import CLASSES, SHARDS, Manifest
 from synthgen.shards.webdataset import members
 from synthgen.version import __version__
@@ -110,6 +110,26 @@ def croissant_of(manifest: Manifest, class_bytes: int, details: Details, count: 
         "recordSet": [_classes(), *([_samples(manifest)] if is_tar else [])],
     }
     return described
+
+
+def details_in(described: dict) -> Details:
+    """Return what a publisher said, of a description that `croissant_of` made."""
+    names = {address: name for name, address in _LICENSES.items()}
+    license_name = described["license"]
+    license_name = names.get(license_name, license_name)
+    url = described["url"]
+    family = described["keywords"][-1]
+
+    own = texts_of(family)
+    said = {text: described[f"rai:{name}"] for name, text in _NATURE.items()}
+    texts = {name: text for name, text in said.items() if text != own[name]}
+    return Details(
+        license=None if license_name in (FREE, UNKNOWN) else license_name,
+        creator=described.get("creator", {}).get("name"),
+        url=None if url.startswith("urn:") else url,
+        date=described.get("datePublished"),
+        texts=texts,
+    )
 
 
 def _nature(manifest: Manifest, texts: dict[str, str]) -> dict:

@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from synthgen.cards.croissant import croissant_of
+from synthgen.cards.croissant import croissant_of, details_in
 from synthgen.cards.details import UNKNOWN, Details, input_files, license_of
 from synthgen.cards.readme import card_of, files_of
 from synthgen.errors import FormatError, UsageError
@@ -68,7 +68,13 @@ def write_first_card(folder: Path) -> None:
         is_of_this = own.data in found and own.storage in found
         if is_of_this or not _is_unchanged(found):
             return
-    _write(folder, card_files(folder, Details()), unchanged_cards(folder))
+    replaceable = unchanged_cards(folder)
+    details = Details()
+    if CROISSANT in replaceable:
+        # The data set has grown: what its publisher said of it stays.
+        raw = read_whole(folder / CROISSANT, _MOST_BYTES)
+        details = details_in(json.loads(raw))
+    _write(folder, card_files(folder, details), replaceable)
 
 
 def write_card(folder, details: Details, overwrite: bool = False) -> list[Path]:

@@ -52,6 +52,16 @@ def test_what_a_publisher_says_stays_when_the_run_is_resumed(drawn):
     assert b"A. Author" not in (folder / CARD).read_bytes()
 
 
+def test_what_a_publisher_says_stays_when_the_data_set_grows(drawn):
+    folder = drawn()
+    said = {"license": "cc-by-4.0", "creator": "A. Author", "url": "https://example.org/d", "date": "2026-11-26"}
+    write_card(folder, Details(**said, texts={"uses": "Tests."}))
+    drawn(per_class=10)
+    text = (folder / CARD).read_text()
+    assert "50 images" in text
+    assert all(part in text for part in ("license: cc-by-4.0", "A. Author", "https://example.org/d", "Tests."))
+
+
 @pytest.mark.parametrize("name", [CARD, CROISSANT])
 def test_a_card_that_somebody_changed_is_not_replaced_unasked(drawn, name):
     folder = drawn()

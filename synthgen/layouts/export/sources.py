@@ -14,7 +14,6 @@ from synthgen.layouts.export.options import Options
 from synthgen.layouts.export.splits import Splits, split_numbers
 from synthgen.sample import format_key
 from synthgen.shards.dataset import open_dataset
-from synthgen.shards.order import Permutation
 
 MOST_IMAGES = 10_000_000  # of each 8 bytes are held
 
@@ -77,20 +76,14 @@ class Source:
     @cached_property
     def places(self) -> np.ndarray:
         """Int64: the positions of the samples that are taken, in the order in which they lie in the shards."""
-        labels = np.array(self.labels, np.int64)[:, None]
-        indices = np.arange(self.per_class)
-        numbers = labels * self.manifest.per_class + indices
-        places = self._order.inverse(numbers.ravel())
+        labels = np.repeat(np.array(self.labels, np.int64), self.per_class)
+        indices = np.tile(np.arange(self.per_class), len(self.labels))
+        places = self.manifest.arrangement.positions(labels, indices)
         return np.sort(places)
-
-    @property
-    def _order(self) -> Permutation:
-        return Permutation(self.manifest.count, self.manifest.seed)
 
     def addresses(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return label and index of the samples at some positions."""
-        numbers = self._order.forward(places)
-        return np.divmod(numbers, self.manifest.per_class)
+        return self.manifest.arrangement.samples(places)
 
 
 def _chosen_labels(names: list[str], wanted: Sequence[str], path: Path) -> list[int]:
