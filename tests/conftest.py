@@ -31,8 +31,9 @@ NEEDS = {
     "tests/cli/test_remote.py": ("torch", "timm"),
     "tests/consumers/test_anomalib.py": ("anomalib", "torch", "timm"),
     "tests/consumers/test_croissant.py": ("mlcroissant",),
-    "tests/consumers/test_exports.py": ("anomalib", "datasets", "pycocotools", "torch", "timm"),
+    "tests/consumers/test_exports.py": ("anomalib", "datasets", "pandas", "pycocotools", "torch", "timm"),
     "tests/consumers/test_huggingface.py": ("datasets", "pyarrow"),
+    "tests/layouts/test_outlines.py": ("scipy",),
     "tests/mandelbulb/test_renderer.py": ("skimage",),
     "tests/metrics/test_boxes.py": ("skimage",),
     "tests/metrics/test_curves.py": ("sklearn",),
@@ -47,7 +48,7 @@ NEEDS = {
 }
 # What else brings packages: extra -> packages, by the names under which they are imported.
 OF_TESTS = {
-    "consumers": ("anomalib", "datasets", "mlcroissant", "pyarrow", "pycocotools", "ultralytics"),
+    "consumers": ("anomalib", "datasets", "mlcroissant", "pandas", "pyarrow", "pycocotools"),
     "test": ("noise", "proportion_localised", "torchdata", "webdataset"),
 }
 
