@@ -1,5 +1,6 @@
 """ImageFolder of torchvision: ``SPLIT/000012-NAME/KEY.png``. Classes sort as text, so their numbers stand first."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from synthgen.layouts.export.names import safe_name
@@ -7,6 +8,9 @@ from synthgen.layouts.export.pictures import image_of
 from synthgen.layouts.export.sources import Picked, check_splits
 from synthgen.layouts.export.writer import Writer as Base
 from synthgen.layouts.export.writer import Written, as_file, joined_names
+
+# Files that the Hub takes in a folder.
+IN_A_FOLDER = 10_000
 
 
 class Writer(Base):
@@ -28,6 +32,16 @@ class Writer(Base):
         image = image_of(sample, self.options)
         file = as_file(f"{folder}/{self.key(sample)}", image, "image")
         return Written([file])
+
+    def notes(self, rows: Callable[[], Iterator[dict]]) -> list[str]:
+        """Return that folders are larger than the Hub takes, where they may be."""
+        share = max(share for _, share in self.splits)
+        largest = max(source.per_class for source in self.sources) * share
+        if largest <= IN_A_FOLDER:
+            return []
+        return [
+            f"folders of up to {largest:,.0f} files: the Hub takes {IN_A_FOLDER:,}, and other readers any number"
+        ]
 
     def usage(self, out: Path) -> str:
         """Return what torchvision is told."""

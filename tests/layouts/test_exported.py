@@ -67,6 +67,12 @@ def test_more_images_leave_the_first_under_their_names(plates, tmp_path):
         assert same.read_bytes() == path.read_bytes()
 
 
+def test_an_object_that_anomalib_does_not_know_is_named(plates, tmp_path):
+    (note,) = export("visa", plates, tmp_path / "out").notes
+    assert "not plates: --object candle" in note
+    assert export("visa", plates, tmp_path / "candle", category="candle").notes == []
+
+
 def test_each_defect_of_loco_has_its_own_mask(plates, tmp_path):
     export("mvtec-loco", plates, tmp_path / "out", category="plate")
     ours = {}

@@ -15,6 +15,13 @@ def test_folders_sort_as_the_labels_and_hold_their_images(data_set, tmp_path):
             assert {int(path.name[1:7]) for path in folder.iterdir()} == {label}
 
 
+def test_folders_that_the_hub_does_not_take_are_written_and_named(plates, tmp_path, monkeypatch):
+    assert export("imagefolder", plates, tmp_path / "small").notes == []
+    monkeypatch.setattr("synthgen.layouts.imagefolder.IN_A_FOLDER", 4)
+    (note,) = export("imagefolder", plates, tmp_path / "out").notes
+    assert note.startswith("folders of up to 5 files: the Hub takes 4")
+
+
 def test_classes_of_several_data_sets_are_joined_by_their_names(plates, tmp_path):
     report = export("imagefolder", [plates, plates], tmp_path / "out", classes=["good", "bump"])
     folders = sorted((tmp_path / "out" / "train").iterdir())
