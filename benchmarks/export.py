@@ -1,18 +1,20 @@
 """Exports of 256 x 256 images on one core, and the memory that they take.
 
 Where bytes are copied (imagefolder, hf) the baseline is a loop that writes the same PNG files. coco, mvtec decode
-masks. Memory is the peak of a process that exports, for two sizes of one data set.
+masks. Rates are images a CPU second of one core, user and system: other work on the machine does not count. Memory is
+the peak of a process that exports, for two sizes of one data set.
 
     python benchmarks/export.py
 """
 
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from timing import compare, on_one_core
 
 import synthgen
 from synthgen.layouts.export import export
@@ -52,7 +54,7 @@ def exporter(target: str, data: Path, folder: Path, **options):
         out.with_name("out.export.json").unlink(missing_ok=True)
         export(target, data, out, workers=0, **options)
 
-    return work, COUNT
+    return work
 
 
 def copier(data: Path, folder: Path):
@@ -66,7 +68,24 @@ def copier(data: Path, folder: Path):
         for i in range(len(dataset)):
             (out / f"{i:08d}.png").write_bytes(dataset.encoded(i, "image"))
 
-    return work, COUNT
+    return work
+
+
+def compare(works: dict, rounds: int = 3) -> None:
+    """Run all works in turn and print the median rate of each, and its ratio to the first."""
+    for work in works.values():
+        work()  # compile, and warm the page cache
+    seconds: dict = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            start = time.process_time()
+            work()
+            seconds[name].append(time.process_time() - start)
+
+    rates = {name: COUNT / statistics.median(spent) for name, spent in seconds.items()}
+    first = next(iter(rates.values()))
+    for name, rate in rates.items():
+        print(f"  {name:44s} {rate:10,.0f} images/CPU s   x{rate / first:6.2f}", flush=True)
 
 
 def peak_of(data: Path, folder: Path) -> float:
@@ -84,7 +103,6 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         draw(folder)
-        on_one_core()
         plates = folder / "plates"
         formulas = folder / "formulas"
         fractals = folder / "fractals"
@@ -96,8 +114,7 @@ def main() -> None:
                 "imagefolder, fractals": exporter("imagefolder", fractals, folder),
                 "hf, plates, 9 files a sample": exporter("hf", plates, folder),
                 "hf --shards, plates": exporter("hf", plates, folder, shards=True),
-            },
-            "images",
+            }
         )
         print("decoded masks")
         compare(
@@ -109,9 +126,7 @@ def main() -> None:
                 "coco, formulas": exporter("coco", formulas, folder),
                 "coco --polygons, formulas": exporter("coco", formulas, folder, polygons=True),
                 "yolo-seg, formulas": exporter("yolo-seg", formulas, folder),
-            },
-            "images",
-            rounds=3,
+            }
         )
         few, many = (peak_of(folder / f"small-{count}", folder) for count in (1_000, 16_000))
         print(f"peak of memory: {few:.0f} MB for 1,000 images, {many:.0f} MB for 16,000")

@@ -24,16 +24,15 @@ TARGETS = {
     "anomalygen": ("anomalygen", "NVIDIA's AnomalyGen"),
     "visa": ("visa", "readers of VisA"),
 }
-# Samples in a batch.
-SIZE = 256
 
 
 class Job(msgspec.Struct, frozen=True):
-    """All that the batches of an export depend on."""
+    """All that the batches of an export depend on; `size` samples are a batch."""
 
     target: str
     paths: Sequence[str]
     options: Options
+    size: int
     facts: dict = {}
 
 
@@ -63,10 +62,11 @@ class Batches:
         self.writer: Writer = module.Writer(self.sources, job.options)
         self.writer.facts = job.facts
 
+        self._size = job.size
         self._spans: list[tuple[Source, int]] = []
         for source in self.sources:
             if not self.writer.copies_shards:
-                starts = range(0, source.count, SIZE)
+                starts = range(0, source.count, job.size)
                 self._spans += [(source, start) for start in starts]
 
     def __len__(self) -> int:
@@ -80,14 +80,14 @@ class Batches:
     def size(self, number: int) -> int:
         """Return how many samples a batch has."""
         source, start = self._spans[number]
-        return min(SIZE, source.count - start)
+        return min(self._size, source.count - start)
 
     def write(self, number: int, tree: Tree) -> None:
         """Write the files of a batch."""
         source, start = self._spans[number]
         files = []
         rows = []
-        for sample in picked(source, start, start + SIZE, self.writer.splits):
+        for sample in picked(source, start, start + self._size, self.writer.splits):
             written = self.writer.put(sample)
             for file in written.files:
                 row = _put(tree, file, sample)

@@ -25,6 +25,8 @@ from synthgen.shards.files import make_folder, refuse_remote, storage_errors, wr
 from synthgen.shards.manifest import encode_json
 from synthgen.shards.reading import exists, read_whole
 
+# Samples in a batch.
+SIZE = 256
 # Smaller exports are done before a process has started.
 _LEAST_FOR_PROCESSES = 3000
 _MOST_WORKERS = 4096
@@ -129,7 +131,7 @@ def job_of(target: str, datasets, options: dict) -> Job:
     if not given:
         raise UsageError("datasets must name a data set, got none")
     paths = [str(path) for path in given]
-    return Job(target, paths, convert(options, Options, ""))
+    return Job(target, paths, convert(options, Options, ""), SIZE)
 
 
 def _finished(out: Path, head: Head) -> Record | None:

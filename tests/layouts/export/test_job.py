@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 import synthgen
 from synthgen.errors import LockedError, StorageError, UsageError, WorkerError
 from synthgen.layouts.export import TARGETS, export
-from synthgen.layouts.export import batches as batches_module
+from synthgen.layouts.export import job as job_module
 from synthgen.layouts.export.batches import Batches
 from synthgen.layouts.export.job import job_of, work_folder
 from synthgen.layouts.export.record import read_record, record_path
@@ -26,7 +24,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr(batches_module, "SIZE", 6)
+    monkeypatch.setattr(job_module, "SIZE", 6)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -93,18 +91,10 @@ def test_a_process_killed_between_tree_and_record_is_made_good(plates, tmp_path)
     assert not work.exists()
 
 
-def test_processes_write_the_same_as_this_one(plates, tmp_path):
-    script = (
-        "import sys, synthgen.layouts.export.batches as b; b.SIZE = 6; from synthgen.layouts.export import export;"
-        "export('yolo-seg', sys.argv[1], sys.argv[2], workers=int(sys.argv[3]), truth='all')"
-    )
-    # every process cuts the batches alike
-    environment = {**os.environ, "PYTHONPATH": str(Path(synthgen.__file__).parents[1])}
-    for workers in ("0", "1"):
-        subprocess.run(
-            [sys.executable, "-c", script, plates, tmp_path / workers, workers], check=True, env=environment
-        )
-    assert contents(tmp_path / "0") == contents(tmp_path / "1")
+def test_processes_write_the_same_as_this_one(plates, tmp_path, small_batches):
+    for workers in (0, 2):
+        export("yolo-seg", plates, tmp_path / str(workers), workers=workers, truth="all")
+    assert contents(tmp_path / "0") == contents(tmp_path / "2")
 
 
 def test_a_worker_writes_batches_and_passes_on_what_is_wrong(plates, tmp_path):
