@@ -1,8 +1,8 @@
 """Exports of 256 x 256 images on one core, and the memory that they take.
 
 Where bytes are copied (imagefolder, hf) the baseline is a loop that writes the same PNG files. coco, mvtec decode
-masks. Rates are images a CPU second of one core, user and system: other work on the machine does not count. Memory is
-the peak of a process that exports, for two sizes of one data set.
+masks. Rates are images a CPU second, user and system: other work on the machine does not count. Memory is the peak
+of a process that exports, for two sizes of one data set.
 
     python benchmarks/export.py
 """
@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
 
 import synthgen
 from synthgen.layouts.export import export
