@@ -19,7 +19,7 @@ import synthgen
 from synthgen.layouts.export import export
 from synthgen.recipe import Recipe
 
-COUNT = 240
+COUNT = 120
 # What a process takes at most while it exports, in kB.
 PEAK = """
 import resource, sys
@@ -39,7 +39,7 @@ def draw(folder: Path) -> None:
     for name, values in recipes.items():
         recipe = Recipe.from_dict({**values, "size": 256, "storage": {"format": "webdataset"}})
         synthgen.generate(recipe, folder / name, progress=False)
-    for count in (1_000, 16_000):
+    for count in (1_000, 8_000):
         values = {"family": "fractals", "classes": 10, "per_class": count // 10, "size": 32, "points": 300}
         synthgen.generate(Recipe.from_dict(values), folder / f"small-{count}", progress=False)
 
@@ -127,8 +127,8 @@ def main() -> None:
                 "yolo-seg, formulas": exporter("yolo-seg", formulas, folder),
             }
         )
-        few, many = (peak_of(folder / f"small-{count}", folder) for count in (1_000, 16_000))
-        print(f"peak of memory: {few:.0f} MB for 1,000 images, {many:.0f} MB for 16,000")
+        few, many = (peak_of(folder / f"small-{count}", folder) for count in (1_000, 8_000))
+        print(f"peak of memory: {few:.0f} MB for 1,000 images, {many:.0f} MB for 8,000")
     finally:
         shutil.rmtree(folder)
 
