@@ -2,7 +2,8 @@
 
 Masks lie in ``ground_truth/KIND``, named as in MVTec AD, or in ``masks/KIND`` or ``KIND_mask``, those of
 ``bad_KIND`` in ``mask_KIND``; with a single kind also in ``masks``. Such folders are no kinds of defect. The folder
-``test`` of an MVTec AD category is read with the masks beside it.
+``test`` of an MVTec AD category is read with the masks beside it. Where there is a folder ``good_test``, ``good`` is
+for fitting alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ _MASKS = ("ground_truth", "masks", "mask", "gt", "annotations", "labels")
 _SUFFIXES = ("_mask", "_masks", "_gt")
 _BAD = "bad_"
 _MASK = "mask_"
+_TEST = "_test"
 
 
 def recognises(path: Path) -> bool:
@@ -49,6 +51,8 @@ def normal(path: Path) -> list[Entry]:
 def test_set(path: Path) -> list[Entry]:
     """Return the images of the folders of a folder; images beside those are not looked at."""
     kinds, _ = _sorted_out(path)
+    for_fitting = _for_fitting(path)
+    kinds = [folder for folder in kinds if folder not in for_fitting]
     masks = partial(_masks_for, path)
     return mvtec.kinds_of(kinds, path.name, masks, mvtec.truths)
 
@@ -60,7 +64,13 @@ def known(path: Path, fitting: bool) -> list[Path]:
         return [] if pictures_in(path) else [*kinds, *masks]
 
     used = [_masks_for(path, folder.name) for folder in kinds]
-    return [place for place in used if place is not None]
+    found = [place for place in used if place is not None]
+    return found + _for_fitting(path)
+
+
+def _for_fitting(path: Path) -> list[Path]:
+    """Return the folders of normal images that have others for testing beside them, such as ``good_test``."""
+    return [path / name for name in NORMAL if (path / f"{name}{_TEST}").is_dir()]
 
 
 def _sorted_out(path: Path) -> tuple[list[Path], list[Path]]:

@@ -29,7 +29,8 @@ def test_a_finished_data_set_has_a_card_and_a_description(data_set):
     (config,) = head_of(data_set)["configs"]
     ending = {"hdf5": "h5", "webdataset": "tar"}[synthgen.open(data_set).manifest.storage]
     assert config["data_files"] == [{"split": "train", "path": f"shards/*.{ending}"}]
-    assert json.loads((data_set / CROISSANT).read_text())["name"] == "fractals-5x8"
+    name = synthgen.open(data_set).manifest.recipe["name"]
+    assert json.loads((data_set / CROISSANT).read_text())["name"] == name
 
 
 def test_a_folder_of_a_repository_is_fit_for_a_data_set(drawn, tmp_path):

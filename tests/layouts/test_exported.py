@@ -60,7 +60,7 @@ def test_normal_images_of_one_data_set_are_for_fitting_those_of_another_for_test
 
 
 def test_more_images_leave_the_first_under_their_names(plates, tmp_path):
-    export("mvtec", plates, tmp_path / "few", limit=3)
+    export("mvtec", plates, tmp_path / "few", limit=4)
     export("mvtec", plates, tmp_path / "many")
     for path in (tmp_path / "few").rglob("*.png"):
         same = tmp_path / "many" / path.relative_to(tmp_path / "few")

@@ -37,7 +37,7 @@ def test_timm_loads_the_same_model(trained, tmp_path, arch, size, options):
     with torch.inference_mode():
         assert torch.equal(ours(images), theirs(images))
     config = timm.data.resolve_model_data_config(theirs)
-    assert (config["mean"], config["std"]) == ((0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
+    assert (list(config["mean"]), list(config["std"])) == ([0.1, 0.2, 0.3], [0.5, 0.6, 0.7])
     assert config["crop_pct"] == 1.0
     assert theirs.num_classes == 5
 
