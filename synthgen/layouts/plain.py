@@ -2,8 +2,8 @@
 
 Masks lie in ``ground_truth/KIND``, named as in MVTec AD, or in ``masks/KIND`` or ``KIND_mask``, those of
 ``bad_KIND`` in ``mask_KIND``; with a single kind also in ``masks``. Such folders are no kinds of defect. The folder
-``test`` of an MVTec AD category is read with the masks beside it. Where there is a folder ``good_test``, ``good`` is
-for fitting alone.
+``test`` of an MVTec AD category is read with the masks beside it. Where there is a folder ``good_test``, ``good``
+is for fitting alone.
 """
 
 from collections.abc import Callable, Iterator
