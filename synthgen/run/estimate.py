@@ -7,7 +7,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,8 +28,10 @@ _FEW = 5
 _PATIENCE = 2.0
 # A sample that took so many times the median is measured again: the first of its kind may have compiled something.
 _OUTLIER = 5
+# A device is taken for the CPU if the process works at least this share of the time.
+_OWN_SHARE = 0.25
 # What a process takes before its first sample: the interpreter, our imports, compiled code that is loaded.
-_START_SECONDS = 1.5
+START_SECONDS = 1.5
 # What a shard takes beside its samples: its file and its sidecar are brought to the disk.
 _SHARD_SECONDS = 0.03
 # Of the disk that is free, this part more than is needed must be left.
@@ -80,7 +82,7 @@ class Estimate(msgspec.Struct, frozen=True):
         workers = max(1, self.workers(offered))
         rounds = math.ceil(self.shards / workers)
         of_a_round = self.cpu_seconds / self.shards
-        start = _START_SECONDS if offered else 0.0
+        start = START_SECONDS if offered else 0.0
         return start + rounds * of_a_round
 
 
@@ -92,7 +94,6 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
     """
     run = plan.run
     shards = range(run.shards) if todo is None else todo
-    clock = _clock_of(plan)
     chosen = _spread(plan, shards)
     _drawn(plan, chosen[0])
 
@@ -104,11 +105,11 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
         is_enough = spent >= _SECONDS and len(times) >= _FEW
         if is_enough or (times and spent >= _PATIENCE):
             break
-        start = clock()
-        encoded.append(_drawn(plan, sample))
-        times.append(clock() - start)
+        drawn, seconds = _timed(plan, sample)
+        encoded.append(drawn)
+        times.append(seconds)
 
-    _measure_outliers_again(plan, chosen, times, clock)
+    _measure_outliers_again(plan, chosen, times)
     drawing = statistics.mean(times)
     writing = _writing_seconds(plan, encoded)
     size = statistics.mean(map(_size, encoded))
@@ -137,23 +138,26 @@ def _spread(plan: Plan, shards: Sequence[int]) -> list[tuple[int, int]]:
     return list(pairs)
 
 
-def _clock_of(plan: Plan) -> Callable[[], float]:
-    """Return what time is measured by: that of this process, for it does not count what others do meanwhile.
-
-    A device works beside the process, so that its work takes real time.
-    """
-    return time.perf_counter if drawer_of(plan).exclusive else time.process_time
-
-
-def _measure_outliers_again(
-    plan: Plan, chosen: list[tuple[int, int]], times: list[float], clock: Callable[[], float]
-) -> None:
+def _measure_outliers_again(plan: Plan, chosen: list[tuple[int, int]], times: list[float]) -> None:
     most = _OUTLIER * statistics.median(times)
     for k, seconds in enumerate(times):
         if seconds > most:
-            start = clock()
-            _drawn(plan, chosen[k])
-            times[k] = clock() - start
+            _, times[k] = _timed(plan, chosen[k])
+
+
+def _timed(plan: Plan, sample: tuple[int, int]):
+    """Draw and encode a sample; return it, and the time that it takes on cores that are free."""
+    begin_real = time.perf_counter()
+    begin_own = time.process_time()
+    drawn = _drawn(plan, sample)
+
+    own = time.process_time() - begin_own
+    real = time.perf_counter() - begin_real
+    if not drawer_of(plan).exclusive:
+        return drawn, own
+    # A device that is the CPU works in threads of this process, and other devices beside it.
+    is_the_cpu = own >= real * _OWN_SHARE
+    return drawn, min(own, real) if is_the_cpu else real
 
 
 def _drawn(plan: Plan, sample: tuple[int, int]):

@@ -54,7 +54,7 @@ def test_a_run_says_what_it_did(folder):
 
 def test_the_folder_is_named_after_the_recipe(tmp_path):
     assert run("fractals", *SMALL, cwd=tmp_path).returncode == 0
-    assert (tmp_path / "fractals-4x5" / "dataset.json").exists()
+    assert (tmp_path / "fractals-points500-size32-4x5" / "dataset.json").exists()
 
 
 def test_progress_goes_to_stderr(tmp_path):
