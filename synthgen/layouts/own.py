@@ -117,7 +117,8 @@ class Samples(OnDemand[Entry]):
         return Entry(key, 1, kind, self._category, picture, truth)
 
 
-def _picture(dataset, place: int) -> np.ndarray:
+def _picture(dataset, place: int, bits: int | None = None) -> np.ndarray:
+    """Return an image of ours, which has 8 bits whatever the camera of other images has."""
     image = dataset.field(place, "image")
     if image.ndim == 3:
         return image
