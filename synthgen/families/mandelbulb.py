@@ -255,8 +255,8 @@ def device(options: Options) -> Drawer:
     """Return the chosen device; one process uses all of it, Numba too."""
     from synthgen.mandelbulb.renderer import renderer_for
 
-    renderer = renderer_for()
-    return Drawer(renderer.device.label, exclusive=True)
+    chosen = renderer_for().device
+    return Drawer(chosen.label, exclusive=True, beside=chosen.kind == "gpu")
 
 
 def tolerance(options: Options) -> float:

@@ -28,8 +28,6 @@ _FEW = 5
 _PATIENCE = 2.0
 # A sample that took so many times the median is measured again: the first of its kind may have compiled something.
 _OUTLIER = 5
-# A device is taken for the CPU if the process works at least this share of the time.
-_OWN_SHARE = 0.25
 # What a process takes before its first sample: the interpreter, our imports, compiled code that is loaded.
 START_SECONDS = 1.5
 # What a shard takes beside its samples: its file and its sidecar are brought to the disk.
@@ -124,7 +122,7 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
 def _spread(plan: Plan, shards: Sequence[int]) -> list[tuple[int, int]]:
     """Return label and index of the samples to draw: the first ones of shards that are spread over all of them."""
     places = plan.run.arrangement
-    step = max(1, len(shards) // _MOST)
+    step = math.ceil(len(shards) / _MOST)
     some = shards[::step]
     each = math.ceil(_MOST / len(some))
 
@@ -153,11 +151,11 @@ def _timed(plan: Plan, sample: tuple[int, int]):
 
     own = time.process_time() - begin_own
     real = time.perf_counter() - begin_real
-    if not drawer_of(plan).exclusive:
-        return drawn, own
-    # A device that is the CPU works in threads of this process, and other devices beside it.
-    is_the_cpu = own >= real * _OWN_SHARE
-    return drawn, min(own, real) if is_the_cpu else real
+    drawer = drawer_of(plan)
+    if drawer.beside:
+        return drawn, real
+    # The threads of one that uses all cores take more time of their own than passes, unless others take theirs.
+    return drawn, min(own, real) if drawer.exclusive else own
 
 
 def _drawn(plan: Plan, sample: tuple[int, int]):
@@ -175,13 +173,14 @@ def _size(encoded) -> int:
 
 def _writing_seconds(plan: Plan, encoded: list) -> float:
     """Return the time that it takes to write a sample into a shard, beside others."""
-    with tempfile.TemporaryDirectory() as folder:
+    start = time.process_time()
+    # It is only an estimate: where no temporary file can be written, drawing is what counts.
+    with suppress(OSError, StorageError), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shard"
-        start = time.process_time()
         write_samples(path, plan.run, encoded, lambda samples: None)
         sha256_of(path)
-        seconds = time.process_time() - start
-        return seconds / len(encoded)
+    seconds = time.process_time() - start
+    return seconds / len(encoded)
 
 
 def remembered_probe(plan: Plan) -> Estimate:
@@ -226,8 +225,9 @@ def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
     if needed <= free:
         return
 
-    fitting = int(plan.run.per_class * free / needed)
-    advice = f"--per-class {fitting} would fit" if fitting else "not even one image a class would fit"
+    before = plan.run.grown_from[-1].per_class if plan.run.grown_from else 0
+    fitting = int((plan.run.per_class - before) * free / needed)
+    advice = f"--per-class {before + fitting} would fit" if fitting else "not even one image a class would fit"
     size = human_bytes(estimate.bytes)
     raise StorageError(f"{out}: needs about {size} of disk, {human_bytes(free)} are free; {advice}")
 
