@@ -99,16 +99,18 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
     encoded = []
     begin = time.perf_counter()
     for sample in chosen:
-        spent = time.perf_counter() - begin
-        is_enough = spent >= _SECONDS and len(times) >= _FEW
-        if is_enough or (times and spent >= _PATIENCE):
+        is_enough = sum(times) >= _SECONDS and len(times) >= _FEW
+        has_waited = time.perf_counter() - begin >= _PATIENCE
+        if is_enough or (times and has_waited):
             break
         drawn, seconds = _timed(plan, sample)
         encoded.append(drawn)
         times.append(seconds)
 
     _measure_outliers_again(plan, chosen, times)
-    drawing = statistics.mean(times)
+    # The first ones still warm up.
+    warm = times[len(times) // 2 :]
+    drawing = statistics.mean(warm)
     writing = _writing_seconds(plan, encoded)
     size = statistics.mean(map(_size, encoded))
     return Estimate(
