@@ -38,7 +38,7 @@ def detect(context, model_file, images, out, batch, device, as_json, progress, *
     Images are shown to the model as those that it was fitted to: stretched, in a letterbox, cropped or in tiles.
     Maps come back at the size of the image. Thresholds are those that `synthgen fit` found on normal images that it
     held out, or that `synthgen evaluate --keep-thresholds` left in FILE, unless they are given. In the table
-    `scaled` is 0 for the median of normal images and 1 at the threshold.
+    `scaled` is the score divided by the threshold.
 
     Results are written as they come, and the same command resumes a run that was interrupted. An image that cannot
     be read gets a row with the error; the rest goes on, and the exit status is 3.
