@@ -19,6 +19,7 @@ from synthgen.torch.models.options import FALSE_ALARMS, LEAST_IMAGES
 
 NORMAL = "normal_scores"  # what the notes of a model call them
 THRESHOLDS = "thresholds"
+_ROUNDING = 1e-9
 
 
 class NormalScores(msgspec.Struct, frozen=True):
@@ -115,9 +116,15 @@ def limits_of(scores: np.ndarray, maps: Iterable[np.ndarray] | None, false_alarm
 def _above(scores: np.ndarray, share: float) -> float:
     """Return the lowest float32 that only so large a share of scores to come is expected to reach."""
     count = len(scores)
-    rank = math.ceil((count + 1) * (1 - share) - 1e-9)
-    found = np.sort(scores)[min(rank, count) - 1]
-    return float(np.nextafter(np.float32(found), np.float32(np.inf)))
+    with_next = count + 1
+    below = with_next * (1 - share)
+    rank = math.ceil(below - _ROUNDING)
+    rank = min(rank, count)
+
+    ascending = np.sort(scores).astype(np.float32)
+    largest_below = ascending[rank - 1]
+    threshold = np.nextafter(largest_below, np.float32(np.inf))
+    return float(threshold)
 
 
 class Judge:
