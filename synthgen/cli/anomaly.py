@@ -78,7 +78,7 @@ def _detected(model, images, out: Path, choices: dict, batch: int, model_file, p
     from synthgen.torch.evaluation import Choices
     from synthgen.torch.evaluation import detect as write_results
 
-    model.check_prediction(min(batch, len(images)), model.image_size)
+    _check_memory(model, batch, len(images))
     digest = sha256_of(Path(model_file))
     chosen = Choices(**choices)
     with Progress(progress, len(images)) as bar:
@@ -192,7 +192,7 @@ def _predict(model, images, batch: int, progress: str):
     from synthgen.torch.evaluation import kept_framing, predict_set
 
     framing = kept_framing(model)
-    model.check_prediction(min(batch, len(images)), model.image_size)
+    _check_memory(model, batch, len(images))
     with Progress(progress, len(images)) as bar:
         images = images.with_bits(framing.bits)
         predictions = predict_set(model, images, batch, bar.advance, framing=framing)
@@ -202,6 +202,15 @@ def _predict(model, images, batch: int, progress: str):
     if predictions.lost:
         _say(f"{predictions.lost} defects are too small or lie too far out for this size: no pixel of them is left")
     return predictions
+
+
+def _check_memory(model, batch: int, images: int) -> None:
+    """Refuse batches that do not fit into the memory; of few images there are many tiles."""
+    from synthgen.torch.evaluation import kept_framing
+
+    tiled = kept_framing(model).tile is not None
+    at_once = batch if tiled else min(batch, images)
+    model.check_prediction(at_once, model.image_size)
 
 
 def _print_scores(rows: list[dict]) -> None:
