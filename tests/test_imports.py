@@ -18,6 +18,7 @@ ROWS = [
     {"ifs", "mandelbulb", "surface"},
     {"compose"},
     {"families"},
+    {"naming"},
     {"recipe"},
     {"run"},
     {"__init__"},
