@@ -30,7 +30,7 @@ def sample_source(
     rng : numpy.random.Generator
     kind : str
         ``color``; ``image``, a piece of another image; ``piece``, one of the same image; ``structural``, what
-        another image has at the mirrored place, left for right.
+        another image has at the mirrored place, left for right; ``cutout``, what was cut out with its mask.
     turned : bool
         Whether pieces are turned by any angle.
     brightness : (float, float)
@@ -57,7 +57,7 @@ def sample_source(
     noise = rng.uniform(-jitter, jitter, 3)
     gain = 1 + change + noise
 
-    if kind == "structural":
+    if kind in ("structural", "cutout"):
         return params
     return {
         **params,

@@ -174,11 +174,13 @@ def _resized(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _gray(pixels) -> np.ndarray:
-    """Return an image as gray levels."""
+    """Return an image as gray levels: the luma of its colors, whatever drew it."""
     from synthgen import compose
 
-    image = pixels.to_rgb() if isinstance(pixels, PaletteImage) else pixels
-    return compose.to_gray(image) if image.ndim == 3 else image
+    if isinstance(pixels, PaletteImage):
+        lumas = compose.to_gray(pixels.colors[None])
+        return lumas[0, pixels.indices]
+    return compose.to_gray(pixels) if pixels.ndim == 3 else pixels
 
 
 def draw_object(source: str, params: dict, side: int, gray: bool) -> tuple:

@@ -208,15 +208,44 @@ def _workspace(points: int):
     return xs, ys
 
 
+def gray_levels(counts: np.ndarray, least: int = 0) -> np.ndarray:
+    """Return counts as gray levels: 0 where nothing was counted, else 255 * counts / max, at least 1.
+
+    Parameters
+    ----------
+    counts : ndarray of uint32, (H, W)
+        As returned by `density`.
+    least : int
+        Where more than half of the pixels that were counted would be darker than this level, all are scaled up by
+        one factor until half of them are not, up to 255: one pixel with most of the points leaves the others black.
+
+    Returns
+    -------
+    ndarray of uint8, (H, W)
+    """
+    peak = max(int(counts.max(initial=0)), 1)
+    if least:
+        middle = _median_count(counts)
+        brightest = max(1, 255 * middle // least)
+        peak = min(peak, brightest)
+    return _levels(counts, peak)
+
+
+def _median_count(counts: np.ndarray) -> int:
+    """Return the count that at least half of the counted pixels reach; 1 where there are none."""
+    counted = counts[counts > 0]
+    if counted.size == 0:
+        return 1
+    place = (counted.size - 1) // 2
+    ordered = np.partition(counted, place)
+    return int(ordered[place])
+
+
 @numba.njit(cache=True)
-def gray_levels(counts):
-    """Return uint8 (H, W): 0 where nothing was counted, else 255 * counts / max, at least 1."""
+def _levels(counts, peak):
+    """Return uint8 (H, W): 255 * counts / peak, at least 1 where there is a count, at most 255."""
     # counts fit into 31 bits, and signed numbers keep all of this vector code
     source = counts.ravel().view(np.int32)
-    peak = i32(1)
-    for i in range(source.size):
-        peak = max(peak, source[i])
-
     scale = f32(255) / f32(peak)
     levels = np.empty(counts.shape, np.uint8)
     flat = levels.ravel()
@@ -224,7 +253,8 @@ def gray_levels(counts):
     for i in range(source.size):
         count = source[i]
         scaled = f32(count) * scale
-        level = i32(scaled + f32(0.5))
+        limited = min(scaled, f32(255))
+        level = i32(limited + f32(0.5))
         least = i32(1) if count > i32(0) else i32(0)
         level = max(level, least)
         flat[i] = np.uint8(level)
