@@ -32,12 +32,20 @@ def draw_cutout(params: dict, size: tuple[int, int], cutout: np.ndarray) -> tupl
     scale = math.sqrt(pixels / opaque)
 
     turned = oriented(cutout, params["orientation"])
-    small = _scaled(np.ascontiguousarray(turned), scale)
+    whole = np.ascontiguousarray(turned)
+    small = _scaled(whole, scale)
     alpha = _with_solid_pixels(small[..., -1])
+
+    # the box of what is not transparent
     top, left, bottom, right = bounds(alpha > 0)
-    cover = alpha[top:bottom, left:right]
-    colors = small[top:bottom, left:right, :-1]
-    return np.ascontiguousarray(cover), np.ascontiguousarray(colors)
+    rows = slice(top, bottom)
+    columns = slice(left, right)
+    cover = alpha[rows, columns]
+    colors = small[rows, columns, :-1]
+    return (
+        np.ascontiguousarray(cover),
+        np.ascontiguousarray(colors),
+    )
 
 
 def _with_solid_pixels(alpha: np.ndarray) -> np.ndarray:
@@ -55,12 +63,13 @@ def _scaled(cutout: np.ndarray, scale: float) -> np.ndarray:
     """Return a cut-out at another size, antialiased: transparent pixels give no color to others."""
     from PIL import Image
 
-    is_gray = cutout.shape[2] == 2
     height, width = cutout.shape[:2]
     rows = max(1, round(height * scale))
     columns = max(1, round(width * scale))
 
     whole = Image.fromarray(cutout)
-    weighted = whole.convert("La" if is_gray else "RGBa")
+    by_alpha = {"LA": "La", "RGBA": "RGBa"}
+    weighted = whole.convert(by_alpha[whole.mode])
     small = weighted.resize((columns, rows), Image.Resampling.BILINEAR)
-    return np.array(small.convert(whole.mode))
+    plain = small.convert(whole.mode)
+    return np.array(plain)

@@ -34,13 +34,16 @@ def measure_background(pictures: list[np.ndarray]) -> dict:
     """
     deviations = []
     for picture in pictures:
-        border = _border_of(picture.shape[:2])
+        size = picture.shape[:2]
+        border = _border_of(size)
         differences = picture - _background_of(picture)
-        deviations.append(np.abs(differences[border]))
+        deviation = np.abs(differences[border])
+        deviations.append(deviation)
 
-    middle = np.median(np.concatenate(deviations), axis=0)
-    spread = _OF_MEDIAN * middle
-    return {"spread": np.round(spread, 2).tolist()}
+    together = np.concatenate(deviations)
+    middle = np.median(together, axis=0)
+    spread = np.round(_OF_MEDIAN * middle, 2)
+    return {"spread": spread.tolist()}
 
 
 def part_region(picture: np.ndarray, background: dict) -> np.ndarray | None:
@@ -58,11 +61,13 @@ def part_region(picture: np.ndarray, background: dict) -> np.ndarray | None:
         None where no part stands out, or where hardly any background is seen.
     """
     spread = np.array(background["spread"])
-    differences = np.abs(picture - _background_of(picture))
     least = np.maximum(_SPREADS * spread, _LEVELS)
-    stands_out = (differences > least).any(axis=2)
+    differences = picture - _background_of(picture)
+    sizes = np.abs(differences)
+    stands_out = (sizes > least).any(axis=2)
 
-    region = _closed(_mostly(stands_out))
+    without_specks = _mostly(stands_out)
+    region = _closed(without_specks)
     share = region.mean()
     if not _SMALLEST <= share <= _LARGEST:
         return None
@@ -81,17 +86,19 @@ def _border_of(size: tuple[int, int]) -> np.ndarray:
 def _background_of(picture: np.ndarray) -> np.ndarray:
     """Return the background of a picture without the part, a plane through its border: float64 (H, W, C)."""
     height, width, channels = picture.shape
-    rows = np.linspace(-1, 1, height)[:, None]
-    columns = np.linspace(-1, 1, width)
-    places = [np.broadcast_to(axis, (height, width)) for axis in (np.ones(1), rows, columns)]
+    down = np.linspace(-1, 1, height)
+    right = np.linspace(-1, 1, width)
+    rows, columns = np.meshgrid(down, right, indexing="ij")
     border = _border_of((height, width))
-    own = np.stack([place[border] for place in places], axis=1)
+    own = np.stack([np.ones(border.sum()), rows[border], columns[border]], axis=1)
 
     plane = np.empty(picture.shape)
     for channel in range(channels):
-        levels = picture[..., channel][border].astype(np.float64)
-        slope = _fitted(own, levels)
-        plane[..., channel] = slope[0] + slope[1] * rows + slope[2] * columns
+        levels = picture[..., channel]
+        of_border = levels[border].astype(np.float64)
+        middle, by_row, by_column = _fitted(own, of_border)
+        slope = by_row * rows + by_column * columns
+        plane[..., channel] = middle + slope
     return plane
 
 
@@ -102,8 +109,10 @@ def _fitted(places: np.ndarray, levels: np.ndarray) -> np.ndarray:
     slope = np.array([middle, 0.0, 0.0])
     for _ in range(_FITS):
         slope, *_ = np.linalg.lstsq(places[near], levels[near], rcond=None)
-        off = np.abs(levels - places @ slope)
-        near = off <= max(_OF_MEDIAN * _SPREADS * np.median(off), 1.0)
+        differences = levels - places @ slope
+        off = np.abs(differences)
+        spread = _OF_MEDIAN * np.median(off)
+        near = off <= max(_SPREADS * spread, 1.0)
     # last bits of linear algebra differ between machines
     return np.round(slope, 4)
 
@@ -115,7 +124,9 @@ def _mostly(mask: np.ndarray) -> np.ndarray:
     count = np.zeros((height, width), np.uint8)
     for down in range(3):
         for right in range(3):
-            count += padded[down : down + height, right : right + width]
+            rows = slice(down, down + height)
+            columns = slice(right, right + width)
+            count += padded[rows, columns]
     return count >= 4
 
 
@@ -127,8 +138,10 @@ def _closed(mask: np.ndarray) -> np.ndarray:
     padded = np.pad(mask, reach, mode="edge")
     grown = _grown(padded, reach)
     filled = _without_holes(grown)
-    shrunk = ~_grown(~filled, reach)
-    return shrunk[reach : reach + height, reach : reach + width]
+    outside = _grown(~filled, reach)
+    rows = slice(reach, reach + height)
+    columns = slice(reach, reach + width)
+    return ~outside[rows, columns]
 
 
 def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
@@ -151,9 +164,11 @@ def _without_holes(mask):
     waiting = [(0, 0)]
     waiting.pop()
 
+    last_row = height - 1
+    last_column = width - 1
     for row in range(height):
         for column in range(width):
-            at_border = row in (0, height - 1) or column in (0, width - 1)
+            at_border = row in (0, last_row) or column in (0, last_column)
             if at_border and not mask[row, column]:
                 outside[row, column] = True
                 waiting.append((row, column))

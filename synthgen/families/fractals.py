@@ -17,7 +17,7 @@ from synthgen.shards.files import sha256_of
 NAME = "fractals"
 VERSION = 3
 LIBRARIES = ("numba",)
-# Gray images are scaled up until half of the pixels of a fractal are at least this bright.
+# Dark levels of gray images are lifted until half of the pixels of a fractal are at least this bright.
 LEAST_BRIGHTNESS = 64
 _WHOLE = (1.0, 1.0, 0.0, 0.0)
 # A class is described by so many of its systems.
@@ -86,7 +86,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         msgspec.Meta(
             description="Keep gray levels in proportion to the points of a pixel: nearly black where one pixel has "
-            "most of them. Else they are scaled up in each image."
+            "most of them. Else dark levels are lifted in each image."
         ),
     ] = False
     blur: Annotated[bool, msgspec.Meta(description="Blur half of the images by a 3 x 3 Gaussian.")] = False

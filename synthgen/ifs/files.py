@@ -33,15 +33,19 @@ def load_systems(path) -> tuple[System, ...]:
         If the file is missing, of another kind, damaged, or holds anything else.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path}: systems must come from an .npz or .json file, got {path.suffix or 'no suffix'}")
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        given = suffix or "no suffix"
+        raise UsageError(f"{path}: systems must come from an .npz or .json file, got {given}")
     if not path.is_file():
         raise UsageError(f"{path}: systems must be a file, got nothing there")
 
     facts = path.stat()
-    if facts.st_size > MAX_BYTES:
-        raise UsageError(f"{path}: systems must have at most {MAX_BYTES:,} bytes, got {facts.st_size:,}")
-    return _loaded(path.absolute(), (facts.st_mtime_ns, facts.st_size))
+    size = facts.st_size
+    if size > MAX_BYTES:
+        raise UsageError(f"{path}: systems must have at most {MAX_BYTES:,} bytes, got {size:,}")
+    stamp = facts.st_mtime_ns, size
+    return _loaded(path.absolute(), stamp)
 
 
 @lru_cache(maxsize=2)
@@ -61,23 +65,29 @@ def _loaded(path: Path, stamp: tuple[int, int]) -> tuple[System, ...]:
 
 
 def _from_json(path: Path) -> list:
-    systems = json.loads(path.read_text("utf-8"))
+    text = path.read_text("utf-8")
+    systems = json.loads(text)
     if not isinstance(systems, list):
-        raise UsageError(f"{path}: systems must be a list, got {type(systems).__name__}")
+        given = type(systems).__name__
+        raise UsageError(f"{path}: systems must be a list, got {given}")
     return systems
 
 
 def _from_npz(path: Path) -> list:
     with np.load(path, allow_pickle=False) as file:
-        if "maps" not in file.files:
-            raise UsageError(f"{path}: systems must have an array maps, got {', '.join(file.files) or 'none'}")
-        maps = file["maps"]
-        counts = file["counts"] if "counts" in file.files else None
+        arrays = {name: file[name] for name in file.files}
+    if "maps" not in arrays:
+        given = ", ".join(arrays) or "none"
+        raise UsageError(f"{path}: systems must have an array maps, got {given}")
 
+    maps = arrays["maps"]
+    counts = arrays.get("counts")
     if counts is None:
         return list(maps)
-    if counts.sum() != len(maps) or counts.min(initial=1) < 1:
-        raise UsageError(f"{path}: counts must be at least 1 and add up to {len(maps)} maps, got {counts.sum()}")
+
+    total = counts.sum()
+    if total != len(maps) or counts.min(initial=1) < 1:
+        raise UsageError(f"{path}: counts must be at least 1 and add up to {len(maps)} maps, got {total}")
     ends = np.cumsum(counts)
     return np.split(maps, ends[:-1])
 

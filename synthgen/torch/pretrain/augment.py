@@ -103,9 +103,11 @@ def transformed(image: torch.Tensor, options: Options, rng) -> torch.Tensor:
     pixels = image[None].float()
 
     if options.rotate or options.affine:
-        angle = math.radians(options.rotate) * (2 * turn - 1)
+        most = math.radians(options.rotate)
+        angle = most * (2 * turn - 1)
         slant = options.affine * (2 * shear - 1)
-        aspect = (1 + options.affine) ** (2 * stretch - 1)
+        exponent = 2 * stretch - 1
+        aspect = (1 + options.affine) ** exponent
         pixels = _warped(pixels, angle, slant, aspect)
     if options.blur and is_blurred < 0.5:
         sigma = 0.5 + 0.5 * width
@@ -121,14 +123,14 @@ def _warped(pixels: torch.Tensor, angle: float, slant: float, aspect: float) -> 
     cosine = math.cos(angle)
     sine = math.sin(angle)
     # from a place in the result to one in the source; x and y in pixels from the center
-    from_x = cosine * aspect, (cosine * slant - sine) / aspect
-    from_y = sine * aspect, (sine * slant + cosine) / aspect
+    sheared_cosine = cosine * slant - sine
+    sheared_sine = sine * slant + cosine
 
     # torch counts both axes from -1 to 1
     ratio = height / width
     rows = [
-        [from_x[0], from_x[1] * ratio, 0.0],
-        [from_y[0] / ratio, from_y[1], 0.0],
+        [cosine * aspect, sheared_cosine / aspect * ratio, 0.0],
+        [sine * aspect / ratio, sheared_sine / aspect, 0.0],
     ]
     matrix = torch.tensor([rows])
     grid = functional.affine_grid(matrix, list(pixels.shape), align_corners=False)
@@ -138,7 +140,8 @@ def _warped(pixels: torch.Tensor, angle: float, slant: float, aspect: float) -> 
 def _blurred(pixels: torch.Tensor, sigma: float) -> torch.Tensor:
     """Return images (N, C, H, W) blurred by a 3 x 3 Gaussian; beyond the border they are mirrored."""
     side = math.exp(-0.5 / sigma**2)
-    weights = torch.tensor([side, 1.0, side]) / (1 + 2 * side)
+    total = 1 + 2 * side
+    weights = torch.tensor([side, 1.0, side]) / total
     kernel = torch.outer(weights, weights)
     channels = pixels.shape[1]
     kernels = kernel.expand(channels, 1, 3, 3)
