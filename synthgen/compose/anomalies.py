@@ -3,7 +3,7 @@
 `synthgen.compose.shapes` has the masks M, `synthgen.compose.sources` the anomalies A; here they are put together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from synthgen.compose import outlines
 from synthgen.compose.bounded import Canvas, Patch, blend, visibility
 from synthgen.compose.cutouts import draw_cutout
 from synthgen.compose.shapes import draw_shape, sample_shape
-from synthgen.compose.sources import BRIGHTNESS, draw_source, read_only, sample_source
+from synthgen.compose.sources import BRIGHTNESS, draw_source, read_only, row_of, sample_source, sample_sources
 
 _EVERYWHERE = np.ones((1, 1), dtype=np.bool_)
 
@@ -50,7 +50,7 @@ def sample_defect(
     dict
         ``mask`` and ``anomaly``, the parameters of both sources; ``at``, where it goes, two numbers in [0, 1);
         ``severity``; ``blur``, a radius in thicknesses of the defect (half the width of a line), 0 for hard edges;
-        ``again``, further pairs of ``at`` and ``anomaly``; ``raised``, None before it is drawn.
+        ``again``, further places and fillings, each a list, or None; ``raised``, None before it is drawn.
     """
     down, right, opacity, softness = rng.random(4).tolist()
     low, high = severity
@@ -62,17 +62,14 @@ def sample_defect(
         "at": [round(down, 9), round(right, 9)],
         "severity": round(low + opacity * (high - low), 4),
         "blur": round(0.2 + 0.6 * softness, 4) if softened else 0.0,
-        "again": [],
+        "again": None,
         "raised": None,
     }
 
-    for _ in range(more):
-        down, right = rng.random(2).tolist()
-        other = {
-            "at": [round(down, 9), round(right, 9)],
-            "anomaly": sample_source(rng, source, turned, brightness),
-        }
-        defect["again"].append(other)
+    if more:
+        places = rng.random((more, 2))
+        fillings = sample_sources(rng, source, more, turned, brightness)
+        defect["again"] = {"at": np.round(places, 9).tolist(), **fillings}
     return defect
 
 
@@ -189,12 +186,12 @@ def _settled(canvas: Canvas, defect: dict, finders: _Finders, least: int) -> tup
     first = {**defect, "again": None}
     if defect.get("raised") is not None:
         return first, _patch(canvas, stamp, first, finders)  # it was settled before: the same at any size
+    if not least:
+        return {**first, "raised": False}, _patch(canvas, stamp, first, finders)
 
     best = first
     seen = -1.0
-    tries = [{}, *(defect.get("again") or [])]
-    for other in tries:
-        tried = {**first, **other}
+    for tried in _tries(first, defect.get("again")):
         patch = _patch(canvas, stamp, tried, finders)
         shown = visibility(canvas, patch)
         if shown >= least:
@@ -204,6 +201,18 @@ def _settled(canvas: Canvas, defect: dict, finders: _Finders, least: int) -> tup
             best = tried
 
     return {**best, "raised": True}, _patch(canvas, stamp, best, finders)
+
+
+def _tries(first: dict, again: dict | None) -> Iterator[dict]:
+    """Yield a defect as it was drawn first, then with each of its further places and fillings."""
+    yield first
+    if again is None:
+        return
+
+    for number, at in enumerate(again["at"]):
+        filling = row_of(again, number)
+        anomaly = {**first["anomaly"], **filling}
+        yield {**first, "at": at, "anomaly": anomaly}
 
 
 def _stamp(canvas: Canvas, defect: dict, finders: _Finders) -> _Stamp:

@@ -396,9 +396,7 @@ def _defect(rng: np.random.Generator, options: Options, kind: tuple[str, str], n
         pieces = files.get("source_dir") if source == "image" else None
         if pieces is None:
             pieces = [*files["normal"][:normal], *files["normal"][normal + 1 :]]
-        picked = _picked(pieces, image_share)
-        for one in (drawn, *drawn["again"]):
-            one["anomaly"].update(picked)
+        drawn["anomaly"].update(_picked(pieces, image_share))
 
     return new_record(number, _KINDS[shape], drawn)
 
