@@ -7,6 +7,7 @@ from synthgen.errors import MissingExtraError
 # extra -> packages, by the names under which they are imported
 EXTRAS = {
     "torch": ("torch", "torchvision", "timm", "safetensors", "scipy", "sklearn", "skimage", "matplotlib"),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "scene": ("pyrender", "trimesh", "OpenGL"),
 }
 
