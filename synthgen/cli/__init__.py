@@ -9,6 +9,7 @@ from importlib import import_module
 import click
 
 from synthgen import families
+from synthgen.compiled import why_not_compiled
 from synthgen.errors import SynthgenError, UsageError, one_line
 from synthgen.process import EXIT_INTERRUPTED, INTERRUPTED, prepare
 from synthgen.version import __version__
@@ -133,7 +134,12 @@ def _aborted(error: click.exceptions.Abort) -> int:
 
 
 def _is_mended(error: Exception) -> bool:
-    """Return whether a command failed by a damaged cache of compiled code, which is removed."""
+    """Return whether a command failed by the cache of compiled code, and say so; a damaged one is removed."""
+    reason = why_not_compiled(error)
+    if reason is not None:
+        _fail(reason, EXIT_FAILED)
+        return True
+
     from synthgen.run.caches import remove_damaged_cache
 
     removed = remove_damaged_cache(error)

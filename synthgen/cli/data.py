@@ -85,7 +85,7 @@ def show(name):
     click.echo(load_recipe(name).to_yaml(), nl=False)
 
 
-@command()
+@command(compiles=False)
 @click.argument("folder", type=click.Path())
 @json_option
 def info(folder, as_json):
@@ -195,7 +195,7 @@ def _advise(found) -> None:
         )
 
 
-@command()
+@command(compiles=False)
 @click.argument("out", type=click.Path())
 @click.argument("parts", type=click.Path(), nargs=-1, required=True)
 @click.option("--link", is_flag=True, help="Hard links instead of copies, where the file system can.")

@@ -1,12 +1,14 @@
 """Options that several commands share, and options made of a struct of options.
 
-All commands are a `Command`, which spells an argument that an error of the library names as an option.
+All commands are a `Command`, which spells an argument that an error of the library names as an option, and says
+where it compiles for long.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
@@ -14,6 +16,7 @@ import click
 import msgspec
 
 from synthgen import families
+from synthgen.compiled import announced
 from synthgen.errors import UsageError
 from synthgen.options import sequence_in
 
@@ -28,10 +31,15 @@ _ARGUMENT = re.compile(r"([a-z][a-z0-9_.]*)(:?)(?= )")
 class Command(click.Command):
     """A command whose errors name options: ``workers must be`` becomes ``--workers must be``."""
 
+    def __init__(self, *arguments, compiles: bool = True, **given):
+        super().__init__(*arguments, **given)
+        self.compiles = compiles
+
     def invoke(self, context):
-        """Run the command."""
+        """Run the command; one that may compile says so where it takes long."""
         try:
-            return super().invoke(context)
+            with announced(_note) if self.compiles else nullcontext():
+                return super().invoke(context)
         except UsageError as error:
             raise UsageError(self.spelled(str(error))) from None
 
@@ -46,6 +54,10 @@ class Command(click.Command):
             if isinstance(option, click.Option) and option.name == name:
                 return max(option.opts, key=len) + message[match.end() :]
         return message
+
+
+def _note(sentence: str) -> None:
+    click.echo(f"synthgen: {sentence}", err=True)
 
 
 command = partial(click.command, cls=Command)
