@@ -39,7 +39,10 @@ def _interrupt(number, frame) -> None:
 
 
 def _open_streams() -> None:
-    """Open the standard streams that the process was started without: no file of ours must take their numbers."""
+    """Open the standard streams that the process was started without: no file of ours must take their numbers.
+
+    Letters that a terminal's encoding does not have are printed as escapes.
+    """
     for number, (name, mode) in enumerate(_STREAMS):
         try:
             os.fstat(number)
@@ -47,6 +50,9 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - it stays open
+        stream = getattr(sys, name)
+        if mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Enduring:

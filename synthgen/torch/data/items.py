@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, did_you_mean
 from synthgen.shards.order import Permutation
 
 # A field that is not stored: it is made of `instances` and the parameters.
@@ -33,7 +33,9 @@ def check_fields(fields: Sequence[str], known: dict) -> tuple[str, ...]:
 
     for name in names:
         if name not in offered:
-            raise UsageError(f"fields must be among {', '.join(offered)}, got {name!r}")
+            raise UsageError(
+                f"fields must be among {', '.join(offered)}, got {name!r}{did_you_mean(name, offered)}"
+            )
     return names
 
 

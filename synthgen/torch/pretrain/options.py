@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, did_you_mean
 from synthgen.options import convert
 from synthgen.seeding import MAX_SEED
 
@@ -169,7 +169,7 @@ def make_options(preset: str = "baseline", changes: dict | None = None, place: s
     """
     if preset not in PRESETS:
         known = ", ".join(PRESETS)
-        raise UsageError(f"preset must be one of {known}, got {preset!r}")
+        raise UsageError(f"preset must be one of {known}, got {preset!r}{did_you_mean(preset, PRESETS)}")
 
     values = dict(PRESETS[preset])
     values.update(changes or {})
