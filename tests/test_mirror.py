@@ -18,6 +18,7 @@ ELSEWHERE = {
     "cli/look.py": "cli/test_cli.py",
     "cli/pretrain.py": "torch/pretrain/test_job.py",
     "cli/system.py": "cli/test_cli.py",
+    "cli/weights.py": "torch/test_weights.py",
     "compose/bounded.py": "compose/test_anomalies.py",
     "compose/sources.py": "compose/test_anomalies.py",
     "families/_drawer.py": "families/test_registry.py",

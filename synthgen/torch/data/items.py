@@ -6,15 +6,15 @@ import numpy as np
 
 from synthgen.errors import UsageError, did_you_mean
 from synthgen.shards.order import Permutation
+from synthgen.torch.data.changes import Changes
 
 # A field that is not stored: it is made of `instances` and the parameters.
 SEMANTIC = "semantic"
 
 
-def make_item(image, label: int, fields: list, transform) -> tuple:
-    """Return (image, label, *fields), with the transform applied to the image."""
-    if transform is not None:
-        image = transform(image)
+def make_item(image, label: int, fields: list, changes: Changes) -> tuple:
+    """Return (image, label, *fields), as the user's transforms leave them."""
+    image, fields = changes(image, fields)
     return (image, label, *fields)
 
 
