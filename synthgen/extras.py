@@ -11,6 +11,7 @@ DISTRIBUTION = "synthgen-vision"
 # extra -> packages, by the names under which they are imported
 EXTRAS = {
     "torch": ("torch", "torchvision", "timm", "safetensors", "scipy", "sklearn", "skimage", "matplotlib"),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "scene": ("pyrender", "trimesh", "OpenGL"),
 }
 _CHECKOUT = Path(__file__).parents[1]

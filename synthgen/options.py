@@ -156,7 +156,7 @@ def check_text(values: dict, place: str) -> None:
             raise UsageError(f"{named(place, name)} must be UTF-8, got {value!r}") from None
 
 
-def parse_size(value, place: str):
+def parse_size(value, place: str, key: str = "size"):
     """Return (height, width) of ``N``, ``"WxH"`` or a pair."""
     if isinstance(value, list | tuple) and len(value) == 2:
         return list(value)
@@ -164,7 +164,7 @@ def parse_size(value, place: str):
     text = str(value) if isinstance(value, int | str) else ""
     match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text)
     if match is None:
-        name = named(place, "size")
+        name = named(place, key)
         found = reprlib.repr(value)
         raise UsageError(f"{name} must be N or WIDTHxHEIGHT in pixels, got {found}")
 

@@ -18,6 +18,7 @@ ROWS = [
     {"ifs", "mandelbulb", "surface"},
     {"compose"},
     {"families"},
+    {"naming"},
     {"recipe"},
     {"run"},
     {"__init__"},
@@ -30,7 +31,7 @@ ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 
 
 # Commands of the companion: they import it when they run.
-OF_TORCH = {"cli/anomaly.py", "cli/fit.py", "cli/pretrain.py", "cli/weights.py"}
+OF_TORCH = {"cli/anomaly.py", "cli/export_model.py", "cli/fit.py", "cli/pretrain.py", "cli/weights.py"}
 
 
 def imported(path: Path):

@@ -14,6 +14,7 @@ TESTS = Path(__file__).parent
 ELSEWHERE = {
     "__main__.py": "test_process.py",
     "cli/data.py": "cli/test_cli.py",
+    "cli/export_model.py": "consumers/test_onnx.py",
     "cli/family.py": "cli/test_cli.py",
     "cli/look.py": "cli/test_cli.py",
     "cli/pretrain.py": "torch/pretrain/test_job.py",
@@ -54,6 +55,7 @@ ELSEWHERE = {
     "torch/coreset/greedy_compiled.py": "torch/coreset/test_greedy.py",
     "torch/data/items.py": "torch/data/test_shards.py",
     "torch/data/live.py": "torch/data/test_shards.py",
+    "torch/export.py": "consumers/test_onnx.py",
     "torch/models/bank.py": "torch/models/test_base.py",
     "torch/models/loading.py": "torch/models/test_store.py",
     "torch/models/options.py": "torch/models/test_base.py",

@@ -12,7 +12,7 @@ from synthgen.cli.log import end_log
 from synthgen.cli.options import Lazy
 from synthgen.compiled import why_not_compiled
 from synthgen.errors import SynthgenError, UsageError, one_line
-from synthgen.process import EXIT_INTERRUPTED, INTERRUPTED, prepare
+from synthgen.process import EXIT_INTERRUPTED, interrupted, prepare
 from synthgen.version import __version__
 
 _told: set[str] = set()
@@ -35,6 +35,7 @@ _COMMANDS = {
     "detect": ("anomaly", "Score images with a model, and lay heat maps over them."),
     "evaluate": ("anomaly", "Measure a model on a test set: table, thresholds, plots."),
     "weights": ("weights", "Bring weights of others into files that fit, detect and your code read."),
+    "export-model": ("export_model", "Write a model as ONNX, for use without torch."),
     "doctor": ("system", "Say what is installed, what runs, how fast, and how to get the rest."),
     "completion": ("system", "Print the completion script of a shell."),
 }
@@ -54,7 +55,7 @@ class _Commands(Lazy):
         if cmd_name in _COMMANDS:
             place, _ = _COMMANDS[cmd_name]
             module = import_module(f"synthgen.cli.{place}")
-            return getattr(module, cmd_name)
+            return getattr(module, cmd_name.replace("-", "_"))
 
         if cmd_name in families.known():
             from synthgen.cli.family import family_command
@@ -87,7 +88,7 @@ def main() -> None:
     try:
         code = cli.main(prog_name="synthgen", standalone_mode=False)
     except KeyboardInterrupt:
-        code = _fail(INTERRUPTED, EXIT_INTERRUPTED)
+        code = _fail(interrupted(), EXIT_INTERRUPTED)
     except click.exceptions.Abort as error:
         code = _aborted(error)
     except click.ClickException as error:
@@ -117,7 +118,7 @@ def _aborted(error: click.exceptions.Abort) -> int:
     """Return the exit code of a command that ended early; click takes a file that ends too early for Ctrl-C."""
     if isinstance(error.__cause__, EOFError) and _is_mended(error):
         return EXIT_FAILED
-    return _fail(INTERRUPTED, EXIT_INTERRUPTED)
+    return _fail(interrupted(), EXIT_INTERRUPTED)
 
 
 def _is_mended(error: Exception) -> bool:

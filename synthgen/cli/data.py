@@ -120,6 +120,8 @@ def info(folder, as_json):
     click.echo(f"{folder}: {manifest.recipe['name']} ({manifest.recipe['family']})")
     click.echo(f"  {manifest.count:,} images, {manifest.classes:,} classes x {manifest.per_class:,}")
     click.echo(f"  {manifest.shards:,} {manifest.storage} shards of {manifest.shard_size:,}, {human_bytes(size)}")
+    for stage in manifest.grown_from:
+        click.echo(f"  grew from {stage.classes:,} classes x {stage.per_class:,}, shards of {stage.shard_size:,}")
     for name, entry in manifest.fields.items():
         shape = "x".join(map(str, entry.shape))
         click.echo(f"  {name}: {entry.dtype} {shape}, stored as {entry.codec}")

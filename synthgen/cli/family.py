@@ -56,7 +56,7 @@ def run(recipe, changes, **options):
 @click.option("--workers", type=int, help="Processes to plan for.  [default: one for each CPU]")
 @json_option
 def plan(recipe, changes, workers, as_json):
-    """Print what drawing RECIPE would take: classes, images, shards, disk, time from a short probe.
+    """Print what drawing RECIPE would take: images, shards, disk, workers that can work, time from a short probe.
 
     \b
     synthgen plan fractals-1k
@@ -102,7 +102,7 @@ def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:
 def look_ahead(recipe: Recipe, workers, as_json) -> None:
     """Print the plan of a recipe."""
     from synthgen.run import make_plan, probe
-    from synthgen.run.estimate import effective_workers
+    from synthgen.run.estimate import drawer_of, effective_workers
     from synthgen.run.job import describe
 
     what = make_plan(recipe)
@@ -117,7 +117,9 @@ def look_ahead(recipe: Recipe, workers, as_json) -> None:
             "shard_size": what.run.shard_size,
             "bytes": estimate.bytes,
             "seconds": estimate.seconds(workers),
-            "workers": workers,
+            "cpu_seconds": estimate.cpu_seconds,
+            "workers": estimate.workers(workers),
+            "most_workers": 1 if drawer_of(what).exclusive else estimate.shards,
             "fingerprint": what.run.fingerprints.data,
         })  # fmt: skip
     else:

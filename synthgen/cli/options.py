@@ -218,8 +218,8 @@ def _usual_options(family) -> list:
 
 
 def options_of(kind) -> list:
-    """Return a command-line option for each field of a struct."""
-    return [option_of(field) for field in msgspec.structs.fields(kind)]
+    """Return a command-line option for each field of a struct that has a help text."""
+    return [option_of(field) for field in msgspec.structs.fields(kind) if get_origin(field.type) is Annotated]
 
 
 def option_of(field):
@@ -271,7 +271,7 @@ def recipe_of(family: str, given: dict) -> Recipe:
     stored = Storage.__struct_fields__
     taken = {}
     for key in ("classes", "per_class", "size", "seed", *own, *stored):
-        value = given.pop(key)
+        value = given.pop(key, None)
         if value is not None:
             taken[key] = value
 

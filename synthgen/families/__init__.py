@@ -42,6 +42,9 @@ A family that draws several things in an image records them in ``params["objects
 
 A module may also have
 
+``seconds_per_sample(options, size)``
+    The rough time that one core takes to draw and encode a sample, in seconds. How many samples lie in a shard
+    follows from it, so it depends on the options alone and never on the machine at hand. Default: 30 ns a pixel.
 ``device(options)``
     The `Drawer` of this machine. One process draws where it is exclusive, and others encode. Default: any CPU.
 ``tolerance(options)``
@@ -67,7 +70,7 @@ from importlib import import_module
 from types import ModuleType
 
 from synthgen.errors import UsageError, did_you_mean, one_line
-from synthgen.families._drawer import ANY_CPU, Drawer, device_of, tolerance_of
+from synthgen.families._drawer import ANY_CPU, Drawer, device_of, seconds_of, tolerance_of
 from synthgen.families._source import Source
 from synthgen.machine import DEVICE_VARIABLE
 
@@ -82,6 +85,7 @@ __all__ = [
     "example_of",
     "known",
     "load",
+    "seconds_of",
     "tolerance_of",
 ]
 

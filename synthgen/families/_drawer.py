@@ -3,6 +3,9 @@
 from types import ModuleType
 from typing import NamedTuple
 
+# The time that a pixel takes where a family does not say what a sample does.
+_SECONDS_PER_PIXEL = 30e-9
+
 
 class Drawer(NamedTuple):
     """What draws a family on this machine.
@@ -34,3 +37,11 @@ def tolerance_of(family: ModuleType, options) -> float:
     if hasattr(family, "tolerance"):
         return family.tolerance(options)
     return 0.0
+
+
+def seconds_of(family: ModuleType, options, size: tuple[int, int]) -> float:
+    """Return the rough time of one sample on one core, the same on every machine."""
+    if hasattr(family, "seconds_per_sample"):
+        return family.seconds_per_sample(options, size)
+    height, width = size
+    return height * width * _SECONDS_PER_PIXEL

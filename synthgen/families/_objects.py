@@ -100,6 +100,11 @@ class Stored:
         """Return that there is none."""
         return 0.0
 
+    def seconds(self, size: tuple[int, int]) -> float:
+        """Return the rough time in which an object is read and brought to its size."""
+        stored = self.dataset.manifest.fields["image"].shape
+        return stored[0] * stored[1] * 40e-9
+
     def sample(self, seed: int, label: int, member: int, share: float) -> dict:
         """Return which sample of the data set an object is."""
         return {"class": label, "index": member % self.images}

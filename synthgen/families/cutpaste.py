@@ -240,6 +240,12 @@ def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     return int(height * width * per_pixel) + 3000
 
 
+def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
+    """Return the rough time of one sample on one core."""
+    height, width = size
+    return 0.003 + height * width * 80e-9
+
+
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
     """Return random parameters of one image.
 

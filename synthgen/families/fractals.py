@@ -101,6 +101,13 @@ def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     return int(height * width * per_pixel) + 600
 
 
+def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
+    """Return the rough time of one sample on one core."""
+    height, width = size
+    per_pixel = 20e-9 if options.background == "black" else 200e-9
+    return 3e-4 + height * width * per_pixel + options.points * 5e-9
+
+
 def sample_system(options: Options, seed: int, label: int, member: int):
     """Return system `member` of a class: a function of its id alone, never of a table."""
     from synthgen import ifs

@@ -153,6 +153,14 @@ def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     return int(height * width * per_pixel) + 600
 
 
+def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
+    """Return the rough time of one sample on one core."""
+    height, width = size
+    rays = height * width * options.supersample**2
+    per_ray = 700e-9 if options.hybrid else 550e-9
+    return 0.002 + rays * per_ray
+
+
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
     """Return random parameters of one image.
 

@@ -240,6 +240,14 @@ def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     return int(size[0] * size[1] * per_pixel) + 20_000
 
 
+def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
+    """Return the rough time of one sample on one core."""
+    height, width = size
+    per_pixel = 250e-9 if options.mesh is None else 1000e-9
+    images = 1 + len(options.fields)
+    return 0.02 + height * width * per_pixel * images
+
+
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
     """Draw the parameters of one plate, each part from a stream of its own.
 

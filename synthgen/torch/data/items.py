@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from synthgen.errors import UsageError, did_you_mean
-from synthgen.shards.order import Permutation
 from synthgen.torch.data.changes import Changes
 
 # A field that is not stored: it is made of `instances` and the parameters.
@@ -64,6 +63,5 @@ class ClassNames:
     def targets(self) -> list[int]:
         """Label of each sample in stored order; no image is read for it."""
         record = self._run_record()
-        order = Permutation(record.count, record.seed)
-        ids = order.forward(np.arange(record.count))
-        return (ids // record.per_class).tolist()
+        labels, _ = record.arrangement.samples(np.arange(record.count))
+        return labels.tolist()

@@ -48,7 +48,7 @@ class LiveDataset(ClassNames, data.Dataset):
     ):
         whole = load_recipe(recipe)
         self.plan = make_plan(whole)
-        self._order = self.plan.order
+        self._places = self.plan.run.arrangement
         self._fields = check_fields(fields, self.plan.run.fields)
         self._transform = Changes(transform, transforms, self._fields)
         self._table: list[dict] | None = None
@@ -70,9 +70,8 @@ class LiveDataset(ClassNames, data.Dataset):
         if not -count <= i < count:
             raise IndexError(f"sample {i} of {count}")
         position = i % count
-        number = self._order.forward(position)
-        per_class = self.plan.run.per_class
-        return divmod(int(number), per_class)
+        label, index = self._places.samples(position)
+        return int(label), int(index)
 
     def _field(self, sample, name: str) -> torch.Tensor:
         if name == SEMANTIC:

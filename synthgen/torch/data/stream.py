@@ -35,7 +35,7 @@ class StreamState(msgspec.Struct, frozen=True):
     Attributes
     ----------
     data : str
-        Fingerprint of the data set.
+        Fingerprint of the data set, and how it grew.
     shuffle_buffer, seed : int
     even : {'pad', 'drop', None}
     rank, world, workers : int
@@ -278,7 +278,7 @@ class StreamDataset(ClassNames, data.IterableDataset):
     def _order_of_samples(self) -> dict:
         """Return what the order of the samples depends on beside the epoch."""
         return {
-            "data": self.dataset.manifest.fingerprints.data,
+            "data": self.dataset.manifest.order_fingerprint,
             "shuffle_buffer": self._shuffle_buffer,
             "seed": self._seed,
             "even": self._even,
