@@ -65,6 +65,7 @@ ELSEWHERE = {
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.
 REACHED_BY = {
+    "cli/export_model.py": "export-model",
     "cli/family.py": "fractals",
     "families/_objects.py": "source",
     "families/_records.py": "visible_area",

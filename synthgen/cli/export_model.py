@@ -1,4 +1,4 @@
-"""The command that writes a fitted model for use without torch: ``export-model``. It needs synthgen-vision[torch,onnx]."""
+"""The command that writes a fitted model for use without torch; it needs synthgen-vision[torch,onnx]."""
 
 from pathlib import Path
 

@@ -52,6 +52,11 @@ class LoggedStream:
         except (OSError, ValueError):
             return
 
+    def end(self, line: str) -> None:
+        """Write a last line to the file, and close it."""
+        self.log(line)
+        self._file.close()
+
     def __getattr__(self, name: str):
         return getattr(self._stream, name)
 
@@ -69,4 +74,4 @@ def start_log(path) -> None:
 def end_log(code: int) -> None:
     """Write down how the command ended, if it has a log."""
     if isinstance(sys.stderr, LoggedStream):
-        sys.stderr.log(f"synthgen ends with exit status {code}")
+        sys.stderr.end(f"synthgen ends with exit status {code}")

@@ -25,13 +25,15 @@ def test_whole_lines_are_logged_and_all_text_goes_on(tmp_path):
     logged = LoggedStream(stream, tmp_path / "log")
     for text in ("a", "b\nc", "\r 10 %", "\r 20 %", "\n", "\n", "rest"):
         logged.write(text)
-    assert stream.getvalue() == "ab\nc\r 10 %\r 20 %\n\nrest"
-    assert lines_of(tmp_path / "log") == ["ab", " 20 %", ""]
+    logged.end("end")
+    logged.write("lost\n")
+    assert stream.getvalue() == "ab\nc\r 10 %\r 20 %\n\nrestlost\n"
+    assert lines_of(tmp_path / "log") == ["ab", " 20 %", "", "end"]
 
 
 def test_a_second_run_adds_to_the_file(tmp_path):
     for word in ("first", "second"):
-        LoggedStream(io.StringIO(), tmp_path / "log").write(f"{word}\n")
+        LoggedStream(io.StringIO(), tmp_path / "log").end(word)
     assert lines_of(tmp_path / "log") == ["first", "second"]
 
 
