@@ -20,6 +20,10 @@ class LoggedStream:
     path : str or Path
         Lines are added to this file.
 
+    Attributes
+    ----------
+    stream : text stream
+
     Raises
     ------
     UsageError
@@ -27,7 +31,7 @@ class LoggedStream:
     """
 
     def __init__(self, stream, path):
-        self._stream = stream
+        self.stream = stream
         self._line = ""
         try:
             self._file = Path(path).open("a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
@@ -40,7 +44,7 @@ class LoggedStream:
         *ended, self._line = (self._line + text).split("\n")
         for line in ended:
             self.log(line.rpartition("\r")[2])
-        return self._stream.write(text)
+        return self.stream.write(text)
 
     def log(self, line: str) -> None:
         """Write one line to the file only; a full disk does not end the work."""
@@ -58,7 +62,7 @@ class LoggedStream:
         self._file.close()
 
     def __getattr__(self, name: str):
-        return getattr(self._stream, name)
+        return getattr(self.stream, name)
 
 
 def start_log(path) -> None:
@@ -72,6 +76,8 @@ def start_log(path) -> None:
 
 
 def end_log(code: int) -> None:
-    """Write down how the command ended, if it has a log."""
-    if isinstance(sys.stderr, LoggedStream):
-        sys.stderr.end(f"synthgen ends with exit status {code}")
+    """Write down how the command ended, if it has a log; stderr is as it was before."""
+    logged = sys.stderr
+    if isinstance(logged, LoggedStream):
+        logged.end(f"synthgen ends with exit status {code}")
+        sys.stderr = logged.stream

@@ -52,7 +52,9 @@ class ImportReport(msgspec.Struct, frozen=True):
     left_out: list[str]
 
 
-def import_weights(path, out, arch: str, mean=None, std=None, classifier: bool = True, overwrite: bool = False):
+def import_weights(
+    path, out, arch: str, mean=None, std=None, classifier: bool = True, overwrite: bool = False
+) -> ImportReport:
     """Write the weights of a checkpoint as a safetensors file with a card.
 
     Parameters
@@ -89,25 +91,32 @@ def import_weights(path, out, arch: str, mean=None, std=None, classifier: bool =
 
     published = create_skeleton(arch)
     config = config_of(published)
-    card = {"arch": arch, "mean": _three("mean", mean, config), "std": _three("std", std, config)}
+    card = _card(arch, _three("mean", mean, config), _three("std", std, config))
 
     stored = _read(path)
     prefix, found = _best_match(stored, published.state_dict())
     if not classifier:
-        found = {name: tensor for name, tensor in found.items() if not _is_head(name, config)}
+        found = _without_head(found, config)
     classes = classes_of(arch, found)
     model = create_skeleton(arch, num_classes=classes)
     expected = model.state_dict()
 
     left_out = _strangers(found, expected)
-    weights = {name: tensor for name, tensor in found.items() if name not in left_out}
-    weights = _with_counters(weights, expected)
+    for name in left_out:
+        del found[name]
+    weights = _with_counters(found, expected)
     check_weights(str(path), arch, weights, expected)
 
-    card |= {"classes": classes, "size": None, "imported": _origin(path), "versions": library_versions()}
+    card["classes"] = classes
+    card["imported"] = {"file": path.name, "sha256": sha256_of(path)}
     model.load_state_dict(weights, assign=True)
     write_backbone(out, model, card)
     return ImportReport(str(out), arch, classes, len(weights), prefix, left_out)
+
+
+def _card(arch: str, mean: list[float], std: list[float]) -> dict:
+    """Return what is known of weights before they are read."""
+    return {"arch": arch, "mean": mean, "std": std, "size": None, "versions": library_versions()}
 
 
 def _check_place(out: Path, overwrite: bool) -> None:
@@ -149,27 +158,39 @@ def _tables(value, depth: int = _DEPTH) -> list[dict]:
     """Return all tables of tensors in a checkpoint, at most so deep."""
     if not isinstance(value, Mapping) or depth == 0:
         return []
-    tensors = {name: part for name, part in value.items() if isinstance(part, torch.Tensor)}
-    tables = [tensors] if tensors else []
-    for part in value.values():
+
+    tensors = {}
+    tables = []
+    for name, part in value.items():
+        if isinstance(part, torch.Tensor):
+            tensors[str(name)] = part
         tables += _tables(part, depth - 1)
-    return tables
+    return [tensors, *tables]
 
 
 def _best_match(stored, expected: dict) -> tuple[str, dict[str, torch.Tensor]]:
     """Return the tensors of a checkpoint that fit the most names, and the prefix they had.
 
-    All of a table come back, without the prefix where they have it; a ``module.`` in front of all is of no account.
+    All tensors of one table come back, without the prefix where they have it.
     """
-    best: tuple[int, str, dict] = (0, "", {})
+    most = 0
+    best = ""
+    found: dict[str, torch.Tensor] = {}
     for table in _tables(stored):
-        votes = Counter(prefix for name in table for prefix in _prefixes(str(name), expected))
-        for prefix, count in votes.most_common(1):
-            if count > best[0]:
-                best = (count, prefix, table)
+        votes: Counter[str] = Counter()
+        for name in table:
+            votes.update(_prefixes(name, expected))
 
-    _, prefix, table = best
-    return prefix, {str(name).removeprefix(prefix): tensor for name, tensor in table.items()}
+        for prefix, count in votes.most_common(1):
+            if count > most:
+                most = count
+                best = prefix
+                found = table
+
+    stripped = {}
+    for name, tensor in found.items():
+        stripped[name.removeprefix(best)] = tensor
+    return best, stripped
 
 
 def _prefixes(name: str, expected: dict) -> list[str]:
@@ -185,12 +206,18 @@ def _prefixes(name: str, expected: dict) -> list[str]:
         start = dot + 1
 
 
-def _is_head(name: str, config: dict) -> bool:
-    """Return whether a tensor is of the classifier."""
+def _without_head(weights: dict, config: dict) -> dict[str, torch.Tensor]:
+    """Return weights without those of the classifier."""
     heads = config.get("classifier") or ()
     if isinstance(heads, str):
         heads = (heads,)
-    return any(name.startswith(f"{head}.") for head in heads)
+
+    beginnings = tuple(f"{head}." for head in heads)
+    kept = {}
+    for name, tensor in weights.items():
+        if not name.startswith(beginnings):
+            kept[name] = tensor
+    return kept
 
 
 def _strangers(found: dict, expected: dict) -> list[str]:
@@ -206,7 +233,3 @@ def _with_counters(weights: dict, expected: dict) -> dict[str, torch.Tensor]:
         if name.endswith(_COUNTER):
             whole.setdefault(name, torch.zeros((), dtype=wanted.dtype))
     return whole
-
-
-def _origin(path: Path) -> dict:
-    return {"file": path.name, "sha256": sha256_of(path)}
