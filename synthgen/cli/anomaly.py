@@ -1,4 +1,4 @@
-"""Commands that use an anomaly model: detect, evaluate. They need synthgen[torch]."""
+"""Commands that use an anomaly model: detect, evaluate. They need synthgen-vision[torch]."""
 
 from pathlib import Path
 

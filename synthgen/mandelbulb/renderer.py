@@ -10,8 +10,9 @@ from numbers import Integral
 import numpy as np
 
 from synthgen.errors import DeviceError, UsageError
+from synthgen.extras import install_hint
 from synthgen.machine import DEVICE_VARIABLE
-from synthgen.mandelbulb.devices import INSTALL_HINT, Device, choose_device, list_devices
+from synthgen.mandelbulb.devices import Device, choose_device, list_devices
 from synthgen.mandelbulb.formula import Formula, Variant
 from synthgen.mandelbulb.picture import FILTERS
 from synthgen.mandelbulb.view import View
@@ -201,7 +202,7 @@ def _renderer(device: Device):
 def _warn_of_numba():
     warnings.warn(
         "no OpenCL device works here: Numba draws, about 6 times slower than Intel's OpenCL runtime on the "
-        f"same cores. To install that: {INSTALL_HINT}",
+        f"same cores. To install that: {install_hint('opencl-cpu')}",
         RuntimeWarning,
         stacklevel=5,
     )

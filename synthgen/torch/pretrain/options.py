@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, did_you_mean
 from synthgen.options import convert
 from synthgen.seeding import MAX_SEED
 
@@ -23,6 +23,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     epochs: Annotated[int, Meta(ge=1, le=100_000, description="Passes over the training images.")] = 100
     batch_size: Annotated[int, Meta(ge=2, le=10**6, description="Images in a step, over all GPUs together.")] = 1024
+    accumulate: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10**4,
+            description="Parts that a step's images are cut into, to save memory: their gradients are added up.",
+        ),
+    ] = 1
+    sync_batchnorm: Annotated[
+        bool,
+        Meta(
+            description="Normalize batches over the images of all GPUs; otherwise each GPU has its own statistics."
+        ),
+    ] = False
     optimizer: Annotated[
         Literal["sgd", "adamw"], Meta(description="Optimizer; Ugwu et al. 2024 use SGD with momentum.")
     ] = "sgd"
@@ -102,6 +116,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if count not in (1, 3):
                 raise ValueError(f"{name} must be one number or three, got {values}")
 
+        least = 2 * self.accumulate  # batch norm needs two images
+        if self.batch_size < least:
+            raise ValueError(
+                f"batch_size must be >= {least}, two images for each part of accumulate, got {self.batch_size}"
+            )
+
         low, high = self.scale
         if low > high:
             typed = f"{low:g}:{high:g}"
@@ -111,6 +131,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if not is_whole and not self.crop:
             raise ValueError("scale needs a crop, got crop 0")
 
+
+# Options that came later, with the values under which a training is what it was before: those are not written down.
+LATER = {"accumulate": 1, "sync_batchnorm": False}
 
 _VAR1 = {
     "crop": 224,
@@ -159,7 +182,7 @@ def make_options(preset: str = "baseline", changes: dict | None = None, place: s
     """
     if preset not in PRESETS:
         known = ", ".join(PRESETS)
-        raise UsageError(f"preset must be one of {known}, got {preset!r}")
+        raise UsageError(f"preset must be one of {known}, got {preset!r}{did_you_mean(preset, PRESETS)}")
 
     values = dict(PRESETS[preset])
     values.update(changes or {})
