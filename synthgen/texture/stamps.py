@@ -62,43 +62,49 @@ def attractor(maps: tuple[float, ...]) -> np.ndarray:
 def _fill(total, rows, columns, things, tiles, stamp, adds):
     starts = tiles.starts
     members = tiles.members
-    middle = len(stamp) / 2 - 0.5
-    scale = (len(stamp) - 2) / 2
-    last = len(stamp) - 1
+    window = tiles.window
 
     for i in range(len(total)):
         y = rows[i]
         x = columns[i]
-        row = np.int64((y - tiles.top) / tiles.side)
-        column = np.int64((x - tiles.left) / tiles.side)
-        k = row * tiles.across + column
-
+        k = scatter.tile_at(window, y, x)
         level = 0.0
         for m in range(starts[k], starts[k + 1]):
-            n = members[m]
-            down = y - things[n, ROW]
-            right = x - things[n, COLUMN]
-            if down * down + right * right > things[n, REACH] ** 2:
+            thing = things[members[m]]
+            down = y - thing[ROW]
+            right = x - thing[COLUMN]
+            reach = thing[REACH]
+            if down * down + right * right > reach * reach:
                 continue
 
-            zoom = scale / things[n, RADIUS]
-            place = middle + zoom * (things[n, COSINE] * down - things[n, SINE] * right)
-            other = middle + zoom * (things[n, COSINE] * right + things[n, SINE] * down)
-            if min(place, other) < 0 or max(place, other) >= last:
-                continue
-
-            value = _between(stamp, place, other) * (0.5 + 0.5 * things[n, VALUE])
+            bright = 0.5 + 0.5 * thing[VALUE]
+            value = bright * _stamped(stamp, thing, down, right)
             level = level + value if adds else max(level, value)
         total[i] = level
 
 
 @numba.njit(cache=True)
-def _between(stamp, y, x):
-    """Return the level of a stamp at a place between four of its pixels."""
+def _stamped(stamp, thing, down, right):
+    """Return the level of a stamp at an offset from its middle."""
+    last = len(stamp) - 1
+    middle = last / 2
+    zoom = (middle - 0.5) / thing[RADIUS]
+    across = thing[COSINE] * down - thing[SINE] * right
+    along = thing[COSINE] * right + thing[SINE] * down
+    y = middle + zoom * across
+    x = middle + zoom * along
+    if min(y, x) < 0 or max(y, x) >= last:
+        return 0.0
+
     row = np.int64(y)
     column = np.int64(x)
     y -= row
     x -= column
-    upper = stamp[row, column] * (1 - x) + stamp[row, column + 1] * x
-    lower = stamp[row + 1, column] * (1 - x) + stamp[row + 1, column + 1] * x
-    return upper * (1 - y) + lower * y
+    upper = _mixed(stamp[row, column], stamp[row, column + 1], x)
+    lower = _mixed(stamp[row + 1, column], stamp[row + 1, column + 1], x)
+    return _mixed(upper, lower, y)
+
+
+@numba.njit(cache=True)
+def _mixed(first, second, share):
+    return first * (1 - share) + second * share

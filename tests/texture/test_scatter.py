@@ -34,7 +34,7 @@ def test_the_tiles_of_a_thing_hold_every_point_that_it_covers(levels):
     tiles = scatter.into_tiles(table, box, 0.4, 0.0)
     rng = np.random.default_rng(0)
     for y, x in rng.uniform(-2, 2, (200, 2)):
-        k = int((y + 2) / 0.4) * tiles.across + int((x + 2) / 0.4)
+        k = int((y + 2) / 0.4) * tiles.window.across + int((x + 2) / 0.4)
         members = set(tiles.members[tiles.starts[k] : tiles.starts[k + 1]].tolist())
         down = y - table[:, scatter.ROW]
         right = x - table[:, scatter.COLUMN]
