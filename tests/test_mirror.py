@@ -19,6 +19,7 @@ ELSEWHERE = {
     "cli/look.py": "cli/test_cli.py",
     "cli/pretrain.py": "torch/pretrain/test_job.py",
     "cli/system.py": "cli/test_cli.py",
+    "cli/weights.py": "torch/test_weights.py",
     "compose/bounded.py": "compose/test_anomalies.py",
     "compose/sources.py": "compose/test_anomalies.py",
     "families/_drawer.py": "families/test_registry.py",
@@ -66,6 +67,7 @@ ELSEWHERE = {
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.
 REACHED_BY = {
+    "cli/export_model.py": "export-model",
     "cli/family.py": "fractals",
     "families/_objects.py": "source",
     "families/_records.py": "visible_area",
