@@ -17,6 +17,7 @@ ROWS = [
     {"tables"},
     {"ifs", "mandelbulb", "surface"},
     {"compose"},
+    {"texture"},
     {"families"},
     {"naming"},
     {"recipe"},

@@ -52,6 +52,8 @@ ELSEWHERE = {
     "surface/plate/draw.py": "families/test_stains.py",
     "surface/stains/planes.py": "surface/stains/test_field.py",
     "surface/stains/points.py": "surface/stains/test_field.py",
+    "texture/flat.py": "texture/test_defects.py",
+    "texture/shape.py": "texture/test_spectral.py",
     "torch/coreset/greedy_compiled.py": "torch/coreset/test_greedy.py",
     "torch/data/items.py": "torch/data/test_shards.py",
     "torch/data/live.py": "torch/data/test_shards.py",
@@ -80,6 +82,7 @@ REACHED_BY = {
     "shards/checking.py": "verify",
     "surface/inspected.py": "stains",
     "surface/plate/draw.py": "stains.draw",
+    "texture/flat.py": "flattened",
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
 }

@@ -38,7 +38,7 @@ def detect(context, model_file, images, out, batch, device, as_json, progress, *
     Images are shown to the model as those that it was fitted to: stretched, in a letterbox, cropped or in tiles.
     Maps come back at the size of the image. Thresholds are those that `synthgen fit` found on normal images that it
     held out, or that `synthgen evaluate --keep-thresholds` left in FILE, unless they are given. In the table
-    `scaled` is 0 for the median of normal images and 1 at the threshold.
+    `scaled` is the score divided by the threshold.
 
     Results are written as they come, and the same command resumes a run that was interrupted. An image that cannot
     be read gets a row with the error; the rest goes on, and the exit status is 3.
@@ -78,7 +78,7 @@ def _detected(model, images, out: Path, choices: dict, batch: int, model_file, p
     from synthgen.torch.evaluation import Choices
     from synthgen.torch.evaluation import detect as write_results
 
-    model.check_prediction(min(batch, len(images)), model.image_size)
+    _check_memory(model, batch, len(images))
     digest = sha256_of(Path(model_file))
     chosen = Choices(**choices)
     with Progress(progress, len(images)) as bar:
@@ -192,7 +192,7 @@ def _predict(model, images, batch: int, progress: str):
     from synthgen.torch.evaluation import kept_framing, predict_set
 
     framing = kept_framing(model)
-    model.check_prediction(min(batch, len(images)), model.image_size)
+    _check_memory(model, batch, len(images))
     with Progress(progress, len(images)) as bar:
         images = images.with_bits(framing.bits)
         predictions = predict_set(model, images, batch, bar.advance, framing=framing)
@@ -202,6 +202,15 @@ def _predict(model, images, batch: int, progress: str):
     if predictions.lost:
         _say(f"{predictions.lost} defects are too small or lie too far out for this size: no pixel of them is left")
     return predictions
+
+
+def _check_memory(model, batch: int, images: int) -> None:
+    """Refuse batches that do not fit into the memory; of few images there are many tiles."""
+    from synthgen.torch.evaluation import kept_framing
+
+    tiled = kept_framing(model).tile is not None
+    at_once = batch if tiled else min(batch, images)
+    model.check_prediction(at_once, model.image_size)
 
 
 def _print_scores(rows: list[dict]) -> None:

@@ -22,11 +22,9 @@ from synthgen.errors import UsageError
 from synthgen.extras import needed_for
 from synthgen.options import convert, parse_size
 from synthgen.torch import models
+from synthgen.torch.models.options import FALSE_ALARMS, HOLD_OUT, LEAST_IMAGES
 
 _SIZE = 256
-HOLD_OUT = 0.2
-LEAST_HELD_OUT_OF = 10
-FALSE_ALARMS = 0.01
 _FRAMING = ("fit", "tile", "bits")  # how images are shown to the model
 _MEGABYTE = 10**6
 _NORMAL = click.option(
@@ -68,7 +66,7 @@ _COMMON = (
         "--hold-out",
         type=click.FloatRange(0, 0.9),
         help="Share of the images that the model is not fitted to: thresholds come from their scores; 0 for none.  "
-        f"[default: {HOLD_OUT}; none of fewer than {LEAST_HELD_OUT_OF} images]",
+        f"[default: {HOLD_OUT}; none of fewer than {LEAST_IMAGES} images]",
     ),
     click.option(
         "--false-alarms",

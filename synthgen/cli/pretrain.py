@@ -60,7 +60,7 @@ def pretrain(source, out, arch, as_json, **given):
     The same command resumes a run that was interrupted. On several GPUs: torchrun --nproc-per-node 4 -m synthgen ..
 
     \b
-    synthgen pretrain fractals-1000x1000 --arch wide_resnet50_2 --out weights
+    synthgen pretrain multifractals-200 --arch wide_resnet50_2 --preset var1 --out weights
     synthgen pretrain tiny-fractals --arch resnet18 --crop 48 --batch-size 64 --epochs 5 --out weights
     """
     from synthgen.torch.pretrain import pretrain as train

@@ -9,7 +9,7 @@ import msgspec
 from synthgen import families
 from synthgen.errors import UsageError
 from synthgen.families import chosen_device
-from synthgen.machine import human_bytes, human_time
+from synthgen.machine import available_cpus, human_bytes, human_time
 from synthgen.recipe import load_recipe
 from synthgen.run.estimate import Estimate, check_disk, drawer_of, effective_workers, probe
 from synthgen.run.folder import begun_record, check_device, check_versions, readable_manifest, sweep
@@ -189,7 +189,8 @@ def _announce_and_draw(plan: Plan, folder: Path, todo: list[int], workers, progr
     check_disk(estimate, plan, folder)
     offered = effective_workers(plan, workers)
     if progress not in ("none", False):
-        tell(describe(plan, estimate, offered))
+        # More processes than CPUs do not draw faster.
+        tell(describe(plan, estimate, min(offered, available_cpus())))
     _draw(plan, folder, todo, estimate.workers(offered), Progress(progress, total, total - estimate.samples))
 
 

@@ -90,7 +90,7 @@ def pretrain(
         Folder of the results.
     arch : str
         Any name of a timm model.
-    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler'}
+    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms'}
         Settings of Ugwu et al. 2024, sections 4 and 7.3; `changes` replace single ones, see `Options`.
     read : {'map', 'stream', 'live'}, optional
         Shards in a new order each epoch; nearly in stored order, for slow disks; or drawn on the fly. By default

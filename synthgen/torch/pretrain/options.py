@@ -70,6 +70,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     jitter: Annotated[
         float, Meta(ge=0, lt=1, description="Change brightness and contrast at random by up to this share.")
     ] = 0.0
+    rotate: Annotated[
+        float, Meta(ge=0, le=180, description="Turn images at random by up to this angle in degrees.")
+    ] = 0.0
+    affine: Annotated[
+        float, Meta(ge=0, lt=1, description="Shear and stretch images at random by up to this share.")
+    ] = 0.0
+    blur: Annotated[bool, Meta(description="Blur half of the images by a 3 x 3 Gaussian.")] = False
     gray: Annotated[bool, Meta(description="Turn images gray.")] = False
     mean: Annotated[
         tuple[float, ...], Meta(description="Mean that is subtracted from pixels in [0, 1]: one number or three.")
@@ -129,7 +136,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 LATER = {"accumulate": 1, "sync_batchnorm": False}
 
 _VAR1 = {
-    "resize": 512,
     "crop": 224,
     "mean": (0.2,),
     "std": (0.5,),
@@ -137,12 +143,19 @@ _VAR1 = {
     "schedule": "steps",
     "milestones": (30, 60),
 }
-# Ugwu et al. 2024, sections 4 and 7.3.
+# Random transforms as those of Anderson and Farrell (WACV 2022): table 13 names them, and gives no numbers.
+_TRANSFORMS = {
+    "rotate": 180.0,
+    "affine": 0.2,
+    "blur": True,
+}
+# Ugwu et al. 2024, sections 4 and 7.3: images of 512 x 512 that are cropped, never enlarged.
 PRESETS: dict[str, dict] = {
     "baseline": {},
     "var1": _VAR1,
     "var1-batch": {**_VAR1, "batch_size": 1024},
     "var1-noscheduler": {**_VAR1, "schedule": "constant"},
+    "transforms": _TRANSFORMS,
 }
 
 
@@ -151,7 +164,7 @@ def make_options(preset: str = "baseline", changes: dict | None = None, place: s
 
     Parameters
     ----------
-    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler'}
+    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms'}
     changes : dict, optional
         Values that replace those of the preset.
     place : str
