@@ -16,7 +16,7 @@ _LAZY = {
     "load_backbone": "synthgen.torch.backbones",
     "load_model": "synthgen.torch.models",
 }
-_MODULES = ("metrics", "models", "pretrain")
+_MODULES = ("metrics", "models", "pretrain", "refine")
 
 __all__ = sorted([*_LAZY, *_MODULES])
 

@@ -247,8 +247,20 @@ class FeatureExtractor:
         UsageError
             If the backbone cannot take such images.
         """
+        return without_border(self.joined(batch), self.border)
+
+    def joined(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the features of normalised images as `forward` does, the border included."""
+        return aligned(self.separate(batch), self.alignment)
+
+    def separate(self, batch: torch.Tensor) -> list[torch.Tensor]:
+        """Return the averaged maps of normalised images, one for each layer, the border included."""
+        maps = self._tried_maps(batch)
+        return [local_average(each, self.pool, self.pool_padding) for each in maps]
+
+    def _tried_maps(self, batch: torch.Tensor) -> list[torch.Tensor]:
         try:
-            maps = self.maps(batch)
+            return self.maps(batch)
         except torch.OutOfMemoryError:
             raise
         except (AssertionError, RuntimeError, ValueError) as error:
@@ -256,9 +268,12 @@ class FeatureExtractor:
             reason = str(error).partition("\n")[0]
             raise UsageError(f"backbone cannot take images of {size}: {reason}") from error
 
-        averaged = [local_average(each, self.pool, self.pool_padding) for each in maps]
-        joined = aligned(averaged, self.alignment)
-        return without_border(joined, self.border)
+    @property
+    def coarsest(self) -> int:
+        """Pixels between the places of the coarsest of the layers."""
+        info: Any = self.net.feature_info
+        strides = [each["reduction"] for each in getattr(info, "info", info)]
+        return strides[levels_of(self.layers)[-1] % len(strides)]
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return the patch features of images, without gradients.

@@ -1,0 +1,157 @@
+"""Features of some places of an image as a function of its pixels, with gradients: what `local_scores` is made of.
+
+Where the places lie close together only a window of the image goes through the backbone. Near the window's edge a
+network sees its padding in place of the image: what the rows of the reference lose by that is added again, so that
+they are exact at the reference, and nearly so around it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+
+from synthgen.errors import UsageError
+
+#: Normalised images (N, C, H, W) -> maps, each (N, D, h, w).
+MapsOf = Callable[[torch.Tensor], list[torch.Tensor]]
+
+# Cells of the coarsest layer around the places that a window shows.
+MARGIN = 2
+# A window that is larger than this share of the image saves nothing.
+_LARGEST_WINDOW = 0.8
+# Rows of a window that differ more than this, as a share of their length, are another network's.
+_MOST_CHANGED = 0.5
+
+
+class Window(NamedTuple):
+    """Rows `top` to `bottom` and columns `left` to `right` of an image, in pixels."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def cut(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the window of images (.., H, W)."""
+        return images[..., self.top : self.bottom, self.left : self.right]
+
+
+class LocalRows:
+    """The rows of features at some places, as a function of the images.
+
+    Parameters
+    ----------
+    maps_of : callable
+        From normalised images to maps, without any border left out.
+    reference : Tensor, (N, C, H, W)
+        Normalised images.
+    places : sequence of Tensor of bool, (N, h, w)
+        For each map the places that are wanted.
+    coarsest : int
+        Pixels between the places of the coarsest layer; 0 to see the whole image.
+    """
+
+    def __init__(self, maps_of: MapsOf, reference: torch.Tensor, places: Sequence[torch.Tensor], coarsest: int = 0):
+        self._maps_of = maps_of
+        self._window: Window | None = None
+        self._lost: list[torch.Tensor] = []
+        self._indices = [each.nonzero(as_tuple=True) for each in places]
+        with torch.no_grad():
+            maps = maps_of(reference)
+            self.reference = self._taken(maps)
+            self._try_window(reference, maps, places, coarsest)
+
+    def _try_window(self, reference, maps, places, coarsest: int) -> None:
+        """Use a window, if there is one that is small and shows the network what it needs."""
+        size = reference.shape[-2:]
+        window = window_of(places, size, coarsest)
+        if window is None:
+            return
+
+        whole = self._indices
+        shifts = [(window.top * each.shape[2] // size[0], window.left * each.shape[3] // size[1]) for each in maps]
+        self._indices = [
+            (image, row - shift[0], column - shift[1])
+            for (image, row, column), shift in zip(whole, shifts, strict=True)
+        ]
+        try:
+            seen = self._taken(self._maps_of(window.cut(reference)))
+        except (UsageError, IndexError):  # a network that takes images of one size only
+            self._indices = whole
+            return
+
+        self._lost = [full - part for full, part in zip(self.reference, seen, strict=True)]
+        if _lengths(self._lost) > _MOST_CHANGED * _lengths(self.reference):
+            self._indices = whole
+            self._lost = []
+            return
+        self._window = window
+
+    @property
+    def window(self) -> Window | None:
+        """What of the images goes through the backbone; None for all."""
+        return self._window
+
+    def __call__(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return for each map the rows (P, D) at its places, image by image and row by row."""
+        if self._window is None:
+            return self._taken(self._maps_of(images))
+        rows = self._taken(self._maps_of(self._window.cut(images)))
+        return [seen + lost for seen, lost in zip(rows, self._lost, strict=True)]
+
+    def _taken(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the rows of maps at the places."""
+        return [each.permute(0, 2, 3, 1)[indices] for each, indices in zip(maps, self._indices, strict=True)]
+
+
+def _lengths(rows: list[torch.Tensor]) -> float:
+    """Return the length of all rows together."""
+    lengths = [torch.linalg.vector_norm(each) for each in rows]
+    return float(torch.stack(lengths).norm())
+
+
+def window_of(places: Sequence[torch.Tensor], size, coarsest: int) -> Window | None:
+    """Return the window around places of one image, or None where only the whole image will do.
+
+    Parameters
+    ----------
+    places : sequence of Tensor of bool, (N, h, w)
+    size : (int, int)
+        Height and width of the image.
+    coarsest : int
+        Pixels between the places of the coarsest layer: windows begin and end at multiples.
+    """
+    height, width = size
+    fits = coarsest and height % coarsest == 0 and width % coarsest == 0
+    if not fits or len(places[0]) != 1:
+        return None
+
+    margin = MARGIN * coarsest
+    tops, lefts, bottoms, rights = [], [], [], []
+    for each in places:
+        _, rows, columns = each.shape
+        if height % rows or width % columns:
+            return None
+        _, row, column = each.nonzero(as_tuple=True)
+        if not len(row):
+            continue
+        high = height // rows
+        wide = width // columns
+        tops.append(int(row.min()) * high)
+        lefts.append(int(column.min()) * wide)
+        bottoms.append(int(row.max() + 1) * high)
+        rights.append(int(column.max() + 1) * wide)
+    if not tops:
+        return None
+
+    top, bottom = _aligned(min(tops) - margin, max(bottoms) + margin, height, coarsest)
+    left, right = _aligned(min(lefts) - margin, max(rights) + margin, width, coarsest)
+    share = (bottom - top) * (right - left) / (height * width)
+    return Window(top, left, bottom, right) if share <= _LARGEST_WINDOW else None
+
+
+def _aligned(low: int, high: int, end: int, step: int) -> tuple[int, int]:
+    """Return a range enlarged to multiples of a step, within 0 to `end`."""
+    low = max(0, low) // step * step
+    high = -(-min(high, end) // step) * step
+    return low, high

@@ -1,0 +1,328 @@
+"""From a coarse mask to the outline of the defect, and to the normal image behind it (Tao et al. 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from synthgen.errors import UsageError
+from synthgen.torch.refine.inpaint import inpainted, most_similar
+from synthgen.torch.refine.options import RefineOptions
+from synthgen.torch.refine.prior import PIXELS, PixelPrior
+from synthgen.torch.refine.region import cleaned, dilated, otsu, seen
+from synthgen.torch.refine.search import Found, Search, Task
+
+# The normal image must score less than this share of the image, or else nothing was won.
+_MOST_SCORE = 0.9
+# A region of more than this share leaves too little to start from.
+_LARGEST_REGION = 0.75
+
+
+class Refined(NamedTuple):
+    """What a refinement gives.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, (H, W)
+        The defect; the coarse mask where the refinement did not help.
+    normal : ndarray of uint8, (H, W, 3)
+        What the image would show without the defect; equal to the image outside of the mask.
+    difference : ndarray of float32, (H, W)
+        How much the two differ: the sum over the channels, in deviations of the backbone's colors.
+    notes : tuple of str
+        Why the coarse mask is there, and what else is to be known; empty where all went well.
+    iterations : int
+    """
+
+    mask: np.ndarray
+    normal: np.ndarray
+    difference: np.ndarray
+    notes: tuple[str, ...]
+    iterations: int = 0
+
+
+class _Job(NamedTuple):
+    """A refinement that is worth a search."""
+
+    number: int
+    coarse: np.ndarray
+    visible: np.ndarray
+    task: Task
+
+
+def refine(
+    model,
+    image,
+    mask=None,
+    prior: PixelPrior | None = None,
+    options: RefineOptions | None = None,
+    *,
+    threshold: float | None = None,
+    normal=None,
+) -> Refined:
+    """Return the outline of a defect, and the normal image behind it, from a model's coarse mask.
+
+    The search is for an image of normal features that equals the given one at as many pixels as possible
+    (Tao et al. 2024, equation 12). The defect is where the two differ.
+
+    Parameters
+    ----------
+    model : AnomalyModel
+        Fitted, and with a differentiable score: PatchCore, SequentialPatchCore, PaDiM, Cflow.
+    image : ndarray of uint8, (H, W, 3) or (H, W); or Tensor of uint8, (C, H, W)
+        Of the size that the model was fitted to.
+    mask : ndarray of bool, (H, W), optional
+        The coarse mask; nonzero is defective. By default the pixels whose score reaches `threshold`.
+    prior : PixelPrior, optional
+        By default the one that ``synthgen fit`` left in the notes of the model.
+    options : RefineOptions, optional
+    threshold : float, optional
+        By default the one that ``synthgen evaluate --keep-thresholds`` left in the notes of the model.
+    normal : ndarray of uint8, (N, H, W, 3), optional
+        Normal images, for ``inpaint="nearest"``.
+
+    Returns
+    -------
+    Refined
+
+    Raises
+    ------
+    UsageError
+        If the model has no differentiable score, or image, mask or options cannot be used.
+    """
+    masks = None if mask is None else [mask]
+    found = refine_all(model, [image], masks, prior, options, threshold=threshold, normal=normal)
+    return found[0]
+
+
+def refine_all(
+    model,
+    images: Sequence,
+    masks: Sequence | None = None,
+    prior: PixelPrior | None = None,
+    options: RefineOptions | None = None,
+    *,
+    threshold: float | None = None,
+    normal=None,
+) -> list[Refined]:
+    """Return what `refine` does of several images of one size, which are searched at once: for a GPU.
+
+    Parameters
+    ----------
+    images, masks : sequences
+        As for `refine`.
+    """
+    options = options or RefineOptions()
+    pictures = [_as_picture(image, number) for number, image in enumerate(images)]
+    _check(model, pictures)
+    if masks is None:
+        masks = coarse_masks(model, pictures, threshold)
+    coarse = [_as_mask(mask, picture, i) for i, (mask, picture) in enumerate(zip(masks, pictures, strict=True))]
+    if prior is None and PIXELS in model.notes:
+        prior = PixelPrior.of_notes(model.notes[PIXELS])
+
+    work = _Work(model, prior, options, normal)
+    results: dict[int, Refined] = {}
+    jobs = []
+    for number, (picture, mask) in enumerate(zip(pictures, coarse, strict=True)):
+        job = work.job(number, picture, mask)
+        if isinstance(job, str):
+            results[number] = _unchanged(picture, mask, job)
+        else:
+            jobs.append(job)
+
+    weaker = []
+    for job, found in zip(jobs, work.searched(jobs), strict=True):
+        result = work.result(job, pictures[job.number], found)
+        results[job.number] = result
+        if result.notes:
+            weaker.append(job)
+    results |= work.again(weaker, pictures)
+
+    if options.recover:
+        for number in results:
+            results[number] = work.recovered(results[number], pictures[number])
+    return [results[number] for number in range(len(pictures))]
+
+
+def coarse_masks(model, images: Sequence[np.ndarray], threshold: float | None = None) -> list[np.ndarray]:
+    """Return the pixels of images whose score reaches a threshold, by default the one in the model's notes."""
+    from synthgen.torch.evaluation.predictions import as_batch
+
+    if threshold is None:
+        threshold = model.notes.get("thresholds", {}).get("pixel")
+    if threshold is None:
+        raise UsageError(
+            "threshold must be given for a model that keeps none; `synthgen evaluate --keep-thresholds` finds one"
+        )
+    masks = []
+    for image in images:
+        _, maps = model.predict(as_batch([image]))
+        masks.append(maps[0] >= threshold)
+    return masks
+
+
+class _Work:
+    """What all images of a refinement share."""
+
+    def __init__(self, model, prior: PixelPrior | None, options: RefineOptions, normal):
+        self._model = model
+        self._prior = prior
+        self._options = options
+        self._normal = None
+        if options.inpaint == "nearest":
+            if normal is None:
+                raise UsageError("normal must be images to start from with inpaint nearest, got none")
+            self._normal = np.stack([self._in_units(_as_picture(each, i)) for i, each in enumerate(normal)])
+
+    def _in_units(self, picture: np.ndarray) -> np.ndarray:
+        """Return an image in the backbone's units, float32 (H, W, 3)."""
+        from synthgen.torch.evaluation.predictions import as_batch
+
+        batch = self._model.features.normalise(as_batch([picture]))
+        return batch[0].permute(1, 2, 0).cpu().numpy()
+
+    def _as_pixels(self, normal: np.ndarray, gray: bool) -> np.ndarray:
+        """Return an image in the backbone's units as uint8; that of a gray one is gray."""
+        config = self._model.features.config
+        values = normal * np.float32(config["std"]) + np.float32(config["mean"])
+        if gray:
+            values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
+        return np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+
+    def job(self, number: int, picture: np.ndarray, mask: np.ndarray) -> _Job | str:
+        """Return the search that an image needs, or why there is nothing to search."""
+        if not mask.any():
+            return "the mask is empty"
+        region = dilated(mask, self._options.dilation)
+        visible = seen(region.shape, self._model.grids(region.shape))
+        if not (region & visible).any():
+            return "the mask lies in the border, where the model scores nothing"
+        region &= visible
+        if region.mean() > _LARGEST_REGION:
+            return f"the region covers {region.mean():.0%} of the image: too little is left to go by"
+
+        image = self._in_units(picture)
+        start = self._start(image, region)
+        area = int(np.count_nonzero(mask))
+        return _Job(number, mask, visible, Task(image, start, region, area))
+
+    def _start(self, image: np.ndarray, region: np.ndarray) -> np.ndarray:
+        if self._normal is not None:
+            return most_similar(image, region, self._normal)
+        return inpainted(image, region)
+
+    def searched(self, jobs: list[_Job], weaker: bool = False) -> list[Found]:
+        """Return what the searches find; `weaker` halves the penalty on differences."""
+        if not jobs:
+            return []
+        options = self._options
+        if weaker:
+            options = _changed(options, sparsity=options.sparsity / 2)
+        return Search(self._model, [job.task for job in jobs], self._prior, options).run()
+
+    def again(self, jobs: list[_Job], pictures) -> dict[int, Refined]:
+        """Return the results of a second search for images that the first did not help."""
+        results = {}
+        for job, found in zip(jobs, self.searched(jobs, weaker=True), strict=True):
+            results[job.number] = self.result(job, pictures[job.number], found)
+        return results
+
+    def result(self, job: _Job, picture: np.ndarray, found: Found) -> Refined:
+        """Return the mask of what a search found, or the coarse one where it did not help."""
+        difference = np.abs(job.task.image - found.normal).sum(axis=2)
+        limit = self._options.difference or otsu(difference[job.task.region])
+        mask = cleaned(difference >= limit, self._options.smallest, self._options.opening)
+        count = len(found.objective)
+        reason = _no_help(mask, job.coarse, found)
+        if reason:
+            return _unchanged(picture, job.coarse, reason, difference, count)
+
+        mask |= job.coarse & ~job.visible
+        normal = self._as_pixels(found.normal, _is_gray(picture))
+        normal = np.where(mask[..., None], normal, picture)
+        return Refined(mask, normal, difference, (), count)
+
+    def recovered(self, result: Refined, picture: np.ndarray) -> Refined:
+        """Return a result whose normal image is estimated anew, without the penalty, inside the mask alone."""
+        region = result.mask
+        if not region.any() or region.mean() > _LARGEST_REGION:
+            return result
+
+        image = self._in_units(picture)
+        start = self._in_units(result.normal) if not result.notes else inpainted(image, region)
+        task = Task(image, start, region, int(np.count_nonzero(region)))
+        options = _changed(self._options, sparsity=0.0)
+        found = Search(self._model, [task], self._prior, options).run()[0]
+        normal = self._as_pixels(found.normal, _is_gray(picture))
+        normal = np.where(region[..., None], normal, picture)
+        return result._replace(normal=normal)
+
+
+def _no_help(mask: np.ndarray, coarse: np.ndarray, found: Found) -> str:
+    """Return why what was found is no better than the coarse mask; empty if it is."""
+    if not mask.any():
+        return "no difference was found"
+    if found.score_of_normal > _MOST_SCORE * found.score_of_image:
+        return "no image was found that the model takes for more normal"
+    if not (mask & coarse).any():
+        return "differences were found outside of the coarse mask only"
+    return ""
+
+
+def _unchanged(picture, mask, reason: str, difference=None, iterations: int = 0) -> Refined:
+    """Return the coarse mask as the result, with the reason."""
+    if difference is None:
+        difference = np.zeros(mask.shape, np.float32)
+    return Refined(mask, picture, difference, (f"not refined: {reason}",), iterations)
+
+
+def _changed(options: RefineOptions, **changes) -> RefineOptions:
+    import msgspec
+
+    return msgspec.structs.replace(options, **changes)
+
+
+def _is_gray(picture: np.ndarray) -> bool:
+    return bool((picture == picture[..., :1]).all())
+
+
+def _check(model, pictures: list[np.ndarray]) -> None:
+    """Refuse a model without gradients, and images of another size."""
+    if not model.differentiable:
+        model.local_scores(None, [])
+    size = model._need_fit()
+    for number, picture in enumerate(pictures):
+        if picture.shape[:2] != tuple(size):
+            wanted = " x ".join(map(str, size))
+            got = " x ".join(map(str, picture.shape[:2]))
+            raise UsageError(f"images must be {wanted} as the model's, got {got} for number {number}")
+
+
+def _as_picture(image, number: int) -> np.ndarray:
+    """Return an image as uint8 (H, W, 3)."""
+    if hasattr(image, "cpu"):  # a tensor, channels first
+        image = image.cpu().numpy()
+        image = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
+    image = np.asarray(image)
+    if image.ndim == 2:
+        image = image[..., None]
+    good = image.ndim == 3 and image.shape[2] in (1, 3) and image.dtype == np.uint8
+    if not good:
+        raise UsageError(
+            f"images must be uint8 (H, W, 3) or (H, W), got {image.dtype} {image.shape} for number {number}"
+        )
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+
+
+def _as_mask(mask, picture: np.ndarray, number: int) -> np.ndarray:
+    """Return a mask as bool (H, W)."""
+    mask = np.asarray(mask)
+    if mask.shape != picture.shape[:2]:
+        wanted = picture.shape[:2]
+        raise UsageError(f"mask must have the shape {wanted} of its image, got {mask.shape} for number {number}")
+    if mask.dtype.kind == "f" and not np.isfinite(mask).all():
+        raise UsageError(f"mask must be finite, got NaN or infinity for number {number}")
+    return mask != 0

@@ -1,0 +1,83 @@
+"""Where a refinement works: the region around the coarse mask, the places it affects, and the mask at the end."""
+
+import numpy as np
+
+from synthgen.extras import needed_for
+
+# Places farther from the region than this, in cells, are hardly affected by it.
+GROWN_CELLS = 2
+_EIGHT = np.ones((3, 3), bool)
+# Differences of a fixed meaning, whatever Otsu's method finds (Tao et al. 2024 take 0.2 of their inpainted images).
+_LEAST_DIFFERENCE = 0.2
+_MOST_DIFFERENCE = 0.8
+
+
+def dilated(mask: np.ndarray, share: float) -> np.ndarray:
+    """Return a mask (H, W) grown by a disk of a share of the shorter side."""
+    with needed_for("regions"):
+        from scipy.ndimage import distance_transform_edt
+
+    radius = share * min(mask.shape)
+    outside = ~mask
+    return distance_transform_edt(outside) <= radius
+
+
+def affected(region: np.ndarray, grid: tuple[int, int, int]) -> np.ndarray:
+    """Return the places of a grid (height, width, border) that a region affects, bool (height, width)."""
+    from scipy.ndimage import binary_dilation
+
+    rows, columns, border = grid
+    size = (rows + 2 * border, columns + 2 * border)
+    cells = np.zeros(size, bool)
+    row, column = np.nonzero(region)
+    cells[row * size[0] // region.shape[0], column * size[1] // region.shape[1]] = True
+    grown = binary_dilation(cells, _EIGHT, iterations=GROWN_CELLS)
+    return grown[border : border + rows, border : border + columns]
+
+
+def seen(size: tuple[int, int], grids: list[tuple[int, int, int]]) -> np.ndarray:
+    """Return the pixels of an image (H, W) that some place of a grid with a border says something of."""
+    found = np.zeros(size, bool)
+    height, width = size
+    for rows, columns, border in grids:
+        left_out = max(0, border - GROWN_CELLS)
+        down = left_out * height // (rows + 2 * border)
+        right = left_out * width // (columns + 2 * border)
+        found[down : height - down, right : width - right] = True
+    return found
+
+
+def otsu(differences: np.ndarray) -> float:
+    """Return the threshold that parts the differences of a region best, between 0.2 and 0.8."""
+    with needed_for("regions"):
+        from skimage.filters import threshold_otsu
+
+    if differences.max() == differences.min():
+        return _LEAST_DIFFERENCE
+    best = float(threshold_otsu(differences))
+    return min(max(best, _LEAST_DIFFERENCE), _MOST_DIFFERENCE)
+
+
+def cleaned(mask: np.ndarray, smallest: int, opening: bool) -> np.ndarray:
+    """Return a mask without parts (8-connected) of fewer pixels than `smallest`; opened by 3 x 3 if asked for."""
+    from scipy.ndimage import binary_opening, label
+
+    if opening:
+        mask = binary_opening(mask, _EIGHT)
+    parts, _ = label(mask, _EIGHT)
+    sizes = np.bincount(parts.ravel())
+    kept = sizes >= smallest
+    kept[0] = False
+    return kept[parts]
+
+
+def neighbors(region: np.ndarray) -> np.ndarray:
+    """Return pairs of neighboring pixels of which one lies in the region: flat numbers, int64 (M, 2)."""
+    numbers = np.arange(region.size).reshape(region.shape)
+    across = region[:, 1:] | region[:, :-1]
+    down = region[1:] | region[:-1]
+    pairs = [
+        np.stack([numbers[:, 1:][across], numbers[:, :-1][across]], axis=1),
+        np.stack([numbers[1:][down], numbers[:-1][down]], axis=1),
+    ]
+    return np.concatenate(pairs)
