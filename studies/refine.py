@@ -1,8 +1,8 @@
 """What refinement adds to a coarse map: tables I to IV of Tao et al. 2024 (F2PAD), in small.
 
 Three photographed textures of scikit-image and a drawn capsule, 128 x 128 pixels, defects by `cutpaste-f2pad` and
-`cutpaste-structural`, ImageNet weights of EfficientNet-lite0, one set of options for all. The threshold of the coarse
-mask comes from validation images with defects of their own; training, validation and test images of a texture are
+`cutpaste-structural`, ImageNet weights of EfficientNet-lite0, one set of options for all. The threshold of masks
+comes from validation images with defects of their own; training, validation and test images of a texture are
 cut from different columns of the photograph. Everything is kept in the folder: an interrupted study goes on.
 
     python studies/refine.py --out study                                    # all: hours on one core
@@ -10,27 +10,19 @@ cut from different columns of the photograph. Everything is kept in the folder: 
     python studies/refine.py --out study --print                            # the tables of what is there
 """
 
-import argparse
-import json
 import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
-import torch
 from PIL import Image
 from skimage import data
 
 import synthgen
-from synthgen.metrics import best_f1_threshold
-from synthgen.recipe import Recipe, load_recipe
-from synthgen.torch.evaluation.predictions import as_batch
+from synthgen.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "examples"))
-from imagenet_lite0 import imagenet_lite0
 
 SIZE = 128
 TEXTURES = ("brick", "grass", "gravel")
@@ -119,8 +111,9 @@ def defective(scene: str, part: str, count: int, seed: int, folder: Path) -> Ima
 
 def _samples(recipe: str, normal: Path, count: int, seed: int, folder: Path):
     """Return the defective samples of a recipe."""
-    values = load_recipe(recipe).to_dict()
-    values |= {"normal": str(normal), "size": SIZE, "seed": seed, "channels": "color", "name": folder.name}
-    values["per_class"] = -(-count // values["classes"]) + 1
-    synthgen.generate(Recipe.from_dict(values), folder, workers=0, progress=False)
+    size = f"{SIZE}x{SIZE}"
+    changes = {"normal": str(normal), "size": size, "seed": seed, "channels": "color"}
+    classes = load_recipe(recipe, changes).classes
+    changes["per_class"] = -(-count // classes) + 1
+    synthgen.generate(load_recipe(recipe, changes), folder, workers=0, progress=False)
     return [sample for sample in synthgen.open(folder) if sample.fields["mask"].any()]

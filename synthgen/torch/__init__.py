@@ -6,6 +6,7 @@ from synthgen.extras import needed_for
 
 # Loaded on first use: the metrics need no torch.
 _LAZY = {
+    "Cflow": "synthgen.torch.models",
     "CutPaste": "synthgen.torch.data.cutpaste",
     "LiveDataset": "synthgen.torch.data",
     "PaDiM": "synthgen.torch.models",

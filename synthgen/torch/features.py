@@ -195,6 +195,7 @@ class FeatureExtractor:
         self.net = backbone.eval().to(self.device)
         self._forward, self._taken = _maps_of(self.net, self.layers)
         self._shapes: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self._layer_shapes: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
 
     def _check(self) -> None:
         """Refuse wrong arguments."""
@@ -295,13 +296,7 @@ class FeatureExtractor:
         with torch.no_grad():
             batch = self.normalise(images)
             features = self.forward(batch)
-            finite = torch.isfinite(features)
-
-        by_image = finite.flatten(1).all(1)
-        if not by_image.all():
-            first = int(by_image.byte().argmin())
-            raise UsageError(f"features must be finite, image {first} of the batch gave NaN or infinity")
-        return features
+        return check_finite(features)
 
     def shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Return (D, h, w) of an image of `size` = (H, W), without computing its features."""
@@ -319,13 +314,33 @@ class FeatureExtractor:
             self._shapes[size] = shape
         return self._shapes[size]
 
-    def _tried_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
-        """Return (D, h, w) of an image of `size` = (H, W), by trying it."""
+    def shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """Return (D, h, w) of each layer's map of an image of `size` = (H, W), the border included."""
+        height, width = size
+        size = (height, width)
+        if size not in self._layer_shapes:
+            try:
+                shapes = self._without_weights._tried_shapes(size)
+            except (UsageError, NotImplementedError, TypeError):
+                shapes = self._tried_shapes(size)
+            self._layer_shapes[size] = shapes
+        return self._layer_shapes[size]
+
+    def _tried_shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """Return (D, h, w) of each layer's map of an image of `size` = (H, W), by trying it."""
+        maps = self._tried(size, self.separate)
+        return [(each.shape[1], *size_of(each)) for each in maps]
+
+    def _tried(self, size: tuple[int, int], forward):
+        """Return what a method gives of a black image of `size` = (H, W)."""
         shape = (1, 1, *size)
         black = torch.zeros(shape, dtype=torch.uint8, device=self.device)
         with torch.no_grad():
-            batch = self.normalise(black)
-            _, channels, height, width = self.forward(batch).shape
+            return forward(self.normalise(black))
+
+    def _tried_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Return (D, h, w) of an image of `size` = (H, W), by trying it."""
+        _, channels, height, width = self._tried(size, self.forward).shape
         return channels, height, width
 
     @cached_property
@@ -342,6 +357,16 @@ class FeatureExtractor:
             self.pool_padding,
             self.alignment,
         )
+
+
+def check_finite(features: torch.Tensor) -> torch.Tensor:
+    """Return features (N, D, h, w); raise `UsageError` if those of an image are not finite."""
+    finite = torch.isfinite(features)
+    by_image = finite.flatten(1).all(1)
+    if not by_image.all():
+        first = int(by_image.byte().argmin())
+        raise UsageError(f"features must be finite, image {first} of the batch gave NaN or infinity")
+    return features
 
 
 def _check_word(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -69,11 +69,13 @@ MODELS = {
     "patchcore": "A bank of normal patches, thinned out evenly: accurate, memory grows with the images.",
     "sequential-patchcore": "A bank of fixed size, built image by image: any number of images, can go on learning.",
     "padim": "A Gaussian at each place: for parts that always lie in the same place.",
+    "cflow": "The density of patches at each place, by flows that are trained: few images, slow to fit.",
 }
 
 _LAZY = {
     "AnomalyModel": "base",
     "Augmentation": "augment",
+    "Cflow": "cflow",
     "Extractor": "base",
     "PaDiM": "padim",
     "PatchCore": "patchcore",

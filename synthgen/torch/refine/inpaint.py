@@ -93,7 +93,7 @@ def most_similar(image: np.ndarray, region: np.ndarray, normal: np.ndarray) -> n
         If the normal images have another size.
     """
     if normal.ndim != 4 or normal.shape[1:] != image.shape:
-        raise UsageError(f"normal images must be (N, {', '.join(map(str, image.shape))}), got {normal.shape}")
+        raise UsageError(f"normal must be images (N, {', '.join(map(str, image.shape))}), got {normal.shape}")
 
     outside = ~region
     gaps = [np.square(each[outside] - image[outside]).mean() for each in normal]
