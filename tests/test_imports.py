@@ -30,7 +30,7 @@ ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 
 
 # Commands of the companion: they import it when they run.
-OF_TORCH = {"cli/anomaly.py", "cli/fit.py", "cli/pretrain.py"}
+OF_TORCH = {"cli/anomaly.py", "cli/fit.py", "cli/pretrain.py", "cli/refine.py"}
 
 
 def imported(path: Path):

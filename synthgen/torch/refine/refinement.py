@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from synthgen.errors import UsageError
 from synthgen.torch.refine.inpaint import inpainted, most_similar
@@ -149,19 +150,29 @@ def refine_all(
 
 def coarse_masks(model, images: Sequence[np.ndarray], threshold: float | None = None) -> list[np.ndarray]:
     """Return the pixels of images whose score reaches a threshold, by default the one in the model's notes."""
-    from synthgen.torch.evaluation.predictions import as_batch
-
     if threshold is None:
-        threshold = model.notes.get("thresholds", {}).get("pixel")
-    if threshold is None:
-        raise UsageError(
-            "threshold must be given for a model that keeps none; `synthgen evaluate --keep-thresholds` finds one"
-        )
+        threshold = kept_threshold(model)
     masks = []
     for image in images:
         _, maps = model.predict(as_batch([image]))
         masks.append(maps[0] >= threshold)
     return masks
+
+
+def kept_threshold(model) -> float:
+    """Return the threshold of pixels that ``synthgen evaluate --keep-thresholds`` left in a model's notes."""
+    threshold = model.notes.get("thresholds", {}).get("pixel")
+    if threshold is None:
+        raise UsageError(
+            "threshold must be given for a model that keeps none; `synthgen evaluate --keep-thresholds` finds one"
+        )
+    return threshold
+
+
+def as_batch(images: Sequence[np.ndarray]) -> torch.Tensor:
+    """Return images (H, W, 3) as one uint8 tensor (B, 3, H, W)."""
+    stacked = np.stack(images).transpose(0, 3, 1, 2)
+    return torch.from_numpy(stacked.copy())
 
 
 class _Work:
@@ -179,8 +190,6 @@ class _Work:
 
     def _in_units(self, picture: np.ndarray) -> np.ndarray:
         """Return an image in the backbone's units, float32 (H, W, 3)."""
-        from synthgen.torch.evaluation.predictions import as_batch
-
         batch = self._model.features.normalise(as_batch([picture]))
         return batch[0].permute(1, 2, 0).cpu().numpy()
 

@@ -35,4 +35,4 @@ def make(request, backbone):
     from synthgen.torch import models
 
     small = SMALL[request.param]
-    return lambda net=backbone, **options: models.load(request.param).MODEL(net, **small, **options)
+    return lambda net=backbone, **options: models.load(request.param).MODEL(net, **{**small, **options})

@@ -1,0 +1,142 @@
+"""The command that finds the outlines of defects: ``refine``. It needs synthgen[torch]; its help page does not."""
+
+from pathlib import Path
+
+import click
+
+from synthgen.cli.anomaly import device_option, load
+from synthgen.cli.options import (
+    command,
+    json_option,
+    options_of,
+    out_option,
+    print_json,
+    progress_option,
+    with_options,
+)
+from synthgen.errors import UsageError
+from synthgen.options import convert
+from synthgen.torch.refine.options import RefineOptions
+
+EXIT_UNREADABLE = 3
+_OPTIONS = (
+    out_option("Folder for masks, sheets, refined.csv, and with --recover normal images and cut-outs."),
+    click.option(
+        "--threshold",
+        metavar="T|oracle",
+        help="Score from which on a pixel belongs to the coarse mask; oracle takes the best one for the masks of "
+        "IMAGES themselves, for comparisons.  [default: what `evaluate --keep-thresholds` left in MODEL]",
+    ),
+    click.option("--normal", type=click.Path(), multiple=True, help="Normal images, for --inpaint nearest."),
+    *options_of(RefineOptions),
+    click.option(
+        "--batch-size", "batch", type=click.IntRange(min=1), help="Images at a time.  [default: 1; 8 on a GPU]"
+    ),
+    device_option,
+    json_option,
+    progress_option,
+)
+
+
+def _run(context, model_file, images, out, threshold, normal, batch, device, as_json, progress, **given):
+    from synthgen.shards.files import refuse_remote
+
+    refuse_remote(out)
+    options = convert({name: value for name, value in given.items() if value is not None}, RefineOptions, "")
+    model = load(model_file, device=device)
+    _check(model, out, images)
+    images = _opened(images, threshold)
+    for line in images.left_out:
+        click.echo(line, err=True)
+
+    work = _work(model, images, Path(out), options, threshold, normal)
+    batch = batch or (1 if model.device.type == "cpu" else 8)
+    rows = _refined(work, batch, progress)
+    if as_json:
+        print_json(rows)
+    else:
+        _print(rows, Path(out))
+    if any("error" in row for row in rows):
+        context.exit(EXIT_UNREADABLE)
+
+
+def _check(model, out, images) -> None:
+    """Refuse a model without gradients, and a folder of results among the images."""
+    if not model.differentiable:
+        model.local_scores(None, [])
+    folder = Path(out).resolve()
+    for path in map(Path, images):
+        if path.is_dir() and folder.is_relative_to(path.resolve()):
+            raise UsageError(f"out must lie outside of the folder of images {path}, got {out}")
+
+
+def _opened(paths, threshold: str | None):
+    """Return the images: a test set where masks are needed or there, or else images of which nothing is known."""
+    from synthgen.layouts import open_images, open_test_set
+
+    if len(paths) == 1:
+        try:
+            return open_test_set(paths[0])
+        except UsageError:
+            if threshold == "oracle":
+                raise
+    return open_images(paths)
+
+
+def _work(model, images, out: Path, options: RefineOptions, threshold: str | None, normal):
+    """Return what is to be done."""
+    import numpy as np
+
+    from synthgen.layouts import open_normal
+    from synthgen.torch.refine.folder import Work, threshold_of
+
+    start = None
+    if normal:
+        start = np.stack([item.image for item in open_normal(normal, tuple(model.image_size))])
+    return Work(model, images, out, options, threshold_of(model, threshold, images), start)
+
+
+def _refined(work, batch: int, progress: str) -> list[dict]:
+    from synthgen.run.progress import Progress
+    from synthgen.torch.refine.folder import refine_set
+
+    with Progress(progress, len(work.images)) as bar:
+        return refine_set(work, batch, bar.advance)
+
+
+def _print(rows: list[dict], out: Path) -> None:
+    """Print a line for each image, and where the results are."""
+    for row in rows:
+        if "error" in row:
+            click.echo(f"{'-':>7}  {'-':>7}  {row['error']}")
+            continue
+        note = f"  ({row['note']})" if row["note"] else ""
+        click.echo(f"{row['coarse_area']:7.2%}  {row['area']:7.2%}  {row['image']}{note}")
+
+    measured = [row for row in rows if "iou" in row]
+    if measured:
+        before, after = (sum(row[name] for row in measured) / len(measured) for name in ("iou", "refined_iou"))
+        click.echo(f"mean IoU of {len(measured)} images with masks: {before:.3f}, refined {after:.3f}")
+    click.echo(f"{out}: masks, sheets, refined.csv", err=True)
+
+
+@command()
+@click.argument("model_file", metavar="MODEL", type=click.Path())
+@click.argument("images", nargs=-1, required=True, type=click.Path())
+@click.pass_context
+def refine(context, **given):
+    """Find the outlines of the defects in IMAGES, and the normal images behind them (F2PAD, Tao et al. 2024).
+
+    MODEL says where to look. What it marks is replaced by an image that it finds normal and that equals the given
+    one at as many pixels as possible; the defect is where the two differ. Where that does not help, the mask of
+    MODEL is written, with a note. A run that was stopped goes on when it is started again.
+
+    \b
+    synthgen refine brick.safetensors photos/new --out refined
+    synthgen refine brick.safetensors photos/new --out refined --recover
+    synthgen cutpaste --normal photos/good --defects refined/cutouts
+    """
+    _run(context, **given)
+
+
+refine = with_options(refine, _OPTIONS)

@@ -1,0 +1,217 @@
+"""Refining a set of images into a folder: masks, sheets, recovered images, and a table; a stopped run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from PIL import Image
+
+from synthgen.errors import SynthgenError, UsageError, one_line
+from synthgen.look.heatmaps import picture_names
+from synthgen.metrics import best_f1_threshold
+from synthgen.metrics.overlap import overlaps
+from synthgen.shards.files import replacing
+from synthgen.tables import write_csv
+from synthgen.torch.evaluation.journal import Journal
+from synthgen.torch.refine.options import RefineOptions
+from synthgen.torch.refine.pictures import at_size, cutouts, sheet
+from synthgen.torch.refine.refinement import as_batch, kept_threshold, refine_all
+
+TABLE = "refined.csv"
+JOURNAL = ".refine.jsonl"
+COLUMNS = (
+    "image", "mask", "coarse_area", "area", "iterations", "seconds", "iou", "dice", "refined_iou", "refined_dice",
+    "note", "error",
+)  # fmt: skip
+
+
+class Work(NamedTuple):
+    """A refinement of many images.
+
+    Attributes
+    ----------
+    model : AnomalyModel
+    images : ImageSet
+        At their own sizes.
+    folder : Path
+        For the results.
+    options : RefineOptions
+    threshold : float
+        Of the model's maps.
+    normal : ndarray or None
+        Normal images to start from.
+    """
+
+    model: object
+    images: Sequence
+    folder: Path
+    options: RefineOptions
+    threshold: float
+    normal: np.ndarray | None = None
+
+
+def refine_set(work: Work, batch_size: int = 1, advance: Callable | None = None) -> list[dict]:
+    """Refine the images of a set, and write what is found; return the rows of the table, in order.
+
+    A run that was stopped goes on where it was, if model, options and images are the same.
+
+    Parameters
+    ----------
+    work : Work
+    batch_size : int
+        Images that are searched at once: 1 on a CPU.
+    advance : callable, optional
+        Called with the number of images that are done.
+
+    Raises
+    ------
+    StorageError
+        If something cannot be written.
+    """
+    names = picture_names([entry.name for entry in work.images.entries])
+    work.folder.mkdir(parents=True, exist_ok=True)
+    journal = Journal(work.folder / JOURNAL, _settings(work))
+    rows = {row["number"]: row for row in journal.entries}
+    if advance is not None:
+        advance(len(rows))
+
+    left = [number for number in range(len(names)) if number not in rows]
+    finished = False
+    try:
+        for first in range(0, len(left), batch_size):
+            numbers = left[first : first + batch_size]
+            for number, row in zip(numbers, _refined(work, numbers, names), strict=True):
+                rows[number] = row
+                journal.add({"number": number, **row})
+            if advance is not None:
+                advance(len(numbers))
+        finished = True
+    finally:
+        journal.close(finished)
+
+    table = [{name: value for name, value in rows[n].items() if name != "number"} for n in range(len(names))]
+    known = {name for row in table for name in row}
+    write_csv(work.folder / TABLE, table, [name for name in COLUMNS if name in known])
+    return table
+
+
+def _settings(work: Work) -> dict:
+    """Return what makes a refinement the same."""
+    names = [entry.name for entry in work.images.entries]
+    digest = hashlib.sha256(repr(names).encode("utf-8", "surrogateescape"))
+    for name in work.model.state:
+        tensor = getattr(work.model, name).detach().cpu().contiguous()
+        digest.update(tensor.numpy().tobytes())
+    return {"inputs": digest.hexdigest(), "threshold": work.threshold, "options": msgspec.to_builtins(work.options)}
+
+
+def _refined(work: Work, numbers: list[int], names: list[str]) -> list[dict]:
+    """Return the rows of some images; one that cannot be read gets a row that says why."""
+    size = tuple(work.model.image_size)
+    items = {}
+    rows = {}
+    for number in numbers:
+        entry = work.images.entries[number]
+        try:
+            items[number] = (work.images.resized(None)[number], work.images.resized(size)[number])
+        except SynthgenError as error:
+            rows[number] = {"image": entry.name, "error": one_line(error)}
+
+    if items:
+        start = time.perf_counter()
+        pictures = [small.image for _, small in items.values()]
+        _, maps = work.model.predict(as_batch(pictures))
+        coarse = [scores >= work.threshold for scores in maps]
+        found = refine_all(work.model, pictures, coarse, options=work.options, normal=work.normal)
+        seconds = (time.perf_counter() - start) / len(items)
+        for (number, (full, small)), scores, mask, result in zip(items.items(), maps, coarse, found, strict=True):
+            row = _row(full, small, mask, result, round(seconds, 3))
+            row["mask"] = _written(work, names[number], full.image, small.image, scores, mask, result)
+            rows[number] = row
+    return [rows[number] for number in numbers]
+
+
+def _row(full, small, coarse: np.ndarray, found, seconds: float) -> dict:
+    """Return what the table says of an image."""
+    row = {
+        "image": full.name,
+        "coarse_area": round(float(coarse.mean()), 6),
+        "area": round(float(found.mask.mean()), 6),
+        "iterations": found.iterations,
+        "seconds": seconds,
+        "note": "; ".join(found.notes),
+    }
+    if small.label and small.truth is not None and small.mask.any():
+        for prefix, mask in (("", coarse), ("refined_", found.mask)):
+            measured = overlaps([small.mask], [mask])
+            row[f"{prefix}iou"] = round(float(measured.iou[0]), 4)
+            row[f"{prefix}dice"] = round(float(measured.dice[0]), 4)
+    return row
+
+
+def _written(work: Work, name: str, image, small, scores, coarse, found) -> str:
+    """Write what was found of an image, and return the file of the mask."""
+    folder = work.folder
+    mask, normal = at_size(found, image)
+    _write(folder / "sheets" / name, sheet(small, scores, work.threshold, coarse, found))
+    if work.options.recover and not found.notes:
+        _write(folder / "recovered" / name, normal)
+        stem = Path(name).with_suffix("")
+        for count, piece in enumerate(cutouts(image, mask), 1):
+            _write(folder / "cutouts" / f"{stem}-{count}.png", piece)
+
+    path = folder / "masks" / name
+    _write(path, mask.astype(np.uint8) * 255)
+    return str(path)
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        Image.fromarray(pixels).save(temporary, "PNG")
+
+
+def threshold_of(model, text: str | None, images, advance: Callable | None = None) -> float:
+    """Return the threshold that a text means: a number, ``oracle``, or what the model keeps.
+
+    Parameters
+    ----------
+    model : AnomalyModel
+    text : str or None
+        ``oracle`` is the one of the best F1 of the pixels of `images` themselves, as in the tables of Tao et al.
+        2024: for comparisons alone. None is the one in the notes of the model.
+    images : ImageSet
+    advance : callable, optional
+        Called with 1 after each image, for ``oracle``.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these, or the model keeps none.
+    """
+    if text is None:
+        return kept_threshold(model)
+    if text != "oracle":
+        try:
+            return float(text)
+        except ValueError:
+            raise UsageError(f"threshold must be a number or oracle, got {text!r}") from None
+
+    masks = []
+    maps = []
+    for item in images.resized(tuple(model.image_size)):
+        if advance is not None:
+            advance(1)
+        if item.truth is None:
+            continue
+        masks.append(item.mask)
+        maps.append(model.predict(as_batch([item.image]))[1][0])
+    if not any(mask.any() for mask in masks):
+        raise UsageError("threshold must be a number for images whose defects are not marked, got oracle")
+    return best_f1_threshold(masks, maps)[0]

@@ -1,0 +1,102 @@
+"""What is shown and written of a refinement: the sheet of an image, its clean twin, and cut-outs with alpha."""
+
+import numpy as np
+from PIL import Image
+
+from synthgen.compose.pictures import nearest, stretched
+from synthgen.look.colors import colored
+from synthgen.look.heatmaps import outline, overlay
+from synthgen.torch.refine.refinement import Refined
+from synthgen.torch.refine.region import dilated
+
+_COARSE = (255, 170, 0)
+_REFINED = (0, 255, 255)
+_GAP = 4
+# Parts of a mask nearer than this, as a share of the side, are cut out as one defect.
+_TOGETHER = 0.02
+
+
+def sheet(
+    image: np.ndarray, scores: np.ndarray, threshold: float, coarse: np.ndarray, found: Refined
+) -> np.ndarray:
+    """Return image, map, outlines (coarse orange, refined cyan), normal image and difference, side by side.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, (H, W, 3)
+    scores : ndarray of float, (H, W)
+        The map of the model.
+    threshold : float
+        From which on it is coarse mask.
+    coarse : ndarray of bool, (H, W)
+    found : Refined
+
+    Returns
+    -------
+    ndarray of uint8, (H, 5 W + gaps, 3)
+    """
+    low = min(float(np.median(scores)), threshold)
+    heat = overlay(image, scores, low, 2 * threshold - low, threshold)
+    outlined = image.copy()
+    outlined[outline(coarse)] = _COARSE
+    outlined[outline(found.mask)] = _REFINED
+    most = max(float(found.difference.max()), 1.0)
+    differences = colored(found.difference / most)
+
+    gap = np.full((image.shape[0], _GAP, 3), 255, np.uint8)
+    columns = [image]
+    for picture in (heat, outlined, found.normal, differences):
+        columns += [gap, picture]
+    return np.concatenate(columns, axis=1)
+
+
+def at_size(found: Refined, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mask and normal image at the size of an image that was shrunk for the model.
+
+    Parameters
+    ----------
+    found : Refined
+        At the size of the model.
+    image : ndarray of uint8, (H, W, 3)
+        The image as it is.
+
+    Returns
+    -------
+    mask : ndarray of bool, (H, W)
+    normal : ndarray of uint8, (H, W, 3)
+        Equal to the image outside of the mask.
+    """
+    size = image.shape[:2]
+    if found.mask.shape == size:
+        return found.mask, found.normal
+    mask = nearest(found.mask, size)
+    normal = np.asarray(stretched(Image.fromarray(found.normal), size))
+    return mask, np.where(mask[..., None], normal, image)
+
+
+def cutouts(image: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+    """Return each defect of an image cut out: its box, with an alpha of 255 on the defect and 0 beside it.
+
+    Parts of the mask that lie close together are one defect.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, (H, W, 3)
+    mask : ndarray of bool, (H, W)
+
+    Returns
+    -------
+    list of ndarray of uint8, (h, w, 4)
+    """
+    from scipy.ndimage import find_objects, label
+
+    if not mask.any():
+        return []
+    groups, _ = label(dilated(mask, _TOGETHER / 2), np.ones((3, 3)))
+    numbered = np.where(mask, groups, 0)
+
+    pieces = []
+    for number, box in enumerate(find_objects(numbered), 1):
+        alpha = (numbered[box] == number).astype(np.uint8) * 255
+        pieces.append(np.dstack([image[box], alpha]))
+    return pieces
