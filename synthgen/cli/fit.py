@@ -140,7 +140,20 @@ def _made(module, given: dict):
     images = _opened(normal, tuple(size))
     model.notes |= {"normal": list(normal), "images": len(images)}
     loader = _in_batches(images, batch_size)
-    return model.fit(loader, progress, _say)
+    return _fitted(model, loader, progress)
+
+
+def _fitted(model, loader, progress: str):
+    """Return a model that is fitted; one that `refine` takes keeps the colors of the images in its notes."""
+    if not model.differentiable:
+        return model.fit(loader, progress, _say)
+
+    from synthgen.torch.refine import PIXELS, Sampled
+
+    sampled = Sampled(loader, model.settings.seed)
+    model.fit(sampled, progress, _say)
+    model.notes[PIXELS] = sampled.prior().notes()
+    return model
 
 
 def _new(module, given: dict):

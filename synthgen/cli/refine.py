@@ -44,7 +44,8 @@ def _run(context, model_file, images, out, threshold, normal, batch, device, as_
     refuse_remote(out)
     options = convert({name: value for name, value in given.items() if value is not None}, RefineOptions, "")
     model = load(model_file, device=device)
-    _check(model, out, images)
+    _check_apart(out, images)
+    check_differentiable(model)
     images = _opened(images, threshold)
     for line in images.left_out:
         click.echo(line, err=True)
@@ -60,10 +61,22 @@ def _run(context, model_file, images, out, threshold, normal, batch, device, as_
         context.exit(EXIT_UNREADABLE)
 
 
-def _check(model, out, images) -> None:
-    """Refuse a model without gradients, and a folder of results among the images."""
+def check_differentiable(model) -> None:
+    """Refuse a model without gradients."""
     if not model.differentiable:
         model.local_scores(None, [])
+
+
+def check_refinable(model) -> None:
+    """Refuse a model without gradients, or without a threshold that does not come from the test set."""
+    from synthgen.torch.refine.refinement import kept_threshold
+
+    check_differentiable(model)
+    kept_threshold(model)
+
+
+def _check_apart(out, images) -> None:
+    """Refuse a folder of results among the images."""
     folder = Path(out).resolve()
     for path in map(Path, images):
         if path.is_dir() and folder.is_relative_to(path.resolve()):
@@ -118,6 +131,22 @@ def _print(rows: list[dict], out: Path) -> None:
         before, after = (sum(row[name] for row in measured) / len(measured) for name in ("iou", "refined_iou"))
         click.echo(f"mean IoU of {len(measured)} images with masks: {before:.3f}, refined {after:.3f}")
     click.echo(f"{out}: masks, sheets, refined.csv", err=True)
+
+
+def measured(model, predictions, rows: list, out, progress: str) -> list:
+    """Return the rows of `evaluate` with the overlaps before and after; write and print what else was measured."""
+    from synthgen.run.progress import Progress
+    from synthgen.tables import write_csv
+    from synthgen.torch.refine.measure import Fit, fits, format_sizes, with_fits
+    from synthgen.torch.refine.refinement import kept_threshold
+
+    threshold = kept_threshold(model)
+    with Progress(progress, len(predictions.images)) as bar:
+        found = fits(model, predictions.images, predictions.maps, threshold, advance=bar.advance)
+    if out is not None:
+        write_csv(Path(out) / "refined.csv", [fit._asdict() for fit in found], Fit._fields)
+    click.echo(format_sizes(found), err=True)
+    return with_fits(rows, found)
 
 
 @command()
