@@ -1,7 +1,10 @@
 """How the objective is descended on: gradients that neighbors share, and Adan (Tao et al. 2024, section III-D)."""
 
+import warnings
+
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 
 # Of Tao et al. 2024, section IV-A: neighbors in a square of 11 x 11, and how fast weights fall with distance
 # and color.
@@ -13,7 +16,7 @@ _BETAS = (0.98, 0.92, 0.99)
 _EPSILON = 1e-8
 
 
-def sharing_weights(region: np.ndarray, image: np.ndarray) -> torch.Tensor:
+def sharing_weights(region: np.ndarray, image: np.ndarray, color_spread: float = COLOR_SPREAD) -> csr_array:
     """Return the weights by which the pixels of a region share their gradients (equation 14).
 
     Parameters
@@ -21,43 +24,46 @@ def sharing_weights(region: np.ndarray, image: np.ndarray) -> torch.Tensor:
     region : ndarray of bool, (H, W)
     image : ndarray of float, (H, W, 3)
         In the backbone's units.
+    color_spread : float
+        Difference of colors at which a weight has fallen to 1/e.
 
     Returns
     -------
-    Tensor, (P, P)
-        Sparse, of the pixels of the region row by row; each row has the sum 1.
+    csr_array of float32, (P, P)
+        Of the pixels of the region row by row; each row has the sum 1.
     """
-    height, width = region.shape
-    numbers = np.full((height + 2 * REACH, width + 2 * REACH), -1)
-    inner = numbers[REACH : REACH + height, REACH : REACH + width]
-    inner[region] = np.arange(np.count_nonzero(region))
+    padded = np.full([side + 2 * REACH for side in region.shape], -1)
     rows, columns = np.nonzero(region)
+    padded[rows + REACH, columns + REACH] = np.arange(len(rows))
     own = image[rows, columns]
 
-    sources = []
-    targets = []
+    pixels = []
+    others = []
     weights = []
     for down in range(-REACH, REACH + 1):
         for right in range(-REACH, REACH + 1):
-            other = numbers[rows + REACH + down, columns + REACH + right]
-            there = other >= 0
-            neighbors = other[there]
-            colors = own[there] - own[neighbors]
+            numbers = padded[rows + REACH + down, columns + REACH + right]
+            there = np.flatnonzero(numbers >= 0)
+            neighbors = numbers[there]
+            unlike = np.square(own[there] - own[neighbors]).sum(axis=1) / color_spread**2
             apart = (down**2 + right**2) / SPREAD**2
-            unlike = np.square(colors).sum(1) / COLOR_SPREAD**2
-            sources.append(np.flatnonzero(there))
-            targets.append(neighbors)
+            pixels.append(there)
+            others.append(neighbors)
             weights.append(np.exp(-apart - unlike))
-    return _normalized(np.concatenate(sources), np.concatenate(targets), np.concatenate(weights))
+
+    places = (np.concatenate(pixels), np.concatenate(others))
+    values = np.concatenate(weights)
+    sums = np.bincount(places[0], values)
+    shares = (values / sums[places[0]]).astype(np.float32)
+    return csr_array((shares, places), shape=(len(rows), len(rows)))
 
 
-def _normalized(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> torch.Tensor:
-    """Return a sparse matrix whose rows have the sum 1."""
-    sums = np.bincount(rows, weights)
-    shares = weights / sums[rows]
-    indices = torch.from_numpy(np.stack([rows, columns]))
-    values = torch.from_numpy(shares.astype(np.float32))
-    return torch.sparse_coo_tensor(indices, values, (len(sums), len(sums)))
+def as_tensor(matrix: csr_array, device) -> torch.Tensor:
+    """Return a sparse matrix of SciPy's as one of torch's, of compressed rows."""
+    parts = [torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that such matrices are new in torch
+        return torch.sparse_csr_tensor(*parts, matrix.shape, check_invariants=False).to(device)
 
 
 class Adan:

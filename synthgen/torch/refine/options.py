@@ -14,7 +14,7 @@ class RefineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sparsity: Annotated[
         Weight,
         Meta(description="Weight of the penalty on pixels that differ, divided by the pixels of the coarse mask."),
-    ] = 1000.0
+    ] = 1500.0
     colors: Annotated[Weight, Meta(description="Weight of the prior of colors.")] = 0.02
     smoothness: Annotated[Weight, Meta(description="Weight of the total variation.")] = 0.05
     dilation: Annotated[
@@ -29,9 +29,9 @@ class RefineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = "biharmonic"
     sharing: Annotated[bool, Meta(description="Share gradients among neighboring pixels of similar color.")] = True
     step: Annotated[float, Meta(gt=0, le=10, description="Length of the first steps, in deviations of colors.")] = (
-        0.1
+        0.15
     )
-    iterations: Annotated[int, Meta(ge=1, le=100_000, description="Steps at most.")] = 60
+    iterations: Annotated[int, Meta(ge=1, le=100_000, description="Steps at most.")] = 45
     tolerance: Annotated[
         float,
         Meta(ge=0, le=1, description="End where ten steps bring less than this share of all that was won."),

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import block_diag, csr_array
 
-from synthgen.torch.refine.descent import Adan, sharing_weights
+from synthgen.torch.refine.descent import Adan, as_tensor, sharing_weights
 from synthgen.torch.refine.objective import color_term, feature_term, sparsity_term, variation_term
 from synthgen.torch.refine.options import RefineOptions
 from synthgen.torch.refine.prior import PixelPrior
@@ -153,7 +154,7 @@ class Search:
         self._sharing = None
         if self._options.sharing:
             blocks = [sharing_weights(task.region, task.image) for task in self._tasks]
-            self._sharing = _block_diagonal(blocks).to(self._device)
+            self._sharing = as_tensor(csr_array(block_diag(blocks, format="csr")), self._device)
 
     def _bounds(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return black and white in the backbone's units."""
@@ -260,17 +261,3 @@ def _usual(beyond: torch.Tensor, here: torch.Tensor) -> torch.Tensor:
     """Return the median of scores beyond the region, and never next to nothing beside those in it."""
     least = _LEAST_SCALE * here.mean() if len(here) else beyond.new_zeros(())
     return torch.maximum(beyond.median(), least).clamp_min(1e-12)
-
-
-def _block_diagonal(blocks: list[torch.Tensor]) -> torch.Tensor:
-    """Return sparse square matrices as one, of compressed rows."""
-    indices = []
-    values = []
-    first = 0
-    for block in blocks:
-        block = block.coalesce()
-        indices.append(block.indices() + first)
-        values.append(block.values())
-        first += len(block)
-    whole = torch.sparse_coo_tensor(torch.cat(indices, 1), torch.cat(values), (first, first))
-    return whole.to_sparse_csr()

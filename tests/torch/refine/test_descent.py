@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from synthgen.torch.refine.descent import COLOR_SPREAD, REACH, SPREAD, Adan, sharing_weights
+from synthgen.torch.refine.descent import COLOR_SPREAD, REACH, SPREAD, Adan, as_tensor, sharing_weights
 
 
 def plain_sharing(region, image):
@@ -27,8 +27,9 @@ def test_shares_are_those_of_equation_14_within_the_region():
     rng = np.random.default_rng(0)
     region = rng.random((9, 12)) < 0.4
     image = rng.normal(size=(9, 12, 3))
-    found = sharing_weights(region, image).to_dense()
+    found = sharing_weights(region, image).toarray()
     np.testing.assert_allclose(found, plain_sharing(region, image), atol=1e-6)
+    np.testing.assert_array_equal(as_tensor(sharing_weights(region, image), "cpu").to_dense(), found)
 
 
 def test_adan_is_the_published_algorithm():
