@@ -53,12 +53,14 @@ ELSEWHERE = {
     "torch/coreset/greedy_compiled.py": "torch/coreset/test_greedy.py",
     "torch/data/items.py": "torch/data/test_shards.py",
     "torch/data/live.py": "torch/data/test_shards.py",
+    "torch/evaluation/journal.py": "torch/refine/test_folder.py",
     "torch/models/bank.py": "torch/models/test_base.py",
     "torch/models/loading.py": "torch/models/test_store.py",
     "torch/models/options.py": "torch/models/test_base.py",
     "torch/pretrain/folder.py": "torch/pretrain/test_job.py",
     "torch/pretrain/loop.py": "torch/pretrain/test_checkpoint.py",
     "torch/pretrain/ranks.py": "torch/pretrain/test_checkpoint.py",
+    "torch/refine/options.py": "torch/refine/test_refinement.py",
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.
 REACHED_BY = {
@@ -78,6 +80,8 @@ REACHED_BY = {
     "surface/plate/draw.py": "stains.draw",
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
+    "torch/evaluation/journal.py": "JOURNAL",
+    "torch/refine/options.py": "RefineOptions",
 }
 
 
