@@ -1,5 +1,6 @@
 """The command that finds the outlines of defects: ``refine``. It needs synthgen[torch]; its help page does not."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -38,7 +39,23 @@ _OPTIONS = (
 )
 
 
-def _run(context, model_file, images, out, threshold, normal, batch, device, as_json, progress, **given):
+@command()
+@click.argument("model_file", metavar="MODEL", type=click.Path())
+@click.argument("images", nargs=-1, required=True, type=click.Path())
+@partial(with_options, options=_OPTIONS)
+@click.pass_context
+def refine(context, model_file, images, out, threshold, normal, batch, device, as_json, progress, **given):
+    """Find the outlines of the defects in IMAGES, and the normal images behind them (F2PAD, Tao et al. 2024).
+
+    MODEL says where to look. What it marks is replaced by an image that it finds normal and that equals the given
+    one at as many pixels as possible; the defect is where the two differ. Where that does not help, the mask of
+    MODEL is written, with a note. A run that was stopped goes on when it is started again.
+
+    \b
+    synthgen refine brick.safetensors photos/new --out refined
+    synthgen refine brick.safetensors photos/new --out refined --recover
+    synthgen cutpaste --normal photos/good --defects refined/cutouts
+    """
     from synthgen.shards.files import refuse_remote
 
     refuse_remote(out)
@@ -147,25 +164,3 @@ def measured(model, predictions, rows: list, out, progress: str) -> list:
         write_csv(Path(out) / "refined.csv", [fit._asdict() for fit in found], Fit._fields)
     click.echo(format_sizes(found), err=True)
     return with_fits(rows, found)
-
-
-@command()
-@click.argument("model_file", metavar="MODEL", type=click.Path())
-@click.argument("images", nargs=-1, required=True, type=click.Path())
-@click.pass_context
-def refine(context, **given):
-    """Find the outlines of the defects in IMAGES, and the normal images behind them (F2PAD, Tao et al. 2024).
-
-    MODEL says where to look. What it marks is replaced by an image that it finds normal and that equals the given
-    one at as many pixels as possible; the defect is where the two differ. Where that does not help, the mask of
-    MODEL is written, with a note. A run that was stopped goes on when it is started again.
-
-    \b
-    synthgen refine brick.safetensors photos/new --out refined
-    synthgen refine brick.safetensors photos/new --out refined --recover
-    synthgen cutpaste --normal photos/good --defects refined/cutouts
-    """
-    _run(context, **given)
-
-
-refine = with_options(refine, _OPTIONS)

@@ -1,6 +1,7 @@
 """How the objective is descended on: gradients that neighbors share, and Adan (Tao et al. 2024, section III-D)."""
 
 import warnings
+from itertools import product
 
 import numpy as np
 import torch
@@ -32,38 +33,55 @@ def sharing_weights(region: np.ndarray, image: np.ndarray, color_spread: float =
     csr_array of float32, (P, P)
         Of the pixels of the region row by row; each row has the sum 1.
     """
-    padded = np.full([side + 2 * REACH for side in region.shape], -1)
-    rows, columns = np.nonzero(region)
-    padded[rows + REACH, columns + REACH] = np.arange(len(rows))
-    own = image[rows, columns]
-
+    colors = image[region]
     pixels = []
     others = []
     weights = []
-    for down in range(-REACH, REACH + 1):
-        for right in range(-REACH, REACH + 1):
-            numbers = padded[rows + REACH + down, columns + REACH + right]
-            there = np.flatnonzero(numbers >= 0)
-            neighbors = numbers[there]
-            unlike = np.square(own[there] - own[neighbors]).sum(axis=1) / color_spread**2
-            apart = (down**2 + right**2) / SPREAD**2
-            pixels.append(there)
-            others.append(neighbors)
-            weights.append(np.exp(-apart - unlike))
+    for offset in product(range(-REACH, REACH + 1), repeat=2):
+        own, neighbors = _neighbors(region, offset)
+        differences = colors[own] - colors[neighbors]
+        unlike = np.square(differences).sum(axis=1) / color_spread**2
+        apart = np.square(offset).sum() / SPREAD**2
 
-    places = (np.concatenate(pixels), np.concatenate(others))
+        pixels.append(own)
+        others.append(neighbors)
+        weights.append(np.exp(-apart - unlike))
+
+    rows = np.concatenate(pixels)
+    columns = np.concatenate(others)
     values = np.concatenate(weights)
-    sums = np.bincount(places[0], values)
-    shares = (values / sums[places[0]]).astype(np.float32)
-    return csr_array((shares, places), shape=(len(rows), len(rows)))
+
+    sums = np.bincount(rows, values)
+    shares = values / sums[rows]
+    count = len(colors)
+    return csr_array((shares.astype(np.float32), (rows, columns)), shape=(count, count))
+
+
+def _neighbors(region: np.ndarray, offset: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the pixels whose neighbor at an offset lies in the region, too, and of these."""
+    numbers = np.full(region.shape, -1)
+    numbers[region] = np.arange(np.count_nonzero(region))
+    padded = np.pad(numbers, REACH, constant_values=-1)
+
+    down, right = offset
+    top = REACH + down
+    left = REACH + right
+    height, width = region.shape
+    shifted = padded[top : top + height, left : left + width]
+    found = shifted[region]
+    there = np.flatnonzero(found >= 0)
+    return there, found[there]
 
 
 def as_tensor(matrix: csr_array, device) -> torch.Tensor:
     """Return a sparse matrix of SciPy's as one of torch's, of compressed rows."""
-    parts = [torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data)]
+    ends = torch.from_numpy(matrix.indptr)
+    columns = torch.from_numpy(matrix.indices)
+    values = torch.from_numpy(matrix.data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that such matrices are new in torch
-        return torch.sparse_csr_tensor(*parts, matrix.shape, check_invariants=False).to(device)
+        made = torch.sparse_csr_tensor(ends, columns, values, matrix.shape, check_invariants=False)
+        return made.to(device)
 
 
 class Adan:
@@ -84,16 +102,19 @@ class Adan:
             self._square = torch.zeros_like(gradient)
             self._last = gradient
 
-        self._count += 1
         change = gradient - self._last
         ahead = gradient + second * change
-        self._mean.lerp_(gradient, 1 - first)
-        self._change.lerp_(change, 1 - second)
-        self._square.lerp_(ahead.square(), 1 - third)
         self._last = gradient
+        self._count += 1
 
-        # the running means begin at zero
-        mean = self._mean / (1 - first**self._count)
-        change = self._change / (1 - second**self._count)
-        square = self._square / (1 - third**self._count)
-        return (mean + second * change) / (square.sqrt() + _EPSILON)
+        mean = self._running(self._mean, gradient, first)
+        change = self._running(self._change, change, second)
+        square = self._running(self._square, ahead.square(), third)
+        length = square.sqrt() + _EPSILON
+        return (mean + second * change) / length
+
+    def _running(self, kept: torch.Tensor, value: torch.Tensor, beta: float) -> torch.Tensor:
+        """Return a running mean after one more value; it began at zero, which is made up for."""
+        kept.lerp_(value, 1 - beta)
+        share = 1 - beta**self._count
+        return kept / share

@@ -34,7 +34,9 @@ def inpainted(image: np.ndarray, region: np.ndarray) -> np.ndarray:
     step = max(1, round(max(region.shape) / _LONGEST_SIDE))
     small, inside = _reduced(image, region, step)
     filled = inpaint_biharmonic(small, inside, split_into_regions=True, channel_axis=2)
-    bounded = np.clip(filled, small.min(axis=(0, 1)), small.max(axis=(0, 1)))
+    least = small.min(axis=(0, 1))
+    most = small.max(axis=(0, 1))
+    bounded = np.clip(filled, least, most)
 
     whole = _enlarged(bounded, step, region.shape)
     out = np.where(region[..., None], whole, image)
@@ -43,23 +45,36 @@ def inpainted(image: np.ndarray, region: np.ndarray) -> np.ndarray:
 
 def _reduced(image: np.ndarray, region: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Return means of squares of pixels outside the region, and the squares that have none."""
-    height, width = region.shape
+    pixels = _padded(image, step)
+    unknown = _padded(region[..., None], step)
+    known = ~unknown
+
+    count = _sums(known, step)
+    total = _sums(pixels * known, step)
+    mean = total / np.maximum(count, 1)
+
+    known_pixels = count[..., 0]
+    half = step**2 / 2
+    inside = known_pixels < half
+    if inside.all():  # thin seams are all that is known
+        inside = known_pixels == 0
+    return mean, inside
+
+
+def _padded(image: np.ndarray, step: int) -> np.ndarray:
+    """Return an image (H, W, C) with its last row and column repeated, up to multiples of a step."""
+    height, width, _ = image.shape
     below = -height % step
     right = -width % step
-    pixels = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
-    known = ~np.pad(region, ((0, below), (0, right)), mode="edge")
-
-    count = _sums(known[..., None].astype(float), step)
-    total = _sums(pixels * known[..., None], step)
-    inside = count[..., 0] < step**2 / 2
-    if inside.all():  # thin seams are all that is known
-        inside = count[..., 0] == 0
-    return total / np.maximum(count, 1), inside
+    added = ((0, below), (0, right), (0, 0))
+    return np.pad(image, added, mode="edge")
 
 
 def _sums(values: np.ndarray, step: int) -> np.ndarray:
     height, width, channels = values.shape
-    squares = values.reshape(height // step, step, width // step, step, channels)
+    rows = height // step
+    columns = width // step
+    squares = values.reshape(rows, step, columns, step, channels)
     return squares.sum(axis=(1, 3))
 
 
@@ -70,11 +85,20 @@ def _enlarged(image: np.ndarray, step: int, size: tuple[int, int]) -> np.ndarray
 
     from scipy.ndimage import map_coordinates
 
-    rows = (np.arange(size[0]) + 0.5) / step - 0.5
-    columns = (np.arange(size[1]) + 0.5) / step - 0.5
-    grid = np.meshgrid(rows, columns, indexing="ij")
-    channels = [map_coordinates(image[..., i], grid, order=1, mode="nearest") for i in range(image.shape[2])]
+    axes = [_centers(length, step) for length in size]
+    grid = np.meshgrid(*axes, indexing="ij")
+
+    channels = []
+    for channel in np.moveaxis(image, 2, 0):
+        enlarged = map_coordinates(channel, grid, order=1, mode="nearest")
+        channels.append(enlarged)
     return np.stack(channels, axis=2)
+
+
+def _centers(length: int, step: int) -> np.ndarray:
+    """Return where the centers of pixels lie along an axis that was reduced by a step."""
+    middles = np.arange(length) + 0.5
+    return middles / step - 0.5
 
 
 def most_similar(image: np.ndarray, region: np.ndarray, normal: np.ndarray) -> np.ndarray:
@@ -93,9 +117,16 @@ def most_similar(image: np.ndarray, region: np.ndarray, normal: np.ndarray) -> n
         If the normal images have another size.
     """
     if normal.ndim != 4 or normal.shape[1:] != image.shape:
-        raise UsageError(f"normal must be images (N, {', '.join(map(str, image.shape))}), got {normal.shape}")
+        size = ", ".join(map(str, image.shape))
+        raise UsageError(f"normal must be images (N, {size}), got {normal.shape}")
 
     outside = ~region
-    gaps = [np.square(each[outside] - image[outside]).mean() for each in normal]
-    nearest = normal[int(np.argmin(gaps))]
-    return np.where(region[..., None], nearest, image).astype(np.float32)
+    known = image[outside]
+    gaps = []
+    for each in normal:
+        offsets = each[outside] - known
+        gaps.append(np.square(offsets).mean())
+
+    number = int(np.argmin(gaps))
+    out = np.where(region[..., None], normal[number], image)
+    return out.astype(np.float32)

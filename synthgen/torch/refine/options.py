@@ -5,18 +5,21 @@ from typing import Annotated, Literal
 import msgspec
 
 Meta = msgspec.Meta
-Weight = Annotated[float, Meta(ge=0, le=1e9)]
 
 
 class RefineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of `synthgen.torch.refine`; the defaults serve all models and images."""
 
     sparsity: Annotated[
-        Weight,
-        Meta(description="Weight of the penalty on pixels that differ, divided by the pixels of the coarse mask."),
+        float,
+        Meta(
+            ge=0,
+            le=1e9,
+            description="Weight of the penalty on pixels that differ, divided by the pixels of the coarse mask.",
+        ),
     ] = 1500.0
-    colors: Annotated[Weight, Meta(description="Weight of the prior of colors.")] = 0.02
-    smoothness: Annotated[Weight, Meta(description="Weight of the total variation.")] = 0.05
+    colors: Annotated[float, Meta(ge=0, le=1e9, description="Weight of the prior of colors.")] = 0.02
+    smoothness: Annotated[float, Meta(ge=0, le=1e9, description="Weight of the total variation.")] = 0.05
     dilation: Annotated[
         float,
         Meta(

@@ -23,6 +23,7 @@ from synthgen.torch.refine.region import affected, neighbors
 _WINDOW = 10  # steps over which the decrease is judged
 _SAMPLED_PLACES = 256  # beyond the region, that tell what scores are usual
 _LEAST_SCALE = 1e-3  # of the scores in the region
+_TINY = 1e-12
 _LAST_STEP = 0.1  # of the first
 
 
@@ -72,6 +73,13 @@ class _Places(NamedTuple):
     scales: torch.Tensor
 
 
+class _Term(NamedTuple):
+    """Values whose sum is a term of the objective, and the image that each belongs to."""
+
+    values: torch.Tensor
+    images: torch.Tensor
+
+
 class Search:
     """A search for the normal images of a batch.
 
@@ -90,98 +98,120 @@ class Search:
         self._tasks = tasks
         self._options = options
         self._device = model.device
-        self._shape = (len(tasks), *tasks[0].region.shape)
         self._config = model.features.config
+        self._count = len(tasks)
+        self._size = tasks[0].region.shape
 
         self._values = self._stacked([task.image for task in tasks])
         start = self._stacked([task.start for task in tasks])
-        self._pixels = self._numbers([np.flatnonzero(task.region) for task in tasks])
-        self._owners = self._pixels // math.prod(self._shape[1:])
+        inside = [np.flatnonzero(task.region) for task in tasks]
+        self._pixels = self._numbers(inside)
+        self._owners = self._image_of(self._pixels)
         self._first = start[self._pixels]
         self._own = self._values[self._pixels]
 
         self._prepare_scores(start)
-        self._prepare_weights(prior)
+        self._prepare_pixels(prior)
         self._low, self._high = self._bounds()
 
     def _stacked(self, images: list[np.ndarray]) -> torch.Tensor:
         """Return the pixels of images as rows, (N, 3)."""
-        stacked = np.stack(images).reshape(-1, 3)
-        return torch.from_numpy(stacked).to(self._device)
+        stacked = np.stack(images)
+        rows = torch.from_numpy(stacked.reshape(-1, 3))
+        return rows.to(self._device)
 
     def _numbers(self, by_image: list[np.ndarray]) -> torch.Tensor:
         """Return flat numbers of pixels in their images as numbers in the whole batch."""
-        pixels = math.prod(self._shape[1:])
+        pixels = math.prod(self._size)
         shifted = [numbers + i * pixels for i, numbers in enumerate(by_image)]
-        return torch.from_numpy(np.concatenate(shifted)).to(self._device)
+        joined = np.concatenate(shifted)
+        return torch.from_numpy(joined).to(self._device)
+
+    def _image_of(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the image that each pixel of the batch belongs to."""
+        return pixels // math.prod(self._size)
 
     def _images(self, values: torch.Tensor) -> torch.Tensor:
         """Return rows of pixels as images (B, 3, H, W)."""
-        return values.view(*self._shape, 3).permute(0, 3, 1, 2)
+        channels_last = values.view(self._count, *self._size, 3)
+        return channels_last.permute(0, 3, 1, 2)
 
     def _prepare_scores(self, start: torch.Tensor) -> None:
         """Find the affected places, and what scores are usual elsewhere."""
-        grids = self._model.grids(self._shape[1:])
-        inside = [np.stack([affected(task.region, grid) for task in self._tasks]) for grid in grids]
-        outside = [_some_outside(each) for each in inside]
-        given = self._images(self._values)
+        inside = []
+        outside = []
+        for grid in self._model.grids(self._size):
+            places = np.stack([affected(task.region, grid) for task in self._tasks])
+            beyond = _some_outside(places)
+            inside.append(torch.from_numpy(places).to(self._device))
+            outside.append(torch.from_numpy(beyond).to(self._device))
 
-        self._scores: Callable = self._model.local_scores(self._images(start), self._on_device(inside))
+        given = self._images(self._values)
+        self._scores: Callable = self._model.local_scores(self._images(start), inside)
         with torch.no_grad():
-            beyond = self._model.local_scores(given, self._on_device(outside))(given)
             here = self._scores(given)
+            elsewhere = self._model.local_scores(given, outside)(given)
 
         self._places = []
-        for there, near, usual, scores in zip(inside, outside, beyond, here, strict=True):
-            images = torch.from_numpy(np.nonzero(there)[0]).to(self._device)
-            beside = torch.from_numpy(np.nonzero(near)[0]).to(self._device)
-            scales = [_usual(usual[beside == i], scores[images == i]) for i in range(self._shape[0])]
-            self._places.append(_Places(images, torch.stack(scales)[images]))
+        for number, scores in enumerate(here):
+            images = _owners(inside[number])
+            beside = _owners(outside[number])
+            scales = []
+            for i in range(self._count):
+                usual = _usual(elsewhere[number][beside == i], scores[images == i])
+                scales.append(usual)
+            scale = torch.stack(scales)
+            self._places.append(_Places(images, scale[images]))
 
-    def _on_device(self, masks: list[np.ndarray]) -> list[torch.Tensor]:
-        return [torch.from_numpy(each).to(self._device) for each in masks]
-
-    def _prepare_weights(self, prior: PixelPrior | None) -> None:
+    def _prepare_pixels(self, prior: PixelPrior | None) -> None:
         """Prepare what the terms of single pixels need."""
+        options = self._options
         config = self._config
         self._prior = None
-        if prior is not None and self._options.colors:
+        if prior is not None and options.colors:
             self._prior = prior.normalized(config["mean"], config["std"], self._device)
-        self._pairs = self._numbers([neighbors(task.region).reshape(-1, 2) for task in self._tasks])
 
-        areas = torch.tensor([task.area for task in self._tasks], dtype=torch.float32, device=self._device)
-        self._sparsity = (self._options.sparsity / areas)[self._owners]
+        pairs = [neighbors(task.region) for task in self._tasks]
+        self._pairs = self._numbers(pairs)
+        self._pair_owners = self._image_of(self._pairs[:, 0])
+
+        areas = torch.tensor([task.area for task in self._tasks], device=self._device)
+        weights = options.sparsity / areas
+        self._sparsity = weights[self._owners]
+
         self._sharing = None
-        if self._options.sharing:
+        if options.sharing:
             blocks = [sharing_weights(task.region, task.image) for task in self._tasks]
-            self._sharing = as_tensor(csr_array(block_diag(blocks, format="csr")), self._device)
+            whole = csr_array(block_diag(blocks, format="csr"))
+            self._sharing = as_tensor(whole, self._device)
 
     def _bounds(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return black and white in the backbone's units."""
         mean = torch.tensor(self._config["mean"], device=self._device)
         std = torch.tensor(self._config["std"], device=self._device)
-        return -mean / std, (1 - mean) / std
+        black = -mean / std
+        white = (1 - mean) / std
+        return black, white
 
     def run(self) -> list[Found]:
         """Return what was found for each image, in order."""
         pixels = self._first.clone()
         adan = Adan()
-        active = torch.ones(self._shape[0], dtype=torch.bool, device=self._device)
+        active = torch.ones(self._count, dtype=torch.bool, device=self._device)
         history: list[list[float]] = [[] for _ in self._tasks]
 
-        for step in range(self._options.iterations):
+        for number in range(self._options.iterations):
             gradient, objective = self._gradient(pixels)
             if self._sharing is not None:
                 gradient = self._sharing @ gradient
 
-            moved = pixels - self._step(step) * adan.direction(gradient)
-            bounded = torch.maximum(torch.minimum(moved, self._high), self._low)
-            pixels = torch.where(active[self._owners, None], bounded, pixels)
+            step = self._step(number)
+            moved = pixels - step * adan.direction(gradient)
+            bounded = torch.clamp(moved, self._low, self._high)
+            moves = active[self._owners]
+            pixels = torch.where(moves.unsqueeze(1), bounded, pixels)
 
-            for i, value in enumerate(objective.tolist()):
-                if active[i]:
-                    history[i].append(value)
-                    active[i] = not self._has_ended(history[i])
+            self._note(objective, history, active)
             if not active.any():
                 break
         return self._found(pixels, history)
@@ -190,74 +220,109 @@ class Search:
         """Return the length of a step: they become shorter, along a cosine."""
         share = number / self._options.iterations
         wave = 0.5 + 0.5 * math.cos(math.pi * share)
-        return self._options.step * (_LAST_STEP + (1 - _LAST_STEP) * wave)
+        of_first = _LAST_STEP + (1 - _LAST_STEP) * wave
+        return self._options.step * of_first
+
+    def _note(self, objective: torch.Tensor, history: list[list[float]], active: torch.Tensor) -> None:
+        """Note the objective of each image that is still searched, and end the searches that bring little."""
+        for i, value in enumerate(objective.tolist()):
+            if active[i]:
+                history[i].append(value)
+                active[i] = not self._has_ended(history[i])
 
     def _has_ended(self, objective: list[float]) -> bool:
         """Return whether the last steps brought little of all that was won."""
         if len(objective) <= 2 * _WINDOW:
             return False
-        won = objective[0] - objective[-1]
-        of_late = objective[-1 - _WINDOW] - objective[-1]
+        last = objective[-1]
+        won = objective[0] - last
+        of_late = objective[-1 - _WINDOW] - last
         return of_late < self._options.tolerance * won
 
     def _gradient(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the gradient of the objective, and the objective of each image."""
         pixels = pixels.detach().requires_grad_()
-        values = self._values.index_put((self._pixels,), pixels)
+        values = self._with(pixels)
+        terms = [*self._feature_terms(values), *self._pixel_terms(pixels, values)]
 
-        terms = []
-        for scores, places in zip(self._scores(self._images(values)), self._places, strict=True):
-            terms.append((feature_term(scores, places.scales), places.images))
-        if self._prior is not None:
-            terms.append((self._options.colors * color_term(pixels, *self._prior), self._owners))
-        if self._options.smoothness:
-            changes = self._options.smoothness * variation_term(values, self._pairs)
-            terms.append((changes, self._pairs[:, 0] // math.prod(self._shape[1:])))
-        if self._options.sparsity:
-            terms.append((self._sparsity * sparsity_term(self._own - pixels), self._owners))
-
-        total = torch.stack([value.sum() for value, _ in terms]).sum()
+        sums = [term.values.sum() for term in terms]
+        total = torch.stack(sums).sum()
         (gradient,) = torch.autograd.grad(total, pixels)
-        return gradient, self._by_image([(value.detach(), owner) for value, owner in terms])
+        return gradient, self._by_image(terms)
 
-    def _by_image(self, terms: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-        """Return the sums of values for each image, (B,)."""
-        sums = torch.zeros(self._shape[0], device=self._device)
-        for value, owner in terms:
-            sums.index_add_(0, owner, value)
+    def _with(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return all pixels of all images, with others in the regions."""
+        return self._values.index_put((self._pixels,), pixels)
+
+    def _feature_terms(self, values: torch.Tensor) -> list[_Term]:
+        terms = []
+        scores = self._scores(self._images(values))
+        for of_grid, places in zip(scores, self._places, strict=True):
+            scaled = feature_term(of_grid, places.scales)
+            terms.append(_Term(scaled, places.images))
+        return terms
+
+    def _pixel_terms(self, pixels: torch.Tensor, values: torch.Tensor) -> list[_Term]:
+        options = self._options
+        terms = []
+        if self._prior is not None:
+            unusual = color_term(pixels, *self._prior)
+            terms.append(_Term(options.colors * unusual, self._owners))
+        if options.smoothness:
+            changes = variation_term(values, self._pairs)
+            terms.append(_Term(options.smoothness * changes, self._pair_owners))
+        if options.sparsity:
+            penalties = sparsity_term(self._own - pixels)
+            terms.append(_Term(self._sparsity * penalties, self._owners))
+        return terms
+
+    def _by_image(self, terms: list[_Term]) -> torch.Tensor:
+        """Return the sums of terms for each image, (B,)."""
+        sums = torch.zeros(self._count, device=self._device)
+        for term in terms:
+            sums.index_add_(0, term.images, term.values.detach())
         return sums
 
     def _found(self, pixels: torch.Tensor, history: list[list[float]]) -> list[Found]:
-        values = self._values.index_put((self._pixels,), pixels)
-        given = self._score(self._values)
-        normal = self._score(values)
-        images = values.view(*self._shape, 3).cpu().numpy()
-        return [
-            Found(images[i], np.array(history[i], np.float32), float(given[i]), float(normal[i]))
-            for i in range(len(images))
-        ]
+        values = self._with(pixels)
+        given = self._score(self._values).tolist()
+        normal = self._score(values).tolist()
+        images = values.view(self._count, *self._size, 3)
+
+        found = []
+        for i, image in enumerate(images.cpu().numpy()):
+            objective = np.array(history[i], np.float32)
+            found.append(Found(image, objective, given[i], normal[i]))
+        return found
 
     def _score(self, values: torch.Tensor) -> torch.Tensor:
         """Return the sum of the scores of each image."""
         with torch.no_grad():
-            scores = self._scores(self._images(values))
-        terms = zip(scores, self._places, strict=True)
-        return self._by_image([(feature_term(each, places.scales), places.images) for each, places in terms])
+            terms = self._feature_terms(values)
+        return self._by_image(terms)
+
+
+def _owners(places: torch.Tensor) -> torch.Tensor:
+    """Return the image of each of the places (B, h, w) that are wanted."""
+    return places.nonzero()[:, 0]
 
 
 def _some_outside(inside: np.ndarray) -> np.ndarray:
-    """Return some of the places (B, h, w) that are not affected, evenly chosen; all where there are none."""
+    """Return some of the places (B, h, w) that are not affected, evenly chosen; of all where there are none."""
     chosen = np.zeros_like(inside)
-    for i, places in enumerate(inside):
+    for places, of_image in zip(inside, chosen, strict=True):
         free = np.flatnonzero(~places)
         if not len(free):
             free = np.arange(places.size)
         step = max(1, len(free) // _SAMPLED_PLACES)
-        chosen[i].ravel()[free[::step]] = True
+        of_image.flat[free[::step]] = True
     return chosen
 
 
 def _usual(beyond: torch.Tensor, here: torch.Tensor) -> torch.Tensor:
     """Return the median of scores beyond the region, and never next to nothing beside those in it."""
-    least = _LEAST_SCALE * here.mean() if len(here) else beyond.new_zeros(())
-    return torch.maximum(beyond.median(), least).clamp_min(1e-12)
+    least = beyond.new_tensor(_TINY)
+    if len(here):
+        share = _LEAST_SCALE * here.mean()
+        least = torch.maximum(least, share)
+    return torch.maximum(beyond.median(), least)

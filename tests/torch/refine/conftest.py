@@ -28,7 +28,7 @@ def model(normal):
     loader = Sampled(batches)
     made = PatchCore("random:test_resnet", layers=(1, 2), coreset=0.2, sigma=1.0, device="cpu").fit(loader)
     made.notes[PIXELS] = loader.prior().notes()
-    made.notes["thresholds"] = {"pixel": float(made.predict(batches[0])[1].max()) * 1.5}
+    made.notes["thresholds"] = {"pixel": float(made.predict(batches[0])[1].max()) * 20}
     return made
 
 
