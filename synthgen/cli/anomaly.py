@@ -41,7 +41,7 @@ def detect(context, model_file, images, out, threshold, pixel_threshold, batch, 
     from synthgen.shards.files import refuse_remote
 
     refuse_remote(out)
-    _check_apart(out, images)
+    check_apart(out, images)
     model = load(model_file, device=device)
 
     images = open_images(images)
@@ -142,7 +142,7 @@ def _say_all(lines: list[str]) -> None:
         click.echo(line, err=True)
 
 
-def _check_apart(out, images) -> None:
+def check_apart(out, images) -> None:
     """Refuse a folder of results among the images: the next run would take heat maps for photographs."""
     folder = Path(out).resolve()
     for path in map(Path, images):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.anomaly import device_option, load
+from synthgen.cli.anomaly import EXIT_UNREADABLE, check_apart, device_option, load
 from synthgen.cli.options import (
     command,
     json_option,
@@ -19,7 +19,6 @@ from synthgen.errors import UsageError
 from synthgen.options import convert
 from synthgen.torch.refine.options import RefineOptions
 
-EXIT_UNREADABLE = 3
 _OPTIONS = (
     out_option("Folder for masks, sheets, refined.csv, and with --recover normal images and cut-outs."),
     click.option(
@@ -59,9 +58,10 @@ def refine(context, model_file, images, out, threshold, normal, batch, device, a
     from synthgen.shards.files import refuse_remote
 
     refuse_remote(out)
-    options = convert({name: value for name, value in given.items() if value is not None}, RefineOptions, "")
+    typed = {name: value for name, value in given.items() if value is not None}
+    options = convert(typed, RefineOptions, "")
     model = load(model_file, device=device)
-    _check_apart(out, images)
+    check_apart(out, images)
     check_differentiable(model)
     images = _opened(images, threshold)
     for line in images.left_out:
@@ -92,14 +92,6 @@ def check_refinable(model) -> None:
     kept_threshold(model)
 
 
-def _check_apart(out, images) -> None:
-    """Refuse a folder of results among the images."""
-    folder = Path(out).resolve()
-    for path in map(Path, images):
-        if path.is_dir() and folder.is_relative_to(path.resolve()):
-            raise UsageError(f"out must lie outside of the folder of images {path}, got {out}")
-
-
 def _opened(paths, threshold: str | None):
     """Return the images: a test set where masks are needed or there, or else images of which nothing is known."""
     from synthgen.layouts import open_images, open_test_set
@@ -122,8 +114,11 @@ def _work(model, images, out: Path, options: RefineOptions, threshold: str | Non
 
     start = None
     if normal:
-        start = np.stack([item.image for item in open_normal(normal, tuple(model.image_size))])
-    return Work(model, images, out, options, threshold_of(model, threshold, images), start)
+        size = tuple(model.image_size)
+        pictures = [item.image for item in open_normal(normal, size)]
+        start = np.stack(pictures)
+    value = threshold_of(model, threshold, images)
+    return Work(model, images, out, options, value, start)
 
 
 def _refined(work, batch: int, progress: str) -> list[dict]:
@@ -143,10 +138,12 @@ def _print(rows: list[dict], out: Path) -> None:
         note = f"  ({row['note']})" if row["note"] else ""
         click.echo(f"{row['coarse_area']:7.2%}  {row['area']:7.2%}  {row['image']}{note}")
 
-    measured = [row for row in rows if "iou" in row]
-    if measured:
-        before, after = (sum(row[name] for row in measured) / len(measured) for name in ("iou", "refined_iou"))
-        click.echo(f"mean IoU of {len(measured)} images with masks: {before:.3f}, refined {after:.3f}")
+    known = [row for row in rows if "iou" in row]
+    if known:
+        count = len(known)
+        before = sum(row["iou"] for row in known) / count
+        after = sum(row["refined_iou"] for row in known) / count
+        click.echo(f"mean IoU of {count} images with masks: {before:.3f}, refined {after:.3f}")
     click.echo(f"{out}: masks, sheets, refined.csv", err=True)
 
 

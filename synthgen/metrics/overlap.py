@@ -41,9 +41,13 @@ def overlaps(masks: Iterable, predictions: Iterable | None = None) -> Overlaps:
         defective = int(np.count_nonzero(mask))
         if not defective:
             continue
+
+        predicted = int(np.count_nonzero(prediction))
         true = int(np.count_nonzero(mask & prediction))
-        either = defective + int(np.count_nonzero(prediction))
-        rows.append((true / (either - true), 2 * true / either, defective / mask.size))
+        both = defective + predicted
+        iou = true / (both - true)
+        dice = 2 * true / both
+        rows.append((iou, dice, defective / mask.size))
     table = np.array(rows).reshape(-1, 3)
     return Overlaps(*table.T)
 
@@ -88,8 +92,10 @@ def by_size(found: Overlaps) -> list[tuple[str, int, float, float]]:
     for low, high in pairwise(SIZES):
         inside = (found.size > low) & (found.size <= high)
         count = int(np.count_nonzero(inside))
-        if count:
-            rows.append(
-                (f"{low:g}-{high:g}", count, float(found.iou[inside].mean()), float(found.dice[inside].mean()))
-            )
+        if not count:
+            continue
+        name = f"{low:g}-{high:g}"
+        iou = found.iou[inside].mean()
+        dice = found.dice[inside].mean()
+        rows.append((name, count, float(iou), float(dice)))
     return rows

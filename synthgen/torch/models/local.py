@@ -63,28 +63,23 @@ class LocalRows:
 
     def _try_window(self, reference, maps, places, coarsest: int) -> None:
         """Use a window, if there is one that is small and shows the network what it needs."""
-        size = reference.shape[-2:]
-        window = window_of(places, size, coarsest)
+        window = window_of(places, reference.shape[-2:], coarsest)
         if window is None:
             return
 
         whole = self._indices
-        shifts = [(window.top * each.shape[2] // size[0], window.left * each.shape[3] // size[1]) for each in maps]
-        self._indices = [
-            (image, row - shift[0], column - shift[1])
-            for (image, row, column), shift in zip(whole, shifts, strict=True)
-        ]
+        self._indices = _shifted(whole, maps, reference.shape, window)
         try:
             seen = self._taken(self._maps_of(window.cut(reference)))
         except (UsageError, IndexError):  # a network that takes images of one size only
             self._indices = whole
             return
 
-        self._lost = [full - part for full, part in zip(self.reference, seen, strict=True)]
-        if _lengths(self._lost) > _MOST_CHANGED * _lengths(self.reference):
+        lost = [full - part for full, part in zip(self.reference, seen, strict=True)]
+        if _lengths(lost) > _MOST_CHANGED * _lengths(self.reference):
             self._indices = whole
-            self._lost = []
             return
+        self._lost = lost
         self._window = window
 
     @property
@@ -101,7 +96,23 @@ class LocalRows:
 
     def _taken(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the rows of maps at the places."""
-        return [each.permute(0, 2, 3, 1)[indices] for each, indices in zip(maps, self._indices, strict=True)]
+        rows = []
+        for each, indices in zip(maps, self._indices, strict=True):
+            channels_last = each.permute(0, 2, 3, 1)
+            rows.append(channels_last[indices])
+        return rows
+
+
+def _shifted(indices, maps, shape, window: Window) -> list[tuple[torch.Tensor, ...]]:
+    """Return the places of each map as places of the maps of a window."""
+    height, width = shape[-2:]
+    shifted = []
+    for (image, row, column), each in zip(indices, maps, strict=True):
+        rows, columns = each.shape[-2:]
+        down = window.top * rows // height
+        right = window.left * columns // width
+        shifted.append((image, row - down, column - right))
+    return shifted
 
 
 def _lengths(rows: list[torch.Tensor]) -> float:
@@ -121,37 +132,41 @@ def window_of(places: Sequence[torch.Tensor], size, coarsest: int) -> Window | N
     coarsest : int
         Pixels between the places of the coarsest layer: windows begin and end at multiples.
     """
-    height, width = size
-    fits = coarsest and height % coarsest == 0 and width % coarsest == 0
-    if not fits or len(places[0]) != 1:
+    is_whole = coarsest and all(side % coarsest == 0 for side in size)
+    if not is_whole or len(places[0]) != 1:
         return None
 
-    margin = MARGIN * coarsest
-    tops, lefts, bottoms, rights = [], [], [], []
-    for each in places:
-        _, rows, columns = each.shape
-        if height % rows or width % columns:
+    ranges = []
+    for axis, side in enumerate(size):
+        found = _range_of(places, axis, side, coarsest)
+        if found is None:
             return None
-        _, row, column = each.nonzero(as_tuple=True)
-        if not len(row):
-            continue
-        high = height // rows
-        wide = width // columns
-        tops.append(int(row.min()) * high)
-        lefts.append(int(column.min()) * wide)
-        bottoms.append(int(row.max() + 1) * high)
-        rights.append(int(column.max() + 1) * wide)
-    if not tops:
+        ranges.append(found)
+
+    (top, bottom), (left, right) = ranges
+    area = (bottom - top) * (right - left)
+    if area > _LARGEST_WINDOW * size[0] * size[1]:
+        return None
+    return Window(top, left, bottom, right)
+
+
+def _range_of(places: Sequence[torch.Tensor], axis: int, side: int, step: int) -> tuple[int, int] | None:
+    """Return the pixels along an axis that a window around places shows: multiples of a step, within the image."""
+    low = side
+    high = 0
+    for each in places:
+        cells = each.shape[axis + 1]
+        if side % cells:
+            return None
+        cell = side // cells
+        for number in each.nonzero()[:, axis + 1].unique().tolist():
+            low = min(low, number * cell)
+            high = max(high, (number + 1) * cell)
+    if low >= high:
         return None
 
-    top, bottom = _aligned(min(tops) - margin, max(bottoms) + margin, height, coarsest)
-    left, right = _aligned(min(lefts) - margin, max(rights) + margin, width, coarsest)
-    share = (bottom - top) * (right - left) / (height * width)
-    return Window(top, left, bottom, right) if share <= _LARGEST_WINDOW else None
-
-
-def _aligned(low: int, high: int, end: int, step: int) -> tuple[int, int]:
-    """Return a range enlarged to multiples of a step, within 0 to `end`."""
-    low = max(0, low) // step * step
-    high = -(-min(high, end) // step) * step
-    return low, high
+    margin = MARGIN * step
+    first = max(0, low - margin)
+    last = min(side, high + margin)
+    steps = -(-last // step)
+    return first // step * step, steps * step

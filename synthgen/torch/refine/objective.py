@@ -52,9 +52,9 @@ def variation_term(values: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
     -------
     Tensor, (M,)
     """
-    first = values[pairs[:, 0]]
-    second = values[pairs[:, 1]]
-    return (first - second).abs().sum(1)
+    first, second = pairs.unbind(1)
+    changes = values[first] - values[second]
+    return changes.abs().sum(1)
 
 
 def sparsity_term(differences: torch.Tensor) -> torch.Tensor:
@@ -71,4 +71,5 @@ def sparsity_term(differences: torch.Tensor) -> torch.Tensor:
     """
     squared = differences.square().sum(1)
     length = (squared + _LEAST).sqrt()
-    return ((squared + EPSILON).sqrt() + length).log()
+    rounded = (squared + EPSILON).sqrt()
+    return (rounded + length).log()

@@ -35,15 +35,20 @@ def sheet(
     -------
     ndarray of uint8, (H, 5 W + gaps, 3)
     """
-    low = min(float(np.median(scores)), threshold)
-    heat = overlay(image, scores, low, 2 * threshold - low, threshold)
+    usual = float(np.median(scores))
+    low = min(usual, threshold)
+    as_far_above = 2 * threshold - low
+    heat = overlay(image, scores, low, as_far_above, threshold)
+
     outlined = image.copy()
     outlined[outline(coarse)] = _COARSE
     outlined[outline(found.mask)] = _REFINED
-    most = max(float(found.difference.max()), 1.0)
-    differences = colored(found.difference / most)
 
-    gap = np.full((image.shape[0], _GAP, 3), 255, np.uint8)
+    largest = float(found.difference.max())
+    differences = colored(found.difference / max(largest, 1.0))
+
+    height = image.shape[0]
+    gap = np.full((height, _GAP, 3), 255, np.uint8)
     columns = [image]
     for picture in (heat, outlined, found.normal, differences):
         columns += [gap, picture]
@@ -70,8 +75,10 @@ def at_size(found: Refined, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if found.mask.shape == size:
         return found.mask, found.normal
     mask = nearest(found.mask, size)
-    normal = np.asarray(stretched(Image.fromarray(found.normal), size))
-    return mask, np.where(mask[..., None], normal, image)
+    small = Image.fromarray(found.normal)
+    normal = np.asarray(stretched(small, size))
+    whole = np.where(mask[..., None], normal, image)
+    return mask, whole
 
 
 def cutouts(image: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
@@ -92,11 +99,14 @@ def cutouts(image: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
 
     if not mask.any():
         return []
-    groups, _ = label(dilated(mask, _TOGETHER / 2), np.ones((3, 3)))
+    grown = dilated(mask, _TOGETHER / 2)
+    groups, _ = label(grown, np.ones((3, 3)))
     numbered = np.where(mask, groups, 0)
 
     pieces = []
     for number, box in enumerate(find_objects(numbered), 1):
-        alpha = (numbered[box] == number).astype(np.uint8) * 255
-        pieces.append(np.dstack([image[box], alpha]))
+        inside = numbered[box] == number
+        alpha = np.where(inside, 255, 0).astype(np.uint8)
+        piece = np.dstack([image[box], alpha])
+        pieces.append(piece)
     return pieces

@@ -17,6 +17,9 @@ from synthgen.torch.models.batches import as_images, images_in
 PIXELS = "pixels"  # what the notes of a model call the prior
 COMPONENTS = 4
 SAMPLE = 20_000
+# Mean and deviation that leave values as they are, for three channels.
+_BLACK = (0.0, 0.0, 0.0)
+_WHITE = (1.0, 1.0, 1.0)
 # Least deviation of a Gaussian, in gray levels: gray images have none across their gray axis.
 _LEAST_DEVIATION = 4 / 255
 
@@ -81,7 +84,8 @@ class PixelPrior(NamedTuple):
         """Return the prior that `notes` gave; raise `UsageError` for anything else."""
         try:
             rows = np.array(notes, np.float64).reshape(-1, 12)
-            prior = cls(rows[:, :3], rows[:, 3:].reshape(-1, 3, 3))
+            means, flat = np.split(rows, [3], axis=1)
+            prior = cls(means, flat.reshape(-1, 3, 3))
             np.linalg.cholesky(prior.covariances)
         except (ValueError, TypeError, np.linalg.LinAlgError):
             raise UsageError(f"prior must be rows of 12 numbers, mean and covariance, got {notes!r:.60}") from None
@@ -90,13 +94,14 @@ class PixelPrior(NamedTuple):
     def normalized(self, mean, std, device) -> tuple[torch.Tensor, torch.Tensor]:
         """Return means (K, 3) and whitening (K, 3, 3) for pixels in the units of a backbone."""
         scale = np.asarray(std)
-        means = (self.means - np.asarray(mean)) / scale
+        offsets = self.means - np.asarray(mean)
         covariances = self.covariances / np.outer(scale, scale)
-        whitening = np.linalg.inv(np.linalg.cholesky(covariances))
-        return (
-            torch.tensor(means, dtype=torch.float32, device=device),
-            torch.tensor(whitening, dtype=torch.float32, device=device),
-        )
+        factors = np.linalg.cholesky(covariances)
+        whitening = np.linalg.inv(factors)
+
+        single = {"dtype": torch.float32, "device": device}
+        means = torch.tensor(offsets / scale, **single)
+        return means, torch.tensor(whitening, **single)
 
 
 class Sampled(Iterable):
@@ -127,17 +132,19 @@ class Sampled(Iterable):
 
     def _keep(self, item, number: int) -> None:
         """Keep the pixels of a batch that belong to the sample so far: those of the least random keys."""
-        images = as_images(item[0] if isinstance(item, tuple | list) else item)
-        values = normalised(images, (0.0,) * 3, (1.0,) * 3)
-        pixels = values.permute(0, 2, 3, 1).reshape(-1, 3).cpu().numpy()
+        given = item[0] if isinstance(item, tuple | list) else item
+        values = normalised(as_images(given), _BLACK, _WHITE)
+        channels_last = values.permute(0, 2, 3, 1)
+        pixels = channels_last.reshape(-1, 3).cpu().numpy()
         rng = generator(self._seed, 0, number, "refine.pixels")
         keys = rng.random(len(pixels))
 
-        keys = np.concatenate([*self._keys, keys])
-        pixels = np.concatenate([*self._kept, pixels])
-        least = np.argsort(keys, kind="stable")[:SAMPLE]
-        self._keys = [keys[least]]
-        self._kept = [pixels[least]]
+        together = np.concatenate([*self._keys, keys])
+        candidates = np.concatenate([*self._kept, pixels])
+        order = np.argsort(together, kind="stable")
+        least = order[:SAMPLE]
+        self._keys = [together[least]]
+        self._kept = [candidates[least]]
 
     def prior(self, components: int = COMPONENTS) -> PixelPrior:
         """Return the prior of the pixels that were kept."""

@@ -30,12 +30,18 @@ def affected(region: np.ndarray, grid: tuple[int, int, int]) -> np.ndarray:
     from scipy.ndimage import binary_dilation
 
     rows, columns, border = grid
-    size = (rows + 2 * border, columns + 2 * border)
-    cells = np.zeros(size, bool)
+    height = rows + 2 * border
+    width = columns + 2 * border
     row, column = np.nonzero(region)
-    cells[row * size[0] // region.shape[0], column * size[1] // region.shape[1]] = True
+    down = row * height // region.shape[0]
+    right = column * width // region.shape[1]
+
+    cells = np.zeros((height, width), bool)
+    cells[down, right] = True
     grown = binary_dilation(cells, _EIGHT, iterations=GROWN_CELLS)
-    return grown[border : border + rows, border : border + columns]
+    bottom = border + rows
+    end = border + columns
+    return grown[border:bottom, border:end]
 
 
 def seen(size: tuple[int, int], grids: list[tuple[int, int, int]]) -> np.ndarray:
@@ -44,9 +50,13 @@ def seen(size: tuple[int, int], grids: list[tuple[int, int, int]]) -> np.ndarray
     height, width = size
     for rows, columns, border in grids:
         left_out = max(0, border - GROWN_CELLS)
-        down = left_out * height // (rows + 2 * border)
-        right = left_out * width // (columns + 2 * border)
-        found[down : height - down, right : width - right] = True
+        all_rows = rows + 2 * border
+        all_columns = columns + 2 * border
+        top = left_out * height // all_rows
+        left = left_out * width // all_columns
+        bottom = height - top
+        right = width - left
+        found[top:bottom, left:right] = True
     return found
 
 
@@ -94,10 +104,14 @@ def cleaned(mask: np.ndarray, smallest: int, opening: bool) -> np.ndarray:
 def neighbors(region: np.ndarray) -> np.ndarray:
     """Return pairs of neighboring pixels of which one lies in the region: flat numbers, int64 (M, 2)."""
     numbers = np.arange(region.size).reshape(region.shape)
-    across = region[:, 1:] | region[:, :-1]
-    down = region[1:] | region[:-1]
-    pairs = [
-        np.stack([numbers[:, 1:][across], numbers[:, :-1][across]], axis=1),
-        np.stack([numbers[1:][down], numbers[:-1][down]], axis=1),
-    ]
-    return np.concatenate(pairs)
+    beside = _pairs(numbers, region)
+    above = _pairs(numbers.T, region.T)
+    return np.concatenate([beside, above])
+
+
+def _pairs(numbers: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Return the pairs of neighbors along rows, int64 (M, 2)."""
+    first = numbers[:, 1:]
+    second = numbers[:, :-1]
+    wanted = region[:, 1:] | region[:, :-1]
+    return np.stack([first[wanted], second[wanted]], axis=1)
