@@ -181,7 +181,7 @@ def fitted(setting: Setting, folder: Path):
     model = made(imagenet_lite0(), layers=(1, 2), sigma=2.0, seed=setting.seed, device="cpu", **options)
     images = normal_images(setting.scene, "train", TRAIN)
     chosen = np.random.default_rng(setting.seed).permutation(TRAIN)[: setting.train]
-    batch = as_batch(images[chosen])
+    batch = as_batch(images[np.sort(chosen)])
     loader = Sampled(list(batch.split(8)), setting.seed)
     model.fit(loader, progress="none")
     model.notes[PIXELS] = loader.prior().notes()

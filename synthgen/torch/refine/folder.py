@@ -16,7 +16,7 @@ from synthgen.errors import SynthgenError, UsageError, one_line
 from synthgen.look.heatmaps import picture_names
 from synthgen.metrics import best_f1_threshold
 from synthgen.metrics.overlap import overlaps
-from synthgen.shards.files import replacing
+from synthgen.shards.files import make_folder, replacing
 from synthgen.tables import write_csv
 from synthgen.torch.evaluation.journal import Journal
 from synthgen.torch.refine.options import RefineOptions
@@ -75,9 +75,9 @@ def refine_set(work: Work, batch_size: int = 1, advance: Callable | None = None)
         If something cannot be written.
     """
     names = picture_names([entry.name for entry in work.images.entries])
-    work.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(work.folder)
     journal = Journal(work.folder / JOURNAL, _settings(work))
-    rows = {row["number"]: row for row in journal.entries}
+    rows = {row.pop("number"): row for row in journal.entries}
     if advance is not None:
         advance(len(rows))
 
@@ -86,8 +86,9 @@ def refine_set(work: Work, batch_size: int = 1, advance: Callable | None = None)
     try:
         for first in range(0, len(left), batch_size):
             numbers = left[first : first + batch_size]
-            for number, row in zip(numbers, _refined(work, numbers, names), strict=True):
-                rows[number] = row
+            found = _refined(work, numbers, names)
+            rows |= found
+            for number, row in found.items():
                 journal.add({"number": number, **row})
             if advance is not None:
                 advance(len(numbers))
@@ -95,9 +96,10 @@ def refine_set(work: Work, batch_size: int = 1, advance: Callable | None = None)
     finally:
         journal.close(finished)
 
-    table = [{name: value for name, value in rows[n].items() if name != "number"} for n in range(len(names))]
+    table = [rows[number] for number in range(len(names))]
     known = {name for row in table for name in row}
-    write_csv(work.folder / TABLE, table, [name for name in COLUMNS if name in known])
+    columns = [name for name in COLUMNS if name in known]
+    write_csv(work.folder / TABLE, table, columns)
     return table
 
 
@@ -108,76 +110,104 @@ def _settings(work: Work) -> dict:
     for name in work.model.state:
         tensor = getattr(work.model, name).detach().cpu().contiguous()
         digest.update(tensor.numpy().tobytes())
-    return {"inputs": digest.hexdigest(), "threshold": work.threshold, "options": msgspec.to_builtins(work.options)}
+    options = msgspec.to_builtins(work.options)
+    return {"inputs": digest.hexdigest(), "threshold": work.threshold, "options": options}
 
 
-def _refined(work: Work, numbers: list[int], names: list[str]) -> list[dict]:
-    """Return the rows of some images; one that cannot be read gets a row that says why."""
-    size = tuple(work.model.image_size)
-    items = {}
+def _refined(work: Work, numbers: list[int], names: list[str]) -> dict[int, dict]:
+    """Return the rows of some images, by number; one that cannot be read gets a row that says why."""
     rows = {}
+    items = {}
     for number in numbers:
-        entry = work.images.entries[number]
         try:
-            items[number] = (work.images.resized(None)[number], work.images.resized(size)[number])
+            items[number] = _read(work, number)
         except SynthgenError as error:
-            rows[number] = {"image": entry.name, "error": one_line(error)}
+            name = work.images.entries[number].name
+            rows[number] = {"image": name, "error": one_line(error)}
+    if not items:
+        return rows
 
-    if items:
-        start = time.perf_counter()
-        pictures = [small.image for _, small in items.values()]
-        _, maps = work.model.predict(as_batch(pictures))
-        coarse = [scores >= work.threshold for scores in maps]
-        found = refine_all(work.model, pictures, coarse, options=work.options, normal=work.normal)
-        seconds = (time.perf_counter() - start) / len(items)
-        for (number, (full, small)), scores, mask, result in zip(items.items(), maps, coarse, found, strict=True):
-            row = _row(full, small, mask, result, round(seconds, 3))
-            row["mask"] = _written(work, names[number], full.image, small.image, scores, mask, result)
-            rows[number] = row
-    return [rows[number] for number in numbers]
+    start = time.perf_counter()
+    pictures = [small.image for _, small in items.values()]
+    _, maps = work.model.predict(as_batch(pictures))
+    coarse = maps >= work.threshold
+    found = refine_all(work.model, pictures, coarse, options=work.options, normal=work.normal)
+    seconds = (time.perf_counter() - start) / len(items)
+
+    for place, (number, (full, small)) in enumerate(items.items()):
+        row = _row(full, small, coarse[place], found[place])
+        row["seconds"] = round(seconds, 3)
+        seen = _Seen(full.image, small.image, maps[place], coarse[place])
+        row["mask"] = _written(work, names[number], seen, found[place])
+        rows[number] = row
+    return rows
 
 
-def _row(full, small, coarse: np.ndarray, found, seconds: float) -> dict:
+def _read(work: Work, number: int):
+    """Return an image at its own size, and at that of the model."""
+    size = tuple(work.model.image_size)
+    full = work.images.resized(None)[number]
+    small = work.images.resized(size)[number]
+    return full, small
+
+
+class _Seen(NamedTuple):
+    """An image at its own size and at the model's, the model's map, and the coarse mask."""
+
+    full: np.ndarray
+    small: np.ndarray
+    scores: np.ndarray
+    coarse: np.ndarray
+
+
+def _row(full, small, coarse: np.ndarray, found) -> dict:
     """Return what the table says of an image."""
+    coarse_area = float(coarse.mean())
+    area = float(found.mask.mean())
     row = {
         "image": full.name,
-        "coarse_area": round(float(coarse.mean()), 6),
-        "area": round(float(found.mask.mean()), 6),
+        "coarse_area": round(coarse_area, 6),
+        "area": round(area, 6),
         "iterations": found.iterations,
-        "seconds": seconds,
         "note": "; ".join(found.notes),
     }
     if small.label and small.truth is not None and small.mask.any():
         for prefix, mask in (("", coarse), ("refined_", found.mask)):
             measured = overlaps([small.mask], [mask])
-            row[f"{prefix}iou"] = round(float(measured.iou[0]), 4)
-            row[f"{prefix}dice"] = round(float(measured.dice[0]), 4)
+            iou = float(measured.iou[0])
+            dice = float(measured.dice[0])
+            row[f"{prefix}iou"] = round(iou, 4)
+            row[f"{prefix}dice"] = round(dice, 4)
     return row
 
 
-def _written(work: Work, name: str, image, small, scores, coarse, found) -> str:
+def _written(work: Work, name: str, seen: _Seen, found) -> str:
     """Write what was found of an image, and return the file of the mask."""
     folder = work.folder
-    mask, normal = at_size(found, image)
-    _write(folder / "sheets" / name, sheet(small, scores, work.threshold, coarse, found))
+    shown = sheet(seen.small, seen.scores, work.threshold, seen.coarse, found)
+    _write(folder / "sheets" / name, shown)
+
+    mask, normal = at_size(found, seen.full)
     if work.options.recover and not found.notes:
         _write(folder / "recovered" / name, normal)
         stem = Path(name).with_suffix("")
-        for count, piece in enumerate(cutouts(image, mask), 1):
+        for count, piece in enumerate(cutouts(seen.full, mask), 1):
             _write(folder / "cutouts" / f"{stem}-{count}.png", piece)
 
     path = folder / "masks" / name
-    _write(path, mask.astype(np.uint8) * 255)
+    levels = np.where(mask, 255, 0)
+    _write(path, levels.astype(np.uint8))
     return str(path)
 
 
 def _write(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
+    picture = Image.fromarray(pixels)
     with replacing(path) as temporary:
-        Image.fromarray(pixels).save(temporary, "PNG")
+        picture.save(temporary, "PNG")
 
 
-def threshold_of(model, text: str | None, images, advance: Callable | None = None) -> float:
+def threshold_of(model, text: str | None, images) -> float:
     """Return the threshold that a text means: a number, ``oracle``, or what the model keeps.
 
     Parameters
@@ -187,8 +217,6 @@ def threshold_of(model, text: str | None, images, advance: Callable | None = Non
         ``oracle`` is the one of the best F1 of the pixels of `images` themselves, as in the tables of Tao et al.
         2024: for comparisons alone. None is the one in the notes of the model.
     images : ImageSet
-    advance : callable, optional
-        Called with 1 after each image, for ``oracle``.
 
     Raises
     ------
@@ -205,13 +233,13 @@ def threshold_of(model, text: str | None, images, advance: Callable | None = Non
 
     masks = []
     maps = []
-    for item in images.resized(tuple(model.image_size)):
-        if advance is not None:
-            advance(1)
+    size = tuple(model.image_size)
+    for item in images.resized(size):
         if item.truth is None:
             continue
+        _, found = model.predict(as_batch([item.image]))
         masks.append(item.mask)
-        maps.append(model.predict(as_batch([item.image]))[1][0])
+        maps.append(found[0])
     if not any(mask.any() for mask in masks):
         raise UsageError("threshold must be a number for images whose defects are not marked, got oracle")
     return best_f1_threshold(masks, maps)[0]

@@ -12,6 +12,7 @@ from synthgen.metrics.overlap import Overlaps, by_size, overlaps
 from synthgen.torch.refine.options import RefineOptions
 from synthgen.torch.refine.refinement import refine
 
+OVERLAPS = ("iou", "dice", "refined_iou", "refined_dice")
 _ALL = "all"
 _MEAN = "mean"
 
@@ -73,25 +74,17 @@ def fits(
 
 def _fit(model, item, coarse: np.ndarray, options: RefineOptions | None) -> Fit:
     found = refine(model, item.image, coarse, options=options)
-    row = Fit(
-        item.name,
-        item.category,
-        item.kind,
-        float(item.mask.mean()),
-        float(coarse.mean()),
-        float(found.mask.mean()),
-        note="; ".join(found.notes),
-    )
+    size = float(item.mask.mean())
+    area = float(coarse.mean())
+    refined_area = float(found.mask.mean())
+    row = Fit(item.name, item.category, item.kind, size, area, refined_area, note="; ".join(found.notes))
     if not item.mask.any():
         return row
-    before = overlaps([item.mask], [coarse])
-    after = overlaps([item.mask], [found.mask])
-    return row._replace(
-        iou=float(before.iou[0]),
-        dice=float(before.dice[0]),
-        refined_iou=float(after.iou[0]),
-        refined_dice=float(after.dice[0]),
-    )
+
+    (iou,), (dice,), _ = overlaps([item.mask], [coarse])
+    (refined_iou,), (refined_dice,), _ = overlaps([item.mask], [found.mask])
+    values = map(float, (iou, dice, refined_iou, refined_dice))
+    return row._replace(**dict(zip(OVERLAPS, values, strict=True)))
 
 
 def with_fits(rows: list, found: list[Fit]) -> list:
@@ -100,12 +93,17 @@ def with_fits(rows: list, found: list[Fit]) -> list:
     out = []
     for row in rows:
         of_row = [fit for fit in defective if _belongs(fit, row)]
-        means = {name: float(np.mean([getattr(fit, name) for fit in of_row])) for name in _NAMES if of_row}
+        means = {}
+        if of_row:
+            means = {name: _mean_of(of_row, name) for name in OVERLAPS}
         out.append(replace(row, **means))
     return out
 
 
-_NAMES = ("iou", "dice", "refined_iou", "refined_dice")
+def _mean_of(found: list[Fit], name: str) -> float:
+    """Return the mean of a value over images."""
+    values = [getattr(fit, name) for fit in found]
+    return float(np.mean(values))
 
 
 def _belongs(fit: Fit, row) -> bool:
@@ -116,16 +114,27 @@ def _belongs(fit: Fit, row) -> bool:
 def format_sizes(found: list[Fit]) -> str:
     """Return a table of the overlaps by the size of the defect, and of what is marked in normal images."""
     defective = [fit for fit in found if fit.iou is not None]
-    groups = [
-        by_size(Overlaps(*(np.array([getattr(fit, name) for fit in defective]) for name in (iou, dice, "size"))))
-        for iou, dice in (("iou", "dice"), ("refined_iou", "refined_dice"))
-    ]
+    before = _by_size(defective, "iou", "dice")
+    after = _by_size(defective, "refined_iou", "refined_dice")
     lines = ["size of defect  images    IoU   DICE  refined IoU  refined DICE"]
-    for (name, count, iou, dice), (_, _, refined_iou, refined_dice) in zip(*groups, strict=True):
-        lines.append(f"{name:14s}  {count:6d}  {iou:.3f}  {dice:.3f}  {refined_iou:11.3f}  {refined_dice:12.3f}")
+    for (name, count, iou, dice), (_, _, refined_iou, refined_dice) in zip(before, after, strict=True):
+        coarse = f"{name:14s}  {count:6d}  {iou:.3f}  {dice:.3f}"
+        refined = f"{refined_iou:11.3f}  {refined_dice:12.3f}"
+        lines.append(f"{coarse}  {refined}")
 
     normal = [fit for fit in found if fit.size == 0]
     if normal:
-        before, after = (np.mean([getattr(fit, name) for fit in normal]) for name in ("area", "refined_area"))
-        lines.append(f"marked in {len(normal)} normal images: {before:.2%} of their pixels, refined {after:.2%}")
+        area = _mean_of(normal, "area")
+        refined_area = _mean_of(normal, "refined_area")
+        where = f"marked in {len(normal)} normal images"
+        lines.append(f"{where}: {area:.2%} of their pixels, refined {refined_area:.2%}")
     return "\n".join(lines)
+
+
+def _by_size(found: list[Fit], iou: str, dice: str) -> list[tuple[str, int, float, float]]:
+    """Return the means of two values for each group of sizes."""
+    columns = []
+    for name in (iou, dice, "size"):
+        values = [getattr(fit, name) for fit in found]
+        columns.append(np.array(values))
+    return by_size(Overlaps(*columns))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 
 from synthgen.errors import UsageError
 from synthgen.torch.refine.inpaint import inpainted, most_similar
@@ -50,6 +51,7 @@ class _Job(NamedTuple):
     """A refinement that is worth a search."""
 
     number: int
+    picture: np.ndarray
     coarse: np.ndarray
     visible: np.ndarray
     task: Task
@@ -122,31 +124,26 @@ def refine_all(
     _check(model, pictures)
     if masks is None:
         masks = coarse_masks(model, pictures, threshold)
-    coarse = [_as_mask(mask, picture, i) for i, (mask, picture) in enumerate(zip(masks, pictures, strict=True))]
     if prior is None and PIXELS in model.notes:
         prior = PixelPrior.of_notes(model.notes[PIXELS])
 
     work = _Work(model, prior, options, normal)
     results: dict[int, Refined] = {}
     jobs = []
-    for number, (picture, mask) in enumerate(zip(pictures, coarse, strict=True)):
+    for number, (picture, given) in enumerate(zip(pictures, masks, strict=True)):
+        mask = _as_mask(given, picture, number)
         job = work.job(number, picture, mask)
         if isinstance(job, str):
             results[number] = _unchanged(picture, mask, job)
         else:
             jobs.append(job)
 
-    weaker = []
-    for job, found in zip(jobs, work.searched(jobs), strict=True):
-        result = work.result(job, pictures[job.number], found)
-        results[job.number] = result
-        if result.notes:
-            weaker.append(job)
-    results |= work.again(weaker, pictures)
+    results |= work.results(jobs)
+    failed = [job for job in jobs if results[job.number].notes]
+    results |= work.results(failed, weaker=True)
 
     if options.recover:
-        for number in results:
-            results[number] = work.recovered(results[number], pictures[number])
+        results = {number: work.recovered(pictures[number], result) for number, result in results.items()}
     return [results[number] for number in range(len(pictures))]
 
 
@@ -188,20 +185,27 @@ class _Work:
         if options.inpaint == "nearest":
             if normal is None:
                 raise UsageError("normal must be images to start from with inpaint nearest, got none")
-            self._normal = np.stack([self._in_units(_as_picture(each, i)) for i, each in enumerate(normal)])
+            pictures = [_as_picture(each, i) for i, each in enumerate(normal)]
+            self._normal = np.stack([self._in_units(picture) for picture in pictures])
 
     def _in_units(self, picture: np.ndarray) -> np.ndarray:
         """Return an image in the backbone's units, float32 (H, W, 3)."""
         batch = self._model.features.normalise(as_batch([picture]))
-        return batch[0].permute(1, 2, 0).cpu().numpy()
+        channels_last = batch[0].permute(1, 2, 0)
+        return channels_last.cpu().numpy()
 
     def _as_pixels(self, normal: np.ndarray, gray: bool) -> np.ndarray:
         """Return an image in the backbone's units as uint8; that of a gray one is gray."""
         config = self._model.features.config
-        values = normal * np.float32(config["std"]) + np.float32(config["mean"])
+        std = np.float32(config["std"])
+        mean = np.float32(config["mean"])
+        values = normal * std + mean
         if gray:
-            values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
-        return np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+            shades = values.mean(axis=2, keepdims=True)
+            values = np.repeat(shades, 3, axis=2)
+
+        levels = 255 * values.clip(0, 1)
+        return np.rint(levels).astype(np.uint8)
 
     def job(self, number: int, picture: np.ndarray, mask: np.ndarray) -> _Job | str:
         """Return the search that an image needs, or why there is nothing to search."""
@@ -212,64 +216,69 @@ class _Work:
         if not (region & visible).any():
             return "the mask lies in the border, where the model scores nothing"
         region &= visible
-        if region.mean() > _LARGEST_REGION:
-            return f"the region covers {region.mean():.0%} of the image: too little is left to go by"
+        share = region.mean()
+        if share > _LARGEST_REGION:
+            return f"the region covers {share:.0%} of the image: too little is left to go by"
 
         image = self._in_units(picture)
         start = self._start(image, region)
         area = int(np.count_nonzero(mask))
-        return _Job(number, mask, visible, Task(image, start, region, area))
+        task = Task(image, start, region, area)
+        return _Job(number, picture, mask, visible, task)
 
     def _start(self, image: np.ndarray, region: np.ndarray) -> np.ndarray:
         if self._normal is not None:
             return most_similar(image, region, self._normal)
         return inpainted(image, region)
 
-    def searched(self, jobs: list[_Job], weaker: bool = False) -> list[Found]:
-        """Return what the searches find; `weaker` halves the penalty on differences."""
+    def results(self, jobs: list[_Job], weaker: bool = False) -> dict[int, Refined]:
+        """Return what searches give for their images; `weaker` halves the penalty on differences."""
         if not jobs:
-            return []
+            return {}
         options = self._options
         if weaker:
-            options = _changed(options, sparsity=options.sparsity / 2)
-        return Search(self._model, [job.task for job in jobs], self._prior, options).run()
+            options = replace(options, sparsity=options.sparsity / 2)
 
-    def again(self, jobs: list[_Job], pictures) -> dict[int, Refined]:
-        """Return the results of a second search for images that the first did not help."""
-        results = {}
-        for job, found in zip(jobs, self.searched(jobs, weaker=True), strict=True):
-            results[job.number] = self.result(job, pictures[job.number], found)
-        return results
+        tasks = [job.task for job in jobs]
+        found = Search(self._model, tasks, self._prior, options).run()
+        return {job.number: self._result(job, of_job) for job, of_job in zip(jobs, found, strict=True)}
 
-    def result(self, job: _Job, picture: np.ndarray, found: Found) -> Refined:
+    def _result(self, job: _Job, found: Found) -> Refined:
         """Return the mask of what a search found, or the coarse one where it did not help."""
-        difference = np.abs(job.task.image - found.normal).sum(axis=2)
+        options = self._options
+        offsets = job.task.image - found.normal
+        difference = np.abs(offsets).sum(axis=2)
         smooth = smoothed(difference, job.task.region, job.task.image)
-        limit = self._options.difference or otsu(smooth[job.task.region])
-        mask = cleaned(smooth >= limit, self._options.smallest, self._options.opening)
+        limit = options.difference or otsu(smooth[job.task.region])
+        mask = cleaned(smooth >= limit, options.smallest, options.opening)
+
         count = len(found.objective)
         reason = _no_help(mask, job.coarse, found)
         if reason:
-            return _unchanged(picture, job.coarse, reason, difference, count)
+            return _unchanged(job.picture, job.coarse, reason, difference, count)
 
         mask |= job.coarse & ~job.visible
-        normal = self._as_pixels(found.normal, _is_gray(picture))
-        normal = np.where(mask[..., None], normal, picture)
+        normal = self._merged(job.picture, found.normal, mask)
         return Refined(mask, normal, difference, (), count)
 
-    def recovered(self, result: Refined, picture: np.ndarray) -> Refined:
+    def _merged(self, picture: np.ndarray, normal: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return an image that is a normal one, in the backbone's units, inside of a mask."""
+        pixels = self._as_pixels(normal, _is_gray(picture))
+        return np.where(mask[..., None], pixels, picture)
+
+    def recovered(self, picture: np.ndarray, result: Refined) -> Refined:
         """Return a result whose normal image is estimated anew, without the penalty, inside the mask alone."""
         region = result.mask
-        if not region.any() or region.mean() > _LARGEST_REGION:
+        if result.notes or region.mean() > _LARGEST_REGION:
             return result
 
         image = self._in_units(picture)
-        start = self._in_units(result.normal) if not result.notes else inpainted(image, region)
-        task = Task(image, start, region, int(np.count_nonzero(region)))
-        options = _changed(self._options, sparsity=0.0)
-        found = Search(self._model, [task], self._prior, options).run()[0]
-        normal = self._as_pixels(found.normal, _is_gray(picture))
-        normal = np.where(region[..., None], normal, picture)
+        start = self._in_units(result.normal)
+        area = int(np.count_nonzero(region))
+        task = Task(image, start, region, area)
+        options = replace(self._options, sparsity=0.0)
+        (found,) = Search(self._model, [task], self._prior, options).run()
+        normal = self._merged(picture, found.normal, region)
         return result._replace(normal=normal)
 
 
@@ -279,8 +288,8 @@ def _no_help(mask: np.ndarray, coarse: np.ndarray, found: Found) -> str:
         return "no difference was found"
     if found.score_of_normal > _MOST_SCORE * found.score_of_image:
         return "no image was found that the model takes for more normal"
-    outside = np.count_nonzero(mask & ~coarse) / np.count_nonzero(mask)
-    if outside > _MOST_OUTSIDE:
+    found_outside = np.count_nonzero(mask & ~coarse)
+    if found_outside > _MOST_OUTSIDE * np.count_nonzero(mask):
         return "most differences were found outside of the coarse mask"
     return ""
 
@@ -290,12 +299,6 @@ def _unchanged(picture, mask, reason: str, difference=None, iterations: int = 0)
     if difference is None:
         difference = np.zeros(mask.shape, np.float32)
     return Refined(mask, picture, difference, (f"not refined: {reason}",), iterations)
-
-
-def _changed(options: RefineOptions, **changes) -> RefineOptions:
-    import msgspec
-
-    return msgspec.structs.replace(options, **changes)
 
 
 def _is_gray(picture: np.ndarray) -> bool:
@@ -316,18 +319,19 @@ def _check(model, pictures: list[np.ndarray]) -> None:
 
 def _as_picture(image, number: int) -> np.ndarray:
     """Return an image as uint8 (H, W, 3)."""
-    if hasattr(image, "cpu"):  # a tensor, channels first
+    if isinstance(image, torch.Tensor):  # channels first
+        image = image.movedim(0, -1) if image.ndim == 3 else image
         image = image.cpu().numpy()
-        image = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
+
     image = np.asarray(image)
     if image.ndim == 2:
         image = image[..., None]
-    good = image.ndim == 3 and image.shape[2] in (1, 3) and image.dtype == np.uint8
-    if not good:
-        raise UsageError(
-            f"images must be uint8 (H, W, 3) or (H, W), got {image.dtype} {image.shape} for number {number}"
-        )
-    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    if image.ndim != 3 or image.shape[2] not in (1, 3) or image.dtype != np.uint8:
+        got = f"{image.dtype} {image.shape}"
+        raise UsageError(f"images must be uint8 (H, W, 3) or (H, W), got {got} for number {number}")
+
+    repeats = 3 // image.shape[2]
+    return np.repeat(image, repeats, axis=2)
 
 
 def _as_mask(mask, picture: np.ndarray, number: int) -> np.ndarray:

@@ -25,6 +25,7 @@ _SAMPLED_PLACES = 256  # beyond the region, that tell what scores are usual
 _LEAST_SCALE = 1e-3  # of the scores in the region
 _TINY = 1e-12
 _LAST_STEP = 0.1  # of the first
+_WARM_UP = 5  # steps: Adan's first ones are as long for small gradients as for large ones
 
 
 class Task(NamedTuple):
@@ -217,11 +218,12 @@ class Search:
         return self._found(pixels, history)
 
     def _step(self, number: int) -> float:
-        """Return the length of a step: they become shorter, along a cosine."""
+        """Return the length of a step: they grow at first, and become shorter along a cosine."""
+        grown = min(1.0, (number + 1) / _WARM_UP)
         share = number / self._options.iterations
         wave = 0.5 + 0.5 * math.cos(math.pi * share)
         of_first = _LAST_STEP + (1 - _LAST_STEP) * wave
-        return self._options.step * of_first
+        return self._options.step * grown * of_first
 
     def _note(self, objective: torch.Tensor, history: list[list[float]], active: torch.Tensor) -> None:
         """Note the objective of each image that is still searched, and end the searches that bring little."""
