@@ -85,6 +85,7 @@ class Cflow(AnomalyModel):
 
         self._begin(self._need_fit())
         torch.nn.utils.vector_to_parameters(vector, self.flows.parameters())
+        self.flows.requires_grad_(False)
 
     @property
     def permutations(self) -> torch.Tensor:

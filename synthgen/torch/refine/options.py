@@ -37,7 +37,11 @@ class RefineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     iterations: Annotated[int, Meta(ge=1, le=100_000, description="Steps at most.")] = 45
     tolerance: Annotated[
         float,
-        Meta(ge=0, le=1, description="End where ten steps bring less than this share of all that was won."),
+        Meta(
+            ge=0,
+            le=1,
+            description="End where ten steps bring less than this share of all that was won; 0 never ends early.",
+        ),
     ] = 0.01
     difference: Annotated[
         Annotated[float, Meta(gt=0, le=100)] | None,

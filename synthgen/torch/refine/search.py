@@ -234,12 +234,13 @@ class Search:
 
     def _has_ended(self, objective: list[float]) -> bool:
         """Return whether the last steps brought little of all that was won."""
-        if len(objective) <= 2 * _WINDOW:
+        tolerance = self._options.tolerance
+        if len(objective) <= 2 * _WINDOW or tolerance == 0:
             return False
         last = objective[-1]
         won = objective[0] - last
         of_late = objective[-1 - _WINDOW] - last
-        return of_late < self._options.tolerance * won
+        return of_late < tolerance * won
 
     def _gradient(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the gradient of the objective, and the objective of each image."""
