@@ -32,7 +32,7 @@ def model(normal):
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def defect():
     """Return (image, truth, coarse mask): a red square, and a mask that is too large and lies beside it."""
     image = striped(1, 9)[0]

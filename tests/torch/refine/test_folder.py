@@ -29,7 +29,7 @@ def photos(tmp_path, defect, normal):
 
 def work_of(model, images, folder, **options):
     threshold = model.notes["thresholds"]["pixel"]
-    return Work(model, images, folder, RefineOptions(**options), threshold)
+    return Work(model, images, folder, RefineOptions(iterations=15, **options), threshold)
 
 
 def test_all_results_are_written_at_the_size_of_the_images(model, photos, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from synthgen.torch.evaluation import Row
+from synthgen.torch.refine import RefineOptions
 from synthgen.torch.refine.measure import Fit, fits, format_sizes, with_fits
 
 
@@ -15,12 +16,12 @@ class Item:
         self.name, self.category, self.kind = f"{kind}.png", "stripes", kind
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def found(model, defect, normal):
     image, truth, coarse = defect
     items = [Item(image, truth, "square"), Item(normal[0], np.zeros_like(truth), "good")]
     maps = [coarse.astype(float), np.zeros(truth.shape)]
-    return fits(model, items, maps, 0.5)
+    return fits(model, items, maps, 0.5, RefineOptions(iterations=20))
 
 
 def test_the_overlap_rises_and_normal_images_have_none(found):

@@ -11,14 +11,17 @@ from synthgen.torch import PaDiM, PatchCore
 from synthgen.torch.refine import RefineOptions, refine, refine_all
 
 
+FAST = RefineOptions(iterations=20)
+
+
 def overlap(truth, mask):
     return (truth & mask).sum() / (truth | mask).sum()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def refined(model, defect):
     image, _, coarse = defect
-    return refine(model, image, coarse)
+    return refine(model, image, coarse, options=FAST)
 
 
 def test_the_mask_comes_to_the_outline(refined, defect):
@@ -38,13 +41,14 @@ def test_the_normal_image_equals_the_image_outside_of_the_mask_and_is_normal_ins
 
 
 def test_the_module_is_called_as_its_function_is(refined, model, defect):
-    again = synthgen.torch.refine(model, torch.from_numpy(defect[0].transpose(2, 0, 1).copy()), defect[2])
+    image = torch.from_numpy(defect[0].transpose(2, 0, 1).copy())
+    again = synthgen.torch.refine(model, image, defect[2], options=FAST)
     np.testing.assert_array_equal(again.mask, refined.mask)
 
 
 def test_without_a_mask_the_threshold_of_the_model_makes_one(model, defect):
     image, truth, _ = defect
-    assert overlap(truth, refine(model, image).mask) > 0.7
+    assert overlap(truth, refine(model, image, options=FAST).mask) > 0.7
     batch = torch.from_numpy(image.transpose(2, 0, 1).copy())
     bare = PatchCore("random:test_resnet", layers=(1, 2), device="cpu").fit([batch])
     with pytest.raises(UsageError, match="threshold must be given for a model that keeps none"):
@@ -54,14 +58,14 @@ def test_without_a_mask_the_threshold_of_the_model_makes_one(model, defect):
 def test_images_of_a_batch_do_not_change_each_other(model, defect, refined):
     image, _, coarse = defect
     other = np.roll(image, 11, axis=0)
-    together = refine_all(model, [other, image], [np.roll(coarse, 11, axis=0), coarse])
+    together = refine_all(model, [other, image], [np.roll(coarse, 11, axis=0), coarse], options=FAST)
     assert overlap(together[1].mask, refined.mask) > 0.97
     assert overlap(np.roll(together[0].mask, -11, axis=0), refined.mask) > 0.8
 
 
 def test_recovering_makes_the_inside_more_normal(model, defect, refined):
     image, _, coarse = defect
-    recovered = refine(model, image, coarse, options=RefineOptions(recover=True))
+    recovered = refine(model, image, coarse, options=RefineOptions(iterations=20, recover=True))
     np.testing.assert_array_equal(recovered.mask, refined.mask)
     outside = ~recovered.mask
     assert (recovered.normal[outside] == image[outside]).all()
@@ -71,13 +75,13 @@ def test_recovering_makes_the_inside_more_normal(model, defect, refined):
 def test_a_gray_image_keeps_gray(model, defect):
     image, truth, coarse = defect
     gray = np.where(truth, 255, image[..., 1]).astype(np.uint8)
-    result = refine(model, gray, coarse)
+    result = refine(model, gray, coarse, options=FAST)
     assert (result.normal == result.normal[..., :1]).all()
     assert overlap(truth, result.mask) > 0.7
 
 
 def test_equal_calls_give_equal_results(model, defect, refined):
-    again = refine(model, defect[0], defect[2])
+    again = refine(model, defect[0], defect[2], options=FAST)
     assert again.mask.tobytes() == refined.mask.tobytes()
     assert again.difference.tobytes() == refined.difference.tobytes()
 
@@ -91,7 +95,7 @@ def test_where_nothing_can_be_won_the_coarse_mask_comes_back_with_a_note(model, 
         (image, coarse, {"sparsity": 1e8}, "not refined: no "),
     )
     for picture, mask, options, note in cases:
-        result = refine(model, picture, mask, options=RefineOptions(**options))
+        result = refine(model, picture, mask, options=RefineOptions(iterations=20, **options))
         assert result.notes[0].startswith(note)
         np.testing.assert_array_equal(result.mask, mask)
         np.testing.assert_array_equal(result.normal, picture)
