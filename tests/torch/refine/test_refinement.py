@@ -10,7 +10,6 @@ from synthgen.errors import UsageError
 from synthgen.torch import PaDiM, PatchCore
 from synthgen.torch.refine import RefineOptions, refine, refine_all
 
-
 FAST = RefineOptions(iterations=20)
 
 
