@@ -28,6 +28,12 @@ _OPTIONS = (
         "IMAGES themselves, for comparisons.  [default: what `evaluate --keep-thresholds` left in MODEL]",
     ),
     click.option("--normal", type=click.Path(), multiple=True, help="Normal images, for --inpaint nearest."),
+    click.option(
+        "--tune",
+        type=click.Path(),
+        help="Choose sparsity and colors by the best mean IoU on this test set: validation images, with defects that "
+        "were pasted, for example.",
+    ),
     *options_of(RefineOptions),
     click.option(
         "--batch-size", "batch", type=click.IntRange(min=1), help="Images at a time.  [default: 1; 8 on a GPU]"
@@ -43,7 +49,7 @@ _OPTIONS = (
 @click.argument("images", nargs=-1, required=True, type=click.Path())
 @partial(with_options, options=_OPTIONS)
 @click.pass_context
-def refine(context, model_file, images, out, threshold, normal, batch, device, as_json, progress, **given):
+def refine(context, model_file, images, out, threshold, normal, tune, batch, device, as_json, progress, **given):
     """Find the outlines of the defects in IMAGES, and the normal images behind them (F2PAD, Tao et al. 2024).
 
     MODEL says where to look. What it marks is replaced by an image that it finds normal and that equals the given
@@ -68,6 +74,8 @@ def refine(context, model_file, images, out, threshold, normal, batch, device, a
         click.echo(line, err=True)
 
     work = _work(model, images, Path(out), options, threshold, normal)
+    if tune is not None:
+        work = work._replace(options=_tuned(work, tune, progress))
     batch = batch or (1 if model.device.type == "cpu" else 8)
     rows = _refined(work, batch, progress)
     if as_json:
@@ -119,6 +127,25 @@ def _work(model, images, out: Path, options: RefineOptions, threshold: str | Non
         start = np.stack(pictures)
     value = threshold_of(model, threshold, images)
     return Work(model, images, out, options, value, start)
+
+
+def _tuned(work, path, progress: str) -> RefineOptions:
+    """Return the options that suit a test set best, and print what was chosen."""
+    from synthgen.layouts import open_test_set
+    from synthgen.run.progress import Progress
+    from synthgen.torch.refine.tuning import GRID, candidates, tuned
+
+    size = tuple(work.model.image_size)
+    items = [item for item in open_test_set(path, size) if item.label and item.mask is not None]
+    images = [item.image for item in items]
+    masks = [item.mask for item in items]
+    tries = sum(1 for _ in candidates(work.options, GRID))
+    with Progress(progress, tries * len(items)) as bar:
+        options = tuned(work.model, images, masks, work.options, threshold=work.threshold, advance=bar.advance)
+
+    chosen = ", ".join(f"{name} {getattr(options, name):g}" for name in GRID)
+    click.echo(f"chosen on {len(items)} images of {path}: {chosen}", err=True)
+    return options
 
 
 def _refined(work, batch: int, progress: str) -> list[dict]:
