@@ -31,8 +31,8 @@ _OPTIONS = (
     click.option(
         "--tune",
         type=click.Path(),
-        help="Choose sparsity and colors by the best mean IoU on this test set: validation images, with defects that "
-        "were pasted, for example.",
+        help="Choose sparsity and colors by the best mean IoU on this test set: validation images, with pasted "
+        "defects for example.",
     ),
     *options_of(RefineOptions),
     click.option(

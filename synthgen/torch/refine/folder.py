@@ -188,7 +188,7 @@ def _written(work: Work, name: str, seen: _Seen, found) -> str:
     _write(folder / "sheets" / name, shown)
 
     mask, normal = at_size(found, seen.full)
-    if work.options.recover and not found.notes:
+    if work.options.recover and found.helped:
         _write(folder / "recovered" / name, normal)
         stem = Path(name).with_suffix("")
         for count, piece in enumerate(cutouts(seen.full, mask), 1):

@@ -10,6 +10,7 @@ import torch
 from msgspec.structs import replace
 
 from synthgen.errors import UsageError
+from synthgen.look.heatmaps import outline
 from synthgen.torch.refine.inpaint import inpainted, most_similar
 from synthgen.torch.refine.options import RefineOptions
 from synthgen.torch.refine.prior import PIXELS, PixelPrior
@@ -20,6 +21,9 @@ from synthgen.torch.refine.search import Found, Search, Task
 _MOST_SCORE = 0.9
 # On validation images, masks of which more lay outside of the coarse ones were wrong.
 _MOST_OUTSIDE = 0.5
+# A mask of which more lies at the rim of the region was cut off there.
+_MOST_AT_RIM = 0.02
+_CUT_OFF = "the defect may go on beyond the region: a lower threshold or a larger dilation would show"
 # A region of more than this share leaves too little to start from.
 _LARGEST_REGION = 0.75
 
@@ -36,8 +40,10 @@ class Refined(NamedTuple):
     difference : ndarray of float32, (H, W)
         How much the two differ: the sum over the channels, in deviations of the backbone's colors.
     notes : tuple of str
-        Why the coarse mask is there, and what else is to be known; empty where all went well.
+        Why the coarse mask is there, or that the defect may go on beyond the region; empty where all went well.
     iterations : int
+    helped : bool
+        False where the coarse mask came back.
     """
 
     mask: np.ndarray
@@ -45,6 +51,7 @@ class Refined(NamedTuple):
     difference: np.ndarray
     notes: tuple[str, ...]
     iterations: int = 0
+    helped: bool = True
 
 
 class _Job(NamedTuple):
@@ -139,7 +146,7 @@ def refine_all(
             jobs.append(job)
 
     results |= work.results(jobs)
-    failed = [job for job in jobs if results[job.number].notes]
+    failed = [job for job in jobs if not results[job.number].helped]
     results |= work.results(failed, weaker=True)
 
     if options.recover:
@@ -257,9 +264,10 @@ class _Work:
         if reason:
             return _unchanged(job.picture, job.coarse, reason, difference, count)
 
+        notes = (_CUT_OFF,) if _is_cut_off(mask, job.task.region) else ()
         mask |= job.coarse & ~job.visible
         normal = self._merged(job.picture, found.normal, mask)
-        return Refined(mask, normal, difference, (), count)
+        return Refined(mask, normal, difference, notes, count)
 
     def _merged(self, picture: np.ndarray, normal: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return an image that is a normal one, in the backbone's units, inside of a mask."""
@@ -269,7 +277,7 @@ class _Work:
     def recovered(self, picture: np.ndarray, result: Refined) -> Refined:
         """Return a result whose normal image is estimated anew, without the penalty, inside the mask alone."""
         region = result.mask
-        if result.notes or region.mean() > _LARGEST_REGION:
+        if not result.helped or region.mean() > _LARGEST_REGION:
             return result
 
         image = self._in_units(picture)
@@ -280,6 +288,13 @@ class _Work:
         (found,) = Search(self._model, [task], self._prior, options).run()
         normal = self._merged(picture, found.normal, region)
         return result._replace(normal=normal)
+
+
+def _is_cut_off(mask: np.ndarray, region: np.ndarray) -> bool:
+    """Return whether a mask reaches the rim of the region: the defect may go on beyond it."""
+    rim = outline(region)
+    reached = np.count_nonzero(mask & rim)
+    return reached > _MOST_AT_RIM * np.count_nonzero(mask)
 
 
 def _no_help(mask: np.ndarray, coarse: np.ndarray, found: Found) -> str:
@@ -298,7 +313,7 @@ def _unchanged(picture, mask, reason: str, difference=None, iterations: int = 0)
     """Return the coarse mask as the result, with the reason."""
     if difference is None:
         difference = np.zeros(mask.shape, np.float32)
-    return Refined(mask, picture, difference, (f"not refined: {reason}",), iterations)
+    return Refined(mask, picture, difference, (f"not refined: {reason}",), iterations, helped=False)
 
 
 def _is_gray(picture: np.ndarray) -> bool:

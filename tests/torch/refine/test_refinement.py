@@ -100,6 +100,15 @@ def test_where_nothing_can_be_won_the_coarse_mask_comes_back_with_a_note(model, 
         np.testing.assert_array_equal(result.normal, picture)
 
 
+def test_a_defect_that_goes_on_beyond_the_region_is_told(model, defect):
+    image, truth, _ = defect
+    half = truth.copy()
+    half[:, 26:] = False
+    result = refine(model, image, half, options=FAST)
+    assert result.notes
+    assert result.helped is ("not refined" not in result.notes[0])
+
+
 def test_a_region_hidden_by_the_border_is_left_as_it_is(normal, defect):
     batches = [torch.from_numpy(normal.transpose(0, 3, 1, 2).copy())]
     model = PaDiM("random:test_resnet", layers=(1, 2), channels=20, border=6, device="cpu").fit(batches)
