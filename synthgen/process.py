@@ -8,7 +8,12 @@ import signal
 import sys
 
 EXIT_INTERRUPTED = 130
-INTERRUPTED = "interrupted; run the same command again to resume"
+
+# Commands that keep nothing of what they have done; all others go on where they were.
+BEGIN_ANEW = (
+    "completion", "doctor", "evaluate", "export-model", "fit", "info", "plan", "preview", "recipes", "render",
+    "verify", "weights",
+)  # fmt: skip
 
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 _IMPORT = "<frozen importlib._bootstrap>"
@@ -23,6 +28,14 @@ def prepare() -> None:
         sys.stderr = _Enduring(sys.stderr)
 
 
+def interrupted() -> str:
+    """Return what the end of an interrupted command says: whether the same command goes on where it was."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    if words and words[0] in BEGIN_ANEW:
+        return "interrupted; the same command begins anew"
+    return "interrupted; run the same command again to resume"
+
+
 def _interrupt(number, frame) -> None:
     """Answer a signal; a batch system ends a job by SIGTERM.
 
@@ -31,7 +44,7 @@ def _interrupt(number, frame) -> None:
     """
     while frame is not None:
         if frame.f_code.co_filename == _IMPORT:
-            sys.stderr.write(f"synthgen: {INTERRUPTED}\n")
+            sys.stderr.write(f"synthgen: {interrupted()}\n")
             sys.stderr.flush()
             os._exit(EXIT_INTERRUPTED)
         frame = frame.f_back
@@ -39,7 +52,10 @@ def _interrupt(number, frame) -> None:
 
 
 def _open_streams() -> None:
-    """Open the standard streams that the process was started without: no file of ours must take their numbers."""
+    """Open the standard streams that the process was started without: no file of ours must take their numbers.
+
+    Letters that a terminal's encoding does not have are printed as escapes.
+    """
     for number, (name, mode) in enumerate(_STREAMS):
         try:
             os.fstat(number)
@@ -47,6 +63,9 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - it stays open
+        stream = getattr(sys, name)
+        if mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Enduring:

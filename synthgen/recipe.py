@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import re
 import reprlib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ import yaml
 
 from synthgen import families
 from synthgen.errors import UsageError
+from synthgen.naming import default_name
 from synthgen.options import check_text, convert, named, parse_size, parse_yaml
 from synthgen.seeding import MAX_SEED
 from synthgen.shards.codecs import LOSSY, Codec
@@ -21,6 +23,7 @@ VERSION = 1
 _MAX_BYTES = 2**20
 
 Side = Annotated[int, msgspec.Meta(ge=16, le=4096)]
+Natural = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,12 +34,16 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     shard_size: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None,
-        msgspec.Meta(description="Samples in a shard; by default about 128 MB of them, in at least 16 shards."),
+        msgspec.Meta(
+            description="Samples in a shard; by default about a second of work or more, 128 MB of them at most."
+        ),
     ] = None
     codec: Annotated[
         Codec,
         msgspec.Meta(description="How images are encoded: png, png-stored (larger, read faster), jpeg (lossy)."),
     ] = "png"
+    # Classes, images in each and samples in a shard, at each earlier stage of a data set that grew.
+    grown_from: tuple[tuple[Natural, Natural, Natural], ...] = ()
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +83,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     def to_dict(self) -> dict:
         """Return the recipe as plain values; `from_dict` makes an equal recipe of them."""
         height, width = self.size
+        storage = msgspec.to_builtins(self.storage)
+        stages = storage.pop("grown_from")
+        if stages:
+            storage["grown_from"] = [list(stage) for stage in stages]
         return {
             "synthgen": VERSION,
             "name": self.name,
@@ -85,7 +96,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             "size": height if height == width else f"{width}x{height}",
             "seed": self.seed,
             **msgspec.to_builtins(self.options),
-            "storage": msgspec.to_builtins(self.storage),
+            "storage": storage,
         }
 
     def to_yaml(self) -> str:
@@ -120,13 +131,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
         options = convert(own, family.Options, place, "", known)
         common = {**family.defaults(options), **common, "options": options}
-        classes = common["classes"]
-        per_class = common["per_class"]
         storage = common.get("storage", {})
         common["size"] = parse_size(common["size"], place)
         common["storage"] = _checked_storage(storage, family, place)
-        common.setdefault("name", f"{family.NAME}-{classes}x{per_class}")
-        recipe = convert(common, cls, place, "", known)
+        recipe = convert({"name": family.NAME, **common}, cls, place, "", known)
+        if "name" not in common:
+            recipe = msgspec.structs.replace(recipe, name=default_name(recipe, family))
 
         most = family.most_classes(options)
         if recipe.classes > most:
@@ -184,10 +194,16 @@ def _fingerprint(value) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def storage_fingerprint(recipe: Recipe, shard_size: int, versions: dict[str, str]) -> str:
-    """Return the SHA-256 of all else that the bytes of the shards depend on."""
+def storage_fingerprint(
+    recipe: Recipe, shard_size: int, versions: dict[str, str], earlier: Sequence[str] = ()
+) -> str:
+    """Return the SHA-256 of all else that the bytes of the shards depend on.
+
+    `earlier` are the storage fingerprints of the stages that the data set grew from, with their sizes.
+    """
     storage = {"format": recipe.storage.format, "codec": recipe.storage.codec}
-    return _fingerprint({**storage, "shard_size": shard_size, "versions": versions})
+    grown = {"grown_from": list(earlier)} if earlier else {}
+    return _fingerprint({**storage, "shard_size": shard_size, "versions": versions, **grown})
 
 
 def installed() -> dict[str, Path]:

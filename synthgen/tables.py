@@ -1,11 +1,21 @@
 """Tables as files of comma-separated values."""
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from synthgen.shards.files import write_atomically
+
+# The csv module quotes a cell that holds a character of the line end: so a carriage return alone is quoted, too.
+_LINE_END = "\r\n"
+
+
+class _Lines(list):
+    """What the csv module writes, a row each time, with plain line ends."""
+
+    def write(self, line: str) -> None:
+        """Append a row."""
+        self.append(line.removesuffix(_LINE_END) + "\n")
 
 
 def write_csv(path: Path, rows: Iterable[dict], columns: Sequence[str]) -> None:
@@ -27,10 +37,11 @@ def write_csv(path: Path, rows: Iterable[dict], columns: Sequence[str]) -> None:
     ValueError
         If a row has a column that the head lacks.
     """
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
+    lines = _Lines()
+    table = csv.DictWriter(lines, columns, lineterminator=_LINE_END)
     table.writeheader()
     table.writerows(rows)
+    text = "".join(lines)
 
     # names of files may hold bytes that are no UTF-8; they are written as they were
-    write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    write_atomically(path, text.encode("utf-8", "surrogateescape"))

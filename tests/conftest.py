@@ -41,6 +41,7 @@ NEEDS = {
     "tests/shards/test_damage.py": ("torch",),
     "tests/surface/mesh": ("trimesh",),
     "tests/surface/test_perlin.py": ("noise",),
+    "tests/test_naming.py": ("trimesh",),
     "tests/torch": ("torch", "timm"),
 }
 # What else brings packages: extra -> packages, by the names under which they are imported.

@@ -14,10 +14,12 @@ TESTS = Path(__file__).parent
 ELSEWHERE = {
     "__main__.py": "test_process.py",
     "cli/data.py": "cli/test_cli.py",
+    "cli/export_model.py": "consumers/test_onnx.py",
     "cli/family.py": "cli/test_cli.py",
     "cli/look.py": "cli/test_cli.py",
     "cli/pretrain.py": "torch/pretrain/test_job.py",
     "cli/system.py": "cli/test_cli.py",
+    "cli/weights.py": "torch/test_weights.py",
     "compose/bounded.py": "compose/test_anomalies.py",
     "compose/sources.py": "compose/test_anomalies.py",
     "families/_drawer.py": "families/test_registry.py",
@@ -50,10 +52,12 @@ ELSEWHERE = {
     "surface/plate/draw.py": "families/test_stains.py",
     "surface/stains/planes.py": "surface/stains/test_field.py",
     "surface/stains/points.py": "surface/stains/test_field.py",
+    "texture/flat.py": "texture/test_defects.py",
+    "texture/shape.py": "texture/test_spectral.py",
     "torch/coreset/greedy_compiled.py": "torch/coreset/test_greedy.py",
     "torch/data/items.py": "torch/data/test_shards.py",
     "torch/data/live.py": "torch/data/test_shards.py",
-    "torch/evaluation/journal.py": "torch/refine/test_folder.py",
+    "torch/export.py": "consumers/test_onnx.py",
     "torch/models/bank.py": "torch/models/test_base.py",
     "torch/models/loading.py": "torch/models/test_store.py",
     "torch/models/options.py": "torch/models/test_base.py",
@@ -64,6 +68,7 @@ ELSEWHERE = {
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.
 REACHED_BY = {
+    "cli/export_model.py": "export-model",
     "cli/family.py": "fractals",
     "families/_objects.py": "source",
     "families/_records.py": "visible_area",
@@ -78,9 +83,9 @@ REACHED_BY = {
     "shards/checking.py": "verify",
     "surface/inspected.py": "stains",
     "surface/plate/draw.py": "stains.draw",
+    "texture/flat.py": "flattened",
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
-    "torch/evaluation/journal.py": "JOURNAL",
     "torch/refine/options.py": "RefineOptions",
 }
 

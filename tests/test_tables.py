@@ -10,9 +10,10 @@ from synthgen.errors import StorageError
 from synthgen.tables import write_csv
 
 COLUMNS = ("file", "score", "note")
-# No half of a surrogate pair: it is no text. Of Python's csv, no NUL and no carriage return
-# alone: it is written without quotes.
-words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=8)
+# No half of a surrogate pair: it is no text. No NUL: Python's csv takes none.
+words = st.text(
+    st.sampled_from('\r\n,"') | st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8
+)
 rows = st.lists(
     st.fixed_dictionaries({"file": words}, optional={"score": st.integers(), "note": words}), max_size=4
 )

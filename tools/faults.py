@@ -251,13 +251,18 @@ def works(storage: str) -> dict[str, tuple[Callable[[Path], None], Callable[[Pat
     from synthgen.recipe import Recipe
     from synthgen.run import merge
 
-    recipe = Recipe.from_dict({
+    values = {
         "family": "fractals", "classes": 2, "per_class": 2, "size": 16, "points": 100, "systems": 2,
         "storage": {"format": storage, "shard_size": 2},
-    })  # fmt: skip
+    }  # fmt: skip
+    recipe = Recipe.from_dict(values)
+    larger = Recipe.from_dict({**values, "classes": 3, "per_class": 3})
 
     def draw(folder: Path, **options) -> None:
         synthgen.generate(recipe, folder, workers=0, progress=False, **options)
+
+    def grow(folder: Path) -> None:
+        synthgen.generate(larger, folder, workers=0, progress=False)
 
     def half(folder: Path) -> None:
         draw(folder, part="1/2")
@@ -276,6 +281,7 @@ def works(storage: str) -> dict[str, tuple[Callable[[Path], None], Callable[[Pat
         "a run": (nothing, draw),
         "a resumed run": (half, draw),
         "a finished run": (draw, draw),
+        "a growth": (draw, grow),
         "a merge": (parts, bring_together),
     }
 
@@ -291,9 +297,10 @@ def faults_of(name: str, storage: str, folder: Path) -> Iterator[tuple[str, int,
 def try_fault(name: str, storage: str, place: Path, fault: tuple[str, int | None, int]) -> str | None:
     """Prepare a new folder in `place`, and return what one fault does wrong there, or None."""
     prepare, work = works(storage)[name]
-    reference = place / "reference"
+    reference = place / "reference" / "data"
     if not reference.exists():
-        works(storage)["a run"][1](reference)
+        prepare(reference)
+        work(reference)
 
     folder = Path(tempfile.mkdtemp(dir=place)) / "data"
     prepare(folder)

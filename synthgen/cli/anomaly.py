@@ -1,4 +1,4 @@
-"""Commands that use an anomaly model: detect, evaluate. They need synthgen[torch]."""
+"""Commands that use an anomaly model: detect, evaluate. They need synthgen-vision[torch]."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ import click
 from synthgen.cli.options import command, json_option, out_option, print_json, progress_option
 from synthgen.errors import UsageError
 
-THRESHOLDS = "thresholds"  # what the notes of a model call them
 EXIT_UNREADABLE = 3
 
 batch_option = click.option(
@@ -19,53 +18,81 @@ device_option = click.option("--device", help="cpu, cuda, cuda:1, ..  [default: 
 @command()
 @click.argument("model_file", metavar="FILE", type=click.Path())
 @click.argument("images", nargs=-1, required=True, type=click.Path())
-@out_option("Folder for scores.csv and the heat maps.")
+@out_option("Folder for scores.csv, the heat maps and the raw maps.")
 @click.option("--threshold", type=float, help="Image score from which on an image is anomalous.")
 @click.option("--pixel-threshold", type=float, help="Score from which on a pixel is outlined.")
+@click.option(
+    "--maps", type=click.Choice(["npy", "tiff"]), help="Write raw maps, too: float32, as large as the images."
+)
+@click.option(
+    "--side-by-side", is_flag=True, help="Show image, map and both together, instead of both together alone."
+)
 @batch_option
 @device_option
 @json_option
 @progress_option
 @click.pass_context
-def detect(context, model_file, images, out, threshold, pixel_threshold, batch, device, as_json, progress):
+def detect(context, model_file, images, out, batch, device, as_json, progress, **choices):
     """Score IMAGES (files, folders, data sets) with the model in FILE, and lay heat maps over them.
 
-    Thresholds are those that `synthgen evaluate --keep-thresholds` left in FILE, unless they are given. An image
-    that cannot be read gets a row with the error; the rest goes on, and the exit status is 3.
+    Images are shown to the model as those that it was fitted to: stretched, in a letterbox, cropped or in tiles.
+    Maps come back at the size of the image. Thresholds are those that `synthgen fit` found on normal images that it
+    held out, or that `synthgen evaluate --keep-thresholds` left in FILE, unless they are given. In the table
+    `scaled` is the score divided by the threshold.
+
+    Results are written as they come, and the same command resumes a run that was interrupted. An image that cannot
+    be read gets a row with the error; the rest goes on, and the exit status is 3.
 
     \b
     synthgen detect brick.safetensors photos/ --out found
-    synthgen detect brick.safetensors a.png b.png --out found --threshold 31.5
+    synthgen detect brick.safetensors a.png b.png --out found --threshold 31.5 --maps tiff --side-by-side
     """
     from synthgen.layouts import open_images
     from synthgen.shards.files import refuse_remote
 
     refuse_remote(out)
     check_apart(out, images)
+    opened = open_images(images)
+    _say_all(opened.left_out)
     model = load(model_file, device=device)
+    rows = _detected(model, opened, Path(out), choices, batch, model_file, progress)
 
-    images = open_images(images)
-    _say_all(images.left_out)
-    folder = _made(out)
-    kept = model.notes.get(THRESHOLDS, {})
-    threshold = kept.get("image") if threshold is None else threshold
-    pixel_threshold = kept.get("pixel") if pixel_threshold is None else pixel_threshold
-
-    unreadable = {}
-    predictions = _predict(model, images, batch, progress, unreadable)
-    pictures = _heatmaps(predictions, folder / "heatmaps", pixel_threshold, progress)
-    rows = _rows(predictions, pictures, threshold, unreadable)
-    _write_table(rows, folder / "scores.csv")
-
+    scored = [row for row in rows if "score" in row]
     if as_json:
         print_json(rows)
     else:
         _print_scores(rows)
-        heat_maps = f" and {len(pictures)} heat maps" if pictures else ""
-        click.echo(f"{folder}: scores.csv{heat_maps}", err=True)
+        _say_files(scored, out)
+    if scored and "heatmap" not in scored[0]:
+        _say(f"{model.kind} scores whole images: no heat maps")
+    unreadable = len(rows) - len(scored)
     if unreadable:
-        click.echo(f"{len(unreadable)} of {len(images)} images cannot be read; scores.csv says why", err=True)
+        _say(f"{unreadable} of {len(rows)} images cannot be read; scores.csv says why")
         context.exit(EXIT_UNREADABLE)
+
+
+def _detected(model, images, out: Path, choices: dict, batch: int, model_file, progress: str) -> list[dict]:
+    """Write what the model says of images, and return the table."""
+    from synthgen.run.progress import Progress
+    from synthgen.shards.files import sha256_of
+    from synthgen.torch.evaluation import Choices
+    from synthgen.torch.evaluation import detect as write_results
+
+    _check_memory(model, batch, len(images))
+    digest = sha256_of(Path(model_file))
+    chosen = Choices(**choices)
+    with Progress(progress, len(images)) as bar:
+        return write_results(model, images, out, chosen, batch, digest, bar.advance, _say)
+
+
+def _say_files(scored: list[dict], out) -> None:
+    """Say what was written."""
+    pictures = sum("heatmap" in row for row in scored)
+    maps = sum("map" in row for row in scored)
+    files = ["scores.csv"]
+    files += [f"{pictures} heat maps"] if pictures else []
+    files += [f"{maps} raw maps"] if maps else []
+    _say(f"{out}: {' and '.join(files)}")
 
 
 @command()
@@ -83,8 +110,8 @@ def evaluate(model_file, test_set, normal, out, keep_thresholds, refine, batch, 
     """Measure the model in FILE on TEST_SET: a table for each category and kind of defect.
 
     TEST_SET is a category of MVTec AD, MVTec LOCO or VisA, or a folder of several; a folder with `good` and a
-    folder for each kind of defect, masks in `ground_truth`; or a data set of ours. Images and masks are
-    stretched to the size that the model was fitted at.
+    folder for each kind of defect, masks in `ground_truth`; or a data set of ours. Images are shown to the model
+    as those that it was fitted to, and masks are cut and resized with them.
 
     \b
     synthgen evaluate brick.safetensors mvtec/brick --out report
@@ -137,9 +164,13 @@ def load(path, kind: str | None = None, memory: int | None = None, device: str |
     return model
 
 
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
 def _say_all(lines: list[str]) -> None:
     for line in lines:
-        click.echo(line, err=True)
+        _say(line)
 
 
 def check_apart(out, images) -> None:
@@ -164,45 +195,31 @@ def _made(out) -> Path:
     return Path(out)
 
 
-def _predict(model, images, batch: int, progress: str, unreadable: dict | None = None):
-    """Return what the model says of images, stretched to the size of those it was fitted to."""
+def _predict(model, images, batch: int, progress: str):
+    """Return what the model says of images, shown to it as those that it was fitted to."""
     from synthgen.run.progress import Progress
-    from synthgen.torch.evaluation import predict_set
+    from synthgen.torch.evaluation import kept_framing, predict_set
 
-    model.check_prediction(min(batch, len(images)), model.image_size)
+    framing = kept_framing(model)
+    _check_memory(model, batch, len(images))
     with Progress(progress, len(images)) as bar:
-        images = images.resized(tuple(model.image_size))
-        predictions = predict_set(model, images, batch, bar.advance, unreadable)
+        images = images.with_bits(framing.bits)
+        predictions = predict_set(model, images, batch, bar.advance, framing=framing)
 
     if len(predictions.scores) and predictions.maps is None:
-        click.echo(f"{model.kind} scores whole images: no heat maps, and no measures of pixels", err=True)
+        _say(f"{model.kind} scores whole images: no heat maps, and no measures of pixels")
     if predictions.lost:
-        click.echo(f"{predictions.lost} defects are too small for this size: no pixel of them is left", err=True)
+        _say(f"{predictions.lost} defects are too small or lie too far out for this size: no pixel of them is left")
     return predictions
 
 
-def _heatmaps(predictions, folder: Path, threshold: float | None, progress: str) -> list[Path]:
-    """Write the heat maps, none for a model without maps, and return their files."""
-    from synthgen.look.heatmaps import write_heatmaps
-    from synthgen.run.progress import Progress
+def _check_memory(model, batch: int, images: int) -> None:
+    """Refuse batches that do not fit into the memory; of few images there are many tiles."""
+    from synthgen.torch.evaluation import kept_framing
 
-    if predictions.maps is None:
-        return []
-    with Progress(progress, len(predictions.scores), unit="heat maps") as bar:
-        return write_heatmaps(predictions, folder, threshold, bar.advance)
-
-
-def _rows(predictions, pictures: list[Path], threshold: float | None, unreadable: dict[str, str]) -> list[dict]:
-    """Return the table of `detect`: what was scored, then what could not be read."""
-    rows = []
-    for i, entry in enumerate(predictions.images.entries):
-        row = {"image": entry.name, "score": float(predictions.scores[i])}
-        if pictures:
-            row["heatmap"] = str(pictures[i])
-        if threshold is not None:
-            row["anomalous"] = bool(predictions.scores[i] >= threshold)
-        rows.append(row)
-    return rows + [{"image": name, "error": reason} for name, reason in unreadable.items()]
+    tiled = kept_framing(model).tile is not None
+    at_once = batch if tiled else min(batch, images)
+    model.check_prediction(at_once, model.image_size)
 
 
 def _print_scores(rows: list[dict]) -> None:
@@ -226,8 +243,9 @@ def _measure(predictions, progress: str) -> list:
 
 def _keep_thresholds(model, row, path) -> None:
     """Store the thresholds of a row in the file of a model."""
-    values = {"image": row.threshold, "pixel": row.pixel_threshold}
-    model.notes[THRESHOLDS] = {name: value for name, value in values.items() if value is not None}
+    from synthgen.torch.evaluation.limits import keep
+
+    keep(model, row.threshold, row.pixel_threshold)
     model.save(path)
 
 

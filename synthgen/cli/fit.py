@@ -1,19 +1,31 @@
-"""The command that makes an anomaly model: ``fit KIND``. It needs synthgen[torch]; its help pages do not."""
+"""The command that makes an anomaly model: ``fit KIND``. It needs synthgen-vision[torch]; its help pages do not."""
 
 import difflib
 import inspect
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
 
 import click
 
-from synthgen.cli.anomaly import THRESHOLDS, batch_option, device_option, load
-from synthgen.cli.options import command, options_of, out_option, progress_option, with_options
+from synthgen.cli.anomaly import batch_option, device_option, load
+from synthgen.cli.options import (
+    command,
+    json_option,
+    options_of,
+    out_option,
+    print_json,
+    progress_option,
+    with_options,
+)
 from synthgen.errors import UsageError
 from synthgen.extras import needed_for
 from synthgen.options import convert, parse_size
 from synthgen.torch import models
+from synthgen.torch.models.options import FALSE_ALARMS, HOLD_OUT, LEAST_IMAGES
 
 _SIZE = 256
+_FRAMING = ("fit", "tile", "bits")  # how images are shown to the model
 _MEGABYTE = 10**6
 _NORMAL = click.option(
     "--normal",
@@ -31,10 +43,40 @@ _UPDATE = click.option(
 )
 _MELD = click.option("--meld", type=click.Path(), multiple=True, help="Join the models in these files.")
 _COMMON = (
-    click.option("--size", metavar="N|WxH", help=f"Size that images are stretched to.  [default: {_SIZE}]"),
+    click.option(
+        "--size",
+        metavar="N|WxH",
+        help=f"Size at which the model sees images.  [default: {_SIZE}; with --tile that of a tile]",
+    ),
+    click.option(
+        "--fit",
+        type=click.Choice(["stretch", "letterbox", "crop"]),
+        help="How images come to that size: stretched; with black beside them; or cut to its shape.  "
+        "[default: stretch]",
+    ),
+    click.option(
+        "--tile",
+        metavar="N|WxH",
+        help="Cut images into overlapping tiles of so many pixels instead: for small defects in large images.",
+    ),
+    click.option(
+        "--bits", type=int, help="Bits that a camera uses of the 16 of deep image files, 8 to 16.  [default: 16]"
+    ),
+    click.option(
+        "--hold-out",
+        type=click.FloatRange(0, 0.9),
+        help="Share of the images that the model is not fitted to: thresholds come from their scores; 0 for none.  "
+        f"[default: {HOLD_OUT}; none of fewer than {LEAST_IMAGES} images]",
+    ),
+    click.option(
+        "--false-alarms",
+        type=click.FloatRange(0, 0.5),
+        help=f"Share of normal images that may reach the thresholds.  [default: {FALSE_ALARMS}]",
+    ),
     click.option("--memory", metavar="MB", type=int, help="Most memory to use.  [default: what is left]"),
     device_option,
     batch_option,
+    json_option,
     progress_option,
 )
 
@@ -44,6 +86,13 @@ class _Kinds(click.Group):
 
     def list_commands(self, context):
         return list(models.kinds())
+
+    def parse_args(self, context, args):
+        """Take the kind, which comes before all options."""
+        if args and args[0].startswith("-") and args[0] not in context.help_option_names:
+            listed = ", ".join(models.kinds())
+            context.fail(f"The kind of model comes first, as in `fit patchcore {args[0]} ..`: one of {listed}.")
+        return super().parse_args(context, args)
 
     def get_command(self, context, name):
         return kind_command(name) if name in models.kinds() else None
@@ -88,17 +137,20 @@ def kind_command(kind: str) -> click.Command:
     if hasattr(module, "meld"):
         options.append(_MELD)
 
-    def run(out, overwrite, **given):
-        _check_place(out, overwrite)
-        model = _made(module, given)
+    def run(out, overwrite, batch, progress, as_json, hold_out, false_alarms, **given):
+        check_place(out, overwrite)
+        share = HOLD_OUT if hold_out is None else hold_out
+        alarms = FALSE_ALARMS if false_alarms is None else false_alarms
+        work = _Work(module, batch, progress, share, alarms)
+        model = _made(work, given)
         model.save(out)
-        _report(model, Path(out))
+        _report(model, Path(out), as_json)
 
     run = with_options(run, [*options, *options_of(module.Options), *_COMMON])
     return command(kind, help=inspect.cleandoc(module.HELP))(run)
 
 
-def _check_place(out, overwrite: bool) -> None:
+def check_place(out, overwrite: bool) -> None:
     """Refuse a file that cannot be written, or that is there already."""
     from synthgen.shards.files import refuse_remote
 
@@ -111,49 +163,110 @@ def _check_place(out, overwrite: bool) -> None:
         raise UsageError(f"{out}: is there already; --overwrite replaces it")
 
 
-def _made(module, given: dict):
+class _Work(NamedTuple):
+    """How a model is fitted, whatever it is.
+
+    Attributes
+    ----------
+    module : module
+        Of the kind of model.
+    batch_size : int
+    progress : str
+    hold_out : float
+        Share of the images that give the thresholds.
+    false_alarms : float
+        Share of normal images that may reach them.
+    """
+
+    module: ModuleType
+    batch_size: int
+    progress: str
+    hold_out: float
+    false_alarms: float
+
+    def load(self, path, **given):
+        """Return the model in a file, which must be of the kind."""
+        return load(path, self.module.MODEL.kind, **given)
+
+
+def _made(work: _Work, given: dict):
     """Return the model that the options ask for: a new one, one that goes on, or several joined."""
-    batch_size = given.pop("batch")
-    progress = given.pop("progress")
     given = {name: value for name, value in given.items() if value not in (None, ())}
     if "memory" in given:
         given["memory"] *= _MEGABYTE
 
-    with needed_for(f"fit {module.MODEL.kind}"):
-        import torch  # noqa: F401
-
     if "meld" in given:
-        return _melded(module, given)
+        _need_torch(work)
+        return _melded(work, given)
     if "normal" not in given:
         raise UsageError("normal must be a folder of normal images, got none")
 
-    normal = given.pop("normal")
+    # the folder first: that it is not there is said at once
+    images = _opened(given["normal"])
+    _need_torch(work)
     if "update" in given:
-        model = _read(module, given)
-        images = _opened(normal, model.image_size)
-        loader = _in_batches(images, batch_size)
-        return model.update(loader, progress, _say)
+        return _updated(work, given, images)
+    return _fitted(work, given, images)
 
-    typed = given.pop("size", _SIZE)
-    size = parse_size(typed, "")
-    model = _new(module, given)
-    images = _opened(normal, tuple(size))
+
+def _need_torch(work: _Work) -> None:
+    with needed_for(f"fit {work.module.MODEL.kind}"):
+        import torch  # noqa: F401
+
+
+def _fitted(work: _Work, given: dict, images):
+    """Return a new model, fitted to images."""
+    from synthgen.torch.evaluation.inspection import keep_framing
+
+    normal = given.pop("normal")
+    framing = _framing(given)
+    typed = given.pop("size", None)
+    size = _size(typed, framing)
+    model = _new(work.module, given)
+    images, held = _divided(work, images.with_bits(framing.bits), model)
+
+    keep_framing(model, framing)
     model.notes |= {"normal": list(normal), "images": len(images)}
-    loader = _in_batches(images, batch_size)
-    return _fitted(model, loader, progress)
+    loader = _in_batches(images, work.batch_size, framing, size)
+    _fit(model, loader, work.progress)
+    _find_thresholds(work, model, held)
+    return model
 
 
-def _fitted(model, loader, progress: str):
-    """Return a model that is fitted; one that `refine` takes keeps the colors of the images in its notes."""
+def _fit(model, loader, progress: str) -> None:
+    """Fit a model; one that `refine` takes keeps the colors of the images in its notes."""
     if not model.differentiable:
-        return model.fit(loader, progress, _say)
+        model.fit(loader, progress, _say)
+        return
 
     from synthgen.torch.refine import PIXELS, Sampled
 
     sampled = Sampled(loader, model.settings.seed)
     model.fit(sampled, progress, _say)
     model.notes[PIXELS] = sampled.prior().notes()
-    return model
+
+
+def _framing(given: dict):
+    """Take the options that say how images are shown to the model."""
+    from synthgen.layouts.framing import Framing
+
+    typed = {name: given.pop(name) for name in _FRAMING if name in given}
+    if "tile" in typed:
+        typed["tile"] = _pixels("tile", typed["tile"])
+    return convert(typed, Framing, "")
+
+
+def _size(typed: str | None, framing) -> tuple[int, int]:
+    """Return height and width of the images that the model sees."""
+    if typed is not None:
+        return _pixels("size", typed)
+    return framing.tile or (_SIZE, _SIZE)
+
+
+def _pixels(name: str, typed: str) -> tuple[int, int]:
+    """Return height and width, as typed for an option."""
+    height, width = parse_size(typed, "", name)
+    return height, width
 
 
 def _new(module, given: dict):
@@ -168,29 +281,47 @@ def _new(module, given: dict):
     return model
 
 
-def _read(module, given: dict):
-    """Return the model of ``--update``, to go on with."""
+def _updated(work: _Work, given: dict, images):
+    """Return the model of ``--update``, gone on with."""
+    from synthgen.torch.evaluation import kept_framing
+    from synthgen.torch.evaluation.limits import forget
+
     path = given.pop("update")
+    given.pop("normal")
     _refuse_others("update", given, {"memory", "device"}, "the model in the file keeps its own")
-    model = load(path, module.MODEL.kind, **given)
+    model = work.load(path, **given)
     earlier = model.notes.get("updated", [])
     model.notes["updated"] = [*earlier, str(path)]
-    model.notes.pop(THRESHOLDS, None)  # they were another model's
+    forget(model)
+
+    framing = kept_framing(model)
+    images, held = _divided(work, images.with_bits(framing.bits), model)
+    loader = _in_batches(images, work.batch_size, framing, model.image_size)
+    model.update(loader, work.progress, _say)
+    _find_thresholds(work, model, held)
     return model
 
 
-def _melded(module, given: dict):
+def _melded(work: _Work, given: dict):
     """Return one model made of those of ``--meld``."""
+    from synthgen.torch.evaluation.inspection import keep_framing, kept_framing
+
     paths = given.pop("meld")
     _refuse_others("meld", given, {"points", "device"}, "the models in the files keep theirs")
     device = given.get("device")
-    parts = [load(path, module.MODEL.kind, device=device) for path in paths]
+    parts = [work.load(path, device=device) for path in paths]
+    framing = kept_framing(parts[0])
+    for path, part in zip(paths, parts, strict=True):
+        if kept_framing(part) != framing:
+            raise UsageError(f"meld must be models that see images in the same way, {path} is not")
+
     points = None
     if "points" in given:
         typed = {"points": given["points"]}
-        points = convert(typed, module.Options, "").points
-    model = module.meld(parts, points)
+        points = convert(typed, work.module.Options, "").points
+    model = work.module.meld(parts, points)
     model.notes = {"melded": list(paths)}
+    keep_framing(model, framing)
     return model
 
 
@@ -201,11 +332,11 @@ def _refuse_others(option: str, given: dict, allowed: set, reason: str) -> None:
             raise UsageError(f"{name} cannot be given with --{option}: {reason}")
 
 
-def _opened(normal, size: tuple[int, int]):
+def _opened(normal):
     """Return the normal images of all sources, and print each with its count."""
     from synthgen.layouts import open_normal
 
-    images = open_normal(normal, size)
+    images = open_normal(normal)
     for source in images.sources:
         _say(f"{source.place}: {source.count} normal images ({source.layout})")
     for line in images.left_out:
@@ -215,15 +346,45 @@ def _opened(normal, size: tuple[int, int]):
     return images
 
 
-def _in_batches(images, batch_size: int):
+def _divided(work: _Work, images, model):
+    """Return the images to fit the model to, and those that are held out, if any."""
+    from synthgen.torch.evaluation import divided
+
+    seed = getattr(model.settings, "seed", 0)
+    return divided(images, work.hold_out, seed)
+
+
+def _in_batches(images, batch_size: int, framing, size):
     from synthgen.torch.evaluation import Batches
 
-    return Batches(images, batch_size)
+    return Batches(images, batch_size, framing, size)
 
 
-def _report(model, out: Path) -> None:
+def _find_thresholds(work: _Work, model, held) -> None:
+    """Store the thresholds that the images held out give, and say what they promise."""
+    from synthgen.torch.evaluation import kept_framing, limits_of, predict_set
+    from synthgen.torch.evaluation.limits import keep
+
+    if held is None:
+        return
+    predictions = predict_set(model, held, work.batch_size, framing=kept_framing(model))
+    limits = limits_of(predictions.scores, predictions.maps, work.false_alarms)
+    keep(model, limits.image, limits.pixel, limits.normal)
+
+    share = limits.normal.false_alarms
+    _say(
+        f"threshold {limits.image:.4g} from {len(held)} images held out: {share:.1%} of normal images may reach it"
+    )
+
+
+def _report(model, out: Path, as_json: bool) -> None:
     """Print what was written."""
     height, width = model.image_size
+    if as_json:
+        size = out.stat().st_size
+        print_json({"path": str(out), "kind": model.kind, "size": [height, width], "bytes": size})
+        return
+
     megabytes = out.stat().st_size / _MEGABYTE
     size = f"{width}x{height}"
     click.echo(f"{out}: {model.kind} for images of {size}, {megabytes:.1f} MB")

@@ -62,14 +62,15 @@ def refine(context, model_file, images, out, threshold, normal, tune, batch, dev
     synthgen cutpaste --normal photos/good --defects refined/cutouts
     """
     from synthgen.shards.files import refuse_remote
+    from synthgen.torch.evaluation import kept_framing
 
     refuse_remote(out)
     typed = {name: value for name, value in given.items() if value is not None}
     options = convert(typed, RefineOptions, "")
     model = load(model_file, device=device)
     check_apart(out, images)
-    check_differentiable(model)
-    images = _opened(images, threshold)
+    check_kind(model)
+    images = _opened(images, threshold).with_bits(kept_framing(model).bits)
     for line in images.left_out:
         click.echo(line, err=True)
 
@@ -86,17 +87,23 @@ def refine(context, model_file, images, out, threshold, normal, tune, batch, dev
         context.exit(EXIT_UNREADABLE)
 
 
-def check_differentiable(model) -> None:
-    """Refuse a model without gradients."""
+def check_kind(model) -> None:
+    """Refuse a model without gradients, and one that does not see whole images stretched to its size."""
+    from synthgen.torch.evaluation import kept_framing
+
     if not model.differentiable:
         model.local_scores(None, [])
+    framing = kept_framing(model)
+    if framing.tile is not None or framing.fit != "stretch":
+        shown = "tiles" if framing.tile is not None else framing.fit
+        raise UsageError(f"model must see whole images, stretched, to be refined, got {shown}")
 
 
 def check_refinable(model) -> None:
     """Refuse a model without gradients, or without a threshold that does not come from the test set."""
     from synthgen.torch.refine.refinement import kept_threshold
 
-    check_differentiable(model)
+    check_kind(model)
     kept_threshold(model)
 
 
@@ -182,8 +189,9 @@ def measured(model, predictions, rows: list, out, progress: str) -> list:
     from synthgen.torch.refine.refinement import kept_threshold
 
     threshold = kept_threshold(model)
-    with Progress(progress, len(predictions.images)) as bar:
-        found = fits(model, predictions.images, predictions.maps, threshold, advance=bar.advance)
+    images = predictions.images.resized(tuple(model.image_size))
+    with Progress(progress, len(images)) as bar:
+        found = fits(model, images, predictions.maps, threshold, advance=bar.advance)
     if out is not None:
         write_csv(Path(out) / "refined.csv", [fit._asdict() for fit in found], Fit._fields)
     click.echo(format_sizes(found), err=True)

@@ -58,13 +58,13 @@ def mask_values(image, path: Path, lossy: bool) -> np.ndarray:
 
     half = "the mask is what is brighter than half of the maximum"
     if many:
-        _warn(path, f"has more than {MOST_LEVELS} gray levels; {half}")
+        warn_once(path, f"has more than {MOST_LEVELS} gray levels; {half}")
     elif lossy and _share_between(values) > _MOST_BETWEEN:
-        _warn(path, f"has many gray levels; {half}")
+        warn_once(path, f"has many gray levels; {half}")
 
     covered = mask.mean()
     if covered > _MOST_COVERED:
-        _warn(path, f"covers {covered:.0%} of the image; a mask is bright, and black elsewhere")
+        warn_once(path, f"covers {covered:.0%} of the image; a mask is bright, and black elsewhere")
 
     nothing = values.dtype.type(0)
     return np.where(mask, values, nothing)
@@ -136,8 +136,8 @@ def _share_between(values: np.ndarray) -> float:
     return between.mean()
 
 
-def _warn(path: Path, what: str) -> None:
-    """Warn once of each folder: a data set has thousands of masks that were made in one way."""
+def warn_once(path: Path, what: str) -> None:
+    """Warn once of each folder: a data set has thousands of files that were made in one way."""
     first_word, _ = what.split(" ", 1)
     key = (path.parent, first_word)
     if key not in _told:

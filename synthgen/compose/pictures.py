@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synthgen.compose import masks
+from synthgen.compose import decoding, masks
 from synthgen.errors import UsageError
 from synthgen.shards.files import sha256_of
 
@@ -213,12 +213,12 @@ class _Cache:
 _cache = _Cache(_CACHE_BYTES)
 
 
-def read_picture(digest: str, size: tuple[int, int] | None, gray: bool) -> np.ndarray:
+def read_picture(digest: str, size: tuple[int, int] | None, gray: bool, bits: int | None = None) -> np.ndarray:
     """Return the pixels of a listed picture.
 
     The camera's rotation (EXIF) is applied; 16-bit values keep their upper byte; palettes are looked up; what is
-    transparent lies over black; of several frames the first counts. Then the picture is stretched to `size`, with
-    antialiasing.
+    transparent lies over black; of several frames the first counts; see `synthgen.compose.decoding`. Then the
+    picture is stretched to `size`, with antialiasing.
 
     Parameters
     ----------
@@ -228,6 +228,8 @@ def read_picture(digest: str, size: tuple[int, int] | None, gray: bool) -> np.nd
         Height and width in pixels; None keeps its own.
     gray : bool
         Luma instead of colors.
+    bits : int, optional
+        Bits that are used of the 16 of a deep file, such as 12; see `decoding.eight_bits`.
 
     Returns
     -------
@@ -239,7 +241,8 @@ def read_picture(digest: str, size: tuple[int, int] | None, gray: bool) -> np.nd
     UsageError
         If the file has changed or vanished since it was listed, or cannot be decoded.
     """
-    return _cache.get((digest, size, gray), lambda: _decode(digest, size, gray))
+    decoding.check_bits(bits)
+    return _cache.get((digest, size, gray, bits), lambda: _decode(digest, size, gray, bits))
 
 
 def read_mask(digest: str, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -263,6 +266,44 @@ def read_mask(digest: str, size: tuple[int, int] | None = None) -> np.ndarray:
         As `read_picture`; also if the mask is empty at this size.
     """
     return _cache.get((digest, size, "mask"), lambda: _decode_mask(digest, size))
+
+
+def read_cutout(digest: str, gray: bool) -> np.ndarray:
+    """Return a listed picture of a defect that was cut out, with its alpha channel.
+
+    Parameters
+    ----------
+    digest : str
+        SHA-256 of the file.
+    gray : bool
+        Luma instead of colors.
+
+    Returns
+    -------
+    ndarray of uint8, (H, W, 2) or (H, W, 4)
+        Gray or RGB, and alpha. Not to be written to.
+
+    Raises
+    ------
+    UsageError
+        As `read_picture`; also if nothing is transparent, or everything.
+    """
+    return _cache.get((digest, gray, "cutout"), lambda: _decode_cutout(digest, gray))
+
+
+def _decode_cutout(digest: str, gray: bool) -> np.ndarray:
+    path = _place(digest)
+    with _opened(path, data=_contents(digest)) as image, _readable(path):
+        image = _decoded(image, path)
+        image = image.convert("RGBA").convert("LA" if gray else "RGBA")
+        pixels = np.array(image, order="C")
+
+    alpha = pixels[..., -1]
+    if alpha.min() == 255 or alpha.max() < 128:
+        given = "all opaque" if alpha.min() == 255 else "nothing opaque"
+        raise UsageError(f"{path}: must be transparent around the defect (an alpha channel), got {given}")
+    pixels.setflags(write=False)
+    return pixels
 
 
 def mask_values(digest: str) -> np.ndarray:
@@ -340,19 +381,42 @@ def _decoded(image, path: Path):
         return ImageOps.exif_transpose(image)
 
 
-def _decode(digest: str, size: tuple[int, int] | None, gray: bool) -> np.ndarray:
+def _decode(digest: str, size: tuple[int, int] | None, gray: bool, bits: int | None) -> np.ndarray:
     path = _place(digest)
-    with _opened(path, data=_contents(digest)) as image, _readable(path):
-        image = _decoded(image, path)
-        image = _eight_bits(image, path)
-        image = image.convert("L" if gray else "RGB")
-        if size is not None:
-            image = stretched(image, size)
-        pixels = np.array(image, order="C")
+    data = _contents(digest)
+    image = _eight_bits(path, data, bits)
+    image = image.convert("L" if gray else "RGB")
+    if size is not None:
+        image = stretched(image, size)
+
+    pixels = np.array(image, order="C")
 
     pixels = pixels[..., None] if gray else pixels
     pixels.setflags(write=False)
     return pixels
+
+
+def _eight_bits(path: Path, data: bytes, bits: int | None):
+    """Return the image in a file as 8 bits of gray or color."""
+    lower = None
+    with _opened(path, data=data) as image:
+        with _readable(path):
+            pages = decoding.pages_in(image)
+        decoding.tell_pages(pages, path)
+        if decoding.has_lower_bytes(image):
+            lower = _lower_bytes(path, data)
+        elif decoding.is_deep(image) and bits is not None:
+            raise UsageError(f"{path}: must be gray or RGB to be read with {bits} bits, got {image.mode}")
+        negative = decoding.is_negative(image)
+        decoded = _decoded(image, path)
+        return decoding.eight_bits(decoded, path, bits, lower, negative)
+
+
+def _lower_bytes(path: Path, data: bytes):
+    """Return the lower bytes of an image with 16 bits in several channels."""
+    with _opened(path, data=data) as image:
+        decoding.read_lower_bytes(image)
+        return _decoded(image, path)
 
 
 def stretched(image, size: tuple[int, int]):
@@ -362,21 +426,3 @@ def stretched(image, size: tuple[int, int]):
     if image.size == (size[1], size[0]):
         return image
     return image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-
-
-def _eight_bits(image, path: Path):
-    """Return an image of a mode that `convert` takes to L or RGB without loss of meaning."""
-    from PIL import Image
-
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image)
-        if values.dtype.kind == "f" or values.min() < 0 or values.max() > 0xFFFF:
-            raise UsageError(f"{path}: must have 8 or 16 bits a channel, got {values.dtype} values")
-        upper = (values >> 8).astype(np.uint8)
-        return Image.fromarray(upper)
-
-    if image.mode in ("PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, image)
-    return image

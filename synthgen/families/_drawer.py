@@ -3,6 +3,9 @@
 from types import ModuleType
 from typing import NamedTuple
 
+# The time that a pixel takes where a family does not say what a sample does.
+_SECONDS_PER_PIXEL = 30e-9
+
 
 class Drawer(NamedTuple):
     """What draws a family on this machine.
@@ -13,10 +16,13 @@ class Drawer(NamedTuple):
         Platform, device and driver; ``any CPU`` where all give the same.
     exclusive : bool
         Whether one process uses all of it.
+    beside : bool
+        Whether it works beside the CPU, as a graphics card does, so that its work takes none of the process's time.
     """
 
     name: str
     exclusive: bool
+    beside: bool = False
 
 
 ANY_CPU = Drawer("any CPU", exclusive=False)
@@ -34,3 +40,11 @@ def tolerance_of(family: ModuleType, options) -> float:
     if hasattr(family, "tolerance"):
         return family.tolerance(options)
     return 0.0
+
+
+def seconds_of(family: ModuleType, options, size: tuple[int, int]) -> float:
+    """Return the rough time of one sample on one core, the same on every machine."""
+    if hasattr(family, "seconds_per_sample"):
+        return family.seconds_per_sample(options, size)
+    height, width = size
+    return height * width * _SECONDS_PER_PIXEL

@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from synthgen.errors import UsageError
-from synthgen.families._drawer import Drawer, device_of, tolerance_of
+from synthgen.families._drawer import Drawer, device_of, seconds_of, tolerance_of
 
 
 class Source:
@@ -48,6 +48,10 @@ class Source:
     def tolerance(self) -> float:
         """Return the gray levels by which other devices may differ."""
         return tolerance_of(self.family, self.options)
+
+    def seconds(self, size: tuple[int, int]) -> float:
+        """Return the rough time of one object of a size on one core."""
+        return seconds_of(self.family, self.options, size)
 
     def sample(self, seed: int, label: int, member: int, share: float) -> dict:
         """Return random parameters of an object; `share` is its side over half of the image's."""

@@ -9,6 +9,7 @@ from typing import TypeVar, overload
 
 import numpy as np
 
+from synthgen.compose.decoding import check_bits
 from synthgen.errors import UsageError
 from synthgen.layouts.truth import Truth, nothing_wrong, resized_truth
 
@@ -49,7 +50,7 @@ class Entry:
     category : str
         What the image shows: the name of the folder in MVTec AD and VisA.
     picture : callable
-        Returns the image, uint8 (H, W, 3).
+        Returns the image, uint8 (H, W, 3). Takes the bits that deep files use, as `read_picture` does, or nothing.
     truth : callable, optional
         Takes the image's (H, W) and returns its `Truth`. None for a normal image, and for an anomalous one whose
         defects are not marked.
@@ -59,7 +60,7 @@ class Entry:
     label: int
     kind: str
     category: str
-    picture: Callable[[], np.ndarray]
+    picture: Callable[..., np.ndarray]
     truth: Callable[[tuple[int, int]], Truth] | None = None
 
 
@@ -192,11 +193,13 @@ class ImageSet(OnDemand[Item]):
     size : tuple of int, optional
         (H, W) that every image is stretched to, bilinearly with antialiasing; its mask by the nearest pixel.
         Default: each image keeps its own.
+    bits : int, optional
+        Bits that are used of the 16 of deep image files; see `synthgen.compose.decoding`.
 
     Raises
     ------
     UsageError
-        If the size is out of range.
+        If the size or the bits are out of range.
     """
 
     def __init__(
@@ -205,12 +208,15 @@ class ImageSet(OnDemand[Item]):
         sources: Sequence[Source],
         left_out: Sequence[str] = (),
         size: tuple[int, int] | None = None,
+        bits: int | None = None,
     ):
-        _check_size(size)
+        check_size(size)
+        check_bits(bits)
         self.entries = entries
         self.sources = tuple(sources)
         self.left_out = list(left_out)
         self.size = size
+        self.bits = bits
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -218,7 +224,7 @@ class ImageSet(OnDemand[Item]):
     def item(self, i: int) -> Item:
         """Return an image, read and resized."""
         entry = self.entries[i]
-        image = entry.picture()
+        image = entry.picture() if self.bits is None else entry.picture(self.bits)
         height, width = image.shape[:2]
         truth = _truth_of(entry, (height, width))
 
@@ -257,14 +263,19 @@ class ImageSet(OnDemand[Item]):
     def chosen(self, places: Sequence[int]) -> "ImageSet":
         """Return some of the images."""
         entries = [self.entries[i] for i in places]
-        return ImageSet(entries, self.sources, self.left_out, self.size)
+        return ImageSet(entries, self.sources, self.left_out, self.size, self.bits)
 
     def resized(self, size: tuple[int, int] | None) -> "ImageSet":
         """Return the same images at another size."""
-        return ImageSet(self.entries, self.sources, self.left_out, size)
+        return ImageSet(self.entries, self.sources, self.left_out, size, self.bits)
+
+    def with_bits(self, bits: int | None) -> "ImageSet":
+        """Return the same images, of whose deep files so many bits are used."""
+        return ImageSet(self.entries, self.sources, self.left_out, self.size, bits)
 
 
-def _check_size(size: tuple[int, int] | None) -> None:
+def check_size(size: tuple[int, int] | None) -> None:
+    """Refuse a size that no image can have before a model; None is any."""
     if size is None:
         return
     if min(size) < 1 or max(size) > MAX_SIDE:

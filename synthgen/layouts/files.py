@@ -51,10 +51,13 @@ def normal_entries(paths: Iterable[Path], category: str) -> list[Entry]:
     return [entry_of(path, 0, "good", category) for path in paths]
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """Return an image file as uint8 (H, W, 3), whatever it is stored as; raise UsageError if it cannot be read."""
+def read_picture(path: Path, bits: int | None = None) -> np.ndarray:
+    """Return an image file as uint8 (H, W, 3), whatever it is stored as; raise UsageError if it cannot be read.
+
+    `bits` are used of the 16 of deep files; see `synthgen.compose.decoding`.
+    """
     picture = pictures.one_picture(str(path), "image")
-    return pictures.read_picture(picture.sha256, None, gray=False)
+    return pictures.read_picture(picture.sha256, None, gray=False, bits=bits)
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:

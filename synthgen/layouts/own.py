@@ -17,7 +17,6 @@ from synthgen.layouts.truth import Truth, truth_of_regions
 from synthgen.sample import format_key
 from synthgen.shards.dataset import open_dataset
 from synthgen.shards.manifest import DATASET
-from synthgen.shards.order import Permutation
 
 NAME = "synthgen data set"
 MOST_IMAGES = 10_000_000  # of each 8 bytes are held
@@ -94,11 +93,9 @@ class Samples(OnDemand[Entry]):
         self._per_class = per_class
         self._marked = bool(manifest.fields.keys() & {"mask", "instances"})
 
-        classes = np.array(labels)[:, None]
-        indices = np.arange(per_class)
-        ids = classes * per_class + indices
-        order = Permutation(manifest.count, manifest.seed)
-        self._places = order.inverse(ids.ravel())
+        classes = np.repeat(np.array(labels, np.int64), per_class)
+        indices = np.tile(np.arange(per_class), len(labels))
+        self._places = manifest.arrangement.positions(classes, indices)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -120,7 +117,8 @@ class Samples(OnDemand[Entry]):
         return Entry(key, 1, kind, self._category, picture, truth)
 
 
-def _picture(dataset, place: int) -> np.ndarray:
+def _picture(dataset, place: int, bits: int | None = None) -> np.ndarray:
+    """Return an image of ours, which has 8 bits whatever the camera of other images has."""
     image = dataset.field(place, "image")
     if image.ndim == 3:
         return image

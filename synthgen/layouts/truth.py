@@ -68,18 +68,21 @@ def layers_of(masks: Iterable[np.ndarray], shape: tuple[int, int]) -> tuple[np.n
     return tuple(layers)
 
 
-def resized_truth(truth: Truth, size: tuple[int, int]) -> tuple[Truth, int]:
+def resized_truth(
+    truth: Truth, size: tuple[int, int], place: tuple[slice, slice] = (slice(None), slice(None))
+) -> tuple[Truth, int]:
     """Return a truth at another size (H, W), and how many defects have no pixel there.
 
-    Of a region that saturates, the same share is enough as before.
+    With `place` only these rows and columns are taken. Of a region that saturates, the same share is enough as
+    before.
     """
-    layers = tuple(nearest(layer, size) for layer in truth.layers)
+    layers = tuple(nearest(layer[place], size) for layer in truth.layers)
     lost = _count(truth.layers) - _count(layers)
 
     regions = []
     saturation = []
     for region, enough in zip(truth.regions, truth.saturation, strict=True):
-        small = nearest(region, size)
+        small = nearest(region[place], size)
         if small.any():
             share = enough / region.sum()
             regions.append(small)

@@ -2,17 +2,16 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from synthgen.extras import needed_for
-from synthgen.look.colors import blended, color_range, colored
-from synthgen.shards.files import replacing
+from synthgen.look.colors import blended, colored
 
 _STRONGEST = 0.8
 _OUTLINE = (0, 255, 255)
+_GUTTER = 4  # white columns between pictures side by side
 _LEAST_SPAN = float(np.finfo(np.float32).tiny)  # of the scores, so that equal ones can be divided by it
 
 
@@ -27,7 +26,7 @@ def overlay(
     ----------
     image : ndarray of uint8, (H, W, 3)
     scores : ndarray of float, (h, w)
-        Resized to the image, bilinearly.
+        Resized to the image, bilinearly. NaN where the model did not look.
     low, high : float
         Scores of the coldest and the hottest color: the same for all images that are to be compared.
     threshold : float, optional
@@ -39,8 +38,7 @@ def overlay(
     """
     size = image.shape[:2]
     scores = resized(scores, size)
-    span = max(high - low, _LEAST_SPAN)
-    heat = np.clip((scores - low) / span, 0, 1)
+    heat = _heat(scores, low, high)
 
     gray = _to_gray(image)
     hot = colored(heat)
@@ -54,6 +52,36 @@ def overlay(
         edge = outline(found, max(1, width))
         picture[edge] = _OUTLINE
     return picture
+
+
+def side_by_side(
+    image: np.ndarray, scores: np.ndarray, low: float, high: float, threshold: float | None = None
+) -> np.ndarray:
+    """Return an image, its map in colors and the map laid over it, next to each other; parameters as of `overlay`.
+
+    What the model did not look at is black in the map.
+
+    Returns
+    -------
+    ndarray of uint8, (H, 3 W + gutters, 3)
+    """
+    height, width = image.shape[:2]
+    scores = resized(scores, (height, width))
+    heat = _heat(scores, low, high)
+    unseen = np.isnan(scores)
+    map_alone = colored(heat)
+    map_alone[unseen] = 0
+
+    gutter = np.full((height, _GUTTER, 3), 255, np.uint8)
+    laid_over = overlay(image, scores, low, high, threshold)
+    return np.concatenate([image, gutter, map_alone, gutter, laid_over], axis=1)
+
+
+def _heat(scores: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return scores as heat in [0, 1]; where there are none, it is cold."""
+    span = max(high - low, _LEAST_SPAN)
+    heat = np.clip((scores - low) / span, 0, 1)
+    return np.nan_to_num(heat)
 
 
 def _to_gray(image: np.ndarray) -> np.ndarray:
@@ -81,44 +109,6 @@ def resized(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return scores
     picture = Image.fromarray(np.float32(scores))
     return np.asarray(stretched(picture, size))
-
-
-def write_heatmaps(
-    predictions, folder: Path, threshold: float | None = None, advance: Callable | None = None
-) -> list[Path]:
-    """Write the heat map of every image, laid over it at its own size, as PNG.
-
-    Parameters
-    ----------
-    predictions : Predictions
-        With maps. All get the same colors for the same scores.
-    folder : Path
-        Made if there is none. Below it files lie as the images lie below the folder that they share.
-    threshold : float, optional
-        Pixels that reach it are outlined.
-    advance : callable, optional
-        Called with 1 after each image.
-
-    Returns
-    -------
-    list of Path
-        In the order of the images.
-    """
-    from PIL import Image
-
-    low, high = color_range(predictions.maps, threshold)
-    images = predictions.images.resized(None)
-    names = picture_names([entry.name for entry in images.entries])
-    paths = [folder / name for name in names]
-
-    for i, path in enumerate(paths):
-        picture = overlay(images[i].image, predictions.maps[i], low, high, threshold)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            Image.fromarray(picture).save(temporary, "PNG")
-        if advance is not None:
-            advance(1)
-    return paths
 
 
 def picture_names(names: list[str]) -> list[str]:

@@ -1,10 +1,13 @@
 """A short probe before a run: time and disk that it will take."""
 
 import hashlib
+import math
 import os
 import shutil
 import statistics
+import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,11 +18,20 @@ from synthgen.errors import StorageError
 from synthgen.machine import available_cpus, cpu_name, human_bytes
 from synthgen.run.draw import draw_sample
 from synthgen.run.plan import Plan
-from synthgen.run.shard import encode_sample
-from synthgen.shards.files import write_atomically
+from synthgen.run.shard import encode_sample, write_samples
+from synthgen.shards.files import sha256_of, write_atomically
 
+# Samples are drawn for so long, and so many of them at most; of slow ones a few, or one.
 _SECONDS = 0.3
 _MOST = 64
+_FEW = 5
+_PATIENCE = 2.0
+# A sample that took so many times the median is measured again: the first of its kind may have compiled something.
+_OUTLIER = 5
+# What a process takes before its first sample: the interpreter, our imports, compiled code that is loaded.
+START_SECONDS = 1.5
+# What a shard takes beside its samples: its file and its sidecar are brought to the disk.
+_SHARD_SECONDS = 0.03
 # Of the disk that is free, this part more than is needed must be left.
 _SPARE = 1.02
 # A shard's offsets, keys, labels or tar headers, per sample.
@@ -32,16 +44,17 @@ class Estimate(msgspec.Struct, frozen=True):
     Attributes
     ----------
     seconds_per_sample : float
-        On one core.
+        On one core: drawing, encoding and writing.
     bytes_per_sample : float
         On disk.
-    samples : int
-        How many samples the estimate is for.
+    samples, shards : int
+        How many the estimate is for.
     """
 
     seconds_per_sample: float
     bytes_per_sample: float
     samples: int
+    shards: int
 
     @property
     def bytes(self) -> int:
@@ -49,48 +62,127 @@ class Estimate(msgspec.Struct, frozen=True):
         size = self.samples * self.bytes_per_sample
         return int(size)
 
-    def seconds(self, workers: int) -> float:
-        """Time that the samples take."""
-        spent = self.samples * self.seconds_per_sample
-        return spent / max(1, workers)
+    @property
+    def cpu_seconds(self) -> float:
+        """Time that all processes together take, but for what each takes to start."""
+        of_samples = self.samples * self.seconds_per_sample
+        of_shards = self.shards * _SHARD_SECONDS
+        return of_samples + of_shards
+
+    def workers(self, offered: int) -> int:
+        """Return how many of the offered processes will work: none has less than a shard."""
+        return min(offered, self.shards)
+
+    def seconds(self, offered: int) -> float:
+        """Return the time that a run takes: shards are drawn in rounds, and some workers idle in the last one."""
+        if self.shards == 0:
+            return 0.0
+        workers = max(1, self.workers(offered))
+        rounds = math.ceil(self.shards / workers)
+        of_a_round = self.cpu_seconds / self.shards
+        start = START_SECONDS if offered else 0.0
+        return start + rounds * of_a_round
 
 
-def probe(plan: Plan, samples: int | None = None, least: int = 5) -> Estimate:
-    """Draw a few samples spread over the data set, and return what `samples` of them (default: all) will take.
+def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
+    """Draw a few samples spread over the data set, and return what some shards, by default all, will take.
 
-    At least `least` are drawn, however long they take.
-
-    The first use of a family on a machine also compiles its code here, once, before any worker starts.
+    The times are those of cores that are free: where other programs run, drawing takes longer. The first use of a
+    family on a machine also compiles its code here, once, before any worker starts.
     """
     run = plan.run
-    count = min(_MOST, run.count)
-    ids = plan.order.forward(range(count))
-    chosen = [divmod(number, run.per_class) for number in ids.tolist()]
-    _draw_and_measure(plan, chosen[0])
+    shards = range(run.shards) if todo is None else todo
+    chosen = _spread(plan, shards)
+    _drawn(plan, chosen[0])
 
-    sizes: list[int] = []
     times: list[float] = []
+    encoded = []
+    begin = time.perf_counter()
     for sample in chosen:
-        if sum(times) >= _SECONDS and len(times) >= least:
+        is_enough = sum(times) >= _SECONDS and len(times) >= _FEW
+        has_waited = time.perf_counter() - begin >= _PATIENCE
+        if is_enough or (times and has_waited):
             break
-        start = time.perf_counter()
-        size = _draw_and_measure(plan, sample)
-        times.append(time.perf_counter() - start)
-        sizes.append(size)
+        drawn, seconds = _timed(plan, sample)
+        encoded.append(drawn)
+        times.append(seconds)
 
-    # the median: now and then a sample is the first of its kind and compiles
-    seconds = statistics.median(times)
-    mean_size = statistics.mean(sizes)
-    wanted = run.count if samples is None else samples
-    return Estimate(seconds, mean_size, wanted)
+    _measure_outliers_again(plan, chosen, times)
+    # The first ones still warm up.
+    warm = times[len(times) // 2 :]
+    drawing = statistics.mean(warm)
+    writing = _writing_seconds(plan, encoded)
+    size = statistics.mean(map(_size, encoded))
+    return Estimate(
+        seconds_per_sample=drawing + writing,
+        bytes_per_sample=size + _OVERHEAD[run.storage],
+        samples=sum(map(run.shard_count, shards)),
+        shards=len(shards),
+    )
 
 
-def _draw_and_measure(plan: Plan, sample: tuple[int, int]) -> int:
-    """Draw the sample (label, index) and return the bytes that it takes."""
+def _spread(plan: Plan, shards: Sequence[int]) -> list[tuple[int, int]]:
+    """Return label and index of the samples to draw: the first ones of shards that are spread over all of them."""
+    places = plan.run.arrangement
+    step = math.ceil(len(shards) / _MOST)
+    some = shards[::step]
+    each = math.ceil(_MOST / len(some))
+
+    first: list[int] = []
+    for shard in some:
+        positions = places.positions_of(shard)
+        first += positions[:each]
+
+    labels, indices = places.samples(first[:_MOST])
+    pairs = zip(labels.tolist(), indices.tolist(), strict=True)
+    return list(pairs)
+
+
+def _measure_outliers_again(plan: Plan, chosen: list[tuple[int, int]], times: list[float]) -> None:
+    most = _OUTLIER * statistics.median(times)
+    for k, seconds in enumerate(times):
+        if seconds > most:
+            _, times[k] = _timed(plan, chosen[k])
+
+
+def _timed(plan: Plan, sample: tuple[int, int]):
+    """Draw and encode a sample; return it, and the time that it takes on cores that are free."""
+    begin_real = time.perf_counter()
+    begin_own = time.process_time()
+    drawn = _drawn(plan, sample)
+
+    own = time.process_time() - begin_own
+    real = time.perf_counter() - begin_real
+    drawer = drawer_of(plan)
+    if drawer.beside:
+        return drawn, real
+    # The threads of one that uses all cores take more time of their own than passes, unless others take theirs.
+    return drawn, min(own, real) if drawer.exclusive else own
+
+
+def _drawn(plan: Plan, sample: tuple[int, int]):
+    """Draw and encode a sample; return (label, index, encoded sample)."""
     drawn = draw_sample(plan.recipe, *sample)
-    columns, params = encode_sample(drawn, plan.run.fields)
+    return (*sample, encode_sample(drawn, plan.run.fields))
+
+
+def _size(encoded) -> int:
+    """Return the bytes of an encoded sample."""
+    _, _, (columns, params) = encoded
     stored = [*columns.values(), params]
-    return sum(map(len, stored)) + _OVERHEAD[plan.run.storage]
+    return sum(map(len, stored))
+
+
+def _writing_seconds(plan: Plan, encoded: list) -> float:
+    """Return the time that it takes to write a sample into a shard, beside others."""
+    start = time.process_time()
+    # It is only an estimate: where no temporary file can be written, drawing is what counts.
+    with suppress(OSError, StorageError), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shard"
+        write_samples(path, plan.run, encoded, lambda samples: None)
+        sha256_of(path)
+    seconds = time.process_time() - start
+    return seconds / len(encoded)
 
 
 def remembered_probe(plan: Plan) -> Estimate:
@@ -99,7 +191,7 @@ def remembered_probe(plan: Plan) -> Estimate:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Estimate)
     except (OSError, msgspec.DecodeError):
-        estimate = probe(plan, least=2)
+        estimate = probe(plan)
     # It is only a cache: where it cannot be written, nothing is lost.
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +204,7 @@ def _cache_path(plan: Plan) -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(home) / "synthgen" / "probes"
 
-    drawer = _drawer(plan)
+    drawer = drawer_of(plan)
     prints = plan.run.fingerprints
     key = "\n".join([prints.data, prints.storage, drawer.name, cpu_name()])
     digest = hashlib.sha256(key.encode())
@@ -120,7 +212,7 @@ def _cache_path(plan: Plan) -> Path:
     return folder / f"{name}.json"
 
 
-def _drawer(plan: Plan):
+def drawer_of(plan: Plan):
     """Return the device that draws a plan on this machine."""
     family = families.load(plan.recipe.family)
     return families.device_of(family, plan.recipe.options)
@@ -135,8 +227,9 @@ def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
     if needed <= free:
         return
 
-    fitting = int(plan.run.per_class * free / needed)
-    advice = f"--per-class {fitting} would fit" if fitting else "not even one image a class would fit"
+    before = plan.run.grown_from[-1].per_class if plan.run.grown_from else 0
+    fitting = int((plan.run.per_class - before) * free / needed)
+    advice = f"--per-class {before + fitting} would fit" if fitting else "not even one image a class would fit"
     size = human_bytes(estimate.bytes)
     raise StorageError(f"{out}: needs about {size} of disk, {human_bytes(free)} are free; {advice}")
 
@@ -147,4 +240,4 @@ def effective_workers(plan: Plan, workers: int | None) -> int:
     Where one process uses the whole device, there is only one.
     """
     workers = available_cpus() if workers is None else workers
-    return min(workers, 1) if _drawer(plan).exclusive else workers
+    return min(workers, 1) if drawer_of(plan).exclusive else workers

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from synthgen.errors import FormatError, UsageError
+from synthgen.run.differences import in_words
 from synthgen.run.lock import is_lock
 from synthgen.run.parts import PARTS
 from synthgen.shards.files import read_error, remove_temporaries, storage_errors, temporaries
@@ -25,6 +26,7 @@ from synthgen.shards.manifest import (
     encode_json,
     read_json,
     sidecar_path,
+    version_changes,
 )
 
 # What may differ between records of the same data: a name, how the storage was asked for, who began it.
@@ -55,19 +57,84 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
             raise UsageError(f"{folder}: must be a folder, got a file")
         return None
 
-    found, damage = readable_records(folder)
-    same = [record for record in found if agree(record, run)]
-    same.sort(key=lambda record: encode_json(record) != encode_json(run))
-    if same:
-        return same[0]
+    found = current_records(folder)
+    is_growing = len(found) > 1 and found[0].grows_from(found[1])
+    if is_growing and not agree(found[0], run):
+        return _growing_to_other_data(folder, found[0], overwrite)
+
+    # An equal record first: the others may have another name.
+    own = encode_json(run)
+    for record in sorted(found, key=lambda record: encode_json(record) != own):
+        if agree(record, run):
+            return record
+        if run.grows_from(record):
+            return run
 
     sidecar = _any_sidecar(folder, run)
-    if sidecar is not None and sidecar.fingerprints == run.fingerprints:
+    has_grown = any(record.grows_from(run) for record in found)
+    if sidecar is not None and not has_grown and _is_of(sidecar, run):
         return msgspec.structs.replace(run, device=sidecar.device) if run.tolerance else run
-    if found:
+
+    if found and is_reserved(folder):
         return _of_other_data(folder, found[0], run, overwrite)
-    _check_strangers(folder, damage, sidecar is not None or overwrite)
+    _check_strangers(folder, sidecar is not None or overwrite)
     return None
+
+
+def _is_of(sidecar: Sidecar, run: RunRecord) -> bool:
+    return sidecar.fingerprints == run.stage_of(sidecar.shard).fingerprints
+
+
+def current_records(folder: Path) -> list[RunRecord]:
+    """Return the records that can be read: that of ``run.json``, then that of the manifest, if it is another one.
+
+    A record of a data set that is to grow, of which no shard was drawn yet, is left out: it reserves nothing.
+    """
+    records, _ = readable_records(folder)
+    if len(records) < 2 or not records[0].grows_from(records[1]):
+        return records
+
+    growing, finished = records
+    added = range(finished.shards, growing.shards)
+    return records if _any_shard(folder, growing, added) else [finished]
+
+
+def is_reserved(folder: Path) -> bool:
+    """Return whether there is a shard, or anything but an unfinished file, among the shards of a folder."""
+    if os.path.lexists(folder / DATASET):
+        return True
+    place = folder / SHARDS
+    return place.is_dir() and any(not path.name.endswith(".tmp") for path in _listed(place))
+
+
+def _any_shard(folder: Path, run: RunRecord, shards: Iterable[int]) -> bool:
+    """Return whether a folder has one of the shards, or a sidecar of one."""
+    place = folder / SHARDS
+    if not place.is_dir():
+        return False
+    there = {path.name for path in _listed(place)}
+    return not there.isdisjoint(file_names(folder, run, shards))
+
+
+def _growing_to_other_data(folder: Path, growing: RunRecord, overwrite: bool) -> RunRecord:
+    """Return the record of a folder that is on its way to other data, if that is to be replaced."""
+    if overwrite:
+        return growing
+    target = f"{growing.classes:,} classes x {growing.per_class:,} images"
+    name = growing.recipe["name"]
+    raise UsageError(f"{folder}: is growing to {target} of {name}, and some of them are there: finish that first")
+
+
+def check_versions(folder: Path, run: RunRecord, shards: Iterable[int]) -> None:
+    """Refuse to draw shards of an earlier stage again with other libraries than those that drew them."""
+    for shard in shards:
+        stage = run.stage_of(shard)
+        changes = version_changes(stage.versions, run.versions)
+        if changes:
+            name = run.shard_name(shard)
+            rule = "must be drawn again by the libraries that drew it"
+            found = ", ".join(changes)
+            raise UsageError(f"{folder}: {name} {rule}: {found}")
 
 
 def check_device(folder: Path, begun: RunRecord, run: RunRecord, any_device: bool) -> None:
@@ -81,11 +148,15 @@ def check_device(folder: Path, begun: RunRecord, run: RunRecord, any_device: boo
 
 
 def readable_manifest(folder: Path, run: RunRecord) -> Manifest | None:
-    """Return the manifest of a finished folder, or None where it is missing, damaged or of other data."""
+    """Return the manifest of a finished folder, or None where it is missing, damaged or of other data.
+
+    In a folder that grows to `run` it is that of the data set that is there.
+    """
     manifest, _ = _readable(folder / DATASET, Manifest)
-    if manifest is None or not agree(manifest, run):
+    if manifest is None:
         return None
-    return manifest
+    is_known = agree(manifest, run) or run.grows_from(manifest)
+    return manifest if is_known else None
 
 
 def file_names(folder: Path, run: RunRecord, shards: Iterable[int]) -> list[str]:
@@ -121,9 +192,14 @@ def readable_records(folder: Path) -> tuple[list[RunRecord], FormatError | None]
     manifest, _ = _readable(folder / DATASET, Manifest)
     records = [] if run is None else [run]
     if manifest is not None:
-        values = {name: getattr(manifest, name) for name in RunRecord.__struct_fields__}
-        records.append(RunRecord(**values))
+        records.append(record_of(manifest))
     return records, damage
+
+
+def record_of(manifest: Manifest) -> RunRecord:
+    """Return what ``run.json`` holds beside a manifest."""
+    values = {name: getattr(manifest, name) for name in RunRecord.__struct_fields__}
+    return RunRecord(**values)
 
 
 def _readable(path: Path, kind: type):
@@ -157,7 +233,8 @@ def _same_storage(record: RunRecord, run: RunRecord) -> bool:
         return False
 
     size = asked.get("shard_size")
-    if size is not None and min(size, run.count) != run.shard_size:
+    before = sum(stage.classes * stage.per_class for stage in run.grown_from[-1:])
+    if size is not None and min(size, run.count - before) != run.shard_size:
         return False
     return {**asked, "shard_size": None} == {**run.recipe["storage"], "shard_size": None}
 
@@ -180,32 +257,30 @@ def _of_other_data(folder: Path, found: RunRecord, run: RunRecord, overwrite: bo
         return msgspec.structs.replace(run, device=found.device)
 
     what = "other data"
-    hint = "choose another --out, or --overwrite to replace it"
     if found.fingerprints.data == run.fingerprints.data:
-        what = f"the same data, stored in another way ({_storage_changes(found, run)})"
-    raise UsageError(
-        f"{folder}: holds {what}: fingerprints {found.fingerprints.short} there, "
-        f"{run.fingerprints.short} here; {hint}"
-    )
+        what = "the same data, stored in another way"
+    hint = "choose another --out, or --overwrite to replace it"
+    if _is_smaller(found, run) and not os.path.lexists(folder / DATASET):
+        hint = "finish it as it was begun, then it can grow"
+    raise UsageError(f"{folder}: holds {what}: {in_words(found, run)}; {hint}")
 
 
-def _storage_changes(found: RunRecord, run: RunRecord) -> str:
-    changes = []
-    for name, version in run.versions.items():
-        before = found.versions.get(name)
-        if before != version:
-            changes.append(f"{name} {before} -> {version}")
-    return ", ".join(changes) or "format, codec or shard size"
+def _is_smaller(found: RunRecord, run: RunRecord) -> bool:
+    """Return whether a record is of the same data but of fewer classes or images."""
+    sizes = {"classes": run.classes, "per_class": run.per_class}
+    is_within = found.classes <= run.classes and found.per_class <= run.per_class
+    return is_within and _same_recipe({**found.recipe, **sizes}, run.recipe)
 
 
-def _check_strangers(folder: Path, damage: FormatError | None, has_shards: bool) -> None:
-    """Refuse a folder without a run record that can be read, unless nothing in it could be lost.
+def _check_strangers(folder: Path, has_shards: bool) -> None:
+    """Refuse a folder without a run record that tells whose it is, unless nothing in it could be lost.
 
-    `damage` is what is wrong with ``run.json``, if it is there; `has_shards`: it is known that there are shards.
+    `has_shards`: it is known that there are shards.
     """
-    begun = damage is not None
+    records, damage = readable_records(folder)
+    begun = damage is not None or bool(records)
     strangers = [path.name for path in _listed(folder) if not _is_ours(path, begun)]
-    if begun and (has_shards or SHARDS in strangers):
+    if damage is not None and (has_shards or SHARDS in strangers):
         raise FormatError(
             f"{damage}; no other file tells that the shards are of this recipe: run the recipe that began the "
             "folder, or remove the folder"
@@ -234,7 +309,7 @@ def _listed(folder: Path) -> list[Path]:
 def _is_ours(path: Path, begun: bool) -> bool:
     """Return whether a file may lie in a folder that has no shard yet: another part may just be starting.
 
-    `begun`: a run record was there and is damaged.
+    `begun`: a run record is there, of a run that drew nothing, or damaged.
     """
     if path.name == SHARDS and path.is_dir():
         return all(entry.name.endswith(".tmp") for entry in _listed(path))

@@ -7,6 +7,7 @@ from pathlib import Path
 from synthgen.errors import FormatError, UsageError
 from synthgen.recipe import Recipe
 from synthgen.run.classes import ensure_classes
+from synthgen.run.differences import in_words
 from synthgen.run.folder import agree, begun_record, readable_manifest, readable_records, sweep
 from synthgen.run.lock import part_lock
 from synthgen.run.records import ensure, finish, known_sidecars, own_sidecar
@@ -96,10 +97,7 @@ def _run_of(folder: Path) -> RunRecord:
 
 def _check_same(folder: Path, run: RunRecord, first: Path, expected: RunRecord) -> None:
     if run.fingerprints != expected.fingerprints:
-        raise UsageError(
-            f"{folder}: must be of the same run as {first}: fingerprints {run.fingerprints.short}, "
-            f"expected {expected.fingerprints.short}"
-        )
+        raise UsageError(f"{folder}: must be of the same run as {first}: {in_words(expected, run)}")
     if not agree(run, expected):
         raise FormatError(
             f"{folder / RUN}: must say the same as {first / RUN}, one of them is damaged: run the commands of both "
@@ -110,10 +108,8 @@ def _check_same(folder: Path, run: RunRecord, first: Path, expected: RunRecord) 
 def _begin(folders: list[Path], out: Path, run: RunRecord) -> None:
     """Write run record and class table of the whole."""
     ensure(out / RUN, encode_json(run))
-    manifest = readable_manifest(out, run)
-    digest = manifest.classes_sha256 if manifest is not None else None
     try:
-        ensure_classes(out, Recipe.from_dict(run.recipe), digest)
+        ensure_classes(out, Recipe.from_dict(run.recipe), readable_manifest(out, run))
     except UsageError:
         # The recipe needs files that are not on this machine: the parts vouch for one another.
         _copy_classes(folders, out, run)

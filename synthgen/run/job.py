@@ -1,6 +1,7 @@
 """A run from start to end: folder, lock, shards, manifest. Running it again resumes it."""
 
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -8,16 +9,17 @@ import msgspec
 from synthgen import families
 from synthgen.errors import UsageError
 from synthgen.families import chosen_device
-from synthgen.machine import human_bytes, human_time
+from synthgen.machine import available_cpus, human_bytes, human_time
 from synthgen.recipe import load_recipe
-from synthgen.run.estimate import Estimate, check_disk, effective_workers, probe
-from synthgen.run.folder import begun_record, check_device, sweep
+from synthgen.run.estimate import Estimate, check_disk, drawer_of, effective_workers, probe
+from synthgen.run.folder import begun_record, check_device, check_versions, readable_manifest, sweep
+from synthgen.run.growth import continued
 from synthgen.run.lock import part_lock
 from synthgen.run.parts import Part, parse_part
 from synthgen.run.plan import Plan, make_plan
 from synthgen.run.pool import run_pool
 from synthgen.run.progress import Progress, tell
-from synthgen.run.records import begin, finish, known_sidecars
+from synthgen.run.records import begin, finish, known_sidecars, withdraw
 from synthgen.run.shard import write_shard
 from synthgen.shards.files import make_folder, refuse_remote, system_errors
 from synthgen.shards.manifest import SHARDS
@@ -65,7 +67,7 @@ def generate(
     device=None,
     any_device=False,
 ) -> Report:
-    """Draw a data set, or the rest of one that was interrupted.
+    """Draw a data set, or the rest of one that was interrupted, or what a finished, smaller one lacks.
 
     Parameters
     ----------
@@ -126,16 +128,20 @@ def _with_device(plan: Plan) -> Plan:
 
 def _generate(plan: Plan, folder: Path, workers, part: Part, progress, overwrite: bool, any_device: bool) -> Report:
     start = time.monotonic()
+    if not overwrite:
+        plan = _with_device(continued(folder, plan))
     begun_record(folder, plan.run, overwrite)
+    is_new = not folder.exists()
     make_folder(folder / SHARDS, folder)
     everything = range(plan.run.shards)
 
     def clear_away():
         sweep(folder, plan.run, everything, records=True)
+        withdraw(folder, plan.run)
 
-    with part_lock(folder, (part.k, part.n), alone=overwrite, last=clear_away):
+    with _removed_if_empty(folder, is_new), part_lock(folder, part[:2], alone=overwrite, last=clear_away):
         begun = begin(folder, plan, part, overwrite)
-        check_device(folder, begun, plan.run, any_device)
+        check_device(folder, readable_manifest(folder, begun) or begun, plan.run, any_device)
 
         mine = everything[part.k - 1 :: part.n]
         sidecars = known_sidecars(folder, begun)
@@ -143,6 +149,7 @@ def _generate(plan: Plan, folder: Path, workers, part: Part, progress, overwrite
         left = sum(map(begun.shard_count, todo))
         total = sum(map(begun.shard_count, mine))
         if todo:
+            check_versions(folder, begun, todo)
             sweep(folder, begun, mine)
             _announce_and_draw(plan, folder, todo, workers, progress, total)
             sidecars = known_sidecars(folder, begun)
@@ -164,29 +171,54 @@ def _generate(plan: Plan, folder: Path, workers, part: Part, progress, overwrite
     )
 
 
+@contextmanager
+def _removed_if_empty(folder: Path, is_new: bool):
+    """Remove a folder that the block made, if it failed and left nothing there."""
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
 def _announce_and_draw(plan: Plan, folder: Path, todo: list[int], workers, progress, total: int) -> None:
     """Say what a run will take, and draw shards; `total`: images of this part, drawn or not."""
-    left = sum(map(plan.run.shard_count, todo))
-    workers = min(effective_workers(plan, workers), len(todo))
-    estimate = probe(plan, left)
+    estimate = probe(plan, todo)
     check_disk(estimate, plan, folder)
+    offered = effective_workers(plan, workers)
     if progress not in ("none", False):
-        tell(describe(plan, estimate, workers))
-    _draw(plan, folder, todo, workers, Progress(progress, total, total - left))
+        # More processes than CPUs do not draw faster.
+        tell(describe(plan, estimate, min(offered, available_cpus())))
+    _draw(plan, folder, todo, estimate.workers(offered), Progress(progress, total, total - estimate.samples))
 
 
-def describe(plan: Plan, estimate: Estimate, workers: int) -> str:
-    """Return the plan of a run as one line for people."""
+def describe(plan: Plan, estimate: Estimate, offered: int) -> str:
+    """Return the plan of a run as one line for people; `offered`: processes that may draw, 0 for this one."""
     run = plan.run
     height, width = plan.recipe.size
     images = f"{run.classes:,} classes x {run.per_class:,} images of {width}x{height}"
+    for stage in run.grown_from[-1:]:
+        images += f", grown from {stage.classes:,} x {stage.per_class:,}"
     shards = f"{run.shards:,} {run.storage} shards"
 
     size = human_bytes(estimate.bytes)
-    time_needed = human_time(estimate.seconds(workers))
-    cores = f"{workers} cores" if workers > 1 else "1 core"
-    to_draw = f"{estimate.samples:,} images, about {size}, {time_needed} on {cores}"
+    time_needed = human_time(estimate.seconds(offered))
+    to_draw = f"{estimate.samples:,} images, about {size}, {time_needed} {_who_works(plan, estimate, offered)}"
     return f"{plan.recipe.name}: {images}, {shards}; to draw: {to_draw}"
+
+
+def _who_works(plan: Plan, estimate: Estimate, offered: int) -> str:
+    """Return in words how many processes will draw, and how many could."""
+    if drawer_of(plan).exclusive:
+        return "in one process, which uses all of the device"
+    workers = estimate.workers(offered)
+    if workers < 2:
+        return "on 1 core" if estimate.shards < 2 else f"on 1 core ({estimate.shards:,} could work)"
+    idle = offered - workers
+    more = f"; {idle} more would idle" if idle else f" ({estimate.shards:,} could work)"
+    return f"on {workers} cores{more}"
 
 
 def _draw(plan: Plan, folder: Path, shards: list[int], workers: int, progress: Progress) -> None:

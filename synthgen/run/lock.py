@@ -72,6 +72,11 @@ def gate(folder: Path):
         lock.release()
 
 
+def check_alone(folder: Path, part: tuple[int, int]) -> None:
+    """Raise `LockedError` if another part is being drawn in a folder. To be called behind the gate."""
+    _check_others(folder, part, alone=True)
+
+
 def is_lock(name: str) -> bool:
     """Return whether a file of this name belongs to a lock."""
     return _LOCK.fullmatch(name) is not None

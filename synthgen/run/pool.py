@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
+import msgspec
+
 from synthgen import errors
 from synthgen.errors import SynthgenError, WorkerError
 from synthgen.run.plan import Plan
@@ -57,6 +59,7 @@ class _Worker:
             "recipe": plan.recipe.to_dict(),
             "folder": str(folder.absolute()),
             "fingerprint": plan.run.fingerprints.data,
+            "grown_from": msgspec.to_builtins(plan.run.grown_from),
         })  # fmt: skip
 
     def start(self, shard: int) -> None:

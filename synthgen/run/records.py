@@ -4,12 +4,24 @@ A record that is there and right is never written again. One that is wrong is wr
 table and manifest follow from the recipe and the shards.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from synthgen.errors import FormatError, UsageError
-from synthgen.run.classes import ensure_classes
-from synthgen.run.folder import begun_record, readable_manifest, remove_listed
-from synthgen.run.lock import gate
+from synthgen.run.classes import cut_classes, ensure_classes
+from synthgen.run.folder import (
+    begun_record,
+    current_records,
+    is_reserved,
+    readable_manifest,
+    readable_records,
+    record_of,
+    remove_listed,
+    sweep,
+)
+from synthgen.run.lock import check_alone, gate
 from synthgen.run.parts import PARTS, Part, record_parts
 from synthgen.run.plan import Plan
 from synthgen.shards.files import sha256_of, storage_errors, write_atomically
@@ -40,28 +52,77 @@ def begin(folder: Path, plan: Plan, part: Part, overwrite: bool = False) -> RunR
         found = begun_record(folder, plan.run, overwrite)
         if overwrite and found is not None:
             remove_listed(folder, found)
-        run = plan.run if overwrite or found is None else found
+        elif found is None:
+            _clear_unbegun(folder, part)
+        run = plan.run if overwrite or found is None else _settled_record(folder, found, plan.run)
         ensure(folder / RUN, encode_json(run))
         if part.n > 1:
             record_parts(folder, part)
 
     manifest = readable_manifest(folder, run)
-    signed = None if manifest is None else manifest.classes_sha256
-    ensure_classes(folder, plan.recipe, signed)
+    ensure_classes(folder, plan.recipe, manifest)
     return run
+
+
+def _settled_record(folder: Path, found: RunRecord, run: RunRecord) -> RunRecord:
+    """Return the record of a run that goes on: until it is finished, it is called what the command calls it."""
+    manifest = readable_manifest(folder, run)
+    is_finished = manifest is not None and manifest.count == run.count
+    if is_finished:
+        return found
+    return msgspec.structs.replace(run, device=found.device)
+
+
+def _clear_unbegun(folder: Path, part: Part) -> None:
+    """Remove what a run left that drew nothing before it was killed."""
+    records, _ = readable_records(folder)
+    for record in records:
+        check_alone(folder, part[:2])
+        sweep(folder, record, range(record.shards), records=True)
+
+
+def withdraw(folder: Path, run: RunRecord) -> None:
+    """Remove the records of a run that ended before its first shard, so that it does not keep the folder.
+
+    Where the run was to make a finished data set grow, its records become again what they were.
+    """
+    with storage_errors(folder):
+        if not (folder / RUN).exists():
+            return
+        manifest = readable_manifest(folder, run)
+        if manifest is not None:
+            _end_growth(folder, manifest)
+        elif not is_reserved(folder):
+            _remove_records(folder)
+
+
+def _end_growth(folder: Path, manifest: Manifest) -> None:
+    """Make the records those of the manifest again, if no shard was drawn beyond it."""
+    record = record_of(manifest)
+    if current_records(folder) == [record]:
+        ensure(folder / RUN, encode_json(record))
+        cut_classes(folder, manifest)
+
+
+def _remove_records(folder: Path) -> None:
+    for name in (CLASSES, PARTS, RUN):
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        (folder / SHARDS).rmdir()
 
 
 def known_sidecars(folder: Path, run: RunRecord) -> list[Sidecar | None]:
     """Return the sidecars of all shards, None for a shard that has to be drawn.
 
-    In a finished data set they are compared with the manifest. Where the two differ the shard tells which is right,
-    and a wrong sidecar is written as it was.
+    Those of a finished data set, also of one that grows, are compared with its manifest. Where the two differ the
+    shard tells which is right, and a wrong sidecar is written as it was.
     """
     manifest = readable_manifest(folder, run)
     sidecars = [own_sidecar(folder, run, shard) for shard in range(run.shards)]
     if manifest is None:
         return sidecars
-    for shard, (sidecar, entry) in enumerate(zip(sidecars, manifest.shard_list, strict=True)):
+    for shard, entry in enumerate(manifest.shard_list):
+        sidecar = sidecars[shard]
         expected = _sidecar_of(run, shard, entry)
         if sidecar != expected:
             sidecars[shard] = _settled(folder, run, sidecar, expected)
@@ -99,14 +160,15 @@ def _entry_of(sidecar: Sidecar) -> ShardEntry:
 
 
 def _sidecar_of(run: RunRecord, shard: int, entry: ShardEntry) -> Sidecar:
+    stage = run.stage_of(shard)
     return Sidecar.signed(
         shard=shard,
         name=entry.name,
         count=entry.count,
         bytes=entry.bytes,
         sha256=entry.sha256,
-        fingerprints=run.fingerprints,
-        versions=run.versions,
+        fingerprints=stage.fingerprints,
+        versions=stage.versions,
         device=entry.device,
     )
 

@@ -1,7 +1,7 @@
 """One shard: draw its samples, encode them, write the file and its sidecar."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from synthgen.run.plan import Plan
 from synthgen.sample import Sample
 from synthgen.shards.codecs import encode
 from synthgen.shards.files import replacing, sha256_of
-from synthgen.shards.manifest import FORMATS, SHARDS, Sidecar, write_sidecar
+from synthgen.shards.manifest import FORMATS, SHARDS, RunRecord, Sidecar, write_sidecar
 
 # Drawn samples that may wait for the encoder.
 _AHEAD = 4
@@ -44,28 +44,34 @@ def write_shard(plan: Plan, folder: Path, shard: int, advance: Callable[[int], N
     device = families.device_of(families.load(plan.recipe.family), plan.recipe.options)
 
     with replacing(path) as temporary:
-        writer = FORMATS[run.storage].Writer(temporary, run.fields, run.format)
-        try:
-            for label, index, encoded in _samples(plan, shard, device.exclusive):
-                writer.add(label, index, *encoded)
-                advance(1)
-            writer.finish()
-        finally:
-            writer.close()
+        write_samples(temporary, run, _samples(plan, shard, device.exclusive), advance)
         size = temporary.stat().st_size
         digest = sha256_of(temporary)
 
+    stage = run.stage_of(shard)
     sidecar = Sidecar.signed(
         shard=shard,
         name=path.name,
         count=run.shard_count(shard),
         bytes=size,
         sha256=digest,
-        fingerprints=run.fingerprints,
-        versions=run.versions,
+        fingerprints=stage.fingerprints,
+        versions=stage.versions,
         device=device.name if run.tolerance else cpu_name(),
     )
     write_sidecar(folder, run, sidecar)
+
+
+def write_samples(path: Path, run: RunRecord, samples: Iterable, advance: Callable[[int], None]) -> None:
+    """Write (label, index, encoded sample) into a file, in the form of a shard; call `advance` after each."""
+    writer = FORMATS[run.storage].Writer(path, run.fields, run.format)
+    try:
+        for label, index, encoded in samples:
+            writer.add(label, index, *encoded)
+            advance(1)
+        writer.finish()
+    finally:
+        writer.close()
 
 
 def _samples(plan: Plan, shard: int, beside: bool):

@@ -51,13 +51,17 @@ def _taken_stdout():
 
 def _prepared(first: dict, send):
     """Return the function that writes a shard of the plan in the first order, or None if it cannot be made."""
+    import msgspec
+
     from synthgen.errors import SynthgenError, UsageError
     from synthgen.recipe import Recipe
     from synthgen.run.plan import make_plan
     from synthgen.run.shard import write_shard
+    from synthgen.shards.manifest import Stage
 
     try:
-        plan = make_plan(Recipe.from_dict(first["recipe"]))
+        stages = msgspec.convert(first["grown_from"], list[Stage])
+        plan = make_plan(Recipe.from_dict(first["recipe"]), stages)
         if plan.run.fingerprints.data != first["fingerprint"]:
             raise UsageError("the files that samples are made of must stay as they are during a run; some changed")
     except SynthgenError as error:

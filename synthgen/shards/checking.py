@@ -63,11 +63,12 @@ def _check_sidecar(dataset: Dataset, shard: int) -> None:
     path = sidecar_path(dataset.path, dataset.manifest, shard)
     sidecar = read_json(path, Sidecar)
     entry = dataset.manifest.shard_list[shard]
+    stage = dataset.manifest.stage_of(shard)
     expected = {
         **msgspec.structs.asdict(entry),
         "shard": shard,
-        "fingerprints": dataset.manifest.fingerprints,
-        "versions": dataset.manifest.versions,
+        "fingerprints": stage.fingerprints,
+        "versions": stage.versions,
     }
     for name, value in expected.items():
         if getattr(sidecar, name) != value:
@@ -77,15 +78,13 @@ def _check_sidecar(dataset: Dataset, shard: int) -> None:
 def _check_shard(dataset: Dataset, shard: int, pixels: bool) -> bytes | None:
     _check_bytes(dataset, shard)
 
-    start = shard * dataset.manifest.shard_size
-    count = dataset.manifest.shard_count(shard)
-    reader, _ = dataset.locate(start)  # it compares all keys with the plan
-    for row in range(count):
+    samples = dataset.manifest.arrangement.positions_of(shard)
+    reader, _ = dataset.locate(samples.start)  # it compares all keys with the plan
+    for row in range(len(samples)):
         reader.label(row)
 
     if not pixels:
         return None
-    samples = range(start, start + count)
     return b"".join(sample_digest(dataset, i) for i in samples)
 
 

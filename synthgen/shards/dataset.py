@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -10,9 +11,8 @@ import numpy as np
 from synthgen.errors import FormatError
 from synthgen.sample import Sample, parse_key
 from synthgen.shards.codecs import decode
-from synthgen.shards.manifest import CLASSES, Manifest, read_manifest
+from synthgen.shards.manifest import CLASSES, MAX_CLASSES, Manifest, read_manifest
 from synthgen.shards.opened import OpenShards
-from synthgen.shards.order import Permutation
 from synthgen.shards.reading import check_digest, read_lines
 
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -59,6 +59,7 @@ class Dataset:
         self.path = path
         self.manifest: Manifest = read_manifest(path)
         self._specs = {name: entry.spec() for name, entry in self.manifest.fields.items()}
+        self._places = self.manifest.arrangement
         self._shards = OpenShards(path, self.manifest)
         self._classes: list[dict] | None = None
 
@@ -97,7 +98,9 @@ class Dataset:
         path = self.path / CLASSES
         digest = hashlib.sha256()
         table = []
-        for k, line in enumerate(read_lines(path, self.manifest.classes)):
+        # Further lines are those of classes that are being added.
+        lines = islice(read_lines(path, MAX_CLASSES), self.manifest.classes)
+        for k, line in enumerate(lines):
             row = _class_of(line, k, path)
             table.append(row)
             digest.update(line + b"\n")
@@ -115,9 +118,7 @@ class Dataset:
         if not is_there:
             raise IndexError(f"no sample of class {label}, index {index}: there are {classes} x {per_class}")
 
-        order = Permutation(self.manifest.count, self.manifest.seed)
-        number = label * per_class + index
-        return int(order.inverse(number))
+        return int(self._places.positions(label, index))
 
     def label(self, i: int) -> int:
         """Return the class of sample `i` without decoding anything."""
@@ -165,7 +166,7 @@ class Dataset:
         if not -count <= i < count:
             raise IndexError(f"sample {i} of {count}")
         position = i + count if i < 0 else i
-        number, row = divmod(position, self.manifest.shard_size)
+        number, row = self._places.place(position)
         return self._shards[number], row
 
 

@@ -12,6 +12,7 @@ import msgspec
 from synthgen.errors import FormatError, UsageError
 from synthgen.sample import FieldSpec
 from synthgen.shards import hdf5, webdataset
+from synthgen.shards.arrangement import Arrangement, arrangement
 from synthgen.shards.codecs import CODECS
 from synthgen.shards.files import write_atomically
 from synthgen.shards.reading import exists, read_whole
@@ -26,6 +27,8 @@ _MAX_JSON = 64 * 2**20
 # So that a manifest, 250 bytes a shard, stays within it.
 MAX_SHARDS = 200_000
 MAX_COUNT = 10**12
+MAX_CLASSES = 10**6
+_MAX_STAGES = 1000
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -92,6 +95,16 @@ class Fingerprints(msgspec.Struct, frozen=True):
         return f"{self.data[:12]}/{self.storage[:12]}"
 
 
+class Stage(msgspec.Struct, frozen=True):
+    """What a data set holds after a stage of its growth, and what made the shards of that stage."""
+
+    classes: Count
+    per_class: Count
+    shard_size: Count
+    fingerprints: Fingerprints
+    versions: dict[str, str]
+
+
 class RunRecord(msgspec.Struct, frozen=True):
     """``run.json``: what the folder is going to hold. Written first; what a resumed run compares with."""
 
@@ -109,13 +122,14 @@ class RunRecord(msgspec.Struct, frozen=True):
     versions: dict[str, str]
     device: str = "any CPU"
     tolerance: Annotated[float, msgspec.Meta(ge=0, le=255)] = 0.0
+    grown_from: Annotated[list[Stage], msgspec.Meta(max_length=_MAX_STAGES)] = []
 
     def __post_init__(self):
         if self.count != self.classes * self.per_class:
             raise ValueError(f"count must be classes * per_class, got {self.count}")
-        needed = -(-self.count // self.shard_size)
+        needed = self.arrangement.shards
         if self.shards != needed:
-            raise ValueError(f"shards must be count / shard_size rounded up, got {self.shards}")
+            raise ValueError(f"shards must be count / shard_size rounded up, stage by stage, got {self.shards}")
         image = self.fields.get("image")
         if image is None or image.kind != "image":
             raise ValueError("fields must have an image")
@@ -132,8 +146,38 @@ class RunRecord(msgspec.Struct, frozen=True):
 
     def shard_count(self, shard: int) -> int:
         """Return how many samples a shard has."""
-        before = shard * self.shard_size
-        return min(self.shard_size, self.count - before)
+        return len(self.arrangement.positions_of(shard))
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """Where each sample lies."""
+        cuts = []
+        for stage in self.stages:
+            cut = (stage.classes, stage.per_class, stage.shard_size)
+            cuts.append(cut)
+        return arrangement(tuple(cuts), self.seed)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """All stages of the growth, that of this record last."""
+        last = Stage(self.classes, self.per_class, self.shard_size, self.fingerprints, self.versions)
+        return [*self.grown_from, last]
+
+    def stage_of(self, shard: int) -> Stage:
+        """Return the stage that a shard belongs to."""
+        number = self.arrangement.stage_of(shard)
+        return self.stages[number]
+
+    def grows_from(self, other: "RunRecord") -> bool:
+        """Return whether another record is that of an earlier stage of this data set."""
+        known = other.stages
+        return self.grown_from[: len(known)] == known
+
+    @property
+    def order_fingerprint(self) -> str:
+        """Equal means equal samples in equal order: that of the data, and how it grew."""
+        sizes = [f"-{stage.classes}x{stage.per_class}" for stage in self.grown_from]
+        return self.fingerprints.data + "".join(sizes)
 
 
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,6 +280,15 @@ def read_run(folder: Path) -> RunRecord | None:
     return read_json(path, RunRecord) if exists(path) else None
 
 
+def growing_from(folder, manifest: RunRecord) -> RunRecord | None:
+    """Return the run record of a larger data set that a finished one is growing to, or None."""
+    try:
+        run = read_run(Path(folder))
+    except FormatError:
+        return None
+    return run if run is not None and run.grows_from(manifest) else None
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a finished data set; raise `FormatError` for a folder that is not one."""
     path = folder / DATASET
@@ -272,10 +325,10 @@ def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
     except FormatError:
         return None
 
-    if sidecar.fingerprints != run.fingerprints:
-        there = sidecar.fingerprints.short
-        here = run.fingerprints.short
-        raise UsageError(f"{path}: is of other data: fingerprints {there}, this run is {here}")
+    expected = run.stage_of(shard)
+    if sidecar.fingerprints != expected.fingerprints:
+        difference = _difference(sidecar, expected)
+        raise UsageError(f"{path}: is of other data than this run: {difference}")
 
     name = run.shard_name(shard)
     count = run.shard_count(shard)
@@ -284,6 +337,27 @@ def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
     file = folder / SHARDS / name
     whole = file.is_file() and file.stat().st_size == sidecar.bytes
     return sidecar if whole else None
+
+
+def _difference(sidecar: Sidecar, expected: Stage) -> str:
+    """Return in words what tells a sidecar from that of this run, as far as it says."""
+    if sidecar.fingerprints.data != expected.fingerprints.data:
+        there = sidecar.fingerprints.data[:12]
+        return f"its recipe has the fingerprint {there}, this one {expected.fingerprints.data[:12]}"
+
+    changes = version_changes(sidecar.versions, expected.versions)
+    return ", ".join(changes) or "format, codec or shard size differ"
+
+
+def version_changes(there: dict[str, str], here: dict[str, str]) -> list[str]:
+    """Return for each library whose versions differ a few words that say so."""
+    changes = []
+    for name in sorted(there.keys() | here.keys()):
+        before = there.get(name, "missing")
+        now = here.get(name, "missing")
+        if before != now:
+            changes.append(f"{name} is {before} there, {now} here")
+    return changes
 
 
 def write_sidecar(folder: Path, run: RunRecord, sidecar: Sidecar) -> None:

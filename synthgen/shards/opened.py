@@ -4,12 +4,9 @@ import errno
 from collections import OrderedDict
 from pathlib import Path
 
-import numpy as np
-
 from synthgen.errors import StorageError
 from synthgen.sample import format_keys
 from synthgen.shards.manifest import FORMATS, SHARDS, VERSION, RunRecord
-from synthgen.shards.order import Permutation
 
 # Rows that are compared at a time: memory does not grow with what a manifest promises.
 _ROWS = 2**16
@@ -40,12 +37,10 @@ def open_shard(folder: Path, manifest: RunRecord, shard: int):
 
 def check_order(reader, manifest: RunRecord, shard: int) -> None:
     """Raise `FormatError` unless a shard holds the samples that the plan puts there, in order."""
-    order = Permutation(manifest.count, manifest.seed)
-    start = shard * manifest.shard_size
+    places = manifest.arrangement
+    positions = places.positions_of(shard)
     for first in range(0, reader.count, _ROWS):
-        end = min(first + _ROWS, reader.count)
-        ids = order.forward(np.arange(start + first, start + end))
-        labels, indices = np.divmod(ids, manifest.per_class)
+        labels, indices = places.samples(positions[first : first + _ROWS])
         keys = format_keys(labels, indices)
         reader.check_rows(first, keys, labels)
 

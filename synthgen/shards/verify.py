@@ -13,8 +13,8 @@ from synthgen.shards.checker import Checker
 from synthgen.shards.checking import ShardCheck, attempt, check_shard
 from synthgen.shards.dataset import Dataset, open_dataset
 from synthgen.shards.files import sha256_of
-from synthgen.shards.manifest import CLASSES, RUN, read_run
-from synthgen.shards.reading import check_digest
+from synthgen.shards.manifest import CLASSES, RUN, growing_from, read_run
+from synthgen.shards.reading import check_digest, read_lines
 
 _MOST_WORKERS = 4096
 # Smaller data sets are checked before a process has started.
@@ -107,8 +107,15 @@ def verify(
 
 def _check_classes(dataset: Dataset) -> None:
     _ = dataset.classes
+    growing = growing_from(dataset.path, dataset.manifest)
     path = dataset.path / CLASSES
-    check_digest(path, sha256_of(path), dataset.manifest.classes_sha256)
+    if growing is None:
+        check_digest(path, sha256_of(path), dataset.manifest.classes_sha256)
+        return
+
+    lines = sum(1 for _ in read_lines(path, growing.classes))
+    if lines not in (dataset.manifest.classes, growing.classes):
+        raise FormatError(f"{path}: must have {growing.classes:,} lines, got {lines:,}")
 
 
 def _check_run(dataset: Dataset) -> None:
@@ -116,6 +123,8 @@ def _check_run(dataset: Dataset) -> None:
     run = read_run(dataset.path)
     if run is None:
         raise FormatError(f"{path}: is missing")
+    if run.grows_from(dataset.manifest):
+        return
     for name in run.__struct_fields__:
         if getattr(run, name) != getattr(dataset.manifest, name):
             raise FormatError(f"{path}: {name} must be as in dataset.json")

@@ -14,6 +14,7 @@ _LAZY = {
     "SequentialPatchCore": "synthgen.torch.models",
     "ShardDataset": "synthgen.torch.data",
     "StreamDataset": "synthgen.torch.data",
+    "import_weights": "synthgen.torch.weights",
     "load_backbone": "synthgen.torch.backbones",
     "load_model": "synthgen.torch.models",
 }

@@ -2,8 +2,13 @@
 
 import csv
 import json
+import re
+import signal
 import subprocess
 import sys
+import time
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +18,8 @@ from PIL import Image
 
 from synthgen.cli import cli
 from synthgen.errors import FormatError, MissingExtraError, StorageError, UsageError
+from synthgen.extras import install_hint
+from synthgen.torch import load_model
 
 torch.set_num_threads(1)  # see tests/torch/conftest.py
 BACKBONE = ["--backbone", "random:test_resnet", "--size", "32", "--progress", "none"]
@@ -191,9 +198,10 @@ def test_a_mistake_is_one_line_and_ends_with_2(tmp_path):
 
 def test_without_torch_a_line_says_what_to_install(tmp_path):
     commands = (
-        "fit padim --normal . --backbone x --out m", "detect m a --out o", "evaluate m t",
+        "fit padim --normal photos --backbone x --out m", "detect m photos --out o", "evaluate m t",
         "pretrain tiny-fractals --arch resnet18 --out o",
     )  # fmt: skip
+    put(tmp_path / "photos" / "0.png", 0)
     code = f"""
 import sys
 from synthgen.cli import main
@@ -207,9 +215,9 @@ for command in {commands}:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stdout.split() == ["1"] * len(commands), done.stderr
-    lines = done.stderr.splitlines()
+    lines = [line for line in done.stderr.splitlines() if line.startswith("synthgen: ")]
     assert len(lines) == len(commands)
-    assert all(line.endswith("needs torch, pip install 'synthgen[torch]'") for line in lines)
+    assert all(line.endswith(f"needs torch, {install_hint('torch')}") for line in lines)
 
 
 @pytest.mark.parametrize("package", ["timm", "safetensors", "scipy", "matplotlib"])
@@ -217,7 +225,7 @@ def test_without_a_package_of_the_extra_a_line_says_so(home, tmp_path, monkeypat
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=rf"needs {package}, pip install 'synthgen\[torch\]'$"):
+    with pytest.raises(MissingExtraError, match=re.escape(f"needs {package}, {install_hint('torch')}")):
         run("evaluate", home / "pc.safetensors", home / "brick", "--out", tmp_path)
 
 
@@ -243,6 +251,179 @@ def test_results_among_the_images_are_refused(home, tmp_path):
     line = refused("detect", home / "pc.safetensors", tmp_path / "photos", "--out", tmp_path / "photos" / "found")
     assert line.startswith("--out must lie outside of the folder of images")
     assert not (tmp_path / "photos" / "found").exists()
+
+
+def photographs(folder):
+    """Write a dozen of normal images."""
+    for i in range(12):
+        put(folder / f"{i:02d}.png", i)
+    return folder
+
+
+def test_thresholds_come_from_normal_images_that_were_held_out(home, tmp_path):
+    photos = photographs(tmp_path / "photos")
+    model = tmp_path / "m.safetensors"
+    command = ["fit", "patchcore", "--normal", photos, "--out", model, *BACKBONE]
+    done = run(*command, "--hold-out", "0.5", "--false-alarms", "0.2")
+    assert "from 6 images held out: 20.0% of normal images may reach it" in done.stderr
+    images = [photos, home / "brick" / "test" / "hole"]
+    rows = json.loads(run("detect", model, *images, "--out", tmp_path / "found", "--json").stdout)
+    normal, holes = rows[:12], rows[12:]
+    assert sum(row["anomalous"] for row in normal) <= 1  # of the six held out, one may reach it
+    assert all(row["anomalous"] for row in holes)
+    assert all((row["scaled"] >= 1) == row["anomalous"] for row in rows)
+    assert min(row["scaled"] for row in holes) > 1 > np.median([row["scaled"] for row in normal])
+
+    assert "held out" not in run(*command, "--hold-out", "0", "--overwrite").stderr
+    rows = json.loads(run("detect", model, *images, "--out", tmp_path / "plain", "--json").stdout)
+    assert not {"scaled", "anomalous"} & set(rows[0])
+
+
+def test_an_interrupted_detect_is_resumed_to_the_same_files(home, tmp_path):
+    photos = photographs(tmp_path / "photos")
+    command = [
+        "detect",
+        home / "pc.safetensors",
+        photos,
+        "--batch-size",
+        "1",
+        "--maps",
+        "npy",
+        "--progress",
+        "none",
+    ]
+    run(*command, "--out", tmp_path / "whole")
+    slow = f"""
+import sys, time
+from synthgen.torch.evaluation import detection
+plain = detection.overlay
+def overlay(*arguments):
+    time.sleep(0.3)
+    return plain(*arguments)
+detection.overlay = overlay
+sys.argv[1:] = {[*map(str, command), "--out", str(tmp_path / "found")]}
+from synthgen.cli import main
+main()
+"""
+    process = subprocess.Popen([sys.executable, "-c", slow], stderr=subprocess.PIPE, text=True)
+    heatmaps = tmp_path / "found" / "heatmaps"
+    while len(list(heatmaps.glob("*.png"))) < 3:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "synthgen: interrupted; run the same command again to resume"
+    with open(tmp_path / "found" / "scores.csv", newline="") as file:
+        early = list(csv.DictReader(file))
+    assert 2 <= len(early) < 12
+
+    times = {path.name: path.stat().st_mtime_ns for path in heatmaps.glob("*.png")}
+    done = run(*command, "--out", tmp_path / "found")
+    assert f"goes on after {len(early)} of 12 images" in done.stderr
+    for row in early:
+        name = f"{Path(row['image']).stem}.png"
+        assert (heatmaps / name).stat().st_mtime_ns == times[name]  # not drawn again
+    assert tree(tmp_path / "found") == tree(tmp_path / "whole")
+
+
+def tree(folder):
+    """Return the contents of all files of a folder; the table without the folder's own name."""
+    files = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: data.replace(str(folder).encode(), b"") for name, data in files.items()}
+
+
+def test_an_interrupted_fit_does_not_promise_to_resume(home, tmp_path):
+    command = ["fit", "patchcore", "--normal", str(home / "brick"), "--out", "m", *BACKBONE]
+    code = f"""
+import os, signal, sys
+from synthgen.torch.models.patchcore import PatchCore
+PatchCore.fit = lambda *arguments: os.kill(os.getpid(), signal.SIGINT)
+sys.argv[1:] = {command}
+from synthgen.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, list(tmp_path.iterdir())) == (130, [])
+    assert done.stderr.splitlines()[-1] == "synthgen: interrupted; the same command begins anew"
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "size"),
+    [
+        (["--tile", "48"], (160, 200), (48, 48)),
+        (["--tile", "64", "--size", "32"], (160, 200), (32, 32)),
+        (["--fit", "letterbox", "--size", "48"], (48, 160), (48, 48)),
+        (["--fit", "crop", "--size", "48"], (64, 100), (48, 48)),
+        (["--size", "48"], (64, 100), (48, 48)),
+    ],
+)
+def test_images_of_any_size_are_framed_in_fit_detect_and_evaluate_alike(tmp_path, options, shape, size):
+    rng = np.random.default_rng(0)
+
+    def draw(path, middle=None):
+        pixels = rng.integers(80, 110, (*shape, 3)).astype(np.uint8)
+        mask = np.zeros(shape, np.uint8)
+        if middle is not None:
+            row, column = middle
+            mask[row - 8 : row + 8, column - 8 : column + 8] = 255
+            pixels[mask > 0] = (250, 240, 40)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+        return mask
+
+    brick = tmp_path / "brick"
+    for i in range(4):
+        draw(brick / "train" / "good" / f"{i}.png")
+        draw(brick / "test" / "good" / f"{i}.png")
+    for i in range(3):
+        mask = draw(brick / "test" / "hole" / f"{i}.png", (20 + 4 * i, shape[1] // 2 + 5 * i))
+        (brick / "ground_truth" / "hole").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(brick / "ground_truth" / "hole" / f"{i}_mask.png")
+
+    model = tmp_path / "m.safetensors"
+    plain = ["--backbone", "random:test_resnet", "--layers", "1,2", "--sigma", "1", "--progress", "none"]
+    run("fit", "patchcore", "--normal", brick, "--out", model, *plain, *options)
+    assert tuple(load_model(model).image_size) == size
+    rows = json.loads(run("evaluate", model, brick, "--json").stdout)
+    assert rows[0]["pixel_auroc"] > 0.95
+
+    command = ["detect", model, brick / "test", "--maps", "tiff", "--out", tmp_path / "found", "--json"]
+    for row in json.loads(run(*command).stdout):
+        with Image.open(row["map"]) as file:
+            scores = np.asarray(file)
+        assert (scores.shape, scores.dtype) == (shape, np.float32)
+        unseen = np.isnan(scores)
+        assert unseen.any() == ("crop" in options)
+        if "hole" not in row["image"]:
+            continue
+        place = Path(row["image"])
+        with Image.open(brick / "ground_truth" / "hole" / f"{place.stem}_mask.png") as file:
+            mask = np.asarray(file) > 0
+        row_found, column_found = np.unravel_index(np.nanargmax(scores), shape)
+        near = mask[max(row_found - 6, 0) : row_found + 7, max(column_found - 6, 0) : column_found + 7]
+        assert near.any()
+        with Image.open(row["heatmap"]) as picture:
+            assert picture.size == (shape[1], shape[0])
+
+
+def test_a_camera_of_12_bits_is_told_once_and_kept_in_the_model(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(3):
+        deep = np.random.default_rng(i).integers(1000, 3000, (40, 40)).astype(np.uint16)
+        Image.fromarray(deep).save(photos / f"{i}.png")
+    model = tmp_path / "m.safetensors"
+    fit = ["fit", "patchcore", "--normal", photos, "--out", model, *BACKBONE]
+    with pytest.warns(UserWarning, match="nearly black"):
+        run(*fit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(*fit, "--bits", "12", "--overwrite")
+        run("detect", model, photos, "--out", tmp_path / "found", "--side-by-side", "--progress", "none")
+    with Image.open(tmp_path / "found" / "heatmaps" / "0.png") as picture:
+        shown = np.asarray(picture)
+    assert shown.shape == (40, 128, 3)
+    assert 60 < shown[:, :40].mean() < 190  # neither black nor white
 
 
 def test_what_is_left_out_is_said(home, tmp_path):

@@ -118,6 +118,10 @@ def test_a_model_is_replaced_only_when_asked_for(normal, tmp_path):
         (["--pool", "0"], "--pool must be int >= 1, got '0'"),
         (["--size", "big"], "--size must be N or WIDTHxHEIGHT in pixels, got 'big'"),
         (["--size", "0"], "--size must"),
+        (["--tile", "big"], "--tile must be N or WIDTHxHEIGHT in pixels, got 'big'"),
+        (["--tile", "8"], "--tile must be"),
+        (["--tile", "64", "--fit", "crop"], "--fit must be left out where images are cut into tiles, got crop"),
+        (["--bits", "17"], "--bits must be int <= 16, got 17"),
         (["--epochs", "3"], "No such option"),
         (["--update", "x"], "No such option"),
     ],
@@ -130,6 +134,27 @@ def test_options_that_do_not_fit_are_refused(normal, tmp_path, options, message)
 
 def test_a_kind_that_is_misspelt_is_suggested():
     assert refused("pachcore") == "No such kind of model 'pachcore'; did you mean patchcore?"
+
+
+def test_a_kind_that_is_left_out_is_asked_for(normal):
+    line = refused("--normal", normal, "--out", "m.safetensors")
+    kinds = ", ".join(models.kinds())
+    assert line == f"The kind of model comes first, as in `fit patchcore --normal ..`: one of {kinds}."
+
+
+def test_a_folder_that_is_not_there_is_told_before_torch_is_loaded(tmp_path):
+    code = """
+import sys
+sys.argv[1:] = ["fit", "patchcore", "--normal", "nowhere", "--backbone", "resnet18", "--out", "m.safetensors"]
+from synthgen.cli import main
+try:
+    main()
+except SystemExit as end:
+    print(end.code, "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stdout.split() == ["2", "False"]
+    assert done.stderr == "synthgen: nowhere: must be a folder of images or a data set, got nothing there\n"
 
 
 def test_what_is_missing_is_said(normal, tmp_path):
@@ -148,5 +173,7 @@ def test_updating_and_melding_take_no_options_of_their_own(normal, tmp_path):
     assert refused(*updating).endswith("of kind sequential-patchcore, got patchcore")
     message = "--seed cannot be given with --update: the model in the file keeps its own"
     assert refused(*updating, "--seed", "1") == message
+    message = "--tile cannot be given with --update: the model in the file keeps its own"
+    assert refused(*updating, "--tile", "64") == message
     message = "--normal cannot be given with --meld: the models in the files keep theirs"
     assert refused(*command, "--normal", normal, "--meld", other) == message

@@ -156,7 +156,9 @@ def test_images_that_are_cut_off_are_refused_when_read(tmp_path):
 
 def test_floats_have_no_scale_and_are_refused(tmp_path):
     Image.fromarray(RGB[..., 0].astype(np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(UsageError, match=r"a.tif: must have 8 or 16 bits a channel, got float32"):
+    with pytest.raises(
+        UsageError, match=r"a.tif: must have 8 or 16 bits a channel, or floats of 0 to 1, got float32"
+    ):
         read(tmp_path / "a.tif")
 
 

@@ -1,14 +1,11 @@
 """Heat maps: what is seen where, and under which name."""
 
-from types import SimpleNamespace
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
-from synthgen.layouts import open_images
-from synthgen.look.heatmaps import outline, overlay, picture_names, write_heatmaps
+from synthgen.look.colors import colored
+from synthgen.look.heatmaps import outline, overlay, picture_names, side_by_side
 
 
 def test_cold_places_show_the_image_in_gray_and_hot_ones_the_color():
@@ -41,19 +38,20 @@ def test_the_outline_is_the_rim_of_what_reaches_the_threshold():
     assert (picture[rim] == (0, 255, 255)).all()
 
 
-def test_pictures_mirror_the_folders_of_the_images(tmp_path):
-    for name in ("good/0.png", "dent/1.png"):
-        path = tmp_path / "in" / name
-        path.parent.mkdir(parents=True)
-        Image.fromarray(np.full((24, 32, 3), 90, np.uint8)).save(path)
-    maps = np.random.default_rng(0).random((2, 6, 8), np.float32)
-    predictions = SimpleNamespace(maps=maps, images=open_images([tmp_path / "in"], (6, 8)))
-    told = []
-    paths = write_heatmaps(predictions, tmp_path / "heat", threshold=0.5, advance=told.append)
-    assert paths == [tmp_path / "heat" / "dent" / "1.png", tmp_path / "heat" / "good" / "0.png"]
-    assert told == [1, 1]
-    with Image.open(paths[0]) as picture:
-        assert picture.size == (32, 24)
+def test_image_map_and_heat_map_stand_side_by_side():
+    image = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(np.uint8)
+    scores = np.zeros((20, 30), np.float32)
+    scores[5:9, 5:9] = 1
+    scores[:, 25:] = np.nan  # not looked at
+    panels = side_by_side(image, scores, 0, 1, threshold=0.5)
+    assert panels.shape == (20, 3 * 30 + 2 * 4, 3)
+    assert (panels[:, :30] == image).all()
+    assert (panels[:, 30:34] == 255).all()
+    of_map = panels[:, 34:64]
+    assert (of_map[6, 6] == colored(np.ones(1))[0]).all()
+    assert (of_map[0, 0] == colored(np.zeros(1))[0]).all()
+    assert not of_map[:, 25:].any()
+    assert (panels[:, 68:] == overlay(image, scores, 0, 1, threshold=0.5)).all()
 
 
 @given(

@@ -1,6 +1,9 @@
 """What a run will take is estimated, and remembered."""
 
-from synthgen.run.estimate import remembered_probe
+import pytest
+
+from synthgen.run.estimate import Estimate, probe, remembered_probe
+from synthgen.run.job import describe
 from synthgen.run.plan import make_plan
 
 
@@ -15,3 +18,50 @@ def test_a_probe_is_remembered(make_recipe, tmp_path, monkeypatch):
     cached.write_text("{")
     assert remembered_probe(plan).samples == first.samples
     assert cached.read_text() != "{"
+
+
+@pytest.mark.parametrize(("offered", "working", "rounds"), [(0, 0, 5), (1, 1, 5), (2, 2, 3), (4, 4, 2), (9, 5, 1)])
+def test_time_is_counted_in_rounds_of_shards(offered, working, rounds):
+    estimate = Estimate(seconds_per_sample=10.0, bytes_per_sample=1.0, samples=40, shards=5)
+    assert estimate.workers(offered) == working
+    start = estimate.seconds(offered) - rounds / 5 * estimate.cpu_seconds
+    assert 0 <= start < 5
+    assert (start > 0) == (offered > 0)
+
+
+def test_an_estimate_is_of_the_shards_that_are_left(make_recipe):
+    plan = make_plan(make_recipe())
+    some = probe(plan, [1, 4])
+    assert (some.samples, some.shards) == (13, 2)
+    whole = probe(plan)
+    assert (whole.samples, whole.shards) == (40, 5)
+    assert whole.bytes == int(40 * whole.bytes_per_sample)
+    assert some.seconds_per_sample > 0
+
+
+def test_samples_that_compile_something_do_not_count(make_recipe, monkeypatch):
+    plan = make_plan(make_recipe())
+    clock = {"now": 0.0, "drawn": set()}
+
+    def draw(recipe, label, index):
+        first = (label, index) not in clock["drawn"]
+        clock["drawn"].add((label, index))
+        clock["now"] += 30.0 if first and len(clock["drawn"]) % 8 == 0 else 0.01
+        return genuine(recipe, label, index)
+
+    from synthgen.run import estimate as module
+
+    genuine = module.draw_sample
+    monkeypatch.setattr(module, "draw_sample", draw)
+    for name in ("perf_counter", "process_time"):
+        monkeypatch.setattr(module.time, name, lambda: clock["now"])
+    assert probe(plan).seconds_per_sample == pytest.approx(0.01)
+
+
+WORDS = [(1, "on 1 core (5 could work)"), (2, "on 2 cores (5 could work)"), (9, "on 5 cores; 4 more would idle")]
+
+
+@pytest.mark.parametrize(("offered", "words"), WORDS)
+def test_a_plan_says_how_many_workers_can_work(make_recipe, offered, words):
+    plan = make_plan(make_recipe())
+    assert words in describe(plan, Estimate(0.1, 100.0, 40, 5), offered)

@@ -19,7 +19,7 @@ _SPEC.loader.exec_module(faults)
 
 # Of all faults every 199th is tried, another one for each format; SYNTHGEN_FAULTS=1 tries all of them.
 EVERY = int(os.environ.get("SYNTHGEN_FAULTS", "199"))
-WORKS = ["a run", "a resumed run", "a finished run", "a merge"]
+WORKS = ["a run", "a resumed run", "a finished run", "a growth", "a merge"]
 STORAGES = ["hdf5", "webdataset"]
 
 

@@ -4,8 +4,10 @@ import msgspec
 import pytest
 
 import synthgen
-from synthgen.errors import FormatError, UsageError
+from synthgen.errors import FormatError, LockedError, StorageError, UsageError
 from synthgen.run import folder as folders
+from synthgen.run import job
+from synthgen.run.lock import part_lock
 from synthgen.run.plan import make_plan
 from synthgen.shards.manifest import encode_json, read_run
 
@@ -78,14 +80,14 @@ def test_without_a_file_that_tells_the_shards_are_left_alone(finished, copy_of, 
 
 def test_other_data_is_refused_and_returned_only_to_be_replaced(finished, make_recipe):
     other = make_plan(make_recipe(points=501)).run
-    with pytest.raises(UsageError, match="holds other data: fingerprints"):
+    with pytest.raises(UsageError, match="holds other data: points is 500 there, 501 here;"):
         folders.begun_record(finished, other)
     assert folders.begun_record(finished, other, overwrite=True) == read_run(finished)
 
 
 def test_the_same_data_in_another_form_is_called_so(finished, make_recipe):
     other = make_plan(make_recipe(storage={"shard_size": 8})).run
-    with pytest.raises(UsageError, match=r"stored in another way \(format, codec or shard size\)"):
+    with pytest.raises(UsageError, match="the same data, stored in another way: shard_size is 9 there, 8 here"):
         folders.begun_record(finished, other)
 
 
@@ -119,3 +121,49 @@ def test_what_is_listed_is_removed_and_the_rest_stays(finished, copy_of, run):
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert left == {"run.json", "notes.txt"}
     assert (folder / "run.json").read_bytes() == encode_json(run)
+
+
+@pytest.mark.parametrize("left", ["a record", "a record and an unfinished shard"])
+def test_a_run_that_was_killed_before_its_first_shard_does_not_keep_the_folder(tmp_path, make_recipe, left):
+    stale = make_plan(make_recipe(seed=1)).run
+    (tmp_path / "run.json").write_bytes(encode_json(stale))
+    (tmp_path / "classes.jsonl").write_text("{}")
+    (tmp_path / "shards").mkdir()
+    if left != "a record":
+        (tmp_path / "shards" / ".train-000000.h5.4711-00.tmp").write_text("")
+    synthgen.generate(make_recipe(), tmp_path, workers=0, progress=False)
+    assert synthgen.verify(tmp_path).ok
+    assert read_run(tmp_path).seed == 0
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_record_without_shards_is_left_to_other_parts_that_are_at_work(tmp_path, make_recipe):
+    (tmp_path / "run.json").write_bytes(encode_json(make_plan(make_recipe(seed=1)).run))
+    with part_lock(tmp_path, (2, 2)), pytest.raises(LockedError, match="part-2-of-2 is being written"):
+        synthgen.generate(make_recipe(), tmp_path, workers=0, progress=False, part="1/2")
+    assert read_run(tmp_path).seed == 1
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_run_that_fails_before_its_first_shard_leaves_no_record(tmp_path, make_recipe, monkeypatch, was_there):
+    def fails(*_):
+        raise StorageError("it fails")
+
+    folder = tmp_path / "d"
+    if was_there:
+        folder.mkdir()
+    monkeypatch.setattr(job, "write_shard", fails)
+    with pytest.raises(StorageError):
+        synthgen.generate(make_recipe(), folder, workers=0, progress=False)
+    assert folder.exists() == was_there
+    assert not list(tmp_path.glob("d/*"))
+
+
+def test_an_unfinished_folder_is_called_what_the_command_calls_it(tmp_path, make_recipe):
+    synthgen.generate(make_recipe(name="right"), tmp_path / "whole", workers=0, progress=False)
+    for name in ("right", "wrong"):
+        synthgen.generate(make_recipe(name=name), tmp_path / "d", workers=0, progress=False, part="1/2")
+        assert read_run(tmp_path / "d").recipe["name"] == name
+    synthgen.generate(make_recipe(name="right"), tmp_path / "d", workers=0, progress=False)
+    for name in ("run.json", "dataset.json"):
+        assert (tmp_path / "d" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

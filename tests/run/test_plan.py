@@ -2,7 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgen.recipe import Recipe, installed, load_recipe
@@ -59,3 +59,37 @@ def test_every_recipe_has_a_plan(name):
     assert plan.run.count == recipe.classes * recipe.per_class
     assert Recipe.from_dict(plan.run.recipe) == recipe
     assert Recipe.from_dict(plan.run.recipe).data_fingerprint == plan.run.fingerprints.data
+
+
+@given(st.floats(1e-5, 100), st.integers(1, 10**6))
+@settings(max_examples=25)
+def test_the_longer_a_sample_takes_the_fewer_lie_in_a_shard(seconds, count):
+    def size(cost):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("synthgen.families.seconds_of", lambda *_: cost)
+            return plan_of(count, 1).run.shard_size
+
+    assert size(2 * seconds) <= size(seconds)
+    assert size(4.0) <= max(1, count // 64)
+
+
+CUT = [
+    ({"family": "mandelbulb", "classes": 24}, 12),
+    ({"family": "stains", "per_class": 16}, 16),
+    ({"family": "stains"}, 40),
+    ({"family": "fractals", "classes": 100, "per_class": 300}, 64),
+    ({"family": "fractals"}, 256),
+]
+
+
+@pytest.mark.parametrize(("values", "shards"), CUT)
+def test_samples_that_take_long_are_shared_out_over_many_workers(values, shards):
+    assert make_plan(Recipe.from_dict(values)).run.shards == shards
+
+
+def test_the_size_of_shards_does_not_depend_on_the_machine(monkeypatch):
+    recipe = Recipe.from_dict({"family": "stains"})
+    here = make_plan(recipe).run
+    monkeypatch.setattr("synthgen.machine.available_cpus", lambda: 64)
+    monkeypatch.setattr("time.perf_counter", lambda: 0.0)
+    assert make_plan(recipe).run == here

@@ -18,12 +18,11 @@ def through_shards(shards: list[int], manifest, share: range) -> Iterator[int]:
     """
     start = 0
     for shard in shards:
-        count = manifest.shard_count(shard)
+        positions = manifest.arrangement.positions_of(shard)
         first = max(share.start - start, 0)
-        last = min(share.stop - start, count)
-        for row in range(first, last):
-            yield shard * manifest.shard_size + row
-        start += count
+        last = max(share.stop - start, 0)
+        yield from positions[first:last]
+        start += len(positions)
 
 
 def through_buffer(positions: Iterator[int], size: int, rng: np.random.Generator) -> Iterator[int]:

@@ -1,56 +1,19 @@
 """What a model says of a test set, beside what is true."""
 
-import os
+import math
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from synthgen.errors import SynthgenError, UsageError, one_line
+from synthgen.errors import UsageError
 from synthgen.layouts import ImageSet, Truth
-from synthgen.layouts.entries import Item
+from synthgen.layouts.entries import OnDemand
+from synthgen.layouts.framing import Framing
+from synthgen.torch.evaluation.inspection import inspected
 
 ALL = "all"
-
-
-class Batches(Iterable):
-    """The images of a set in batches, uint8 tensors (B, 3, H, W): what `fit` and `update` of a model take.
-
-    Parameters
-    ----------
-    images : ImageSet
-        All of one size.
-    batch_size : int
-    """
-
-    def __init__(self, images: ImageSet, batch_size: int = 8):
-        self.dataset = images
-        self.batch_size = batch_size
-
-    def __len__(self) -> int:
-        return len(_in_batches(len(self.dataset), self.batch_size))
-
-    def __iter__(self):
-        count = len(self.dataset)
-        for places in _in_batches(count, self.batch_size):
-            images = [self.dataset[i].image for i in places]
-            yield as_batch(images)
-
-
-def as_batch(images: list[np.ndarray]) -> torch.Tensor:
-    """Return images (H, W, 3) as one uint8 tensor (B, 3, H, W)."""
-    stacked = np.stack(images)
-    channels_first = stacked.transpose(0, 3, 1, 2)
-    return torch.from_numpy(channels_first.copy())
-
-
-def _in_batches(count: int, batch_size: int) -> list[range]:
-    """Return the places of the images of each batch."""
-    places = range(count)
-    starts = places[::batch_size]
-    return [places[start : start + batch_size] for start in starts]
 
 
 @dataclass(frozen=True)
@@ -61,8 +24,8 @@ class Predictions:
     ----------
     images : ImageSet
     scores : ndarray of float32, (N,)
-    maps : ndarray of float32, (N, H, W), or None
-        None for a model that scores images and has no maps.
+    maps : sequence of ndarray of float32, (H, W), or None
+        An array (N, H, W) where all have one size. None for a model that scores images and has no maps.
     truths : list of Truth or None
         None for normal images, and for images whose defects are not marked.
     lost : int
@@ -71,7 +34,7 @@ class Predictions:
 
     images: ImageSet
     scores: np.ndarray
-    maps: np.ndarray | None
+    maps: Sequence[np.ndarray] | np.ndarray | None
     truths: list[Truth | None]
     lost: int = 0
 
@@ -134,14 +97,12 @@ class Part:
     @property
     def instances(self) -> "_Instances":
         """An iterable of the numbered defects of each image, int32 (H, W)."""
-        shape = self.pixel_maps.shape
-        return _Instances(self.truths, shape)
+        return _Instances(self.truths, self.pixel_maps)
 
     def layers(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield numbered defects and map of each image, both (H, W); several times where defects overlap."""
-        maps = self.pixel_maps
-        nothing = np.zeros(maps.shape, np.int32)
-        for truth, scores in zip(self.truths, maps, strict=True):
+        for truth, scores in zip(self.truths, self.pixel_maps, strict=True):
+            nothing = np.zeros(scores.shape, np.int32)
             layers = (nothing,) if truth is None else truth.layers
             for layer in layers:
                 yield layer, scores
@@ -149,10 +110,9 @@ class Part:
     @property
     def regions(self) -> list[np.ndarray | tuple[np.ndarray, ...]]:
         """The regions of each image that saturate, bool (H, W) each."""
-        shape = self.pixel_maps.shape
-        none = np.zeros((0, *shape), np.bool_)
         regions: list[np.ndarray | tuple[np.ndarray, ...]] = []
-        for truth in self.truths:
+        for truth, scores in zip(self.truths, self.pixel_maps, strict=True):
+            none = np.zeros((0, *scores.shape), np.bool_)
             of_image = () if truth is None else truth.regions
             regions.append(of_image or none)
         return regions
@@ -169,12 +129,8 @@ class Part:
 
 @dataclass(frozen=True)
 class _Maps(Iterable):
-    maps: np.ndarray
+    maps: Sequence[np.ndarray] | np.ndarray
     places: list[int]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.maps.shape[1:]
 
     def __iter__(self):
         for place in self.places:
@@ -184,12 +140,11 @@ class _Maps(Iterable):
 @dataclass(frozen=True)
 class _Instances(Iterable):
     truths: list[Truth | None]
-    shape: tuple[int, int]
+    maps: _Maps
 
     def __iter__(self):
-        nothing = np.zeros(self.shape, np.int32)
-        for truth in self.truths:
-            yield nothing if truth is None else truth.instances
+        for truth, scores in zip(self.truths, self.maps, strict=True):
+            yield np.zeros(scores.shape, np.int32) if truth is None else truth.instances
 
 
 def predict_set(
@@ -198,21 +153,16 @@ def predict_set(
     batch_size: int = 8,
     advance: Callable | None = None,
     unreadable: dict[str, str] | None = None,
+    framing: Framing | None = None,
 ) -> Predictions:
     """Return what a model says of every image of a set.
 
     Parameters
     ----------
-    model : object
-        With ``predict(images) -> scores (B,), maps (B, H, W)``; the maps are None of a model without any.
-    images : ImageSet
-        All of one size, with or without truth.
-    batch_size : int
+    model, images, batch_size, unreadable, framing
+        As for `inspected`; the images with or without truth.
     advance : callable, optional
         Called with the number of images after each batch.
-    unreadable : dict, optional
-        Gets the name of each image that cannot be read, with the reason; these are left out. Without it the first
-        of them is an error.
 
     Returns
     -------
@@ -224,96 +174,71 @@ def predict_set(
     UsageError
         If the model returns other shapes than these, or what is no finite number; or if an image cannot be read.
     """
-    scores = np.empty(len(images), np.float32)
-    maps = None
+    scores: list[float] = []
     truths: list[Truth | None] = []
     kept: list[int] = []
     lost = 0
 
-    for places in _in_batches(len(images), batch_size):
-        items = _read(images, places, unreadable)
-        if items:
-            of_batch, found = _predicted(model, list(items.values()))
-            batch = slice(len(kept), len(kept) + len(items))
-            scores[batch] = of_batch
-            if found is not None and not kept:
-                maps = _on_disk((len(images), *found.shape[1:]))
-            _check_maps(model, found, maps)
-            if maps is not None:
-                maps[batch] = found
-
-        kept += items
-        truths += [item.truth if item.label else None for item in items.values()]
-        lost += sum(item.lost for item in items.values())
-        if advance is not None:
-            advance(len(places))
+    with tempfile.TemporaryFile() as file:
+        maps = _MapFile(file)
+        for count, batch in inspected(model, images, batch_size, framing, unreadable):
+            for found in batch:
+                item = found.item
+                kept.append(found.number)
+                scores.append(found.score)
+                truths.append(item.truth if item.label else None)
+                lost += item.lost
+                maps.add(found.map)
+            if advance is not None:
+                advance(count)
+        stored = maps.stored()
 
     if len(kept) < len(images):
         images = images.chosen(kept)
-        scores = scores[: len(kept)]
-        maps = None if maps is None else maps[: len(kept)]
-    return Predictions(images, scores, maps, truths, lost)
+    return Predictions(images, np.array(scores, np.float32), stored, truths, lost)
 
 
-def _read(images: ImageSet, places: range, unreadable: dict[str, str] | None) -> dict[int, Item]:
-    """Return the images at some places, by place."""
-    items = {}
-    for i in places:
-        try:
-            items[i] = images[i]
-        except SynthgenError as error:
-            if unreadable is None:
-                raise
-            unreadable[images.entries[i].name] = one_line(error)
-    return items
+class _MapFile:
+    """Maps that are written one after the other into a file without a name, which goes when they go."""
+
+    def __init__(self, file):
+        self._file = file
+        self._shapes: list[tuple[int, ...]] = []
+
+    def add(self, scores: np.ndarray | None) -> None:
+        """Append a map (H, W); none of a model without any."""
+        if scores is not None:
+            plain = np.ascontiguousarray(scores, np.float32)
+            self._file.write(plain.data)
+            self._shapes.append(plain.shape)
+
+    def stored(self) -> Sequence[np.ndarray] | np.ndarray | None:
+        """Return all maps: an array where they are of one size."""
+        if not self._shapes:
+            return None
+
+        self._file.flush()
+        numbers = np.memmap(self._file, np.float32, "r+")
+        if len(set(self._shapes)) == 1:
+            return numbers.reshape(-1, *self._shapes[0])
+        return _OfSizes(numbers, self._shapes)
 
 
-def _predicted(model, items: list[Item]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return scores and maps of some images, of checked shapes and values."""
-    count = len(items)
-    images = [item.image for item in items]
-    scores, maps = model.predict(as_batch(images))
+class _OfSizes(OnDemand[np.ndarray]):
+    """Maps of several sizes, which lie one after the other in an array."""
 
-    scores = np.asarray(scores)
-    if scores.shape != (count,):
-        raise UsageError(f"{_name(model)} must return a score for each of {count} images, got shape {scores.shape}")
-    finite = np.isfinite(scores)
+    def __init__(self, numbers: np.ndarray, shapes: list[tuple[int, ...]]):
+        lengths = [math.prod(shape) for shape in shapes]
+        self._numbers = numbers
+        self._shapes = shapes
+        self._ends = np.cumsum(lengths)
 
-    if maps is not None:
-        maps = np.asarray(maps)
-        if maps.ndim != 3 or len(maps) != count:
-            rule = f"must return a map (H, W) for each of {count} images"
-            raise UsageError(f"{_name(model)} {rule}, got shape {maps.shape}")
-        good = np.isfinite(maps)
-        finite = finite & good.all(axis=(1, 2))
+    def __len__(self) -> int:
+        return len(self._shapes)
 
-    if not finite.all():
-        first = int(np.argmin(finite))
-        bad = items[first]
-        raise UsageError(f"{bad.name}: must have finite scores, got NaN or infinity")
-    return scores, maps
-
-
-def _check_maps(model, found: np.ndarray | None, maps: np.ndarray | None) -> None:
-    """Refuse a batch whose maps are not like those of the first batch."""
-    wanted = None if maps is None else maps.shape[1:]
-    got = None if found is None else found.shape[1:]
-    if got != wanted:
-        raise UsageError(f"{_name(model)} must return maps of one shape, got {wanted} and {got}")
-
-
-def _name(model) -> str:
-    kind = getattr(model, "kind", type(model).__name__)
-    return f"model {kind}"
-
-
-def _on_disk(shape: tuple[int, ...]) -> np.ndarray:
-    """Return an array in a file without a name, which goes when the array goes."""
-    with tempfile.TemporaryFile() as file:
-        length = int(np.prod(shape)) * 4
-        if hasattr(os, "posix_fallocate"):
-            # takes the space at once: a full disk is an error here and not a crash later
-            os.posix_fallocate(file.fileno(), 0, length)
-        else:
-            file.truncate(length)
-        return np.memmap(file, np.float32, "r+", shape=shape)
+    def item(self, i: int) -> np.ndarray:
+        """Return a map (H, W)."""
+        shape = self._shapes[i]
+        end = int(self._ends[i])
+        start = end - math.prod(shape)
+        return self._numbers[start:end].reshape(shape)

@@ -59,7 +59,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
-from synthgen.errors import SynthgenError, UsageError, one_line
+from synthgen.errors import SynthgenError, UsageError, did_you_mean, one_line
 from synthgen.extras import needed_for
 
 GROUP = "synthgen.models"
@@ -118,8 +118,9 @@ def load(kind: str) -> ModuleType:
     for point in _others():
         if point.name == kind:
             return _loaded(point)
-    known = ", ".join(kinds())
-    raise UsageError(f"kind must be one of {known}, got {kind!r}")
+    names = kinds()
+    known = ", ".join(names)
+    raise UsageError(f"kind must be one of {known}, got {kind!r}{did_you_mean(kind, names)}")
 
 
 def _others() -> list[EntryPoint]:

@@ -33,6 +33,7 @@ class BankModel(AnomalyModel):
     Options = BankOptions
     state = ("bank",)
     differentiable = True
+    exportable = True
     settings: BankOptions
     bank: torch.Tensor
 
@@ -58,6 +59,25 @@ class BankModel(AnomalyModel):
         indices = indices.view(count, -1)
         scores = image_scores(patches, distances, indices, self.bank, settings.neighbours)
         return scores, distances.view(count, *grid)
+
+    def graph_scores(self, features):
+        """Return what `_scores` returns, without a loop over blocks; see `AnomalyModel.graph_scores`."""
+        from synthgen.torch.models.scoring import image_scores
+
+        _, channels, height, width = features.shape
+        channels_last = features.permute(0, 2, 3, 1)
+        patches = channels_last.reshape(-1, height * width, channels)
+
+        origin = self.bank.mean(0)  # near the points there is less to round away
+        centered = self.bank - origin
+        norms = centered.square().sum(1)
+        table = norms - 2 * ((patches - origin) @ centered.T)
+        indices = table.argmin(2)
+
+        offsets = patches - self.bank[indices]
+        distances = offsets.square().sum(2).sqrt()
+        scores = image_scores(patches, distances, indices, self.bank, self.settings.neighbours)
+        return scores, distances.reshape(-1, height, width)
 
     def local_scores(self, reference, places):
         """Return squared distances to the bank as a function of the images; see `AnomalyModel.local_scores`.

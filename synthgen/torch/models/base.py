@@ -101,6 +101,8 @@ class AnomalyModel(abc.ABC):
     localises: ClassVar[bool] = True
     #: Whether `local_scores` is there.
     differentiable: ClassVar[bool] = False
+    #: Whether `graph_scores` can be written as ONNX.
+    exportable: ClassVar[bool] = False
 
     def __init__(self, backbone, *, memory: int | None = None, device=None, **options):
         if memory is not None and memory <= 0:
@@ -181,6 +183,10 @@ class AnomalyModel(abc.ABC):
         maps.
         """
 
+    def graph_scores(self, features: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Return what `_scores` returns, by a fixed chain of operations for any number of images, as ONNX needs."""
+        return self._scores(features)
+
     def predict(self, images) -> tuple[np.ndarray, np.ndarray | None]:
         """Return how far images are from normal.
 
@@ -204,14 +210,17 @@ class AnomalyModel(abc.ABC):
         images = as_images(images)
         self.check_prediction(len(images), size_of(images))
         features = self._features(images)
-        scores, patch_scores = self._scores(features)
-        if patch_scores is None or not self.localises:
-            return _plain(scores), None
+        scores, maps = self.judged(self._scores(features), size_of(images))
+        return _plain(scores), None if maps is None else _plain(maps)
 
-        maps = self._pixel_maps(patch_scores, size_of(images))
-        if scores is None:
-            scores = maps.amax((1, 2))
-        return _plain(scores), _plain(maps)
+    def judged(self, scores: tuple, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return scores of images and maps of `size` = (H, W), from what `_scores` returns."""
+        of_images, patch_scores = scores
+        if patch_scores is None or not self.localises:
+            return of_images, None
+
+        maps = self._pixel_maps(patch_scores, size)
+        return maps.amax((1, 2)) if of_images is None else of_images, maps
 
     def local_scores(
         self, reference: torch.Tensor, places: Sequence[torch.Tensor]

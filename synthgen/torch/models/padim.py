@@ -71,6 +71,7 @@ class PaDiM(AnomalyModel):
     """
 
     kind = "padim"
+    exportable = True
     Options = Options
     state = ("subset", "mean", "whitening")
     differentiable = True

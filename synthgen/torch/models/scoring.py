@@ -35,7 +35,7 @@ def image_scores(
     if neighbours == 1 or len(bank) == 1:
         return scores
 
-    count = len(patches)
+    count = patches.shape[0]  # not `len`, which would fix the number of images in an exported graph
     images = torch.arange(count, device=patches.device)
     patch = patches[images, farthest]
     own = indices[images, farthest]

@@ -91,7 +91,7 @@ def refine(
         By default the one that ``synthgen fit`` left in the notes of the model.
     options : RefineOptions, optional
     threshold : float, optional
-        By default the one that ``synthgen evaluate --keep-thresholds`` left in the notes of the model.
+        By default the one that ``synthgen fit`` or ``evaluate --keep-thresholds`` left in the notes of the model.
     normal : ndarray of uint8, (N, H, W, 3), optional
         Normal images, for ``inpaint="nearest"``.
 
@@ -166,7 +166,7 @@ def coarse_masks(model, images: Sequence[np.ndarray], threshold: float | None = 
 
 
 def kept_threshold(model) -> float:
-    """Return the threshold of pixels that ``synthgen evaluate --keep-thresholds`` left in a model's notes."""
+    """Return the threshold of pixels in a model's notes: of ``synthgen fit``, or ``evaluate --keep-thresholds``."""
     threshold = model.notes.get("thresholds", {}).get("pixel")
     if threshold is None:
         raise UsageError(

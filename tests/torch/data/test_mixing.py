@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthgen.shards.arrangement import Arrangement
 from synthgen.torch.data.mixing import through_buffer, through_shards
 
 
@@ -19,7 +20,7 @@ def orders(draw):
 
 
 def manifest(count, size):
-    return SimpleNamespace(shard_size=size, shard_count=lambda shard: min(size, count - shard * size))
+    return SimpleNamespace(arrangement=Arrangement([(1, count, size)], seed=0))
 
 
 @given(orders(), st.integers(0, 40), st.integers(0, 40))

@@ -30,6 +30,28 @@ def test_shards_live_and_stream_give_the_same(data_set, make_recipe, expected, f
     assert fingerprint(live[-1]) == expected[-1]
 
 
+def test_all_give_a_data_set_that_grew_in_its_own_order(make_recipe, tmp_path, fingerprint):
+    synthgen.generate(make_recipe(), tmp_path, workers=0, progress=False)
+    before = ShardDataset(tmp_path)
+    old = [fingerprint(item) for item in before]
+    synthgen.generate(make_recipe(classes=6, per_class=10), tmp_path, workers=0, progress=False)
+    assert [fingerprint(item) for item in before] == old
+
+    shards = ShardDataset(tmp_path)
+    found = [fingerprint(shards[i]) for i in range(60)]
+    assert found[:40] == old
+    assert found == [fingerprint(item) for item in StreamDataset(tmp_path)]
+    live = LiveDataset(tmp_path)
+    assert found == [fingerprint(live[i]) for i in range(60)]
+    assert [label for label, *_ in found] == shards.targets == live.targets
+
+    mixed = StreamDataset(tmp_path, shuffle_buffer=5)
+    assert sorted(map(fingerprint, mixed)) == sorted(found)
+    at_once = StreamDataset(before.dataset.path)
+    with pytest.raises(UsageError, match="state must be one with data"):
+        at_once.load_state_dict({**mixed.state_dict(), "data": shards.dataset.manifest.fingerprints.data})
+
+
 def test_a_data_set_that_was_read_may_be_forked(data_set, expected, fingerprint):
     dataset = ShardDataset(data_set, fields=("mask",))
     dataset[0]
