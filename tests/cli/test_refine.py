@@ -83,7 +83,7 @@ def test_refine_writes_masks_sheets_and_cut_outs_and_prints_a_line_for_each_imag
 
 def test_refine_takes_plain_files_and_options_and_gives_json(home):
     path = home / "photos" / "test" / "red" / "1.png"
-    arguments = ("--iterations", "12", "--no-sharing", "--threshold", "2.5", "--json")
+    arguments = ("--iterations", "12", "--no-sharing", "--json", "--progress", "none")
     (row,) = json.loads(run("refine", home / "m.safetensors", path, "--out", home / "one", *arguments).stdout)
     assert row["iterations"] == 12
     assert "iou" not in row

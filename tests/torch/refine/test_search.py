@@ -18,7 +18,7 @@ def task(defect):
 
 
 def test_the_objective_falls_and_nothing_moves_outside_of_the_region(model, task):
-    found = Search(model, [task], None, RefineOptions(iterations=25)).run()[0]
+    found = Search(model, [task], None, RefineOptions()).run()[0]
     assert found.objective[-1] < found.objective[0]
     assert (found.normal[~task.region] == task.image[~task.region]).all()
     assert found.score_of_normal < found.score_of_image
