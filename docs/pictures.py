@@ -147,6 +147,33 @@ def cutpaste() -> Image.Image:
     )
 
 
+def textures() -> Image.Image:
+    """Return textures of all kinds, images of several with their instances, and a test set of one."""
+    rows = []
+    for kinds in (("spectral", "periodic", "cellular"), ("leaves", "stamps", "fibers", "wood")):
+        images = []
+        for kind in kinds:
+            options = {"family": "textures", "kinds": kind, "mixtures": 0.1}
+            recipe = Recipe.from_dict(options)
+            count = 2 if len(kinds) == 3 or kind in ("leaves", "fibers") else 1
+            images += [synthgen.render(recipe, label, 1).image for label in range(3, 3 + count)]
+        rows.append((", ".join(kinds), images))
+
+    mixed = Recipe.from_dict({"family": "textures", "regions": "3:4", "size": 160})
+    samples = [synthgen.render(mixed, label, 2) for label in range(20, 26)]
+    test = Recipe.from_dict({"family": "textures", "layout": "test", "texture": 3, "objects": 1, "size": 160})
+    defects = [synthgen.render(test, label, 1) for label in range(6)]
+    return sheet(
+        [
+            *rows,
+            ("--regions 3:4", [s.image for s in samples]),
+            ("their instances", [tinted(s.image, s.fields["instances"]) for s in samples]),
+            ("--layout test: good, patch, displaced, blur, tear, missing", [s.image for s in defects]),
+            ("their masks", [s.fields["mask"] for s in defects]),
+        ]
+    )
+
+
 def describe(recipe: Recipe, label: int) -> str:
     """Return the name of a class."""
     return families.load(recipe.family).describe_class(recipe.options, recipe.seed, label)["name"]
@@ -155,6 +182,7 @@ def describe(recipe: Recipe, label: int) -> str:
 if __name__ == "__main__":
     plates().save(HERE / "plates.png", optimize=True)
     cutpaste().save(HERE / "cutpaste.png", optimize=True)
+    textures().quantize(128).save(HERE / "textures.png", optimize=True)
     multiformula().save(HERE / "multiformula.png", optimize=True)
     fractals().save(HERE / "fractals.png", optimize=True)
     mandelbulbs().save(HERE / "mandelbulbs.png", optimize=True)

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "cli/look.py": "cli/test_cli.py",
     "cli/pretrain.py": "torch/pretrain/test_job.py",
     "cli/system.py": "cli/test_cli.py",
+    "cli/weights.py": "torch/test_weights.py",
     "compose/bounded.py": "compose/test_anomalies.py",
     "compose/sources.py": "compose/test_anomalies.py",
     "families/_drawer.py": "families/test_registry.py",
@@ -58,6 +59,8 @@ ELSEWHERE = {
     "surface/plate/draw.py": "families/test_stains.py",
     "surface/stains/planes.py": "surface/stains/test_field.py",
     "surface/stains/points.py": "surface/stains/test_field.py",
+    "texture/flat.py": "texture/test_defects.py",
+    "texture/shape.py": "texture/test_spectral.py",
     "torch/coreset/greedy_compiled.py": "torch/coreset/test_greedy.py",
     "torch/data/items.py": "torch/data/test_shards.py",
     "torch/data/live.py": "torch/data/test_shards.py",
@@ -68,9 +71,11 @@ ELSEWHERE = {
     "torch/pretrain/folder.py": "torch/pretrain/test_job.py",
     "torch/pretrain/loop.py": "torch/pretrain/test_checkpoint.py",
     "torch/pretrain/ranks.py": "torch/pretrain/test_checkpoint.py",
+    "torch/refine/options.py": "torch/refine/test_refinement.py",
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.
 REACHED_BY = {
+    "cli/export_model.py": "export-model",
     "cli/family.py": "fractals",
     "families/_objects.py": "source",
     "families/_records.py": "visible_area",
@@ -85,8 +90,10 @@ REACHED_BY = {
     "shards/checking.py": "verify",
     "surface/inspected.py": "stains",
     "surface/plate/draw.py": "stains.draw",
+    "texture/flat.py": "flattened",
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
+    "torch/refine/options.py": "RefineOptions",
 }
 
 

@@ -69,7 +69,7 @@ from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 
-from synthgen.errors import UsageError, one_line
+from synthgen.errors import UsageError, did_you_mean, one_line
 from synthgen.families._drawer import ANY_CPU, Drawer, device_of, seconds_of, tolerance_of
 from synthgen.families._source import Source
 from synthgen.machine import DEVICE_VARIABLE
@@ -95,6 +95,7 @@ FAMILIES = {
     "mandelbulb": "Draw Mandelbulb variants, or hybrids of two, with depth and normals.",
     "stains": "Draw inspected metal plates with water stains, other impurities and defects.",
     "multiformula": "Paste objects of several formulas into one image, with instance masks.",
+    "textures": "Draw procedural textures, alone or several in an image, with exact regions.",
     "cutpaste": "Paste defects into your own images of normal parts, with exact masks.",
 }
 # Further names for `multiformula --source`: name -> family, and the options that make the difference.
@@ -130,7 +131,8 @@ def load(name: str) -> ModuleType:
         return import_module(f"synthgen.families.{name}")
     if name in _outside():
         return _load_outside(name)
-    raise UsageError(f"family must be one of {', '.join(known())}, got {name!r}")
+    names = known()
+    raise UsageError(f"family must be one of {', '.join(names)}, got {name!r}{did_you_mean(name, names)}")
 
 
 @lru_cache(maxsize=1)

@@ -59,9 +59,13 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
         return None
 
     found = current_records(folder)
-    if len(found) > 1 and found[0].grows_from(found[1]) and not agree(found[0], run):
+    is_growing = len(found) > 1 and found[0].grows_from(found[1])
+    if is_growing and not agree(found[0], run):
         return _growing_to_other_data(folder, found[0], overwrite)
-    for record in sorted(found, key=lambda record: encode_json(record) != encode_json(run)):
+
+    # An equal record first: the others may have another name.
+    own = encode_json(run)
+    for record in sorted(found, key=lambda record: encode_json(record) != own):
         if agree(record, run):
             return record
         if run.grows_from(record):
@@ -71,6 +75,7 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
     has_grown = any(record.grows_from(run) for record in found)
     if sidecar is not None and not has_grown and _is_of(sidecar, run):
         return msgspec.structs.replace(run, device=sidecar.device) if run.tolerance else run
+
     if found and is_reserved(folder):
         return _of_other_data(folder, found[0], run, overwrite)
     _check_strangers(folder, sidecar is not None or overwrite)
@@ -128,9 +133,9 @@ def check_versions(folder: Path, run: RunRecord, shards: Iterable[int]) -> None:
         changes = version_changes(stage.versions, run.versions)
         if changes:
             name = run.shard_name(shard)
-            raise UsageError(
-                f"{folder}: {name} must be drawn again by the libraries that drew it: {', '.join(changes)}"
-            )
+            rule = "must be drawn again by the libraries that drew it"
+            found = ", ".join(changes)
+            raise UsageError(f"{folder}: {name} {rule}: {found}")
 
 
 def check_device(folder: Path, begun: RunRecord, run: RunRecord, any_device: bool) -> None:

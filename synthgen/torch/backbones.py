@@ -26,6 +26,8 @@ from synthgen.shards.files import sha256_of
 BEST = "best.safetensors"
 RANDOM = "random:"
 SUFFIX = ".safetensors"
+# Endings of checkpoints that torch writes.
+_FOREIGN = (".pth", ".pt", ".tar", ".ckpt", ".bin")
 _MAX_CARD = 2**20
 _MAX_SIDE = 16384
 
@@ -101,7 +103,7 @@ def load_backbone(
         source = _file_source(path, arch)
 
     # On the meta device first: a small file that names a huge architecture must not cost memory.
-    classes = _classes_of(source.arch, source.weights)
+    classes = classes_of(source.arch, source.weights)
     skeleton = create_skeleton(source.arch, num_classes=classes, **source.options)
     check_weights(source.place, source.arch, source.weights, skeleton.state_dict())
 
@@ -369,6 +371,10 @@ def weights_file(name_or_path) -> Path | None:
         return None
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
+    if path.suffix in _FOREIGN:
+        raise UsageError(
+            f"{path}: must be a safetensors file; `synthgen weights import {path} --arch NAME` makes one of it"
+        )
     return path
 
 
@@ -406,7 +412,7 @@ def too_large(path: Path) -> StorageError:
     return StorageError(f"{path}: cannot be read: its {size:,} bytes do not fit into memory")
 
 
-def _classes_of(arch: str, weights: dict) -> int:
+def classes_of(arch: str, weights: dict) -> int:
     """Return the classes of the classifier that the weights have, 0 without one."""
     config = import_timm().models.get_pretrained_cfg(arch, allow_unregistered=True)
     heads = config.classifier or ()

@@ -19,7 +19,7 @@ from synthgen.torch.pretrain.checkpoint import CHECKPOINT, damaged, load_checkpo
 from synthgen.torch.pretrain.folder import LAST, finished_results, owned_folder, results_on
 from synthgen.torch.pretrain.loop import Clock, Trainer, check_finite, means
 from synthgen.torch.pretrain.network import build_model, input_size
-from synthgen.torch.pretrain.options import Options, learning_rate, make_options
+from synthgen.torch.pretrain.options import LATER, Options, learning_rate, make_options
 from synthgen.torch.pretrain.ranks import TrainingGroup, choose_precision, joined_ranks
 from synthgen.torch.pretrain.reading import (
     Shares,
@@ -90,7 +90,7 @@ def pretrain(
         Folder of the results.
     arch : str
         Any name of a timm model.
-    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler'}
+    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms'}
         Settings of Ugwu et al. 2024, sections 4 and 7.3; `changes` replace single ones, see `Options`.
     read : {'map', 'stream', 'live'}, optional
         Shards in a new order each epoch; nearly in stored order, for slow disks; or drawn on the fly. By default
@@ -168,6 +168,9 @@ class _Job(msgspec.Struct, frozen=True):
         """Return all that the weights depend on, flat: what a resumed run compares with."""
         read = self.source.read
         options = msgspec.to_builtins(self.options)
+        for name, value in LATER.items():
+            if options[name] == value:
+                del options[name]
         return {
             "arch": self.arch,
             "data": self.source.record.fingerprints.data,

@@ -123,8 +123,9 @@ def share_out(count: int, read: str, options: Options, world: int, workers: int)
     training, validation = _held_out(count, options)
     fillers = max(1, workers) if read == "stream" else 1
     steps = _steps(len(training), batch, world, fillers)
-    if batch < 2:
-        raise UsageError(f"batch_size must be >= 2 on each of the {world} ranks, got {batch}")
+    least = 2 * options.accumulate
+    if batch < least:
+        raise UsageError(f"batch_size must be >= {least} on each of the {world} ranks, got {batch}")
     if not validation:
         raise UsageError(f"val_share must hold out at least one of {count} images, got {held_out}")
     return Shares(training, validation, steps, batch)

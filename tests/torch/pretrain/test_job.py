@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch import distributed
 
 import synthgen
 from synthgen.errors import FormatError, LockedError, UsageError
@@ -247,6 +248,57 @@ def test_overwriting_removes_only_what_is_ours(shards, tmp_path):
         train(shards, folder, epochs=2, overwrite=True)
 
 
+def distance(first, second):
+    """Return the largest difference of any two weights of two trainings."""
+    first, second = load_file(first / "last.safetensors"), load_file(second / "last.safetensors")
+    return max(float((first[key] - second[key]).abs().max()) for key in first)
+
+
+def test_a_batch_in_parts_takes_the_same_steps_where_no_layer_looks_at_the_batch(shards, tmp_path):
+    settings = {"arch": "test_efficientnet_ln", "batch_size": 10}
+    train(shards, tmp_path / "whole", **settings)
+    train(shards, tmp_path / "parts", accumulate=3, **settings)
+    assert distance(tmp_path / "whole", tmp_path / "parts") < 1e-5
+    losses = [[float(row["train_loss"]) for row in rows_of(tmp_path / name)] for name in ("whole", "parts")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_options_that_came_later_leave_older_trainings_as_they_were(undisturbed):
+    identity = json.loads((undisturbed / "pretrain.json").read_text())
+    assert not {"accumulate", "sync_batchnorm"} & identity.keys()
+
+
+# The second of two ranks, which meet at a file.
+SECOND_RANK = """
+import json, sys
+from torch import distributed
+from synthgen.torch.pretrain import pretrain
+place, source, out, settings = sys.argv[1:]
+distributed.init_process_group("gloo", store=distributed.FileStore(place, 2), rank=1, world_size=2)
+pretrain(source, out, **json.loads(settings))
+"""
+
+
+def test_two_ranks_with_shared_statistics_train_as_one(shards, tmp_path, monkeypatch):
+    # in a second epoch, layers with maps of one pixel raise differences of rounding a thousandfold
+    settings = {**FIXED, **SETTINGS, "epochs": 1, "device": "cpu"}
+    train(shards, tmp_path / "alone", **settings)
+
+    settings["sync_batchnorm"] = True
+    place, folder = tmp_path / "store", tmp_path / "two"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    command = [sys.executable, "-c", SECOND_RANK, place, shards, folder, json.dumps(settings)]
+    second = subprocess.Popen([str(part) for part in command])
+    distributed.init_process_group("gloo", store=distributed.FileStore(str(place), 2), rank=0, world_size=2)
+    try:
+        train(shards, folder, **settings)
+    finally:
+        distributed.destroy_process_group()
+        second.wait(SECONDS)
+    assert second.returncode == 0
+    assert distance(tmp_path / "alone", folder) < 1e-4
+
+
 def test_training_stops_at_the_accuracy_asked_for(shards, tmp_path):
     report = train(shards, tmp_path / "o", stop_at=0.01, epochs=50)
     assert report.epochs == 1
@@ -282,6 +334,7 @@ def test_a_network_learns_the_classes(make_recipe, tmp_path):
     [
         ({"batch_size": 64}, "batch_size must be <= 40, the training images, got 64"),
         ({"batch_size": 1}, "batch_size must be int >= 2, got 1"),
+        ({"accumulate": 5}, "batch_size must be >= 10, two images for each part of accumulate, got 8"),
         (
             {"crop": 48, "scale": (1, 1)},
             "crop must be <= 32, the images' side in pixels, unless resize is given, got 48",
