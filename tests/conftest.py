@@ -28,6 +28,7 @@ NEEDS = {
     "synthgen/torch": ("torch", "timm"),
     "tests/cli/test_anomaly.py": ("torch", "timm"),
     "tests/cli/test_fit.py": ("torch", "timm"),
+    "tests/cli/test_refine.py": ("torch", "timm"),
     "tests/cli/test_remote.py": ("torch", "timm"),
     "tests/consumers/test_anomalib.py": ("anomalib", "torch", "timm"),
     "tests/consumers/test_huggingface.py": ("datasets", "pyarrow"),

@@ -64,6 +64,7 @@ ELSEWHERE = {
     "torch/pretrain/folder.py": "torch/pretrain/test_job.py",
     "torch/pretrain/loop.py": "torch/pretrain/test_checkpoint.py",
     "torch/pretrain/ranks.py": "torch/pretrain/test_checkpoint.py",
+    "torch/refine/options.py": "torch/refine/test_refinement.py",
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.
 REACHED_BY = {
@@ -85,6 +86,7 @@ REACHED_BY = {
     "texture/flat.py": "flattened",
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
+    "torch/refine/options.py": "RefineOptions",
 }
 
 

@@ -44,7 +44,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     layout: Annotated[
         Literal["train", "test"],
         msgspec.Meta(
-            description="train: a class is a texture. test: one texture; `good` and a class for each kind of defect."
+            description="train: a class is a texture. test: one texture, `good` and a class for each defect kind."
         ),
     ] = "train"
     texture: Annotated[
@@ -250,8 +250,9 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     Returns
     -------
     dict
-        ``class``, ``index``; ``base``, what an image of layout test shows beside its defects, else None; ``light``, its ``azimuth`` and ``slope``; ``fields``, those asked for; ``ids``, the
-        type of the semantic map; ``objects``, the regions, see FORMAT.md. The ``params`` of a region are
+        ``class``, ``index``; ``base``, what an image of layout test shows beside its defects, else None; ``light``,
+        its ``azimuth`` and ``slope``; ``fields``, those asked for; ``ids``, the type of the semantic map;
+        ``objects``, the regions or the defects, see FORMAT.md. The ``params`` of a region are
         ``source_class``, the number of its texture; ``texture``, see `synthgen.texture.mixture.sample_texture`;
         ``view``, the window; ``exposure``; and ``region``, its border.
     """
@@ -358,8 +359,8 @@ def draw(params: dict, size: tuple[int, int]):
     pixels : ndarray of uint8, (H, W, 3)
     fields : dict
         ``mask``, 255 everywhere; ``instances``, uint8 (H, W), ids of the regions; ``semantic``, uint8 or uint16
-        (H, W), number of the texture of each pixel, from 1; where asked for ``height`` and ``normal``. In layout test
-        ``mask`` and ``instances`` are those of the defects; where asked for ``clean``.
+        (H, W), number of the texture of each pixel, from 1; where asked for ``height`` and ``normal``. In layout
+        test ``mask`` and ``instances`` are those of the defects; where asked for ``clean``.
     params : dict
         As given, with ``box``, ``area``, ``visible_area`` and ``center`` of each region.
     """
@@ -444,7 +445,7 @@ def _measured_region(region: dict, cover: np.ndarray, visible: int, size: tuple[
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:
-    """Return the line of the class table: a name and what the texture is; or ``good``, or the kind of the defects."""
+    """Return the line of the class table: what the texture is; or ``good``, or the kind of the defects."""
     if options.layout == "test":
         names = ("good", *defect_kinds(options))
         return {"name": names[label]}
