@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Test processes at a time.
 JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 
-.PHONY: demo test lint docs benchmarks readme-pictures test-lowest test-consumers system-deps clean
+.PHONY: demo test lint docs wheel benchmarks readme-pictures test-lowest test-consumers test-wheel system-deps clean
 
 # Draws a data set, checks it, and makes a picture of it.
 demo: .venv/core
@@ -26,9 +26,18 @@ lint: .venv/test
 docs: .venv/docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q docs docs/_build
 
+# dist/synthgen_vision-VERSION-py3-none-any.whl: what `pip install` takes.
+wheel: .venv/bin/python
+	rm -rf dist build
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+# The wheel in a fresh environment: the demo runs from it, far from the sources.
+test-wheel: .venv/test
+	SYNTHGEN_TEST_WHEEL=1 $(BIN)/python -m pytest tests/consumers/test_wheel.py
+
 # About half an hour; each script can be run alone.
 benchmarks: .venv/test
-	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates cutpaste \
+	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates plans cutpaste \
 		metrics patchcore detection; do ../$(BIN)/python $$script.py || exit 1; done
 
 readme-pictures: .venv/test
@@ -76,4 +85,4 @@ system-deps:
 	touch $@
 
 clean:
-	rm -rf .venv .venv-lowest .venv-consumers demo build docs/_build *.egg-info
+	rm -rf .venv .venv-lowest .venv-consumers demo build dist docs/_build *.egg-info

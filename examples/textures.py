@@ -1,8 +1,12 @@
 """Does pre-training on formulas help to find defects in real textures? An honest small study, offline.
 
 Photographs of scikit-image (brick, grass, gravel), defects by cut-paste, PatchCore on one architecture with
-different weights: random; pre-trained here on MultiFractals and on MultiMandelbulbs; ImageNet as the upper
-reference; all of them with batch-norm statistics of the training images too; and a floor without a network.
+different weights: random; pre-trained here on single-formula sets, Fractals and Mandelbulbs (a class is a formula,
+an image has one object of it), and on multi-formula sets, MultiFractals and MultiMandelbulbs (a class is five
+formulas, an image has two to five objects of them); ImageNet as the upper reference; all of them with batch-norm
+statistics of the training images too; and a floor without a network. Ugwu et al. 2024 claim that multi-formula sets
+are better.
+
 Defects lie in the inspected field, which ends 32 pixels from the image's edge: beyond the edge a network sees its
 own padding, which on a texture is stranger to it than most defects. Everything is kept in the folder: an
 interrupted study goes on where it was.
@@ -40,7 +44,14 @@ EDGE, BORDER = 32, 4
 # Columns of a photograph that training images are cut from; test images are cut from the others.
 TRAINING_COLUMNS = 288
 TRAIN, GOOD, PER_KIND = 40, 105, 7
-SETS = ("MultiFractals", "MultiMandelbulbs")
+FORMULAS = 5  # to a class of a multi-formula set
+# Name of a pre-training set -> what draws its objects, formulas to a class, objects in an image.
+SETS = {
+    "Fractals": ("fractals", 1, "1:1"),
+    "Mandelbulbs": ("variants", 1, "1:1"),
+    "MultiFractals": ("fractals", FORMULAS, "2:5"),
+    "MultiMandelbulbs": ("variants", FORMULAS, "2:5"),
+}
 METRICS = ("image AUROC", "pixel AUROC", "AUPRO", "PL")
 RESAMPLES = 1000
 
@@ -93,19 +104,24 @@ def keep_images(folder: Path, images: dict[str, np.ndarray]) -> None:
 
 
 def make_pretraining_sets(folder: Path, quick: bool) -> dict[str, Path]:
-    """Draw the two small multi-formula data sets; Mandelbulbs are drawn once and then pasted from their shards."""
+    """Draw the small pre-training sets, all of as many classes and images.
+
+    Mandelbulbs are drawn once and then pasted from their shards.
+    """
     classes, per_class = (20, 40) if quick else (100, 200)
     variants = Recipe.from_dict({
-        "family": "mandelbulb", "classes": classes, "per_class": 8 if quick else 16, "size": 64,
-        "background": "black",
+        "family": "mandelbulb", "classes": FORMULAS * classes, "per_class": 8 if quick else 16, "size": 64,
+        "background": "black", "filter": "box", "fields": "coverage",
     })  # fmt: skip
     synthgen.generate(variants, folder / "variants")
+
+    sources = {"fractals": "fractals", "variants": str(folder / "variants")}
     paths = {}
-    for name, source in zip(SETS, ("fractals", str(folder / "variants")), strict=True):
+    for name, (source, formulas, objects) in SETS.items():
         recipe = Recipe.from_dict({
-            "family": "multiformula", "source": source, "source_classes": classes, "groups": classes,
-            "classes": classes, "per_class": per_class, "size": 64, "systems": 1, "objects": "1:3",
-            "scale": "0.5:1.0",
+            "family": "multiformula", "source": sources[source], "source_classes": formulas * classes,
+            "groups": classes, "classes": classes, "per_class": per_class, "size": 64, "systems": 1,
+            "objects": objects, "scale": "0.5:1.0",
         })  # fmt: skip
         paths[name] = folder / name
         synthgen.generate(recipe, paths[name])

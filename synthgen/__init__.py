@@ -13,8 +13,11 @@ Examples
 
 from importlib import import_module
 
+from synthgen.compiled import place_cache
 from synthgen.errors import SynthgenError
 from synthgen.version import __version__
+
+place_cache()
 
 # Loaded on first use: `import synthgen` stays under 0.3 s and needs neither numba nor h5py nor torch.
 _LAZY = {

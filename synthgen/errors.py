@@ -4,6 +4,9 @@ A message names the place, the rule and the value: ``recipes/a.yaml: per_class m
 Each child also inherits the builtin that a caller would expect to catch.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class SynthgenError(Exception):
     """Root of all errors of this package; the command line prints it as one line."""
@@ -35,6 +38,20 @@ class DeviceError(SynthgenError, RuntimeError):
 
 class MissingExtraError(SynthgenError, ImportError):
     """An optional dependency is not installed; the message names the extra that installs it."""
+
+
+def did_you_mean(name, known: Iterable[str]) -> str:
+    """Return the end of a message on a name that is not known: the one that was meant, or nothing.
+
+    Examples
+    --------
+    >>> did_you_mean("fractal", ["stains", "fractals"])
+    '; did you mean fractals?'
+    >>> did_you_mean("x", ["stains", "fractals"])
+    ''
+    """
+    close = difflib.get_close_matches(str(name), list(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def one_line(error: BaseException, most: int = 200) -> str:

@@ -1,26 +1,46 @@
 """Optional packages: which extra brings each, and the line that says how to install it."""
 
+import shlex
 from contextlib import contextmanager
+from pathlib import Path
 
 from synthgen.errors import MissingExtraError
 
+# The name that pip knows us by. `synthgen` is the name of another project there.
+DISTRIBUTION = "synthgen-vision"
 # extra -> packages, by the names under which they are imported
 EXTRAS = {
     "torch": ("torch", "torchvision", "timm", "safetensors", "scipy", "sklearn", "skimage", "matplotlib"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "scene": ("pyrender", "trimesh", "OpenGL"),
 }
+_CHECKOUT = Path(__file__).parents[1]
 
 
 def install_hint(extra: str) -> str:
     """Return the command that installs an extra.
 
+    It names the installed distribution, or the checkout that the package runs from where none is installed.
+
     Examples
     --------
-    >>> install_hint("torch")
-    "pip install 'synthgen[torch]'"
+    >>> install_hint("torch").startswith("pip install ")
+    True
     """
-    return f"pip install 'synthgen[{extra}]'"
+    if _is_installed() or not (_CHECKOUT / "setup.cfg").is_file():
+        return f"pip install '{DISTRIBUTION}[{extra}]'"
+    place = shlex.quote(f"{_CHECKOUT}[{extra}]")
+    return f"pip install -e {place}"
+
+
+def _is_installed() -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution(DISTRIBUTION)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 @contextmanager
@@ -34,10 +54,13 @@ def needed_for(what: str):
 
     Examples
     --------
-    >>> with needed_for("the sum of two numbers"):
-    ...     raise ModuleNotFoundError("No module named 'timm'", name="timm.models")
-    Traceback (most recent call last):
-    synthgen.errors.MissingExtraError: the sum of two numbers: needs timm, pip install 'synthgen[torch]'
+    >>> from synthgen.errors import MissingExtraError
+    >>> try:
+    ...     with needed_for("the sum of two numbers"):
+    ...         raise ModuleNotFoundError("No module named 'timm'", name="timm.models")
+    ... except MissingExtraError as error:
+    ...     print(str(error).partition(", pip")[0])
+    the sum of two numbers: needs timm
     """
     try:
         yield

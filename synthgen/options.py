@@ -4,7 +4,6 @@ Options are frozen ``msgspec.Struct`` classes whose annotations carry limits and
 values; an error names the place, the rule and the value.
 """
 
-import difflib
 import json
 import re
 import reprlib
@@ -14,7 +13,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 import msgspec
 import yaml
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, did_you_mean
 
 
 def convert(values, kind, place: str, prefix: str = "", known=()):
@@ -77,10 +76,9 @@ def _explained(message: str, values: dict, kind, known: list[str]) -> tuple[str,
 
     if unknown:
         key = unknown[1]
-        close = difflib.get_close_matches(key, known, 1)
         names = ", ".join(known)
-        hint = f"did you mean {close[0]}?" if close else f"known are {names}"
-        return key, f"is not a known key; {hint}"
+        hint = did_you_mean(key, known) or f"; known are {names}"
+        return key, f"is not a known key{hint}"
 
     if not path:  # raised by a struct's own check, which begins with the key
         key, _, rest = rule.partition(" ")
@@ -88,11 +86,13 @@ def _explained(message: str, values: dict, kind, known: list[str]) -> tuple[str,
 
     name = re.split(r"[.\[`]", path)[0]
     if rule.startswith("Invalid enum value"):
-        choices = ", ".join(_choices(kind, name))
-        wanted = f"one of {choices}"
-    else:
-        plain = rule.removeprefix("Expected ").replace("`", "")
-        wanted, _, _ = plain.partition(", got ")
+        words = _choices(kind, name)
+        value = values.get(name)
+        choices = ", ".join(words)
+        return name, f"must be one of {choices}, got {reprlib.repr(value)}{did_you_mean(value, words)}"
+
+    plain = rule.removeprefix("Expected ").replace("`", "")
+    wanted, _, _ = plain.partition(", got ")
     value = reprlib.repr(values.get(name))
     return name, f"must be {wanted}, got {value}"
 

@@ -12,7 +12,7 @@ EXIT_INTERRUPTED = 130
 # Commands that keep nothing of what they have done; all others go on where they were.
 BEGIN_ANEW = (
     "completion", "doctor", "evaluate", "export-model", "fit", "info", "plan", "preview", "recipes", "render",
-    "verify",
+    "verify", "weights",
 )  # fmt: skip
 
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
@@ -52,7 +52,10 @@ def _interrupt(number, frame) -> None:
 
 
 def _open_streams() -> None:
-    """Open the standard streams that the process was started without: no file of ours must take their numbers."""
+    """Open the standard streams that the process was started without: no file of ours must take their numbers.
+
+    Letters that a terminal's encoding does not have are printed as escapes.
+    """
     for number, (name, mode) in enumerate(_STREAMS):
         try:
             os.fstat(number)
@@ -60,6 +63,9 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - it stays open
+        stream = getattr(sys, name)
+        if mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Enduring:

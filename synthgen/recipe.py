@@ -84,8 +84,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         """Return the recipe as plain values; `from_dict` makes an equal recipe of them."""
         height, width = self.size
         storage = msgspec.to_builtins(self.storage)
-        if not self.storage.grown_from:
-            del storage["grown_from"]
+        stages = storage.pop("grown_from")
+        if stages:
+            storage["grown_from"] = [list(stage) for stage in stages]
         return {
             "synthgen": VERSION,
             "name": self.name,

@@ -19,12 +19,20 @@ ELSEWHERE = {
     "cli/look.py": "cli/test_cli.py",
     "cli/pretrain.py": "torch/pretrain/test_job.py",
     "cli/system.py": "cli/test_cli.py",
+    "cli/weights.py": "torch/test_weights.py",
     "compose/bounded.py": "compose/test_anomalies.py",
     "compose/sources.py": "compose/test_anomalies.py",
     "families/_drawer.py": "families/test_registry.py",
     "families/_objects.py": "families/test_multiformula.py",
     "families/_records.py": "families/test_registry.py",
     "families/_source.py": "families/test_registry.py",
+    "layouts/export/batches.py": "layouts/export/test_job.py",
+    "layouts/export/options.py": "layouts/export/test_job.py",
+    "layouts/export/record.py": "layouts/export/test_job.py",
+    "layouts/export/sources.py": "layouts/export/test_objects.py",
+    "layouts/export/tree.py": "layouts/export/test_job.py",
+    "layouts/export/worker.py": "layouts/export/test_job.py",
+    "layouts/export/writer.py": "layouts/export/test_objects.py",
     "mandelbulb/fallback.py": "mandelbulb/test_renderer.py",
     "mandelbulb/opencl.py": "mandelbulb/test_kernels.py",
     "run/classes.py": "run/test_damage.py",
@@ -63,9 +71,11 @@ ELSEWHERE = {
     "torch/pretrain/folder.py": "torch/pretrain/test_job.py",
     "torch/pretrain/loop.py": "torch/pretrain/test_checkpoint.py",
     "torch/pretrain/ranks.py": "torch/pretrain/test_checkpoint.py",
+    "torch/refine/options.py": "torch/refine/test_refinement.py",
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.
 REACHED_BY = {
+    "cli/export_model.py": "export-model",
     "cli/family.py": "fractals",
     "families/_objects.py": "source",
     "families/_records.py": "visible_area",
@@ -83,6 +93,7 @@ REACHED_BY = {
     "texture/flat.py": "flattened",
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
+    "torch/refine/options.py": "RefineOptions",
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from synthgen.extras import EXTRAS
+from synthgen.extras import EXTRAS, install_hint
 
 ROOT = Path(__file__).parents[1]
 # Runs pytest as if some packages were not installed; the first argument names them.
@@ -58,7 +58,7 @@ def said():
 @pytest.mark.parametrize("package", MISSING)
 def test_files_without_their_package_are_one_skip_each(said, package):
     extra, folders = MISSING[package]
-    reason = re.escape(f"needs {package}: pip install 'synthgen[{extra}]'")
+    reason = re.escape(f"needs {package}: {install_hint(extra)}")
     (number,) = re.findall(rf"^SKIPPED \[(\d+)\] \S+ {reason}$", said, re.MULTILINE)
     assert int(number) == len(files_of(*folders))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 SETUP = Path(__file__).parents[1] / "setup.cfg"
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+) *>= *([0-9][0-9.]*)")
-_OWN = re.compile(r"synthgen\[(.*)\]")
+_OWN = re.compile(r"synthgen-vision\[(.*)\]")
 
 
 def lowest(extras: list[str]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The command ``synthgen``: text -> one library call. Messages go to stderr, results to stdout."""
 
-import difflib
 import os
 import sys
 import warnings
@@ -9,6 +8,9 @@ from importlib import import_module
 import click
 
 from synthgen import families
+from synthgen.cli.log import end_log
+from synthgen.cli.options import Lazy
+from synthgen.compiled import why_not_compiled
 from synthgen.errors import SynthgenError, UsageError, one_line
 from synthgen.process import EXIT_INTERRUPTED, interrupted, prepare
 from synthgen.version import __version__
@@ -27,22 +29,30 @@ _COMMANDS = {
     "verify": ("data", "Check a finished data set: bytes, order, pixels."),
     "merge": ("data", "Bring parts that were drawn into several folders together."),
     "preview": ("look", "Make a labelled contact sheet."),
+    "export": ("export", "Write data sets, or weights, as other programs read them."),
+    "card": ("card", "Describe a data set for others: README.md and croissant.json."),
     "render": ("look", "Draw one sample, without the files of its data set."),
     "pretrain": ("pretrain", "Train a backbone on a data set (Ugwu et al. 2024)."),
     "fit": ("fit", "Fit an anomaly model to normal images."),
     "detect": ("anomaly", "Score images with a model, and lay heat maps over them."),
     "evaluate": ("anomaly", "Measure a model on a test set: table, thresholds, plots."),
+    "refine": ("refine", "Find the outlines of defects, and the normal images behind them."),
+    "weights": ("weights", "Bring weights of others into files that fit, detect and your code read."),
     "export-model": ("export_model", "Write a model as ONNX, for use without torch."),
     "doctor": ("system", "Say what is installed, what runs, how fast, and how to get the rest."),
     "completion": ("system", "Print the completion script of a shell."),
 }
 
 
-class _LazyGroup(click.Group):
-    """Loads a command when it is used: ``--help`` needs none of them, and takes half the time."""
+class _Commands(Lazy):
+    """All commands of the package."""
 
-    def list_commands(self, ctx):
-        return list(_summaries())
+    def summaries(self):
+        """Return what each command does, families first; a command wins over a family of its name."""
+        summaries = families.known()
+        for name, (_, summary) in _COMMANDS.items():
+            summaries[name] = summary
+        return summaries
 
     def get_command(self, ctx, cmd_name):
         if cmd_name in _COMMANDS:
@@ -56,30 +66,9 @@ class _LazyGroup(click.Group):
             return family_command(cmd_name)
         return None
 
-    def resolve_command(self, ctx, args):
-        """Return the command that is meant; suggest one where the name is misspelt."""
-        name = args[0]
-        names = self.list_commands(ctx)
-        close = difflib.get_close_matches(name, names, 1)
-        if name not in names and not name.startswith("-") and close:
-            ctx.fail(f"No such command '{name}'; did you mean {close[0]}?")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx, formatter):
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_summaries().items()))
-
-
-def _summaries() -> dict[str, str]:
-    """Return what each command does, families first; a command wins over a family of its name."""
-    summaries = families.known()
-    for name, (_, summary) in _COMMANDS.items():
-        summaries[name] = summary
-    return summaries
-
 
 @click.command(
-    cls=_LazyGroup,
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Every sample is a function of recipe, seed, class and index: any number of workers, and any number "
     "of kills and resumes, give the same files.",
@@ -123,7 +112,9 @@ def main() -> None:
         if not _is_mended(error):
             raise
         code = EXIT_FAILED
-    sys.exit(code if isinstance(code, int) else 0)
+    status = code if isinstance(code, int) else 0
+    end_log(status)
+    sys.exit(status)
 
 
 def _aborted(error: click.exceptions.Abort) -> int:
@@ -134,7 +125,12 @@ def _aborted(error: click.exceptions.Abort) -> int:
 
 
 def _is_mended(error: Exception) -> bool:
-    """Return whether a command failed by a damaged cache of compiled code, which is removed."""
+    """Return whether a command failed by the cache of compiled code, and say so; a damaged one is removed."""
+    reason = why_not_compiled(error)
+    if reason is not None:
+        _fail(reason, EXIT_FAILED)
+        return True
+
     from synthgen.run.caches import remove_damaged_cache
 
     removed = remove_damaged_cache(error)

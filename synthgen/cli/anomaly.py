@@ -1,4 +1,4 @@
-"""Commands that use an anomaly model: detect, evaluate. They need synthgen[torch]."""
+"""Commands that use an anomaly model: detect, evaluate. They need synthgen-vision[torch]."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def detect(context, model_file, images, out, batch, device, as_json, progress, *
     Images are shown to the model as those that it was fitted to: stretched, in a letterbox, cropped or in tiles.
     Maps come back at the size of the image. Thresholds are those that `synthgen fit` found on normal images that it
     held out, or that `synthgen evaluate --keep-thresholds` left in FILE, unless they are given. In the table
-    `scaled` is 0 for the median of normal images and 1 at the threshold.
+    `scaled` is the score divided by the threshold.
 
     Results are written as they come, and the same command resumes a run that was interrupted. An image that cannot
     be read gets a row with the error; the rest goes on, and the exit status is 3.
@@ -51,7 +51,7 @@ def detect(context, model_file, images, out, batch, device, as_json, progress, *
     from synthgen.shards.files import refuse_remote
 
     refuse_remote(out)
-    _check_apart(out, images)
+    check_apart(out, images)
     opened = open_images(images)
     _say_all(opened.left_out)
     model = load(model_file, device=device)
@@ -78,7 +78,7 @@ def _detected(model, images, out: Path, choices: dict, batch: int, model_file, p
     from synthgen.torch.evaluation import Choices
     from synthgen.torch.evaluation import detect as write_results
 
-    model.check_prediction(min(batch, len(images)), model.image_size)
+    _check_memory(model, batch, len(images))
     digest = sha256_of(Path(model_file))
     chosen = Choices(**choices)
     with Progress(progress, len(images)) as bar:
@@ -101,11 +101,12 @@ def _say_files(scored: list[dict], out) -> None:
 @click.option("--normal", type=click.Path(), multiple=True, help="Normal images to add, if TEST_SET has none.")
 @out_option("Folder for the table, the scores and the plots.", required=False)
 @click.option("--keep-thresholds", is_flag=True, help="Store the best thresholds in FILE, for detect.")
+@click.option("--refine", is_flag=True, help="Refine the masks, and add IoU and DICE before and after (F2PAD).")
 @batch_option
 @device_option
 @json_option
 @progress_option
-def evaluate(model_file, test_set, normal, out, keep_thresholds, batch, device, as_json, progress):
+def evaluate(model_file, test_set, normal, out, keep_thresholds, refine, batch, device, as_json, progress):
     """Measure the model in FILE on TEST_SET: a table for each category and kind of defect.
 
     TEST_SET is a category of MVTec AD, MVTec LOCO or VisA, or a folder of several; a folder with `good` and a
@@ -122,6 +123,10 @@ def evaluate(model_file, test_set, normal, out, keep_thresholds, batch, device, 
     if out is not None:
         refuse_remote(out)
     model = load(model_file, device=device)
+    if refine:
+        from synthgen.cli.refine import check_refinable
+
+        check_refinable(model)
 
     images = open_test_set(test_set, normal=normal or None)
     _say_all(images.left_out)
@@ -132,6 +137,10 @@ def evaluate(model_file, test_set, normal, out, keep_thresholds, batch, device, 
 
     predictions = _predict(model, images, batch, progress)
     rows = _measure(predictions, progress)
+    if refine:  # at the threshold that the model came with: never at one of these masks
+        from synthgen.cli.refine import measured
+
+        rows = measured(model, predictions, rows, out, progress)
     if keep_thresholds:
         _keep_thresholds(model, rows[0], model_file)
 
@@ -164,7 +173,7 @@ def _say_all(lines: list[str]) -> None:
         _say(line)
 
 
-def _check_apart(out, images) -> None:
+def check_apart(out, images) -> None:
     """Refuse a folder of results among the images: the next run would take heat maps for photographs."""
     folder = Path(out).resolve()
     for path in map(Path, images):
@@ -192,7 +201,7 @@ def _predict(model, images, batch: int, progress: str):
     from synthgen.torch.evaluation import kept_framing, predict_set
 
     framing = kept_framing(model)
-    model.check_prediction(min(batch, len(images)), model.image_size)
+    _check_memory(model, batch, len(images))
     with Progress(progress, len(images)) as bar:
         images = images.with_bits(framing.bits)
         predictions = predict_set(model, images, batch, bar.advance, framing=framing)
@@ -202,6 +211,15 @@ def _predict(model, images, batch: int, progress: str):
     if predictions.lost:
         _say(f"{predictions.lost} defects are too small or lie too far out for this size: no pixel of them is left")
     return predictions
+
+
+def _check_memory(model, batch: int, images: int) -> None:
+    """Refuse batches that do not fit into the memory; of few images there are many tiles."""
+    from synthgen.torch.evaluation import kept_framing
+
+    tiled = kept_framing(model).tile is not None
+    at_once = batch if tiled else min(batch, images)
+    model.check_prediction(at_once, model.image_size)
 
 
 def _print_scores(rows: list[dict]) -> None:

@@ -6,10 +6,19 @@ import click
 import msgspec
 
 from synthgen.cli import EXIT_DAMAGED
-from synthgen.cli.options import any_device_option, command, json_option, print_json, progress_option
+from synthgen.cli.options import (
+    Command,
+    Suggesting,
+    any_device_option,
+    command,
+    complete_recipe,
+    json_option,
+    print_json,
+    progress_option,
+)
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Suggesting, invoke_without_command=True)
 @click.option(
     "--time/--no-time", "with_time", default=True, help="Estimate the time on this machine, and the disk space."
 )
@@ -76,16 +85,21 @@ def _recipe_line(row: dict) -> str:
     return f"{line} {row['needs']}" if "needs" in row else line
 
 
-@recipes.command()
-@click.argument("name")
-def show(name):
+@recipes.command(cls=Command, compiles=False)
+@click.argument("name", shell_complete=complete_recipe)
+@json_option
+def show(name, as_json):
     """Print a recipe, with all defaults filled in, as YAML."""
     from synthgen.recipe import load_recipe
 
-    click.echo(load_recipe(name).to_yaml(), nl=False)
+    recipe = load_recipe(name)
+    if as_json:
+        print_json(recipe.to_dict())
+        return
+    click.echo(recipe.to_yaml(), nl=False)
 
 
-@command()
+@command(compiles=False)
 @click.argument("folder", type=click.Path())
 @json_option
 def info(folder, as_json):
@@ -197,12 +211,13 @@ def _advise(found) -> None:
         )
 
 
-@command()
+@command(compiles=False)
 @click.argument("out", type=click.Path())
 @click.argument("parts", type=click.Path(), nargs=-1, required=True)
 @click.option("--link", is_flag=True, help="Hard links instead of copies, where the file system can.")
 @any_device_option
-def merge(out, parts, link, any_device):
+@json_option
+def merge(out, parts, link, any_device, as_json):
     """Bring PARTS, drawn with --part into several folders, together in OUT.
 
     \b
@@ -211,4 +226,7 @@ def merge(out, parts, link, any_device):
     from synthgen.run import merge as bring_together
 
     manifest = bring_together(parts, out, link, any_device)
+    if as_json:
+        print_json({"path": str(out), "images": manifest.count, "shards": manifest.shards, "finished": True})
+        return
     click.echo(f"{out}: finished. {manifest.count:,} images in {manifest.shards:,} shards")

@@ -1,4 +1,4 @@
-"""The command that writes a fitted model for use without torch: ``export-model``. It needs synthgen[torch,onnx]."""
+"""The command that writes a fitted model for use without torch; it needs synthgen-vision[torch,onnx]."""
 
 from pathlib import Path
 
@@ -6,14 +6,15 @@ import click
 
 from synthgen.cli.anomaly import load
 from synthgen.cli.fit import check_place
-from synthgen.cli.options import command, out_option
+from synthgen.cli.options import command, json_option, out_option, print_json
 
 
 @command("export-model")
 @click.argument("model_file", metavar="FILE", type=click.Path())
 @out_option("File of the graph (.onnx).")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
-def export_model(model_file, out, overwrite):
+@json_option
+def export_model(model_file, out, overwrite, as_json):
     """Write the model in FILE as an ONNX graph, which runs without torch and without synthgen.
 
     The graph takes images as uint8 (N, H, W, 3), red first, at the size that the model was fitted at, and returns
@@ -29,6 +30,16 @@ def export_model(model_file, out, overwrite):
 
     exported = export_onnx(model, out)
     height, width = model.image_size
+    if as_json:
+        print_json({
+            "path": str(out),
+            "kind": model.kind,
+            "size": [height, width],
+            "opset": exported.opset,
+            "difference": exported.difference,
+        })  # fmt: skip
+        return
+
     megabytes = Path(out).stat().st_size / 1e6
     click.echo(f"{out}: {model.kind} for images of {width}x{height}, opset {exported.opset}, {megabytes:.1f} MB")
     click.echo(f"differs from torch by {exported.difference:.1e} of the largest score, on 20 images", err=True)

@@ -1,13 +1,26 @@
 """Commands that draw: one for each family, ``run`` for recipes, ``plan`` for a look ahead."""
 
+from __future__ import annotations
+
 import inspect
+from typing import TYPE_CHECKING
 
 import click
 
 from synthgen import families
-from synthgen.cli.options import command, json_option, print_json, recipe_of, recipe_options, run_options
+from synthgen.cli.options import (
+    command,
+    json_option,
+    print_json,
+    recipe_argument,
+    recipe_of,
+    recipe_options,
+    run_options,
+)
 from synthgen.options import parse_scalar
-from synthgen.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from synthgen.recipe import Recipe
 
 
 def family_command(name: str) -> click.Command:
@@ -24,7 +37,7 @@ def family_command(name: str) -> click.Command:
 
 
 @command()
-@click.argument("recipe")
+@recipe_argument
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Replace a key of the recipe.")
 @run_options
 def run(recipe, changes, **options):
@@ -34,11 +47,11 @@ def run(recipe, changes, **options):
     synthgen run tiny-fractals --out /tmp/tiny
     synthgen run my.yaml --set per_class=10 --set storage.format=webdataset
     """
-    start(load_recipe(recipe, _changes(changes)), **options)
+    start(_loaded(recipe, changes), **options)
 
 
 @command()
-@click.argument("recipe")
+@recipe_argument
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Replace a key of the recipe.")
 @click.option("--workers", type=int, help="Processes to plan for.  [default: one for each CPU]")
 @json_option
@@ -49,17 +62,20 @@ def plan(recipe, changes, workers, as_json):
     synthgen plan fractals-1k
     synthgen plan fractals-1k --set per_class=10 --workers 16
     """
-    look_ahead(load_recipe(recipe, _changes(changes)), workers, as_json)
+    look_ahead(_loaded(recipe, changes), workers, as_json)
 
 
-def _changes(texts) -> dict:
+def _loaded(recipe, texts) -> Recipe:
+    """Return a recipe with the changes of ``--set``."""
+    from synthgen.recipe import load_recipe
+
     changes = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise click.UsageError(f"--set must be KEY=VALUE, got {text!r}")
         changes[key.strip()] = parse_scalar(value)
-    return changes
+    return load_recipe(recipe, changes)
 
 
 def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:

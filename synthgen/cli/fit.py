@@ -1,4 +1,4 @@
-"""The command that makes an anomaly model: ``fit KIND``. It needs synthgen[torch]; its help pages do not."""
+"""The command that makes an anomaly model: ``fit KIND``. It needs synthgen-vision[torch]; its help pages do not."""
 
 import difflib
 import inspect
@@ -9,16 +9,22 @@ from typing import NamedTuple
 import click
 
 from synthgen.cli.anomaly import batch_option, device_option, load
-from synthgen.cli.options import command, options_of, out_option, progress_option, with_options
+from synthgen.cli.options import (
+    command,
+    json_option,
+    options_of,
+    out_option,
+    print_json,
+    progress_option,
+    with_options,
+)
 from synthgen.errors import UsageError
 from synthgen.extras import needed_for
 from synthgen.options import convert, parse_size
 from synthgen.torch import models
+from synthgen.torch.models.options import FALSE_ALARMS, HOLD_OUT, LEAST_IMAGES
 
 _SIZE = 256
-HOLD_OUT = 0.2
-LEAST_HELD_OUT_OF = 10
-FALSE_ALARMS = 0.01
 _FRAMING = ("fit", "tile", "bits")  # how images are shown to the model
 _MEGABYTE = 10**6
 _NORMAL = click.option(
@@ -60,7 +66,7 @@ _COMMON = (
         "--hold-out",
         type=click.FloatRange(0, 0.9),
         help="Share of the images that the model is not fitted to: thresholds come from their scores; 0 for none.  "
-        f"[default: {HOLD_OUT}; none of fewer than {LEAST_HELD_OUT_OF} images]",
+        f"[default: {HOLD_OUT}; none of fewer than {LEAST_IMAGES} images]",
     ),
     click.option(
         "--false-alarms",
@@ -79,6 +85,7 @@ _COMMON = (
     click.option("--memory", metavar="MB", type=int, help="Most memory to use.  [default: what is left]"),
     device_option,
     batch_option,
+    json_option,
     progress_option,
 )
 
@@ -139,14 +146,14 @@ def kind_command(kind: str) -> click.Command:
     if hasattr(module, "meld"):
         options.append(_MELD)
 
-    def run(out, overwrite, batch, progress, hold_out, false_alarms, **given):
+    def run(out, overwrite, batch, progress, as_json, hold_out, false_alarms, **given):
         check_place(out, overwrite)
         share = HOLD_OUT if hold_out is None else hold_out
         alarms = FALSE_ALARMS if false_alarms is None else false_alarms
         work = _Work(module, batch, progress, share, alarms)
         model = _made(work, given)
         model.save(out)
-        _report(model, Path(out))
+        _report(model, Path(out), as_json)
 
     run = with_options(run, [*options, *options_of(module.Options), *_COMMON])
     return command(kind, help=inspect.cleandoc(module.HELP))(run)
@@ -235,9 +242,22 @@ def _fitted(work: _Work, given: dict, images):
         from synthgen.torch.calibrate import calibrate_model
 
         calibrate_model(model, loader, share)
-    model.fit(loader, work.progress, _say)
+    _fit(model, loader, work.progress)
     _find_thresholds(work, model, held)
     return model
+
+
+def _fit(model, loader, progress: str) -> None:
+    """Fit a model; one that `refine` takes keeps the colors of the images in its notes."""
+    if not model.differentiable:
+        model.fit(loader, progress, _say)
+        return
+
+    from synthgen.torch.refine import PIXELS, Sampled
+
+    sampled = Sampled(loader, model.settings.seed)
+    model.fit(sampled, progress, _say)
+    model.notes[PIXELS] = sampled.prior().notes()
 
 
 def _framing(given: dict):
@@ -371,9 +391,14 @@ def _find_thresholds(work: _Work, model, held) -> None:
     )
 
 
-def _report(model, out: Path) -> None:
+def _report(model, out: Path, as_json: bool) -> None:
     """Print what was written."""
     height, width = model.image_size
+    if as_json:
+        stored = out.stat().st_size
+        print_json({"path": str(out), "kind": model.kind, "size": [height, width], "bytes": stored})
+        return
+
     megabytes = out.stat().st_size / _MEGABYTE
     size = f"{width}x{height}"
     click.echo(f"{out}: {model.kind} for images of {size}, {megabytes:.1f} MB")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.options import command, out_option, print_json
+from synthgen.cli.options import command, complete_recipe, json_option, out_option, print_json, recipe_argument
 
 
 @command()
-@click.argument("source")
+@click.argument("source", shell_complete=complete_recipe)
 @out_option("PNG file to write.")
 @click.option("--classes", type=click.IntRange(1, 200), default=8, help="Rows.  [default: 8]")
 @click.option("--per-class", type=click.IntRange(1, 200), default=8, help="Images in each.  [default: 8]")
@@ -19,7 +19,8 @@ from synthgen.cli.options import command, out_option, print_json
 @click.option(
     "--field", metavar="FIELD", help="Show a field in place of the image: mask, instances, depth, normal."
 )
-def preview(source, out, classes, per_class, overlay, cell, field):
+@json_option
+def preview(source, out, classes, per_class, overlay, cell, field, as_json):
     """Make a labelled contact sheet of SOURCE: a data set, or a recipe that has not been drawn.
 
     \b
@@ -30,18 +31,22 @@ def preview(source, out, classes, per_class, overlay, cell, field):
 
     sheet = contact_sheet(source, classes, per_class, overlay, cell, field)
     _save(sheet, Path(out))
-    click.echo(f"{out}: {sheet.width}x{sheet.height}")
+    if as_json:
+        print_json({"path": str(out), "width": sheet.width, "height": sheet.height})
+    else:
+        click.echo(f"{out}: {sheet.width}x{sheet.height}")
 
 
 @command()
-@click.argument("recipe")
+@recipe_argument
 @click.option("--label", type=int, required=True, help="Class of the sample.")
 @click.option("--index", type=int, default=0, help="Number within the class.  [default: 0]")
 @click.option("--size", metavar="N|WxH", help="Draw it at another size.")
 @out_option("PNG file to write.")
 @click.option("--fields", "with_fields", is_flag=True, help="Write each field too: OUT.FIELD.png")
 @click.option("--params", is_flag=True, help="Print the parameters as JSON.")
-def render(recipe, label, index, size, out, with_fields, params):
+@json_option
+def render(recipe, label, index, size, out, with_fields, params, as_json):
     """Draw one sample of RECIPE (a name, a file or a data set) without the data set's files.
 
     \b
@@ -51,18 +56,22 @@ def render(recipe, label, index, size, out, with_fields, params):
     from PIL import Image
 
     from synthgen.look.colors import IDS, picture_of
-    from synthgen.recipe import load_recipe
     from synthgen.run import render as draw
 
-    changes = {"size": size} if size else None
-    sample = draw(load_recipe(recipe, changes), label, index)
+    sample = draw(recipe, label, index, size)
     path = Path(out)
     _save(Image.fromarray(sample.image), path)
-    if with_fields:
-        for name, value in sample.fields.items():
-            pixels = picture_of(value, ids=name == IDS)
-            _save(Image.fromarray(pixels), path.with_suffix(f".{name}.png"))
-    if params:
+
+    written = {"image": str(path)}
+    for name, value in sample.fields.items() if with_fields else ():
+        pixels = picture_of(value, ids=name == IDS)
+        place = path.with_suffix(f".{name}.png")
+        _save(Image.fromarray(pixels), place)
+        written[name] = str(place)
+
+    if as_json:
+        print_json({"key": sample.key, "label": sample.label, "files": written, "params": sample.params})
+    elif params:
         print_json(sample.params)
 
 

@@ -1,20 +1,24 @@
 """Options that several commands share, and options made of a struct of options.
 
-All commands are a `Command`, which spells an argument that an error of the library names as an option.
+All commands are a `Command`, which spells an argument that an error of the library names as an option, and says
+where it compiles for long.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
 import click
 import msgspec
+from click.shell_completion import CompletionItem
 
 from synthgen import families
-from synthgen.errors import UsageError
+from synthgen.compiled import announced
+from synthgen.errors import UsageError, did_you_mean
 from synthgen.options import sequence_in
 
 if TYPE_CHECKING:
@@ -28,10 +32,16 @@ _ARGUMENT = re.compile(r"([a-z][a-z0-9_.]*)(:?)(?= )")
 class Command(click.Command):
     """A command whose errors name options: ``workers must be`` becomes ``--workers must be``."""
 
+    def __init__(self, *arguments, compiles: bool = True, **given):
+        super().__init__(*arguments, **given)
+        self.compiles = compiles
+        self.params.append(_log_option())
+
     def invoke(self, context):
-        """Run the command."""
+        """Run the command; one that may compile says so where it takes long."""
         try:
-            return super().invoke(context)
+            with announced(_note) if self.compiles else nullcontext():
+                return super().invoke(context)
         except UsageError as error:
             raise UsageError(self.spelled(str(error))) from None
 
@@ -48,12 +58,97 @@ class Command(click.Command):
         return message
 
 
+def _log_option() -> click.Option:
+    """Return the option that every command has."""
+    return click.Option(
+        ["--log"],
+        metavar="FILE",
+        expose_value=False,
+        is_eager=True,
+        callback=_start_log,
+        help="Add all messages to this file, with the time.",
+    )
+
+
+def _start_log(context, option, path) -> None:
+    if path and not context.resilient_parsing:
+        from synthgen.cli.log import start_log
+
+        start_log(path)
+
+
+class Words(click.Choice):
+    """A choice among words that suggests one for a word that is misspelt."""
+
+    def convert(self, value, param, ctx):
+        """Return the word."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            rule = error.message.rstrip(".")
+            hint = did_you_mean(value, self.choices)
+            raise click.BadParameter(rule + hint, ctx, param) from None
+
+
+class Suggesting(click.Group):
+    """A group that suggests a command where the name is misspelt."""
+
+    noun = "command"
+
+    def resolve_command(self, context, arguments):
+        """Return the command that is meant, or fail with the closest name."""
+        name = arguments[0]
+        names = self.list_commands(context)
+        hint = did_you_mean(name, names)
+        if hint and name not in names and not name.startswith("-"):
+            context.fail(f"No such {self.noun} '{name}'{hint}")
+        return super().resolve_command(context, arguments)
+
+
+class Lazy(Suggesting):
+    """A group whose commands are loaded when they are used: its help and completion need none of them."""
+
+    def summaries(self) -> dict[str, str]:
+        """Return what each command does, by its name."""
+        raise NotImplementedError
+
+    def list_commands(self, context):
+        """Return the names of all commands."""
+        return list(self.summaries())
+
+    def format_commands(self, context, formatter):
+        """Write the list of commands into a help page."""
+        with formatter.section(f"{self.noun.capitalize()}s"):
+            formatter.write_dl(list(self.summaries().items()))
+
+    def shell_complete(self, context, incomplete):
+        """Return the commands that begin so, then the options."""
+        rows = self.summaries().items()
+        found = [CompletionItem(name, help=text) for name, text in rows if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, context, incomplete)]
+
+
+def complete_recipe(context, param, incomplete) -> list[CompletionItem]:
+    """Return the installed recipes that begin so; shells add files and folders."""
+    from synthgen.recipe import installed
+
+    names = [name for name in installed() if name.startswith(incomplete)]
+    return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
+
+
+recipe_argument = click.argument("recipe", shell_complete=complete_recipe)
+
+
+def _note(sentence: str) -> None:
+    click.echo(f"synthgen: {sentence}", err=True)
+
+
 command = partial(click.command, cls=Command)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 progress_option = click.option(
     "--progress",
-    type=click.Choice(["auto", "plain", "none"]),
+    type=Words(["auto", "plain", "none"]),
     default="auto",
     help="A bar, a line every ten seconds, or nothing.",
 )
@@ -146,7 +241,7 @@ def option_of(field):
     if bool in kinds:
         return click.option(f"--{flag}/--no-{flag}", default=None, help=text)
     if get_origin(hint) is Literal:
-        choice = click.Choice(get_args(hint))
+        choice = Words(get_args(hint))
         return click.option(f"--{flag}", type=choice, help=text)
 
     if is_list:

@@ -6,7 +6,9 @@ from functools import partial
 import click
 
 from synthgen.cli.options import (
+    Words,
     command,
+    complete_recipe,
     json_option,
     options_of,
     out_option,
@@ -18,7 +20,7 @@ from synthgen.torch.pretrain.options import PRESETS, Options
 
 
 @command()
-@click.argument("source", metavar="DATASET_OR_RECIPE")
+@click.argument("source", metavar="DATASET_OR_RECIPE", shell_complete=complete_recipe)
 @click.option(
     "--arch",
     metavar="NAME",
@@ -27,7 +29,7 @@ from synthgen.torch.pretrain.options import PRESETS, Options
 @out_option("Folder of the results.")
 @click.option(
     "--preset",
-    type=click.Choice(list(PRESETS)),
+    type=Words(list(PRESETS)),
     default="baseline",
     help="Settings of Ugwu et al. 2024, sections 4 and 7.3, or of our backbones for surfaces; other options "
     "replace them.  [default: baseline]",
@@ -71,7 +73,7 @@ def pretrain(source, out, arch, as_json, **given):
     The same command resumes a run that was interrupted. On several GPUs: torchrun --nproc-per-node 4 -m synthgen ..
 
     \b
-    synthgen pretrain fractals-1000x1000 --arch wide_resnet50_2 --out weights
+    synthgen pretrain multifractals-200 --arch wide_resnet50_2 --preset var1 --out weights
     synthgen pretrain tiny-fractals --arch resnet18 --crop 48 --batch-size 64 --epochs 5 --out weights
     """
     from synthgen.torch.pretrain import pretrain as train

@@ -1,6 +1,5 @@
 """Commands about this machine: doctor, completion."""
 
-import os
 import shutil
 import sys
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 
 from synthgen.cli.options import command, json_option, print_json
+from synthgen.compiled import cache_place, temporary_note
 from synthgen.extras import install_hint
 
 _CORE = ("numpy", "numba", "h5py", "pillow", "isal", "msgspec", "click", "tqdm", "pyyaml", "pyopencl")
@@ -24,15 +24,13 @@ _EXTRAS = {
 @json_option
 def doctor(as_json):
     """Say what is installed, what runs, how fast, and how to get the rest."""
-    from synthgen.mandelbulb.devices import INSTALL_HINT
-
     facts = {
         "python": sys.version.split()[0],
         "packages": {name: _installed(name) for name in _CORE},
         "extras": {extra: all(map(_installed, names)) for extra, names in _EXTRAS.items()},
         **_machine(),
         **_probe(),
-        "install_hint": INSTALL_HINT,
+        "install_hint": install_hint("opencl-cpu"),
         "devices": _devices(),
     }
     if as_json:
@@ -55,7 +53,8 @@ def _print_packages(facts: dict) -> None:
 
 def _print_speed(facts: dict) -> None:
     speed = facts["fractals_per_second"]
-    click.echo(f"compiled code is cached in {facts['numba_cache']}")
+    note = temporary_note() or f"compiled code is cached in {facts['numba_cache']}"
+    click.echo(note)
     click.echo(f"fractals: {speed:,.0f} images/s on one core (256x256, 100,000 points)")
 
 
@@ -83,19 +82,8 @@ def _machine() -> dict:
         "cpu": cpu_name(),
         "cpus": available_cpus(),
         "free_disk": human_bytes(shutil.disk_usage(Path.cwd()).free),
-        "numba_cache": _numba_cache(),
+        "numba_cache": str(cache_place()),
     }
-
-
-def _numba_cache() -> str:
-    """Return where numba keeps compiled code: beside the sources if they can be written."""
-    if "NUMBA_CACHE_DIR" in os.environ:
-        return os.environ["NUMBA_CACHE_DIR"]
-
-    home = Path(__file__).parents[1] / "ifs"
-    if os.access(home, os.W_OK):
-        return str(home / "__pycache__")
-    return str(Path.home() / ".cache" / "numba")
 
 
 def _devices() -> list[dict]:
@@ -126,7 +114,7 @@ def _probe() -> dict:
     }
 
 
-@command()
+@command(compiles=False)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell):
     """Print the completion script of a shell.

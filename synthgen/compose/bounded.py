@@ -125,6 +125,42 @@ def blend(canvas, patch, contrast, number):
 
 
 @numba.njit(cache=True)
+def visibility(canvas, patch):
+    """Return the mean difference that a defect makes by itself, in gray levels of the channel that differs most.
+
+    The mean is over the pixels that it covers at least half. Where less than half of them lie in the image, on
+    pixels that may change, those that are missing to one half count as no difference.
+    """
+    height, width, channels = canvas.clean.shape
+    rows, columns = _inside(patch, height, width)
+    flat = _is_flat(patch.anomaly)
+    color = np.empty(channels, np.int64)
+    allowed = canvas.allowed
+    limited = canvas.limited
+    severity = patch.severity
+    seen = 0
+    total = 0
+
+    for i in range(rows[0], rows[1]):
+        r = patch.top + i
+        cover = patch.cover[i]
+        clean = canvas.clean[r]
+        filling = patch.anomaly[0 if flat else i]
+
+        for j in range(columns[0], columns[1]):
+            c = patch.left + j
+            if cover[j] < 128 or (limited and not allowed[r, c]):
+                continue
+            weight = cover[j] / 255.0 * severity
+            total += _mix(color, clean, c, filling, 0 if flat else j, weight)
+            seen += 1
+
+    solid = np.sum(patch.cover >= 128)
+    half = max(solid / 2, 1.0)
+    return total / max(seen, half)
+
+
+@numba.njit(cache=True)
 def _inside(patch, height, width):
     """Return the rows and the columns of a patch that lie in the image, each a first and a last one (exclusive)."""
     rows, columns = patch.cover.shape

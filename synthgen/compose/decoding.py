@@ -31,12 +31,14 @@ def check_bits(bits: int | None) -> None:
 
 def is_deep(image) -> bool:
     """Return whether an opened image, not decoded yet, has several channels of 16 bits."""
-    return ";16" in _raw_mode(image) and not _has_numbers(image)
+    raw_mode = _raw_mode(image)
+    return ";16" in raw_mode and not _has_numbers(image)
 
 
 def has_lower_bytes(image) -> bool:
     """Return whether `read_lower_bytes` can be asked for."""
-    name, _, _ = _raw_mode(image).partition(";")
+    raw_mode = _raw_mode(image)
+    name, _, _ = raw_mode.partition(";")
     return is_deep(image) and name in _COLORS
 
 
@@ -122,7 +124,9 @@ def eight_bits(image, path: Path, bits: int | None = None, lower=None, negative:
     if _has_numbers(image):
         values = np.asarray(image)
         pixels = _gray_bytes(values, path, bits)
-        return Image.fromarray(255 - pixels if negative else pixels)
+        if negative:
+            pixels = 255 - pixels
+        return Image.fromarray(pixels)
 
     if lower is not None:
         image = _upper_bits(image, lower, path, bits)
@@ -131,10 +135,13 @@ def eight_bits(image, path: Path, bits: int | None = None, lower=None, negative:
 
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        opaque_black = (0, 0, 0, 255)
+        black = Image.new("RGBA", image.size, opaque_black)
         image = Image.alpha_composite(black, image)
+
     is_gray = image.mode in ("1", "L")
-    return image.convert("L" if is_gray else "RGB")
+    mode = "L" if is_gray else "RGB"
+    return image.convert(mode)
 
 
 def _gray_bytes(values: np.ndarray, path: Path, bits: int | None) -> np.ndarray:
@@ -146,8 +153,9 @@ def _gray_bytes(values: np.ndarray, path: Path, bits: int | None) -> np.ndarray:
 
     lies_inside = low >= 0 and high <= most
     if not lies_inside:
+        rule = "must have 8 or 16 bits a channel, or floats of 0 to 1"
         got = f"{values.dtype} values of {low:g} to {high:g}"
-        raise UsageError(f"{path}: must have 8 or 16 bits a channel, or floats of 0 to 1, got {got}")
+        raise UsageError(f"{path}: {rule}, got {got}")
     if not is_float:
         return _upper_byte(values, path, bits)
 
@@ -160,12 +168,13 @@ def _upper_bits(upper, lower, path: Path, bits: int | None):
     from PIL import Image
 
     pixels = np.array(upper)
-    high = pixels[..., :3].astype(np.uint16)
-    low = np.asarray(lower)[..., :3]
+    colors = pixels[..., :3]
+    lower_bytes = np.asarray(lower)
+    values = colors.astype(np.uint16)
+    values <<= 8
+    values |= lower_bytes[..., :3]
 
-    values = high << 8
-    values |= low
-    pixels[..., :3] = _upper_byte(values, path, bits)  # alpha keeps its upper byte
+    colors[:] = _upper_byte(values, path, bits)  # alpha keeps its upper byte
     return Image.fromarray(pixels)
 
 
@@ -192,4 +201,4 @@ def _tell_unused(top: int, path: Path) -> None:
 
     bits = fitting[0]
     seen = f"uses {used} of its 16 bits and is read as nearly black"
-    warn_once(path, f"{seen}; if its camera has {bits} bits, --bits {bits} reads it right")
+    warn_once(path, f"{seen}; if its camera has {bits} bits, `fit --bits {bits}` reads it right")

@@ -268,6 +268,44 @@ def read_mask(digest: str, size: tuple[int, int] | None = None) -> np.ndarray:
     return _cache.get((digest, size, "mask"), lambda: _decode_mask(digest, size))
 
 
+def read_cutout(digest: str, gray: bool) -> np.ndarray:
+    """Return a listed picture of a defect that was cut out, with its alpha channel.
+
+    Parameters
+    ----------
+    digest : str
+        SHA-256 of the file.
+    gray : bool
+        Luma instead of colors.
+
+    Returns
+    -------
+    ndarray of uint8, (H, W, 2) or (H, W, 4)
+        Gray or RGB, and alpha. Not to be written to.
+
+    Raises
+    ------
+    UsageError
+        As `read_picture`; also if nothing is transparent, or everything.
+    """
+    return _cache.get((digest, gray, "cutout"), lambda: _decode_cutout(digest, gray))
+
+
+def _decode_cutout(digest: str, gray: bool) -> np.ndarray:
+    path = _place(digest)
+    with _opened(path, data=_contents(digest)) as image, _readable(path):
+        image = _decoded(image, path)
+        image = image.convert("RGBA").convert("LA" if gray else "RGBA")
+        pixels = np.array(image, order="C")
+
+    alpha = pixels[..., -1]
+    if alpha.min() == 255 or alpha.max() < 128:
+        given = "all opaque" if alpha.min() == 255 else "nothing opaque"
+        raise UsageError(f"{path}: must be transparent around the defect (an alpha channel), got {given}")
+    pixels.setflags(write=False)
+    return pixels
+
+
 def mask_values(digest: str) -> np.ndarray:
     """Return how bright the mask in a listed picture is, (H, W), and 0 where there is none.
 

@@ -30,7 +30,7 @@ def sample_shape(rng: np.random.Generator, kind: str, area: tuple[float, float])
     ----------
     rng : numpy.random.Generator
     kind : str
-        One of `SHAPES`, or ``files`` for a mask of the user's.
+        One of `SHAPES`, ``files`` for a mask of the user's, or ``cutouts`` for a defect that was cut out.
     area : (float, float)
         Range of the share of the image that it takes; drawn evenly over its logarithm.
 
@@ -288,17 +288,21 @@ def _draw_island(params, unit):
     return heights >= lowest
 
 
+def oriented(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Return a view of an image, (h, w) or (h, w, C): bit 2 swaps its axes, 1 flips its rows, 0 its columns."""
+    if orientation & 4:
+        array = array.swapaxes(0, 1)
+    if orientation & 2:
+        array = array[::-1]
+    if orientation & 1:
+        array = array[:, ::-1]
+    return array
+
+
 def _file_at(params, mask, unit):
     """Return the user's mask, turned or flipped, with the area that was drawn."""
-    orientation = params["orientation"]
-    if orientation & 4:
-        mask = mask.T
-    if orientation & 2:
-        mask = mask[::-1]
-    if orientation & 1:
-        mask = mask[:, ::-1]
-
-    mask = np.ascontiguousarray(mask)
+    turned = oriented(mask, params["orientation"])
+    mask = np.ascontiguousarray(turned)
     mask = _cut_to_bounds(mask)
     share = params["area"] / mask.sum()
     scale = math.sqrt(share) * unit
@@ -311,7 +315,7 @@ def _file_at(params, mask, unit):
 
 _SAMPLERS = {
     "blobs": _blob, "scratches": _scratch, "scars": _scar, "islands": _island, "rectangles": _rectangle,
-    "files": _file,
+    "files": _file, "cutouts": _file,
 }  # fmt: skip
 _DRAWERS = {
     "blobs": _draw_blob, "scratches": _draw_scratch, "scars": _draw_scar, "islands": _draw_island,

@@ -7,13 +7,12 @@ image or another, or from the mirrored place of another (the structural anomaly 
 import numba
 import numpy as np
 
-from synthgen.compose.shapes import sample_turn
-
 SOURCES = ("color", "image", "piece", "structural")
 # By how much pieces are brighter or darker than they were: a piece of gravel on gravel is not seen without it.
 BRIGHTNESS = (0.2, 0.5)
 # What some source has; all others have null there, since all samples of a data set have the same keys.
-_KEYS = ("color", "center", "turn", "gain", "name", "sha256")
+_DRAWN = ("color", "center", "turn", "gain")
+_KEYS = (*_DRAWN, "name", "sha256")
 
 
 def sample_source(
@@ -30,7 +29,7 @@ def sample_source(
     rng : numpy.random.Generator
     kind : str
         ``color``; ``image``, a piece of another image; ``piece``, one of the same image; ``structural``, what
-        another image has at the mirrored place, left for right.
+        another image has at the mirrored place, left for right; ``cutout``, what was cut out with its mask.
     turned : bool
         Whether pieces are turned by any angle.
     brightness : (float, float)
@@ -44,27 +43,67 @@ def sample_source(
         ``source`` and, for a color, ``color``; for pieces ``center`` (shares of height and width), ``turn`` and
         ``gain``; what only other sources have is None.
     """
-    params = {"source": kind, **dict.fromkeys(_KEYS)}
+    columns = sample_sources(rng, kind, 1, turned, brightness, jitter)
+    return {"source": kind, **dict.fromkeys(_KEYS), **row_of(columns, 0)}
+
+
+def sample_sources(
+    rng: np.random.Generator,
+    kind: str,
+    count: int,
+    turned: bool = True,
+    brightness: tuple[float, float] = BRIGHTNESS,
+    jitter: float = 0.1,
+) -> dict:
+    """Return random parameters of so many anomaly sources, as columns: what `sample_source` draws of each.
+
+    One by one, as many as a defect may need would take as long as drawing it.
+
+    Returns
+    -------
+    dict
+        ``color``, ``center``, ``turn`` and ``gain``, each a list of `count` values or None.
+    """
+    shares = rng.random((count, 8))
+    columns = dict.fromkeys(_DRAWN)
     if kind == "color":
-        return {**params, "color": rng.integers(0, 256, 3).tolist()}
+        levels = 256 * shares[:, :3]
+        columns["color"] = levels.astype(int).tolist()
+    elif kind not in ("structural", "cutout"):
+        straight = [[1.0, 0.0]] * count
+        columns["center"] = np.round(shares[:, :2], 6).tolist()
+        columns["turn"] = _turns(shares[:, 2]) if turned else straight
+        columns["gain"] = _gains(shares[:, 3:], brightness, jitter)
+    return columns
 
-    center = np.round(rng.random(2), 6).tolist()
-    turn = sample_turn(rng)
-    change = rng.uniform(*brightness)
-    brighter = rng.random() < 0.5
-    if not brighter:
-        change = -change
-    noise = rng.uniform(-jitter, jitter, 3)
-    gain = 1 + change + noise
 
-    if kind == "structural":
-        return params
-    return {
-        **params,
-        "center": center,
-        "turn": turn if turned else [1.0, 0.0],
-        "gain": np.round(gain, 4).clip(0).tolist(),
-    }
+def row_of(columns: dict, number: int) -> dict:
+    """Return one of the sources that columns hold: its ``color``, ``center``, ``turn`` and ``gain``, or None."""
+    row = {}
+    for name in _DRAWN:
+        column = columns[name]
+        row[name] = None if column is None else column[number]
+    return row
+
+
+def _turns(shares: np.ndarray) -> list[list[float]]:
+    """Return cosine and sine of any angles, each made of a uniform number; rounded."""
+    angles = 2 * np.pi * shares
+    cosines = np.cos(angles)
+    sines = np.sin(angles)
+    turns = np.stack([cosines, sines], axis=1)
+    return np.round(turns, 6).tolist()
+
+
+def _gains(shares: np.ndarray, brightness: tuple[float, float], jitter: float) -> list[list[float]]:
+    """Return the gains of the channels, each three made of five uniform numbers; rounded."""
+    low, high = brightness
+    sizes = low + (high - low) * shares[:, 0]
+    changes = np.where(shares[:, 1] < 0.5, sizes, -sizes)
+    noise = jitter * (2 * shares[:, 2:] - 1)
+    gains = 1 + changes[:, None] + noise
+    rounded = np.round(gains, 4)
+    return np.maximum(rounded, 0).tolist()
 
 
 def draw_source(params: dict, clean: np.ndarray, cover: np.ndarray, top: int, left: int, find=None) -> np.ndarray:

@@ -69,7 +69,7 @@ from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 
-from synthgen.errors import UsageError, one_line
+from synthgen.errors import UsageError, did_you_mean, one_line
 from synthgen.families._drawer import ANY_CPU, Drawer, device_of, seconds_of, tolerance_of
 from synthgen.families._source import Source
 from synthgen.machine import DEVICE_VARIABLE
@@ -131,7 +131,8 @@ def load(name: str) -> ModuleType:
         return import_module(f"synthgen.families.{name}")
     if name in _outside():
         return _load_outside(name)
-    raise UsageError(f"family must be one of {', '.join(known())}, got {name!r}")
+    names = known()
+    raise UsageError(f"family must be one of {', '.join(names)}, got {name!r}{did_you_mean(name, names)}")
 
 
 @lru_cache(maxsize=1)

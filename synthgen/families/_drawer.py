@@ -16,10 +16,13 @@ class Drawer(NamedTuple):
         Platform, device and driver; ``any CPU`` where all give the same.
     exclusive : bool
         Whether one process uses all of it.
+    beside : bool
+        Whether it works beside the CPU, as a graphics card does, so that its work takes none of the process's time.
     """
 
     name: str
     exclusive: bool
+    beside: bool = False
 
 
 ANY_CPU = Drawer("any CPU", exclusive=False)

@@ -12,6 +12,8 @@ from synthgen.sample import PaletteImage
 # Descriptors of a stored class: the mean over so many images, at so many pixels a side.
 _IMAGES = 4
 _THUMBNAIL = 8
+# Squared difference of an object from its background, over the channels, under which no coverage can be told.
+_LEAST_WAY = 400.0
 
 
 def family_of(source: str) -> tuple[ModuleType, dict] | None:
@@ -131,12 +133,15 @@ class Stored:
         """Return an object at a size: pixels times their coverage, and coverage, as `draw_object` does."""
         label = params["class"]
         index = params["index"]
-        cover_name = "coverage" if "coverage" in self.dataset.manifest.fields else "mask"
+        has_coverage = "coverage" in self.dataset.manifest.fields
         image = self._field(label, index, "image")
-        mask = self._field(label, index, cover_name)
+        mask = self._field(label, index, "coverage" if has_coverage else "mask")
         if gray:
             image = _gray(image)
-        image = _without_background(np.atleast_3d(image), mask)
+        image = np.atleast_3d(image)
+        if not has_coverage:
+            mask = _with_soft_edge(image, mask)
+        image = _without_background(image, mask)
 
         # the longer side becomes `side`
         height, width = mask.shape
@@ -155,6 +160,58 @@ class Stored:
         if len(channels) == 1:
             channels *= 3
         return np.dstack(channels), cover
+
+
+def _with_soft_edge(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the coverage of an object before one color that is not black, uint8, as far as its outline tells.
+
+    A pixel of the outline lies between the background and the mean of the object's pixels around it that are not on
+    the outline; how far tells how much of it the object covers. Before black, or several colors, all of the mask
+    counts: there is no light to take away.
+    """
+    inside = mask > 0
+    outside = image[~inside]
+    is_even = len(outside) > 0 and (outside == outside[0]).all()
+    if not is_even or not outside[0].any():
+        return mask
+
+    # all eight pixels around an inner one belong to the object
+    neighbors = _around(inside.astype(np.float32))
+    inner = inside & (neighbors > 7.5)
+    weights = inner.astype(np.float32)
+
+    # the mean of the object around each pixel, from the background
+    behind = outside[0].astype(np.float32)
+    own = image - behind
+    planes = np.moveaxis(own, 2, 0)
+    sums = [_around(plane * weights) for plane in planes]
+    count = _around(weights)
+    counted = np.maximum(count, 1)
+    mean = np.dstack(sums) / counted[..., None]
+
+    # the share of the way from the background to the object
+    way = (mean * mean).sum(axis=2)
+    gone = (own * mean).sum(axis=2)
+    share = gone / np.maximum(way, 1)
+    levels = np.rint(255 * share)
+    soft = np.clip(levels, 1, 255)
+
+    is_known = inside & ~inner & (way > _LEAST_WAY)
+    cover = np.where(is_known, soft, mask)
+    return cover.astype(np.uint8)
+
+
+def _around(plane: np.ndarray) -> np.ndarray:
+    """Return for each pixel the sum over the eight around it; beyond the border the plane goes on as it ends."""
+    height, width = plane.shape
+    padded = np.pad(plane, 1, mode="edge")
+    total = -plane
+    for down in range(3):
+        for right in range(3):
+            rows = slice(down, down + height)
+            columns = slice(right, right + width)
+            total = total + padded[rows, columns]
+    return total
 
 
 def _without_background(image: np.ndarray, cover: np.ndarray) -> np.ndarray:
@@ -179,11 +236,13 @@ def _resized(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _gray(pixels) -> np.ndarray:
-    """Return an image as gray levels."""
+    """Return an image as gray levels: the luma of its colors, whatever drew it."""
     from synthgen import compose
 
-    image = pixels.to_rgb() if isinstance(pixels, PaletteImage) else pixels
-    return compose.to_gray(image) if image.ndim == 3 else image
+    if isinstance(pixels, PaletteImage):
+        lumas = compose.to_gray(pixels.colors[None])
+        return lumas[0, pixels.indices]
+    return compose.to_gray(pixels) if pixels.ndim == 3 else pixels
 
 
 def draw_object(source: str, params: dict, side: int, gray: bool) -> tuple:

@@ -15,7 +15,7 @@ from synthgen.sample import FieldSpec
 from synthgen.seeding import generator, noise_generator
 
 NAME = "cutpaste"
-VERSION = 2
+VERSION = 3
 LOSSLESS = True
 LIBRARIES = ("numba", "pillow")
 HELP = """
@@ -24,8 +24,9 @@ Paste defects into your own images of normal parts, with exact masks. A class is
 \b
 synthgen cutpaste --normal parts/good --per-class 50
 synthgen cutpaste --normal parts/good --masks scratches,scars --anomalies piece --severity 0.2:0.6 --soft
-synthgen cutpaste --normal capsules --masks rectangles --anomalies structural --good --fields clean
+synthgen cutpaste --normal capsules --masks rectangles --anomalies structural --region auto --good --fields clean
 synthgen cutpaste --normal parts/good --mask-dir my/masks --source-dir textures --region outline.png
+synthgen cutpaste --normal parts/good --defects my/cutouts --region auto
 """
 
 Shape = Literal["blobs", "scratches", "scars", "islands", "rectangles", "files"]
@@ -34,11 +35,18 @@ Share = Annotated[float, msgspec.Meta(ge=1e-5, le=0.5)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=64)]
 Opacity = Annotated[float, msgspec.Meta(ge=0.01, le=1)]
 Change = Annotated[float, msgspec.Meta(ge=0, le=0.9)]
-_PATHS = ("normal", "mask_dir", "source_dir", "region")
+_PATHS = ("normal", "mask_dir", "source_dir", "defects", "region")
+# Further places and fillings of a defect, for where it would not be seen.
+_MORE = 11
+# The background is measured in so many images, of this size.
+_MEASURED = 16
+_MEASURED_SIZE = (128, 128)
+# The region that is the part itself.
+AUTO = "auto"
 # What one defect of a shape is called.
 _KINDS = {
     "blobs": "blob", "scratches": "scratch", "scars": "scar", "islands": "island", "rectangles": "rectangle",
-    "files": "mask",
+    "files": "mask", "cutouts": "cutout",
 }  # fmt: skip
 PROCEDURAL = ("blobs", "scratches", "scars", "islands", "rectangles")
 
@@ -56,8 +64,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[Shape, ...] | None,
         msgspec.Meta(
             description="Shapes of defects: blobs, scratches, scars (thin rectangles at any angle), islands (of "
-            "Perlin noise), rectangles, files (of --mask-dir).  [default: files where --mask-dir is given, or "
-            "else all others]"
+            "Perlin noise), rectangles, files (of --mask-dir).  [default: files where --mask-dir is given, none "
+            "where only --defects is, or else all others]"
         ),
     ] = None
     anomalies: Annotated[
@@ -74,10 +82,19 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source_dir: Annotated[str | None, msgspec.Meta(description="Folder of images that pieces are taken from.")] = (
         None
     )
+    defects: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Folder of defects that were cut out, with an alpha channel. They are resized, turned, and "
+            "pasted by it: a class of their own."
+        ),
+    ] = None
     region: Annotated[
         str | None,
         msgspec.Meta(
-            description="Mask of the places where defects may lie, in all images. It is stretched to --size."
+            description="Where defects may lie: a mask for all images; a folder with a mask of the same name for "
+            "each; or auto, the part in each image, which must stand out from a plain background. Masks are "
+            "stretched to --size."
         ),
     ] = None
     area: Annotated[
@@ -94,6 +111,15 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="Share by which a piece is made brighter or darker before it is pasted, LOW:HIGH."
         ),
     ] = (0.2, 0.5)
+    visibility: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=127,
+            description="Least mean difference over a defect, in gray levels of one channel. Places and fillings "
+            "are drawn again until it is reached, up to 11 times; then all pixels are moved by that much.",
+        ),
+    ] = 12
     contrast: Annotated[
         int,
         msgspec.Meta(
@@ -102,7 +128,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="Least difference that a defect makes to each pixel, in gray levels of one channel. "
             "Smaller differences are enlarged. With soft edges this holds where half of a pixel is covered.",
         ),
-    ] = 12
+    ] = 1
     soft: Annotated[
         bool, msgspec.Meta(description="Give defects soft edges. The mask is every pixel that changed.")
     ] = False
@@ -132,13 +158,17 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _shapes(options: Options) -> tuple[str, ...]:
     if options.masks is not None:
         return options.masks
-    return PROCEDURAL if options.mask_dir is None else ("files",)
+    if options.mask_dir is not None:
+        return ("files",)
+    return PROCEDURAL if options.defects is None else ()
 
 
 @lru_cache(maxsize=32)
 def kinds(options: Options) -> tuple[tuple[str, str] | None, ...]:
     """Return what each class is: (shape, source), or None for good images."""
     pairs = tuple(product(_shapes(options), options.anomalies))
+    if options.defects is not None:
+        pairs = (*pairs, ("cutouts", "cutout"))
     return (None, *pairs) if options.good else pairs
 
 
@@ -167,14 +197,65 @@ def _files(options: Options) -> dict[str, tuple]:
         files["mask_dir"] = pictures.list_pictures(options.mask_dir, "mask_dir", 1)
         for mask in files["mask_dir"]:
             pictures.read_mask(mask.sha256)  # an empty one is found before anything is drawn
-    if options.region is not None:
-        files["region"] = (pictures.one_picture(options.region, "region"),)
-        pictures.read_mask(files["region"][0].sha256)
+    if options.defects is not None:
+        files["defects"] = pictures.list_pictures(options.defects, "defects", 1)
+        for cutout in files["defects"]:
+            pictures.read_cutout(cutout.sha256, gray=False)
+    if options.region not in (None, AUTO):
+        files["region"] = _regions(options.region, files["normal"])
 
     needy = _sources_of_others(options)
     if needy and len(files["normal"]) < 2:
         raise UsageError(f"normal must hold at least 2 images for anomalies {', '.join(needy)}, got 1")
     return files
+
+
+def _regions(path: str, normal: tuple) -> tuple:
+    """Return the mask of all images, or those of a folder: one for each normal image, in their order."""
+    from synthgen.compose import pictures
+
+    if not Path(path).is_dir():
+        masks = (pictures.one_picture(path, "region"),)
+    else:
+        masks = _paired(path, normal)
+    for mask in masks:
+        pictures.read_mask(mask.sha256)
+    return masks
+
+
+def _paired(folder: str, normal: tuple) -> tuple:
+    """Return the masks of a folder that have the names of the normal images, with or without ``_mask``."""
+    from synthgen.compose import pictures
+
+    found = {}
+    for mask in pictures.list_pictures(folder, "region", 1):
+        stem = Path(mask.name).stem
+        found[stem.removesuffix("_mask")] = mask
+
+    stems = [Path(picture.name).stem for picture in normal]
+    missing = [stem for stem in stems if stem not in found]
+    if missing:
+        rule = f"must hold a mask for each of the {len(stems)} normal images"
+        raise UsageError(f"region {rule}, got none for {missing[0]} and {len(missing)} in all")
+    return tuple(found[stem] for stem in stems)
+
+
+@lru_cache(maxsize=8)
+def _background(options: Options) -> dict:
+    """Return the background of the normal images, measured in some of them, for ``region auto``."""
+    from synthgen.compose.pictures import read_picture
+    from synthgen.compose.regions import measure_background, part_region
+
+    normal = _files(options)["normal"]
+    step = -(-len(normal) // _MEASURED)
+    some = [read_picture(file.sha256, _MEASURED_SIZE, _is_gray(options)) for file in normal[::step]]
+    background = measure_background(some)
+
+    found = sum(part_region(picture, background) is not None for picture in some)
+    if 2 * found < len(some):
+        rule = "auto needs parts that stand out from a plain background"
+        raise UsageError(f"region {rule}, got {found} of {len(some)} normal images with one; give masks instead")
+    return background
 
 
 def _sources_of_others(options: Options) -> list[str]:
@@ -196,7 +277,7 @@ def resolve(options: Options, classes: int) -> Options:
     paths = {}
     for name in _PATHS:
         given = getattr(options, name)
-        if given is not None:
+        if given is not None and (name, given) != ("region", AUTO):
             paths[name] = str(Path(given).absolute())
     return msgspec.structs.replace(options, **paths)
 
@@ -204,6 +285,7 @@ def resolve(options: Options, classes: int) -> Options:
 def _look_again() -> None:
     """Forget what was listed: a plan is made of the files that are there then, and holds until the next."""
     _files.cache_clear()
+    _background.cache_clear()
     _is_gray.cache_clear()
 
 
@@ -252,17 +334,16 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     Returns
     -------
     dict
-        ``class``, ``index``; ``image``, name and digest of the normal image; ``gray``, ``contrast``, ``clean``;
-        ``region``, a digest or None; ``objects``, the defects, see FORMAT.md. A defect lies under those before it.
-        Its ``params`` are what `synthgen.compose.anomalies.sample_defect` draws. Folders are not named: files are
-        found by their digests.
+        ``class``, ``index``; ``image``, name and digest of the normal image; ``gray``, ``visibility``,
+        ``contrast``, ``clean``; ``region``, a digest or None; ``background``, its spread
+        where the part itself is the region, or None; ``objects``, the defects, see FORMAT.md. A defect lies under
+        those before it. Its ``params`` are what `synthgen.compose.anomalies.sample_defect` draws. Folders are not
+        named: files are found by their digests.
     """
     files = _files(options)
     rng = generator(seed, label, index, "cutpaste.image")
     normal_share, number_share = rng.random(2).tolist()
     normal = int(normal_share * len(files["normal"]))
-    region = files["region"][0].sha256 if "region" in files else None
-
     objects = []
     kind = kinds(options)[label]
     if kind is not None:
@@ -279,11 +360,21 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         "index": index,
         "image": files["normal"][normal]._asdict(),
         "gray": _is_gray(options),
+        "visibility": options.visibility,
         "contrast": options.contrast,
         "clean": bool(options.fields),
-        "region": region,
+        "region": _region_of(files.get("region"), normal),
+        "background": _background(options) if options.region == AUTO else None,
         "objects": objects,
     }
+
+
+def _region_of(masks: tuple | None, normal: int) -> str | None:
+    """Return the digest of the mask of a normal image, given by its number: its own, or that of all."""
+    if masks is None:
+        return None
+    mask = masks[normal] if len(masks) > 1 else masks[0]
+    return mask.sha256
 
 
 def _defect(rng: np.random.Generator, options: Options, kind: tuple[str, str], number: int, normal: int) -> dict:
@@ -292,17 +383,26 @@ def _defect(rng: np.random.Generator, options: Options, kind: tuple[str, str], n
 
     shape, source = kind
     mask_share, image_share = rng.random(2).tolist()
-    drawn = sample_defect(rng, shape, source, options.area, options.severity, options.soft, options.brightness)
+    drawn = sample_defect(
+        rng,
+        shape,
+        source,
+        options.area,
+        options.severity,
+        options.soft,
+        options.brightness,
+        more=_MORE if options.visibility else 0,
+    )
 
     files = _files(options)
-    if shape == "files":
-        drawn["mask"].update(_picked(files["mask_dir"], mask_share))
-    if source == "image" and "source_dir" in files:
-        drawn["anomaly"].update(_picked(files["source_dir"], image_share))
-    elif source in ("image", "structural"):
-        others = list(files["normal"])
-        del others[normal]
-        drawn["anomaly"].update(_picked(others, image_share))
+    folder = {"files": "mask_dir", "cutouts": "defects"}.get(shape)
+    if folder is not None:
+        drawn["mask"].update(_picked(files[folder], mask_share))
+    if source in ("image", "structural"):
+        pieces = files.get("source_dir") if source == "image" else None
+        if pieces is None:
+            pieces = [*files["normal"][:normal], *files["normal"][normal + 1 :]]
+        drawn["anomaly"].update(_picked(pieces, image_share))
 
     return new_record(number, _KINDS[shape], drawn)
 
@@ -330,7 +430,8 @@ def draw(params: dict, size: tuple[int, int]):
         ``mask``, 255 exactly where the image differs from the normal one; ``instances``, ids of the defects;
         ``clean``, the normal image, where asked for.
     params : dict
-        As given, with ``box``, ``area``, ``visible_area`` and ``center`` of each defect.
+        As given, with ``box``, ``area``, ``visible_area`` and ``center`` of each defect, and its ``params`` as it
+        was pasted: the place and the filling that were taken, and whether it was ``raised`` to be seen.
 
     Raises
     ------
@@ -338,17 +439,24 @@ def draw(params: dict, size: tuple[int, int]):
         If a file changed or vanished since it was listed.
     """
     from synthgen.compose.anomalies import paste_defects
-    from synthgen.compose.pictures import read_mask, read_picture
+    from synthgen.compose.pictures import read_cutout, read_mask, read_picture
+
+    gray = params["gray"]
 
     def find(digest):
-        return read_picture(digest, size, params["gray"])
+        return read_picture(digest, size, gray)
 
     clean = find(params["image"]["sha256"])
-    region = None
-    if params["region"] is not None:
-        region = read_mask(params["region"], size)
-    defects = [thing["params"] for thing in params["objects"]]
-    pixels, instances, measured = paste_defects(clean, defects, params["contrast"], region, find, read_mask)
+    pixels, instances, measured = paste_defects(
+        clean,
+        [thing["params"] for thing in params["objects"]],
+        params["contrast"],
+        _region(params, clean),
+        find,
+        read_mask,
+        least=params["visibility"],
+        find_cutout=lambda digest: read_cutout(digest, gray),
+    )
     objects = [{**thing, **facts} for thing, facts in zip(params["objects"], measured, strict=True)]
 
     if params["gray"]:
@@ -361,13 +469,26 @@ def draw(params: dict, size: tuple[int, int]):
     return pixels, fields, {**params, "objects": objects}
 
 
+def _region(params: dict, clean: np.ndarray) -> np.ndarray | None:
+    """Return where pixels of a normal image may change; None for anywhere."""
+    from synthgen.compose.pictures import read_mask
+    from synthgen.compose.regions import part_region
+
+    if params["background"] is not None:
+        return part_region(clean, params["background"])
+    if params["region"] is not None:
+        return read_mask(params["region"], clean.shape[:2])
+    return None
+
+
 def describe_class(options: Options, seed: int, label: int) -> dict:
     """Return the line of the class table: a name, and the shape and the source of its defects."""
     kind = kinds(options)[label]
     if kind is None:
         return {"name": "good"}
     shape, source = kind
-    return {"name": f"{shape}-{source}", "mask": shape, "anomaly": source}
+    name = shape if shape == "cutouts" else f"{shape}-{source}"
+    return {"name": name, "mask": shape, "anomaly": source}
 
 
 def example(folder) -> dict:

@@ -1,19 +1,24 @@
 """Fractals: a class is a group of iterated function systems (Ugwu et al. 2024, sections 3.1 and 4)."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
+from synthgen.errors import UsageError
 from synthgen.families import Source
 from synthgen.options import check_ranges
 from synthgen.sample import FieldSpec, PaletteImage
 from synthgen.seeding import generator
+from synthgen.shards.files import sha256_of
 
 NAME = "fractals"
-VERSION = 2
+VERSION = 3
 LIBRARIES = ("numba",)
+# Dark levels of gray images are lifted until half of the pixels of a fractal are at least this bright.
+LEAST_BRIGHTNESS = 64
 _WHOLE = (1.0, 1.0, 0.0, 0.0)
 # A class is described by so many of its systems.
 _DESCRIBED = 8
@@ -24,7 +29,11 @@ Draw fractals: attractors of random iterated function systems. A class is a grou
 synthgen fractals --classes 1000 --per-class 1000
 synthgen fractals --classes 10 --per-class 10 --out /tmp/ten --background diamond-square
 synthgen fractals --scheme fractaldb --format webdataset --part 3/64
+synthgen fractals --systems-file my.npz --systems 10 --classes 100
 """
+
+
+Bound = Annotated[float, msgspec.Meta(ge=-8, le=40)]
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,6 +59,20 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ],
         msgspec.Meta(description="Number of maps of a system, or a range LOW:HIGH within 2:8."),
     ] = (2, 4)
+    sigma_factor: Annotated[
+        tuple[Bound, Bound],
+        msgspec.Meta(
+            description="The sigma factor of n maps is drawn from (LOW + n) / 2 to (HIGH + n) / 2. It can be 0 to "
+            "3 n; small ones are sparse, large ones wander."
+        ),
+    ] = (5.0, 6.0)
+    systems_file: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Take systems from a file, npz or JSON, in its order, --systems to a class; they are not "
+            "drawn then."
+        ),
+    ] = None
     augment: Annotated[
         bool,
         msgspec.Meta(
@@ -59,6 +82,13 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patch: Annotated[bool, msgspec.Meta(description="Draw each point as a random 3 x 3 pattern.")] = True
     flips: Annotated[bool, msgspec.Meta(description="Flip and transpose images at random.")] = True
     gray: Annotated[bool, msgspec.Meta(description="One gray channel instead of colors.")] = False
+    density: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Keep gray levels in proportion to the points of a pixel: nearly black where one pixel has "
+            "most of them. Else dark levels are lifted in each image."
+        ),
+    ] = False
     blur: Annotated[bool, msgspec.Meta(description="Blur half of the images by a 3 x 3 Gaussian.")] = False
     window: Annotated[
         bool,
@@ -69,19 +99,67 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "black"
 
     def __post_init__(self):
-        check_ranges(self, "maps")
+        check_ranges(self, "maps", "sigma_factor")
+        self._check_sigma_factor()
+        if self.systems_file is not None:
+            self._check_systems()
+        if self.density and not self.gray:
+            raise ValueError("density must be left out for colors, which do not show it, got on")
         if self.gray and self.background != "black":
             raise ValueError(f"background must be black for gray images, got {self.background}")
+
+    def _check_sigma_factor(self):
+        """Refuse sigma factors that systems of the fewest maps cannot have."""
+        low, high = self.sigma_factor
+        fewest = self.maps[0]
+        if low < -fewest or high > 5 * fewest:
+            rule = f"must lie within -{fewest}:{5 * fewest} for systems of {fewest} maps"
+            raise ValueError(f"sigma_factor {rule}, got {low:g}:{high:g}")
+
+    def _check_systems(self):
+        """Refuse a file that cannot be read, or has too few systems for one class."""
+        from synthgen.ifs import load_systems
+
+        if self.systems_file == "":
+            raise ValueError("systems_file must be a path, got ''")
+        try:
+            known = len(load_systems(self.systems_file))
+        except UsageError as error:
+            raise ValueError(f"systems_file must be readable: {error}") from None
+        if self.scheme == "grouped" and self.systems > known:
+            rule = f"must be <= {known:,}, those of the file"
+            raise ValueError(f"systems {rule}, got {self.systems:,}")
 
 
 def defaults(options: Options) -> dict:
     """Return ``classes``, ``per_class`` and ``size`` where a recipe does not say."""
-    return {"classes": 1000, "per_class": 1000, "size": 256}
+    classes = min(1000, most_classes(options))
+    return {"classes": classes, "per_class": 1000, "size": 256}
 
 
 def most_classes(options: Options) -> int:
-    """Return how many classes there are: systems are drawn, not listed."""
-    return 10**6
+    """Return how many classes there are: systems are drawn, not listed, unless they come from a file."""
+    if options.systems_file is None:
+        return 10**6
+    from synthgen.ifs import load_systems
+
+    known = len(load_systems(options.systems_file))
+    return known // options.systems if options.scheme == "grouped" else known
+
+
+def inputs(options: Options) -> dict[str, str]:
+    """Return the digest of a file of systems, which may move but not change."""
+    if options.systems_file is None:
+        return {}
+    return {"systems_file": sha256_of(Path(options.systems_file))}
+
+
+def resolve(options: Options, classes: int) -> Options:
+    """Return the options with the absolute path of a file of systems."""
+    if options.systems_file is None:
+        return options
+    path = Path(options.systems_file).absolute()
+    return msgspec.structs.replace(options, systems_file=str(path))
 
 
 def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
@@ -109,11 +187,14 @@ def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
 
 
 def sample_system(options: Options, seed: int, label: int, member: int):
-    """Return system `member` of a class: a function of its id alone, never of a table."""
+    """Return system `member` of a class: a function of its id alone, or the one that a file has at its place."""
     from synthgen import ifs
 
+    if options.systems_file is not None:
+        before = label * options.systems if options.scheme == "grouped" else label
+        return ifs.load_systems(options.systems_file)[before + member]
     rng = generator(seed, label, member, "fractals.system")
-    return ifs.sample_system(rng, options.maps)
+    return ifs.sample_system(rng, options.maps, options.sigma_factor)
 
 
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
@@ -124,8 +205,8 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     dict
         ``class``, ``index``; ``system``, the number of the system in its class; ``maps`` after augmentation,
         (n, 2, 3); ``points`` and the ``seed`` of the chaos game; ``patch``, nine bits; ``orientation``, three
-        bits; ``gray``; ``hue`` (256 is a full turn), ``saturation`` and ``value``, None for gray images;
-        ``window``, ``blur`` and ``background``, None where the image has none.
+        bits; ``gray`` and ``density``; ``hue`` (256 is a full turn), ``saturation`` and ``value``, None for gray
+        images; ``window``, ``blur`` and ``background``, None where the image has none.
     """
     from synthgen import compose, ifs
 
@@ -153,6 +234,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         "patch": 1 + int(patch * 511) if options.patch else 0,
         "orientation": int(orientation * 8) if options.flips else 0,
         "gray": options.gray,
+        "density": options.density,
         **_color(options, *color),
         "window": _window(*window) if options.window else None,
         "blur": None,
@@ -216,7 +298,8 @@ def draw(params: dict, size: tuple[int, int]):
         window=params["window"] or _WHOLE,
         orientation=params["orientation"],
     )
-    levels = ifs.gray_levels(counts)
+    scaled = params["gray"] and not params["density"]
+    levels = ifs.gray_levels(counts, LEAST_BRIGHTNESS if scaled else 0)
     touched = levels != 0
 
     pixels = levels
@@ -255,7 +338,6 @@ def as_source(wanted) -> "FractalSource":
         points=wanted.points,
         systems=wanted.systems,
         maps=wanted.maps,
-        gray=wanted.gray,
         flips=False,
     )
     return FractalSource(sys.modules[__name__], options, kind="fractal", classes=1000)

@@ -14,7 +14,7 @@ from synthgen.seeding import generator
 from synthgen.shards.order import Permutation
 
 NAME = "mandelbulb"
-VERSION = 2
+VERSION = 3
 HELP = """
 Draw Mandelbulb variants, or hybrids of two, from all sides and in random colors. A class is a formula.
 
@@ -68,6 +68,15 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "are to be pasted by their coverage."
         ),
     ] = "lanczos"
+    normal_radius: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=16,
+            description="A normal is the mean over so many pixels around its own. With 0 normals are speckled "
+            "where the surface is rougher than a pixel.",
+        ),
+    ] = 1
     fields: Annotated[
         tuple[Literal["depth", "normal", "normal_length", "coverage"], ...],
         msgspec.Meta(description="Further fields of each sample. The mask is always there."),
@@ -168,7 +177,8 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     -------
     dict
         ``class``, ``index``; ``formula``, its name; ``latitude`` and ``longitude`` in radians; ``colors`` of the
-        three orbit traps, RGB in [0, 1]; ``supersample``, ``background``, ``filter``, ``fields``.
+        three orbit traps, RGB in [0, 1]; ``supersample``, ``background``, ``filter``,
+        ``normal_radius``, ``fields``.
     """
     rng = generator(seed, label, index, "mandelbulb.image")
     latitude, longitude, *shares = rng.random(11).tolist()
@@ -185,6 +195,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         "supersample": options.supersample,
         "background": options.background,
         "filter": options.filter,
+        "normal_radius": options.normal_radius,
         "fields": list(options.fields),
     }
 
@@ -225,6 +236,7 @@ def draw(params: dict, size: tuple[int, int]):
         params["supersample"],
         background=params["background"],
         filter=params["filter"],
+        normal_radius=params["normal_radius"],
     )
 
     further = {name: _further(drawn, name) for name in params["fields"]}
@@ -255,8 +267,8 @@ def device(options: Options) -> Drawer:
     """Return the chosen device; one process uses all of it, Numba too."""
     from synthgen.mandelbulb.renderer import renderer_for
 
-    renderer = renderer_for()
-    return Drawer(renderer.device.label, exclusive=True)
+    chosen = renderer_for().device
+    return Drawer(chosen.label, exclusive=True, beside=chosen.kind == "gpu")
 
 
 def tolerance(options: Options) -> float:

@@ -15,7 +15,7 @@ from synthgen.sample import FieldSpec, id_dtype
 from synthgen.seeding import generator
 
 NAME = "multiformula"
-VERSION = 2
+VERSION = 3
 LIBRARIES = ("numba", "pillow")
 HELP = """
 Paste objects of several formulas into one image, with a mask and instance ids. A class is a group of the source's
@@ -64,6 +64,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         4,
         10,
     )
+    capped: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Paste at most as many objects as the group has classes, as the published generator does."
+        ),
+    ] = False
     scale: Annotated[
         tuple[Share, Share],
         msgspec.Meta(description="Side of an object as a share of the image's shorter side, LOW:HIGH in (0, 1]."),
@@ -71,10 +77,14 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     background: Annotated[
         Literal["black", "diamond-square"], msgspec.Meta(description="What lies behind the objects.")
     ] = "black"
-    gray: Annotated[bool, msgspec.Meta(description="One gray channel instead of colors.")] = False
+    gray: Annotated[
+        bool, msgspec.Meta(description="One gray channel instead of colors: their luma, whatever the source.")
+    ] = False
     flips: Annotated[bool, msgspec.Meta(description="Flip and transpose objects at random.")] = True
     transforms: Annotated[bool, msgspec.Meta(description="Rotate, shear and stretch objects at random.")] = False
-    blur: Annotated[bool, msgspec.Meta(description="Blur half of the objects by a 3 x 3 Gaussian.")] = False
+    blur: Annotated[
+        bool, msgspec.Meta(description="Blur the objects of half of the images by a 3 x 3 Gaussian.")
+    ] = False
     points: Annotated[
         int,
         msgspec.Meta(
@@ -228,14 +238,18 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         background = compose.sample_diamond_square(own)
 
     # Drawn for all objects and options, so that one option does not shift the chance of another.
-    shares = rng.random((count, 6)).tolist()
+    shares = rng.random((count, 4)).tolist()
     picks = rng.integers(0, 2**31, (count, 2)).tolist()
 
     source = source_of(options)
     group = members(options, seed)[label]
+    blur = _blur_of(options, seed, label, index)
+    if options.capped:
+        shares = shares[: len(group)]
+        picks = picks[: len(group)]
     objects = []
     for number, (share, (pick, member)) in enumerate(zip(shares, picks, strict=True), start=1):
-        params = _object_params(options, share)
+        params = _object_params(options, share, blur)
         source_class = group[pick % len(group)]
         params["source_class"] = source_class
         params["drawn"] = source.sample(seed, source_class, member, 2 * params["scale"])
@@ -255,21 +269,29 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     }
 
 
-def _object_params(options: Options, shares: list[float]) -> dict:
-    """Return where and how an object is pasted, made of six uniform numbers."""
+def _blur_of(options: Options, seed: int, label: int, index: int) -> float | None:
+    """Return the blur that all objects of an image have in common; None for half of the images."""
     from synthgen import compose
 
-    size, down, right, orientation, is_blurred, blur = shares
+    own = generator(seed, label, index, "multiformula.blur")
+    is_blurred, width = own.random(2).tolist()
+    if not options.blur or is_blurred >= 0.5:
+        return None
+    return compose.gaussian_weight(0.5 + 0.5 * width)
+
+
+def _object_params(options: Options, shares: list[float], blur: float | None) -> dict:
+    """Return where and how an object is pasted, made of four uniform numbers."""
+    size, down, right, orientation = shares
     low, high = options.scale
     width = high - low
-    blurred = options.blur and is_blurred < 0.5
 
     return {
         "source_class": None,
         "scale": round(low + width * size, 6),
         "at": [round(down, 6), round(right, 6)],
         "orientation": int(8 * orientation) if options.flips else 0,
-        "blur": compose.gaussian_weight(0.5 + blur) if blurred else None,
+        "blur": blur,
         "transform": None,
         "drawn": None,
     }

@@ -15,7 +15,7 @@ from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
 
 NAME = "stains"
-VERSION = 2
+VERSION = 3
 LIBRARIES = ("numba",)
 # A lossy codec would change pixels outside of the masks.
 LOSSLESS = True
@@ -41,6 +41,9 @@ Light = Literal["ring", "ring-rotated", "ring-large", "random"]
 PLATE_HEIGHT = 100.0
 PLATE_WIDTH = 120.0
 PART_SIDE = 80.0
+# Limits of its own scale: any smaller, and the camera sees a speck; any larger, and it may reach the camera.
+LEAST_PART = 1.0
+MOST_PART = 300.0
 # Farthest point of the plate from its middle along an axis, mm, and some more.
 PLATE_REACH = 62.0
 # Objects keep this share of the view between their middle and its edge.
@@ -121,6 +124,13 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str | None,
         msgspec.Meta(description="A part in place of the plate: plate (with holes), ring, bolt, or a mesh file."),
     ] = None
+    mesh_scale: Annotated[
+        Literal["fit", "mm", "m"],
+        msgspec.Meta(
+            description="Size of a part from a mesh file: fit, its longest side is 80 mm; mm or m, its own, in the "
+            "unit of the file."
+        ),
+    ] = "fit"
     fields: Annotated[
         tuple[Literal["clean"], ...],
         msgspec.Meta(
@@ -136,7 +146,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.mesh is not None:
             if self.impurities:
                 raise ValueError(f"impurities must be left out with a mesh, got {','.join(self.impurities)}")
-            _check_mesh(self.mesh)
+            _check_mesh(self.mesh, self.mesh_scale)
         if self.layout == "train" and self.defects:
             raise ValueError(f"defects must be left out for --layout train, got {','.join(self.defects)}")
         if self.layout == "test" and self.defects == ():
@@ -159,13 +169,18 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @lru_cache(maxsize=16)
-def _check_mesh(name: str) -> None:
+def _check_mesh(name: str, scale: str) -> None:
     from synthgen.surface.mesh.files import part_mesh
 
     try:
-        part_mesh(name)
+        mesh = part_mesh(name, scale)
     except UsageError as error:
         raise ValueError(f"mesh must be plate, ring, bolt or a mesh file: {error}") from None
+
+    longest = float(mesh.extents.max())
+    if not LEAST_PART <= longest <= MOST_PART:
+        rule = f"must make the part {LEAST_PART:g} to {MOST_PART:g} mm large, or be fit"
+        raise ValueError(f"mesh_scale {rule}, got {scale} and {longest:.6g} mm")
 
 
 def defect_kinds(options: Options) -> tuple[Defect, ...]:
@@ -220,11 +235,23 @@ def _most_stains(options: Options) -> int:
 
     sides = (PLATE_HEIGHT, min(PLATE_WIDTH, options.field_of_view or PLATE_WIDTH), 0.0)
     if options.mesh is not None:
-        sides = (PART_SIDE, PART_SIDE, PART_SIDE)
+        sides = (_part_side(options),) * 3
     most = 1
     for side in sides:
         most *= math.floor((side + 2 * reach) / options.cell_size) + 2
     return most
+
+
+def _part_side(options: Options) -> float:
+    """Return the longest side of a part, mm, at most twice the width that the camera sees."""
+    if options.mesh_scale == "fit":
+        return PART_SIDE
+    from synthgen.surface.mesh.files import part_mesh
+    from synthgen.surface.mesh.scene import FIELD_OF_VIEW
+
+    mesh = part_mesh(options.mesh, options.mesh_scale)
+    seen = 2 * (options.field_of_view or FIELD_OF_VIEW)
+    return min(float(mesh.extents.max()), seen)
 
 
 def _id_dtype(options: Options) -> str:
@@ -257,8 +284,8 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         ``class``, ``index``, ``kinds``; ``texture``, ``light`` and ``camera`` (``field_of_view``, ``exposure``,
         ``blur``, ``noise``) of the clean plate; ``stains``, or None; ``impurities`` and ``defects``, each with its
         place as a share of what is seen of the plate, ``at`` (row, column), or on a part its ``center`` and
-        ``normal``; ``mesh`` and ``pose`` of a part, or None; ``fields``, those asked for; ``ids``, the type of the
-        instances; ``objects``, empty here.
+        ``normal``; ``mesh`` and ``pose`` of a part, or None; ``mesh_scale``; ``fields``, those asked for; ``ids``,
+        the type of the instances; ``objects``, empty here.
     """
     from synthgen.surface.optics.brushed import sample_brushed
     from synthgen.surface.optics.light import sample_light
@@ -277,6 +304,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         "impurities": _sample_impurities(options, stream),
         "defects": _sample_defects(options, stream, label),
         "mesh": options.mesh,
+        "mesh_scale": options.mesh_scale,
         "pose": None,
         "fields": list(options.fields),
         "ids": _id_dtype(options),
@@ -326,7 +354,7 @@ def _sample_part(params: dict, options: Options, mesh: str, stream) -> dict:
     pose = sample_pose(stream("pose"))
     places = sample_places(
         stream("places"),
-        part_mesh(mesh),
+        part_mesh(mesh, options.mesh_scale),
         pose,
         count=len(params["defects"]),
         field_of_view=options.field_of_view or FIELD_OF_VIEW,

@@ -208,24 +208,60 @@ def _workspace(points: int):
     return xs, ys
 
 
+def gray_levels(counts: np.ndarray, least: int = 0) -> np.ndarray:
+    """Return counts as gray levels: 0 where nothing was counted, else 255 * counts / max, at least 1.
+
+    Parameters
+    ----------
+    counts : ndarray of uint32, (H, W)
+        As returned by `density`.
+    least : int
+        Where half of the pixels that were counted would be darker than this level, dark levels are lifted until
+        they are not, bright ones less, and the brightest stays 255: one pixel with most of the points would leave
+        all others black.
+
+    Returns
+    -------
+    ndarray of uint8, (H, W)
+    """
+    peak = max(int(counts.max(initial=0)), 1)
+    gain = 255 / peak
+    knee = 0.0
+
+    # level = gain * count / (1 + knee * count) takes the median to `least` and the peak to 255
+    middle = _median_count(counts) if least else peak
+    if 255 * middle < least * peak:
+        missing = least * peak - 255 * middle
+        knee = missing / (middle * peak * (255 - least))
+        gain = 255 / peak + 255 * knee
+    return _levels(counts, gain, knee)
+
+
+def _median_count(counts: np.ndarray) -> int:
+    """Return the count that at least half of the counted pixels reach; 1 where there are none."""
+    counted = counts[counts > 0]
+    if counted.size == 0:
+        return 1
+    place = (counted.size - 1) // 2
+    ordered = np.partition(counted, place)
+    return int(ordered[place])
+
+
 @numba.njit(cache=True)
-def gray_levels(counts):
-    """Return uint8 (H, W): 0 where nothing was counted, else 255 * counts / max, at least 1."""
+def _levels(counts, gain, knee):
+    """Return uint8 (H, W): gain * count / (1 + knee * count), at least 1 where there is a count."""
     # counts fit into 31 bits, and signed numbers keep all of this vector code
     source = counts.ravel().view(np.int32)
-    peak = i32(1)
-    for i in range(source.size):
-        peak = max(peak, source[i])
-
-    scale = f32(255) / f32(peak)
+    scale = f32(gain)
+    bend = f32(knee)
     levels = np.empty(counts.shape, np.uint8)
     flat = levels.ravel()
 
     for i in range(source.size):
-        count = source[i]
-        scaled = f32(count) * scale
+        count = f32(source[i])
+        scaled = count * scale / (f32(1) + count * bend)
         level = i32(scaled + f32(0.5))
-        least = i32(1) if count > i32(0) else i32(0)
+        least = i32(1) if count > 0 else i32(0)
         level = max(level, least)
         flat[i] = np.uint8(level)
 

@@ -14,6 +14,8 @@ MAX_MAPS = 8
 # Parameters are rounded before use, so that last bits of sin and cos, which differ between CPUs, never reach a
 # pixel: 1e-8 is far below a pixel of the largest image and short to write.
 UNIT = 1e8
+# The sigma factor of n maps with good geometry is half of n plus a number in this range.
+GOOD_SIGMA = (5.0, 6.0)
 _FACTORS = (0.8, 0.9, 1.1, 1.2)
 
 
@@ -76,7 +78,9 @@ class System:
         return f"System({self.maps.tolist()})"
 
 
-def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> System:
+def sample_system(
+    rng: np.random.Generator, maps: int | tuple[int, int] = 3, sigma: tuple[float, float] = GOOD_SIGMA
+) -> System:
     """Draw a system of contractions with good geometry.
 
     Each A = R(theta) diag(s1, s2) R(phi) D with rotations R, signs D and singular values
@@ -89,6 +93,9 @@ def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> 
         Source of chance.
     maps : int or (int, int)
         Number n of maps, or an inclusive range to draw it from; within 2..8.
+    sigma : (float, float)
+        The sigma factor lies in [(low + n) / 2, (high + n) / 2]. It can be 0 to 3 n: `low` must be at least -n,
+        and `high` at most 5 n, for the smallest n.
 
     Returns
     -------
@@ -97,7 +104,7 @@ def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> 
     Raises
     ------
     UsageError
-        If `maps` is not within 2..8 or is the wrong way round.
+        If `maps` is not within 2..8 or is the wrong way round, or `sigma` cannot be reached.
 
     Examples
     --------
@@ -113,18 +120,22 @@ def sample_system(rng: np.random.Generator, maps: int | tuple[int, int] = 3) -> 
     if not 2 <= low <= high <= MAX_MAPS:
         rule = f"must be low <= high within 2..{MAX_MAPS}"
         raise UsageError(f"maps {rule}, got {maps}")
+    least, most = map(float, sigma)
+    if not -low <= least <= most <= 5 * low:
+        raise UsageError(f"sigma must be low <= high within {-low}..{5 * low} for {low} maps, got {sigma}")
 
     n = int(rng.integers(low, high + 1))
     numbers = 1 + 8 * n
     uniform = rng.random(numbers)
-    return System(_contractions(n, uniform))
+    return System(_contractions(n, uniform, least, most))
 
 
 @numba.njit(cache=True)
-def _contractions(n, uniform):
+def _contractions(n, uniform, least, most):
     """Return n rounded maps (n, 2, 3) made of 1 + 8 n uniform numbers (compiled: 60 -> 3 us for three maps)."""
     maps = np.empty((n, 2, 3))
-    doubled = 5 + n + uniform[0]
+    width = most - least
+    doubled = least + n + width * uniform[0]
     total = doubled / 2
 
     for i in range(n):

@@ -144,9 +144,14 @@ def _between(length: int, most: int) -> int:
 def _middle(frame: Size, size: Size) -> Box:
     """Return the box of a size in the middle of a frame."""
     height, width = size
-    top = (frame[0] - height) // 2
-    left = (frame[1] - width) // 2
-    return Box(top, left, top + height, left + width)
+    rows_left = frame[0] - height
+    columns_left = frame[1] - width
+    top = rows_left // 2
+    left = columns_left // 2
+
+    bottom = top + height
+    right = left + width
+    return Box(top, left, bottom, right)
 
 
 def _tiles(shape: Size, tile: Size, size: Size) -> list[Part]:
@@ -156,9 +161,11 @@ def _tiles(shape: Size, tile: Size, size: Size) -> list[Part]:
 
     parts = []
     for top, bottom in rows:
-        height = _scaled(bottom - top, tile[0], size[0])
+        rows_shown = bottom - top
+        height = _scaled(rows_shown, tile[0], size[0])
         for left, right in columns:
-            width = _scaled(right - left, tile[1], size[1])
+            columns_shown = right - left
+            width = _scaled(columns_shown, tile[1], size[1])
             source = Box(top, left, bottom, right)
             target = Box(0, 0, height, width)
             parts.append(Part(source, target))
@@ -190,15 +197,18 @@ def shown(image: np.ndarray, part: Part, size: Size) -> np.ndarray:
     """Return a part of an image, uint8 (H, W, 3), as a model sees it, uint8 of `size`."""
     from PIL import Image
 
-    cut = image[part.source.place]
-    if cut.shape[:2] != part.target.size:
-        picture = Image.fromarray(np.ascontiguousarray(cut))
-        cut = np.asarray(stretched(picture, part.target.size))
-    if part.target.size == size:
+    source, target = part
+    cut = image[source.place]
+    if source.size != target.size:
+        plain = np.ascontiguousarray(cut)
+        picture = Image.fromarray(plain)
+        cut = np.asarray(stretched(picture, target.size))
+    if target.size == size:
         return cut
 
-    canvas = np.zeros((*size, cut.shape[2]), np.uint8)
-    canvas[part.target.place] = cut
+    channels = cut.shape[2]
+    canvas = np.zeros((*size, channels), np.uint8)
+    canvas[target.place] = cut
     return canvas
 
 
@@ -219,14 +229,19 @@ def assembled(maps: Sequence[np.ndarray], parts: Sequence[Part], seen: Seen) -> 
     ndarray of float32, of ``seen.size``
     """
     if len(parts) == 1:
-        return maps[0][parts[0].target.place]
+        (alone,) = maps
+        (whole,) = parts
+        return alone[whole.target.place]
 
     total = np.zeros(seen.size)
     weights = np.zeros(seen.size)
     for of_part, part in zip(maps, parts, strict=True):
+        target = part.target
+        scores = of_part[target.place]
+        weight = _window(target.size)
+
         place = _place_in(seen, part)
-        weight = _window(part.target.size)
-        total[place] += weight * of_part[part.target.place]
+        total[place] += weight * scores
         weights[place] += weight
 
     mean = total / weights
@@ -264,7 +279,8 @@ def at_own_size(scores: np.ndarray, seen: Seen, shape: Size) -> np.ndarray:
     """Return the map of what is seen of an image, at the size of the image: float32 (H, W), NaN where not seen."""
     from PIL import Image
 
-    picture = Image.fromarray(np.float32(scores))
+    plain = np.ascontiguousarray(scores, np.float32)
+    picture = Image.fromarray(plain)
     enlarged = np.asarray(stretched(picture, seen.box.size))
     if seen.box.size == shape:
         return enlarged

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, did_you_mean
 from synthgen.look.colors import IDS, picture_of, tinted
 from synthgen.recipe import Recipe, load_recipe
 from synthgen.run.draw import draw_sample
@@ -207,5 +207,5 @@ def _pixels(sample: Sample, overlay: str | None, field: str | None) -> np.ndarra
 def _field(sample: Sample, name: str, argument: str) -> np.ndarray:
     if name not in sample.fields:
         there = ", ".join(sample.fields)
-        raise UsageError(f"{argument} must be one of {there}, got {name!r}")
+        raise UsageError(f"{argument} must be one of {there}, got {name!r}{did_you_mean(name, sample.fields)}")
     return sample.fields[name]

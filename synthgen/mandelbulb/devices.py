@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from synthgen.errors import DeviceError
-from synthgen.extras import install_hint
 from synthgen.machine import DEVICE_VARIABLE
 
-INSTALL_HINT = install_hint("opencl-cpu")
 SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
 
 # libintelocl.so needs these. It looks for them in the system's folders only, and does not name all of them.

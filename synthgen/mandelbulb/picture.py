@@ -60,12 +60,29 @@ class Picture(NamedTuple):
         samples = self.supersample**2
         return self.hits / np.float32(samples)
 
-    def unit_normal(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean normals scaled to length 1, and the length that they had."""
-        squares = np.sum(self.normal * self.normal, axis=2)
+    def unit_normal(self, radius: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean normals scaled to length 1, and the length that they had.
+
+        Parameters
+        ----------
+        radius : int
+            The mean is over all samples that hit within so many pixels along both axes.
+        """
+        normal = self._mean_normal(radius) if radius else self.normal
+        squares = np.sum(normal * normal, axis=2)
         length = np.sqrt(squares)
         divisor = np.where(length > 0, length, np.float32(1))
-        return self.normal / divisor[..., None], length
+        return normal / divisor[..., None], length
+
+    def _mean_normal(self, radius: int) -> np.ndarray:
+        """Return the mean normal around each pixel that was hit, float32 (rows, columns, 3)."""
+        hits = self.hits[..., None]
+        weights = hits.astype(np.float32)
+        weighted = self.normal * weights
+        sums = _sums_around(weighted, radius)
+        count = _sums_around(weights, radius)
+        mean = sums / np.maximum(count, 1)
+        return np.where(hits > 0, mean, np.float32(0))
 
 
 def new_picture(shape: tuple[int, int], supersample: int, channels: int, background: int = 0) -> Picture:
@@ -84,6 +101,18 @@ def new_picture(shape: tuple[int, int], supersample: int, channels: int, backgro
         normal=np.zeros((rows, columns, 3), np.float32),
         hits=np.zeros(shape, np.uint8),
     )
+
+
+def _sums_around(planes: np.ndarray, radius: int) -> np.ndarray:
+    """Return for each pixel the sum over a square around it, of what lies in the image: (rows, columns, n)."""
+    for axis in (0, 1):
+        moved = np.moveaxis(planes, axis, 0)
+        total = moved.copy()
+        for step in range(1, radius + 1):
+            total[step:] += moved[:-step]
+            total[:-step] += moved[step:]
+        planes = np.moveaxis(total, 0, axis)
+    return planes
 
 
 def _reduced(samples: np.ndarray, factor: int) -> np.ndarray:

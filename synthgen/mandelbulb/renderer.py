@@ -10,8 +10,9 @@ from numbers import Integral
 import numpy as np
 
 from synthgen.errors import DeviceError, UsageError
+from synthgen.extras import install_hint
 from synthgen.machine import DEVICE_VARIABLE
-from synthgen.mandelbulb.devices import INSTALL_HINT, Device, choose_device, list_devices
+from synthgen.mandelbulb.devices import Device, choose_device, list_devices
 from synthgen.mandelbulb.formula import Formula, Variant
 from synthgen.mandelbulb.picture import FILTERS
 from synthgen.mandelbulb.view import View
@@ -19,6 +20,7 @@ from synthgen.mandelbulb.view import View
 BACKGROUNDS = {"white": 255, "black": 0}
 LARGEST_SIZE = 8192
 LARGEST_SUPERSAMPLE = 8
+LARGEST_RADIUS = 16
 
 _PROBE = Formula(Variant(8, 197)), View(0.5, 0.5, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
 
@@ -40,7 +42,7 @@ class Rendering:
         a pixel; infinite where none did. The camera stands at 2.5 from the origin.
     normal : ndarray of float32, shape (rows, columns, 3)
         Unit vector (x, y, z) out of the object, in the object's coordinates: the direction of the mean normal of
-        the samples that hit; 0 where none did.
+        the samples that hit, of the pixel or of those around it; 0 where none did.
     normal_length : ndarray of float32, shape (rows, columns)
         Length of that mean, in [0, 1]: 1 where the samples of a pixel agree, near 0 where the surface is rougher
         than a pixel and its normal means little. One sample a pixel agrees with itself.
@@ -68,6 +70,7 @@ def render(
     *,
     background: str = "white",
     filter: str = "lanczos",
+    normal_radius: int = 0,
     device: "str | int | Device | None" = None,
 ) -> Rendering:
     """Return a picture of a Mandelbulb variant or hybrid.
@@ -89,6 +92,9 @@ def render(
         How samples become pixels. ``lanczos``: as in the published generator; sharper than the mean, and what it
         carries off the object is replaced by the background. ``box``: their mean, so that the object can be laid
         over something else by its coverage.
+    normal_radius : int
+        A normal is the mean over so many pixels around its own, 0..16: without the speckles of a surface that is
+        rougher than a pixel.
     device : str, int or Device, optional
         See `choose_device`. The first call on a device builds its kernels (one to two seconds).
 
@@ -115,13 +121,15 @@ def render(
         raise UsageError(f"background must be 'white' or 'black', got {background!r}")
     if filter not in FILTERS:
         raise UsageError(f"filter must be 'box' or 'lanczos', got {filter!r}")
+    if not isinstance(normal_radius, Integral) or not 0 <= normal_radius <= LARGEST_RADIUS:
+        raise UsageError(f"normal_radius must lie in 0..{LARGEST_RADIUS}, got {normal_radius!r}")
 
     renderer = renderer_for(device)
     numbers = kernel_numbers(formula)
     level = BACKGROUNDS[background]
     picture = renderer.draw(numbers, view.scene(), shape, int(supersample), level)
 
-    normal, normal_length = picture.unit_normal()
+    normal, normal_length = picture.unit_normal(int(normal_radius))
     return Rendering(
         image=picture.image(filter, level),
         mask=np.where(picture.hits > 0, np.uint8(255), np.uint8(0)),
@@ -194,7 +202,7 @@ def _renderer(device: Device):
 def _warn_of_numba():
     warnings.warn(
         "no OpenCL device works here: Numba draws, about 6 times slower than Intel's OpenCL runtime on the "
-        f"same cores. To install that: {INSTALL_HINT}",
+        f"same cores. To install that: {install_hint('opencl-cpu')}",
         RuntimeWarning,
         stacklevel=5,
     )

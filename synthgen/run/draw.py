@@ -7,7 +7,7 @@ from synthgen.run.caches import with_sound_caches
 from synthgen.sample import Sample, format_key
 
 
-def render(recipe, label: int, index: int) -> Sample:
+def render(recipe, label: int, index: int, size=None) -> Sample:
     """Draw any sample of a data set, without its files.
 
     Parameters
@@ -16,18 +16,21 @@ def render(recipe, label: int, index: int) -> Sample:
         As for `load_recipe`.
     label, index : int
         Class, and number within the class.
+    size : int, str or (int, int), optional
+        Draw it at another size in pixels: a side, ``"WIDTHxHEIGHT"`` or (height, width).
 
     Returns
     -------
     Sample
-        Equal to the stored one, where the codec is lossless.
+        Equal to the stored one, where the codec is lossless and no other size is asked for.
 
     Raises
     ------
     UsageError
         If the recipe breaks a rule or has no such sample.
     """
-    recipe = load_recipe(recipe)
+    changes = None if size is None else {"size": size}
+    recipe = load_recipe(recipe, changes)
     _check_number("label", label, recipe.classes)
     _check_number("index", index, recipe.per_class)
     return draw_sample(recipe, label, index)

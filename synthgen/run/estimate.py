@@ -7,7 +7,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +29,7 @@ _PATIENCE = 2.0
 # A sample that took so many times the median is measured again: the first of its kind may have compiled something.
 _OUTLIER = 5
 # What a process takes before its first sample: the interpreter, our imports, compiled code that is loaded.
-_START_SECONDS = 1.5
+START_SECONDS = 1.5
 # What a shard takes beside its samples: its file and its sidecar are brought to the disk.
 _SHARD_SECONDS = 0.03
 # Of the disk that is free, this part more than is needed must be left.
@@ -80,7 +80,7 @@ class Estimate(msgspec.Struct, frozen=True):
         workers = max(1, self.workers(offered))
         rounds = math.ceil(self.shards / workers)
         of_a_round = self.cpu_seconds / self.shards
-        start = _START_SECONDS if offered else 0.0
+        start = START_SECONDS if offered else 0.0
         return start + rounds * of_a_round
 
 
@@ -92,7 +92,6 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
     """
     run = plan.run
     shards = range(run.shards) if todo is None else todo
-    clock = _clock_of(plan)
     chosen = _spread(plan, shards)
     _drawn(plan, chosen[0])
 
@@ -100,16 +99,18 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
     encoded = []
     begin = time.perf_counter()
     for sample in chosen:
-        spent = time.perf_counter() - begin
-        is_enough = spent >= _SECONDS and len(times) >= _FEW
-        if is_enough or (times and spent >= _PATIENCE):
+        is_enough = sum(times) >= _SECONDS and len(times) >= _FEW
+        has_waited = time.perf_counter() - begin >= _PATIENCE
+        if is_enough or (times and has_waited):
             break
-        start = clock()
-        encoded.append(_drawn(plan, sample))
-        times.append(clock() - start)
+        drawn, seconds = _timed(plan, sample)
+        encoded.append(drawn)
+        times.append(seconds)
 
-    _measure_outliers_again(plan, chosen, times, clock)
-    drawing = statistics.mean(times)
+    _measure_outliers_again(plan, chosen, times)
+    # The first ones still warm up.
+    warm = times[len(times) // 2 :]
+    drawing = statistics.mean(warm)
     writing = _writing_seconds(plan, encoded)
     size = statistics.mean(map(_size, encoded))
     return Estimate(
@@ -123,7 +124,7 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
 def _spread(plan: Plan, shards: Sequence[int]) -> list[tuple[int, int]]:
     """Return label and index of the samples to draw: the first ones of shards that are spread over all of them."""
     places = plan.run.arrangement
-    step = max(1, len(shards) // _MOST)
+    step = math.ceil(len(shards) / _MOST)
     some = shards[::step]
     each = math.ceil(_MOST / len(some))
 
@@ -137,23 +138,26 @@ def _spread(plan: Plan, shards: Sequence[int]) -> list[tuple[int, int]]:
     return list(pairs)
 
 
-def _clock_of(plan: Plan) -> Callable[[], float]:
-    """Return what time is measured by: that of this process, for it does not count what others do meanwhile.
-
-    A device works beside the process, so that its work takes real time.
-    """
-    return time.perf_counter if drawer_of(plan).exclusive else time.process_time
-
-
-def _measure_outliers_again(
-    plan: Plan, chosen: list[tuple[int, int]], times: list[float], clock: Callable[[], float]
-) -> None:
+def _measure_outliers_again(plan: Plan, chosen: list[tuple[int, int]], times: list[float]) -> None:
     most = _OUTLIER * statistics.median(times)
     for k, seconds in enumerate(times):
         if seconds > most:
-            start = clock()
-            _drawn(plan, chosen[k])
-            times[k] = clock() - start
+            _, times[k] = _timed(plan, chosen[k])
+
+
+def _timed(plan: Plan, sample: tuple[int, int]):
+    """Draw and encode a sample; return it, and the time that it takes on cores that are free."""
+    begin_real = time.perf_counter()
+    begin_own = time.process_time()
+    drawn = _drawn(plan, sample)
+
+    own = time.process_time() - begin_own
+    real = time.perf_counter() - begin_real
+    drawer = drawer_of(plan)
+    if drawer.beside:
+        return drawn, real
+    # The threads of one that uses all cores take more time of their own than passes, unless others take theirs.
+    return drawn, min(own, real) if drawer.exclusive else own
 
 
 def _drawn(plan: Plan, sample: tuple[int, int]):
@@ -171,13 +175,14 @@ def _size(encoded) -> int:
 
 def _writing_seconds(plan: Plan, encoded: list) -> float:
     """Return the time that it takes to write a sample into a shard, beside others."""
-    with tempfile.TemporaryDirectory() as folder:
+    start = time.process_time()
+    # It is only an estimate: where no temporary file can be written, drawing is what counts.
+    with suppress(OSError, StorageError), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shard"
-        start = time.process_time()
         write_samples(path, plan.run, encoded, lambda samples: None)
         sha256_of(path)
-        seconds = time.process_time() - start
-        return seconds / len(encoded)
+    seconds = time.process_time() - start
+    return seconds / len(encoded)
 
 
 def remembered_probe(plan: Plan) -> Estimate:
@@ -222,8 +227,9 @@ def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
     if needed <= free:
         return
 
-    fitting = int(plan.run.per_class * free / needed)
-    advice = f"--per-class {fitting} would fit" if fitting else "not even one image a class would fit"
+    before = plan.run.grown_from[-1].per_class if plan.run.grown_from else 0
+    fitting = int((plan.run.per_class - before) * free / needed)
+    advice = f"--per-class {before + fitting} would fit" if fitting else "not even one image a class would fit"
     size = human_bytes(estimate.bytes)
     raise StorageError(f"{out}: needs about {size} of disk, {human_bytes(free)} are free; {advice}")
 

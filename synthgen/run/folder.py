@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from synthgen.cards import is_beside_data, unchanged_cards
 from synthgen.errors import FormatError, UsageError
 from synthgen.run.differences import in_words
 from synthgen.run.lock import is_lock
@@ -58,9 +59,13 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
         return None
 
     found = current_records(folder)
-    if len(found) > 1 and found[0].grows_from(found[1]) and not agree(found[0], run):
+    is_growing = len(found) > 1 and found[0].grows_from(found[1])
+    if is_growing and not agree(found[0], run):
         return _growing_to_other_data(folder, found[0], overwrite)
-    for record in sorted(found, key=lambda record: encode_json(record) != encode_json(run)):
+
+    # An equal record first: the others may have another name.
+    own = encode_json(run)
+    for record in sorted(found, key=lambda record: encode_json(record) != own):
         if agree(record, run):
             return record
         if run.grows_from(record):
@@ -70,6 +75,7 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
     has_grown = any(record.grows_from(run) for record in found)
     if sidecar is not None and not has_grown and _is_of(sidecar, run):
         return msgspec.structs.replace(run, device=sidecar.device) if run.tolerance else run
+
     if found and is_reserved(folder):
         return _of_other_data(folder, found[0], run, overwrite)
     _check_strangers(folder, sidecar is not None or overwrite)
@@ -127,9 +133,9 @@ def check_versions(folder: Path, run: RunRecord, shards: Iterable[int]) -> None:
         changes = version_changes(stage.versions, run.versions)
         if changes:
             name = run.shard_name(shard)
-            raise UsageError(
-                f"{folder}: {name} must be drawn again by the libraries that drew it: {', '.join(changes)}"
-            )
+            rule = "must be drawn again by the libraries that drew it"
+            found = ", ".join(changes)
+            raise UsageError(f"{folder}: {name} {rule}: {found}")
 
 
 def check_device(folder: Path, begun: RunRecord, run: RunRecord, any_device: bool) -> None:
@@ -172,10 +178,10 @@ def sweep(folder: Path, run: RunRecord, shards: Iterable[int], records: bool = F
 
 
 def remove_listed(folder: Path, run: RunRecord) -> None:
-    """Remove what a run record lists, but not the record: after a kill the rest can be removed."""
+    """Remove what a run record lists, and its card, but not the record: after a kill the rest can be removed."""
     names = file_names(folder, run, range(run.shards))
     shards = [f"{SHARDS}/{name}" for name in names]
-    for name in (DATASET, *shards, CLASSES, PARTS):
+    for name in (DATASET, *shards, CLASSES, PARTS, *unchanged_cards(folder)):
         path = folder / name
         with storage_errors(path):
             path.unlink(missing_ok=True)
@@ -311,4 +317,4 @@ def _is_ours(path: Path, begun: bool) -> bool:
     if path.name in (RUN, CLASSES):
         return begun
     is_temporary = path.name.startswith(".") and path.name.endswith(".tmp")
-    return is_temporary or is_lock(path.name) or path.name == PARTS
+    return is_temporary or is_lock(path.name) or path.name == PARTS or is_beside_data(path.name)

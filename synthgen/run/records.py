@@ -4,12 +4,12 @@ A record that is there and right is never written again. One that is wrong is wr
 table and manifest follow from the recipe and the shards.
 """
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from synthgen.cards import write_first_card
 from synthgen.errors import FormatError, UsageError
 from synthgen.run.classes import cut_classes, ensure_classes
 from synthgen.run.folder import (
@@ -67,7 +67,9 @@ def begin(folder: Path, plan: Plan, part: Part, overwrite: bool = False) -> RunR
 
 def _settled_record(folder: Path, found: RunRecord, run: RunRecord) -> RunRecord:
     """Return the record of a run that goes on: until it is finished, it is called what the command calls it."""
-    if os.path.lexists(folder / DATASET):
+    manifest = readable_manifest(folder, run)
+    is_finished = manifest is not None and manifest.count == run.count
+    if is_finished:
         return found
     return msgspec.structs.replace(run, device=found.device)
 
@@ -140,6 +142,7 @@ def finish(folder: Path, run: RunRecord, sidecars: list[Sidecar | None]) -> bool
         shard_list=entries,
     )
     ensure(folder / DATASET, encode_json(manifest))
+    write_first_card(folder)
     with storage_errors(folder / PARTS):
         (folder / PARTS).unlink(missing_ok=True)
     return True

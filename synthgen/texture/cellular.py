@@ -4,10 +4,17 @@ import numba
 import numpy as np
 
 from synthgen.texture.lattice import derived, first_share, hashed, ramp, second_share, third_share
+from synthgen.texture.noise import NOWHERE
 from synthgen.texture.shape import Shape
 
 NAME = "cellular"
 VARIANTS = ("distance", "walls", "cracks", "values", "pebbles")
+_DISTANCE = 0
+_WALLS = 1
+_CRACKS = 2
+_VALUES = 3
+# A cell and its eight neighbors have the centers that may be nearest.
+_AROUND = 9
 
 
 def sample(rng: np.random.Generator) -> dict:
@@ -23,19 +30,22 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     """Return the field at points in units of its scale, float64 (N,); see `synthgen.texture.field`."""
     total = np.empty(len(rows))
     number = VARIANTS.index(shape.variant)
-    _fill(total, rows, columns, derived(shape.seed, 0), number, shape.form, softness)
+    seed = derived(shape.seed, 0)
+    _fill(total, rows, columns, seed, number, shape.form, softness)
     return total
 
 
 @numba.njit(cache=True)
 def _find_centers(ys, xs, seed, row, column, jitter):
     """Fill the centers of a cell and its eight neighbors, relative to the cell."""
-    for k in range(9):
+    for k in range(_AROUND):
         down = k // 3 - 1
         right = k % 3 - 1
         bits = hashed(seed, row + down, column + right)
-        ys[k] = down + 0.5 + jitter * (first_share(bits) - 0.5)
-        xs[k] = right + 0.5 + jitter * (second_share(bits) - 0.5)
+        y = first_share(bits) - 0.5
+        x = second_share(bits) - 0.5
+        ys[k] = down + 0.5 + jitter * y
+        xs[k] = right + 0.5 + jitter * x
 
 
 @numba.njit(cache=True)
@@ -45,7 +55,7 @@ def _nearest(ys, xs, y, x):
     second = 9.0
     nearest = 0
     next_one = 0
-    for k in range(9):
+    for k in range(_AROUND):
         down = ys[k] - y
         right = xs[k] - x
         square = down * down + right * right
@@ -61,12 +71,31 @@ def _nearest(ys, xs, y, x):
 
 
 @numba.njit(cache=True)
+def _to_border(ys, xs, squares, nearest, next_one):
+    """Return the distance to the border between the cells of two centers."""
+    first, second = squares
+    down = ys[next_one] - ys[nearest]
+    right = xs[next_one] - xs[nearest]
+    apart = np.sqrt(down * down + right * right)
+    return (second - first) / (2 * apart + 1e-9)
+
+
+@numba.njit(cache=True)
+def _value(seed, row, column, nearest):
+    """Return the number of the cell around one of nine centers."""
+    down = nearest // 3 - 1
+    right = nearest % 3 - 1
+    bits = hashed(seed, row + down, column + right)
+    return third_share(bits)
+
+
+@numba.njit(cache=True)
 def _fill(total, rows, columns, seed, variant, form, softness):
     jitter, width = form
-    ys = np.empty(9)
-    xs = np.empty(9)
-    last_row = np.int64(2**62)
-    last_column = np.int64(2**62)
+    ys = np.empty(_AROUND)
+    xs = np.empty(_AROUND)
+    last_row = NOWHERE
+    last_column = NOWHERE
 
     for i in range(len(total)):
         row = np.int64(np.floor(rows[i]))
@@ -79,23 +108,29 @@ def _fill(total, rows, columns, seed, variant, form, softness):
         y = rows[i] - row
         x = columns[i] - column
         first, second, nearest, next_one = _nearest(ys, xs, y, x)
-        if variant == 0:
+        if variant == _DISTANCE:
             total[i] = np.sqrt(first)
             continue
 
-        # distance to the border between both centers
-        down = ys[next_one] - ys[nearest]
-        right = xs[next_one] - xs[nearest]
-        border = (second - first) / (2 * np.sqrt(down * down + right * right) + 1e-9)
-        if variant == 1:
+        border = _to_border(ys, xs, (first, second), nearest, next_one)
+        if variant == _WALLS:
             total[i] = border
-        elif variant == 2:
-            total[i] = ramp(border - width / 2, max(softness, width / 2))
+        elif variant == _CRACKS:
+            half = width / 2
+            total[i] = ramp(border - half, max(softness, half))
         else:
-            bits = hashed(seed, row + nearest // 3 - 1, column + nearest % 3 - 1)
-            value = third_share(bits)
-            if variant == 3:
-                total[i] = 0.5 + (value - 0.5) * ramp(border, softness)
-            else:
-                dome = min(border / (2 * width + 0.1), 1.0)
-                total[i] = (0.5 + 0.5 * value) * np.sqrt(dome * (2 - dome))
+            value = _value(seed, row, column, nearest)
+            total[i] = _filled(value, border, variant, width, softness)
+
+
+@numba.njit(cache=True)
+def _filled(value, border, variant, width, softness):
+    """Return the level of a point in a cell of a value: flat, or a pebble."""
+    if variant == _VALUES:
+        share = ramp(border, softness)
+        return 0.5 + share * (value - 0.5)
+
+    reach = 2 * width + 0.1
+    place = min(border / reach, 1.0)
+    dome = np.sqrt(place * (2 - place))
+    return dome * (0.5 + 0.5 * value)

@@ -1,10 +1,11 @@
-"""Fibers: thin strokes that lie over each other, as in felt, paper and carbon mats, or side by side, as scratches do."""
+"""Fibers: thin strokes that lie over each other, as in felt and paper, or side by side, as scratches do."""
 
 import numba
 import numpy as np
 
 from synthgen.texture import scatter
 from synthgen.texture.lattice import ramp
+from synthgen.texture.leaves import ENOUGH
 from synthgen.texture.scatter import COLUMN, COSINE, LENGTH, RADIUS, ROW, SINE, VALUE
 from synthgen.texture.shape import Shape
 
@@ -18,19 +19,15 @@ def sample(rng: np.random.Generator) -> dict:
     `form` is how often fibers cover the plane, their length over their width, and how much their directions differ.
     """
     variant = VARIANTS[rng.integers(len(VARIANTS))]
-    cover = rng.uniform(2.5, 4)
-    length = rng.uniform(8, 22)
-    spread = 2.0
-    if variant == "combed":
-        spread = rng.uniform(0.05, 0.4)
+    size, often, long, differ = rng.random(4).tolist()
     if variant == "scratches":
-        cover = rng.uniform(0.15, 0.6)
-        length = rng.uniform(25, 60)
-        spread = rng.uniform(0.02, 0.3)
-    scale = 1.2 * 2.2 ** rng.uniform(0, 1)
-    if variant == "scratches":
-        scale = 0.7 * 1.8 ** rng.uniform(0, 1)
-    return {"variant": variant, "scale": scale, "form": [cover, length, spread]}
+        form = [0.15 + 0.45 * often, 25 + 35 * long, 0.02 + 0.28 * differ]
+        return {"variant": variant, "scale": 0.7 * 1.8**size, "form": form}
+
+    # felt lies any way
+    spread = 2.0 if variant == "felt" else 0.05 + 0.35 * differ
+    form = [2 + often, 8 + 14 * long, spread]
+    return {"variant": variant, "scale": 1.2 * 2.2**size, "form": form}
 
 
 def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: float) -> np.ndarray:
@@ -38,7 +35,7 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     levels, habit = scattered(shape)
     box = scatter.box_of(rows, columns, softness)
     things = scatter.gather(levels, habit, box)
-    tiles = scatter.into_tiles(things, box, 3.0, softness)
+    tiles = scatter.into_tiles(things, box, 1.6, softness)
 
     total = np.empty(len(rows))
     engraved = shape.variant == "scratches"
@@ -58,33 +55,34 @@ def scattered(shape: Shape) -> tuple[list[scatter.Level], scatter.Habit]:
 def _fill(total, rows, columns, things, tiles, engraved, softness):
     starts = tiles.starts
     members = tiles.members
+    window = tiles.window
+
     for i in range(len(total)):
         y = rows[i]
         x = columns[i]
-        row = np.int64((y - tiles.top) / tiles.side)
-        column = np.int64((x - tiles.left) / tiles.side)
-        k = row * tiles.across + column
-
+        k = scatter.tile_at(window, y, x)
         left = 1.0
         level = 0.0
         for m in range(starts[k], starts[k + 1]):
             n = members[m]
             down = y - things[n, ROW]
             right = x - things[n, COLUMN]
-            across = abs(things[n, COSINE] * down - things[n, SINE] * right)
             radius = things[n, RADIUS]
+            across = abs(things[n, COSINE] * down - things[n, SINE] * right)
             if across > radius + softness:
                 continue
-            along = abs(things[n, COSINE] * right + things[n, SINE] * down)
-            share = ramp(radius - across, softness) * ramp(things[n, LENGTH] - 2 * radius - along, 4 * radius)
-            if share <= 0:
-                continue
 
-            # a round thread is bright along its middle; a scratch has its own depth
-            place = min(across / radius, 1.0)
-            shade = things[n, VALUE] if engraved else 0.5 * things[n, VALUE] + 1 - 0.6 * place * place
+            along = abs(things[n, COSINE] * right + things[n, SINE] * down)
+            to_end = things[n, LENGTH] - 2 * radius - along
+            share = ramp(radius - across, softness) * ramp(to_end, 4 * radius)
+            shade = things[n, VALUE]
+            if not engraved:
+                # a round thread is bright along its middle
+                place = min(across / radius, 1.0)
+                shade = 1 + 0.5 * shade - 0.6 * place * place
+
             level += left * share * shade
             left *= 1 - share
-            if left < 0.01:
+            if left < ENOUGH:
                 break
         total[i] = level

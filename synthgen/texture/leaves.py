@@ -10,6 +10,12 @@ from synthgen.texture.shape import Shape
 
 NAME = "leaves"
 VARIANTS = ("discs", "rectangles", "sheared")
+_DISCS = 0
+_SHEARED = 2
+# Half of the side of a square with the area of a disc of radius 1.
+_SQUARE = 0.886
+# A pixel of which less than this is left is done.
+ENOUGH = 0.01
 # How often the leaves cover the plane: exp(-5) of it, 0.7 %, shows the ground.
 _COVER = 5.0
 # How far leaves reach, see `synthgen.texture.scatter.Habit`.
@@ -58,53 +64,48 @@ def scattered(shape: Shape) -> tuple[list[scatter.Level], scatter.Habit]:
 
 
 @numba.njit(cache=True)
-def inside(things, n, down, right, variant):
-    """Return how far a point lies inside a leaf, given its offset from the middle; negative outside."""
-    cosine = things[n, COSINE]
-    sine = things[n, SINE]
-    along = cosine * right + sine * down
-    across = cosine * down - sine * right
-    if variant == 2:
-        along += 0.5 * across
-
-    radius = things[n, RADIUS]
-    length = things[n, LENGTH]
-    if variant == 0:
+def _inside(along, across, radius, length, variant):
+    """Return how far a point lies inside a leaf, given its place along and across; negative outside."""
+    if variant == _DISCS:
         along *= radius / length
         return radius - np.sqrt(along * along + across * across)
-    # a square of the area of the disc
-    rest = 0.886 * length - abs(along)
-    return min(rest, 0.886 * radius - abs(across))
+
+    if variant == _SHEARED:
+        along += 0.5 * across
+    to_end = _SQUARE * length - abs(along)
+    to_side = _SQUARE * radius - abs(across)
+    return min(to_end, to_side)
 
 
 @numba.njit(cache=True)
 def _fill(total, rows, columns, things, tiles, variant, softness):
-    # taken out of the tuple: arrays in a tuple are counted at each use
+    # taken out of the tuple: arrays in a tuple are counted at each use, and so are those that a function is given
     starts = tiles.starts
     members = tiles.members
+    window = tiles.window
 
     for i in range(len(total)):
-        y = rows[i]
-        x = columns[i]
-        row = np.int64((y - tiles.top) / tiles.side)
-        column = np.int64((x - tiles.left) / tiles.side)
-        k = row * tiles.across + column
+        k = scatter.tile_at(window, rows[i], columns[i])
 
         # from the front: what is left of the pixel takes the next leaf
         left = 1.0
         level = 0.0
         for m in range(starts[k], starts[k + 1]):
             n = members[m]
-            down = y - things[n, ROW]
-            right = x - things[n, COLUMN]
-            far = things[n, REACH] + softness
-            if down * down + right * right > far * far:
+            down = rows[i] - things[n, ROW]
+            right = columns[i] - things[n, COLUMN]
+            reach = things[n, REACH] + softness
+            if down * down + right * right > reach * reach:
                 continue
 
-            share = ramp(inside(things, n, down, right, variant), softness)
-            if share > 0:
-                level += left * share * things[n, VALUE]
-                left *= 1 - share
-                if left < 0.01:
-                    break
+            cosine = things[n, COSINE]
+            sine = things[n, SINE]
+            along = cosine * right + sine * down
+            across = cosine * down - sine * right
+            inside = _inside(along, across, things[n, RADIUS], things[n, LENGTH], variant)
+            share = ramp(inside, softness)
+            level += left * share * things[n, VALUE]
+            left *= 1 - share
+            if left < ENOUGH:
+                break
         total[i] = level

@@ -7,23 +7,40 @@ import numpy as np
 
 from synthgen.texture.lattice import derived, first_share, hashed, second_share
 
-# Standard deviation of the noise, measured over a million points.
+# Standard deviation of one octave, measured over a million points.
 DEVIATION = 0.176
+# No cell of any window has this number.
+NOWHERE = np.int64(2**62)
+# The octaves of smooth noise have these shares of its deviation.
+_SMOOTH = (0.9, 0.43)
 
 
 @numba.njit(cache=True)
 def _gradient(seed, row, column):
     """Return the gradient of a corner of the lattice: a point of the square from -1 to 1."""
     bits = hashed(seed, row, column)
-    down = 2 * first_share(bits) - 1
-    right = 2 * second_share(bits) - 1
-    return down, right
+    down = first_share(bits)
+    right = second_share(bits)
+    return 2 * down - 1, 2 * right - 1
 
 
 @numba.njit(cache=True)
 def _fade(share):
     """Return the smooth step of Perlin 2002: its first two derivatives are 0 at 0 and 1."""
-    return share * share * share * (share * (share * 6 - 15) + 10)
+    cube = share * share * share
+    factor = share * (share * 6 - 15) + 10
+    return cube * factor
+
+
+@numba.njit(cache=True)
+def _slope(gradient, y, x):
+    down, right = gradient
+    return down * y + right * x
+
+
+@numba.njit(cache=True)
+def _between(first, second, share):
+    return first + share * (second - first)
 
 
 @numba.njit(cache=True)
@@ -42,8 +59,8 @@ def add_noise(total, rows, columns, seed, turn, frequency, gain):
         Factor of the noise.
     """
     cosine, sine = turn
-    last_row = np.int64(2**62)
-    last_column = np.int64(2**62)
+    last_row = NOWHERE
+    last_column = NOWHERE
     upper_left = upper_right = lower_left = lower_right = (0.0, 0.0)
 
     for i in range(len(total)):
@@ -63,27 +80,33 @@ def add_noise(total, rows, columns, seed, turn, frequency, gain):
 
         y -= row
         x -= column
-        weight = _fade(x)
-        left = upper_left[0] * y + upper_left[1] * x
-        right = upper_right[0] * y + upper_right[1] * (x - 1)
-        upper = left + weight * (right - left)
-        left = lower_left[0] * (y - 1) + lower_left[1] * x
-        right = lower_right[0] * (y - 1) + lower_right[1] * (x - 1)
-        lower = left + weight * (right - left)
-        total[i] += gain * (upper + _fade(y) * (lower - upper))
+        right = _fade(x)
+        down = _fade(y)
+
+        # from corner to corner along the row, and then from row to row
+        one = _slope(upper_left, y, x)
+        other = _slope(upper_right, y, x - 1)
+        upper = _between(one, other, right)
+        one = _slope(lower_left, y - 1, x)
+        other = _slope(lower_right, y - 1, x - 1)
+        lower = _between(one, other, right)
+        total[i] += gain * _between(upper, lower, down)
 
 
 def octave_turn(number: int) -> tuple[float, float]:
     """Return the turn of an octave: each has another, so that no grid shows."""
     angle = 0.6 + 2.4 * number
-    return round(math.cos(angle), 9), round(math.sin(angle), 9)
+    cosine = round(math.cos(angle), 9)
+    sine = round(math.sin(angle), 9)
+    return cosine, sine
 
 
-def smooth_noise(rows: np.ndarray, columns: np.ndarray, seed: int, period: float) -> np.ndarray:
+def smooth_noise(rows: np.ndarray, columns: np.ndarray, seed: int | np.uint64, period: float) -> np.ndarray:
     """Return smooth noise of deviation 1, float64 (N,), whose bumps are about `period` wide."""
     total = np.zeros(len(rows))
-    for number, gain in enumerate((0.9, 0.43)):
-        frequency = 2**number / period
+    for number, share in enumerate(_SMOOTH):
+        own_seed = derived(seed, number)
         turn = octave_turn(number)
-        add_noise(total, rows, columns, derived(seed, number), turn, frequency, gain / DEVIATION)
+        frequency = 2**number / period
+        add_noise(total, rows, columns, own_seed, turn, frequency, share / DEVIATION)
     return total

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 
 from synthgen.splitmix import mix, u64
-from synthgen.texture.lattice import first_share, second_share, third_share
+from synthgen.texture.lattice import clipped, first_share, second_share, third_share
 
 
 class Light(NamedTuple):
@@ -101,23 +101,30 @@ def paint(
     light : Light
     exposure : Exposure
     """
+    look = _look(texture, scale, light, exposure)
+    top, number = shown
+    mixture, last = planes
+    _paint(image, top, number, corner, mixture, last, look)
+
+
+def _look(texture: dict, scale: float, light: Light, exposure: Exposure) -> _Look:
+    """Return what the compiled painter needs."""
     tone, contrast = texture["tone"]
     middle, first, second = np.array(texture["colors"])
     gain = contrast * exposure.contrast
     turn = math.radians(light.azimuth)
-    look = _Look(
-        tuple(middle + tone + exposure.brightness),
-        tuple(gain * first),
-        tuple(gain * second),
-        texture["relief"] / (2 * scale),
-        (round(math.sin(turn), 9), round(math.cos(turn), 9)),
-        light.slope,
-        texture["grain"],
-        u64(exposure.seed),
+    toward = round(math.sin(turn), 9), round(math.cos(turn), 9)
+    return _Look(
+        middle=tuple(middle + tone + exposure.brightness),
+        first=tuple(gain * first),
+        second=tuple(gain * second),
+        # differences are taken over two pixels
+        relief=texture["relief"] / (2 * scale),
+        toward=toward,
+        slope=light.slope,
+        grain=texture["grain"],
+        seed=u64(exposure.seed),
     )
-    top, number = shown
-    mixture, last = planes
-    _paint(image, top, number, corner, mixture, last, look)
 
 
 @numba.njit(cache=True)
@@ -125,37 +132,48 @@ def _paint(image, top, number, corner, mixture, last, look):
     height, width, _ = image.shape
     first_row, first_column = corner
     slope_down, slope_right = look.slope
-    light_down, light_right = look.toward
     rows, columns = mixture.shape
 
-    for r in range(rows - 2):
-        row = first_row + r
+    # the planes have one pixel more on each side
+    for r in range(1, rows - 1):
+        row = first_row + r - 1
         down_light = 1 + slope_down * (row / height - 0.5)
-        for c in range(columns - 2):
-            column = first_column + c
+        for c in range(1, columns - 1):
+            column = first_column + c - 1
             if top[row, column] != number:
                 continue
 
-            value = mixture[r + 1, c + 1]
-            other = last[r + 1, c + 1]
-            light = down_light + slope_right * (column / width - 0.5)
+            right_light = slope_right * (column / width - 0.5)
+            light = down_light + right_light
             if look.relief > 0:
-                # a matte surface under a light at 45 degrees
-                down = look.relief * (mixture[r + 2, c + 1] - mixture[r, c + 1])
-                right = look.relief * (mixture[r + 1, c + 2] - mixture[r + 1, c])
-                steep = np.sqrt(1 + down * down + right * right)
-                shade = (1 + down * light_down + right * light_right) / steep
-                light *= 0.25 + 0.75 * max(shade, 0.0)
+                light *= _shade(mixture, r, c, look)
 
-            bits = mix(look.seed + u64(row * 65536 + column))
-            # the sum of three uniform numbers has a variance of 1 / 4
-            noise = first_share(bits) + second_share(bits) + third_share(bits) - 1.5
-            noise *= 2 * look.grain
+            noise = look.grain * _noise(look.seed, row, column)
+            value = mixture[r, c]
+            other = last[r, c]
             for k in range(3):
                 color = look.middle[k] + look.first[k] * value + look.second[k] * other
-                level = color * light + noise + 0.5
-                level = min(max(level, 0.0), 255.0)
-                image[row, column, k] = np.uint8(level)
+                level = color * light + noise
+                image[row, column, k] = np.uint8(clipped(level, 0.0, 255.0) + 0.5)
+
+
+@numba.njit(cache=True)
+def _shade(heights, r, c, look):
+    """Return how bright a matte surface is under a light at 45 degrees; 1 where it is level."""
+    down = look.relief * (heights[r + 1, c] - heights[r - 1, c])
+    right = look.relief * (heights[r, c + 1] - heights[r, c - 1])
+    light_down, light_right = look.toward
+    toward = 1 + down * light_down + right * light_right
+    length = np.sqrt(1 + down * down + right * right)
+    return 0.25 + 0.75 * max(toward / length, 0.0)
+
+
+@numba.njit(cache=True)
+def _noise(seed, row, column):
+    """Return white noise of deviation 1 at a pixel: the sum of three uniform numbers."""
+    bits = mix(seed + u64(row * 65536 + column))
+    total = first_share(bits) + second_share(bits) + third_share(bits)
+    return 2 * (total - 1.5)
 
 
 def normals(relief: np.ndarray) -> np.ndarray:
@@ -166,8 +184,14 @@ def normals(relief: np.ndarray) -> np.ndarray:
     relief : ndarray of float64, (h + 2, w + 2)
         Heights in pixels, one pixel more on each side.
     """
-    down = (relief[2:, 1:-1] - relief[:-2, 1:-1]) / 2
-    right = (relief[1:-1, 2:] - relief[1:-1, :-2]) / 2
-    vectors = np.dstack([-right, down, np.ones_like(down)])
-    lengths = np.sqrt((vectors**2).sum(axis=2, keepdims=True))
-    return (vectors / lengths).astype(np.float32)
+    above = relief[:-2, 1:-1]
+    below = relief[2:, 1:-1]
+    before = relief[1:-1, :-2]
+    behind = relief[1:-1, 2:]
+    # a surface that grows to the right leans to the left
+    right = (before - behind) / 2
+    up = (below - above) / 2
+
+    vectors = np.dstack([right, up, np.ones_like(up)])
+    squares = (vectors**2).sum(axis=2, keepdims=True)
+    return (vectors / np.sqrt(squares)).astype(np.float32)

@@ -1,16 +1,20 @@
-"""Periodic fields: gratings, checks, weave, twill, bricks, tiles, dots and hexagons, no cell like another."""
+"""Periodic fields: gratings, checks, weaves, bricks, dots, hexagons and knits, no cell quite like another."""
 
 import numba
 import numpy as np
 
-from synthgen.texture.lattice import derived, first_share, hashed, ramp, second_share, wave
+from synthgen.texture.lattice import clipped, derived, first_share, hashed, ramp, second_share, wave
 from synthgen.texture.shape import Shape
 
 NAME = "periodic"
 VARIANTS = ("grating", "checks", "weave", "twill", "bricks", "dots", "hexagons", "knit")
-
-# Those that are made of elements, which may be missing, and how wide an element is along the columns.
+# Those that are made of elements, which may be missing.
 WITH_ELEMENTS = ("checks", "weave", "bricks", "dots")
+_SHIFTS = (0.0, 0.5, 0.5, 1 / 3)
+# Height of a hexagon of width 1, from corner to corner; its rows repeat after two.
+_TWO_ROWS = 3**0.5
+# The number of a thread, which runs through all cells of the other direction.
+_THREAD = 2**40
 
 
 def sample(rng: np.random.Generator) -> dict:
@@ -22,7 +26,7 @@ def sample(rng: np.random.Generator) -> dict:
     variant = VARIANTS[rng.integers(len(VARIANTS))]
     ratio = 4 ** rng.uniform(-0.5, 0.5)
     width = rng.uniform(0, 1)
-    shift = (0.0, 0.5, 0.5, 1 / 3)[rng.integers(4)]
+    shift = _SHIFTS[rng.integers(len(_SHIFTS))]
     variety = rng.uniform(0, 1) ** 2
     scale = 5 * 10 ** rng.uniform(0, 1)
     if variant == "bricks":
@@ -35,7 +39,8 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     """Return the field at points in units of its scale, float64 (N,); see `synthgen.texture.field`."""
     fill = _FILLS[shape.variant]
     total = np.empty(len(rows))
-    fill(total, rows, columns, derived(shape.seed, 0), shape.form, softness)
+    seed = derived(shape.seed, 0)
+    fill(total, rows, columns, seed, shape.form, softness)
     return total
 
 
@@ -44,15 +49,29 @@ def elements(shape: Shape, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     ratio, _, shift, _ = shape.form
     if shape.variant == "checks":
         # half a period long and wide
-        return np.floor([2 * rows, 2 * columns / ratio]).astype(np.int64).T
-
-    row = np.floor(rows)
+        rows = 2 * rows
+        columns = 2 * columns
     if shape.variant == "dots":
         ratio = 1.0
-    if shape.variant == "weave":
+    if shape.variant in ("checks", "weave"):
         shift = 0.0
+
+    row = np.floor(rows)
     column = np.floor(columns / ratio + shift * row)
-    return np.stack([row, column], axis=1).astype(np.int64)
+    both = np.stack([row, column], axis=1)
+    return both.astype(np.int64)
+
+
+@numba.njit(cache=True)
+def _cell(place):
+    """Return the number of the cell that a coordinate lies in."""
+    return np.int64(np.floor(place))
+
+
+@numba.njit(cache=True)
+def _varied(bits, variety):
+    """Return by how much a cell is brighter than the mean."""
+    return variety * (first_share(bits) - 0.5)
 
 
 @numba.njit(cache=True)
@@ -62,10 +81,9 @@ def _fill_grating(total, rows, columns, seed, form, softness):
     sharpness = 1 + 5 * width * width
     for i in range(len(total)):
         y = rows[i]
-        level = wave(y) * sharpness
-        level = min(max(level, -1.0), 1.0)
-        stripe = hashed(seed, np.int64(np.floor(y + 0.25)), 0)
-        total[i] = level + variety * (first_share(stripe) - 0.5)
+        level = sharpness * wave(y)
+        stripe = hashed(seed, _cell(y + 0.25), 0)
+        total[i] = clipped(level, -1.0, 1.0) + _varied(stripe, variety)
 
 
 @numba.njit(cache=True)
@@ -76,10 +94,10 @@ def _fill_checks(total, rows, columns, seed, form, softness):
     for i in range(len(total)):
         y = rows[i]
         x = columns[i] / ratio
-        level = sharpness * sharpness * wave(y) * wave(x)
-        level = min(max(level, -1.0), 1.0)
-        check = hashed(seed, np.int64(np.floor(2 * y)), np.int64(np.floor(2 * x)))
-        total[i] = level + variety * (first_share(check) - 0.5)
+        down = sharpness * wave(y)
+        right = sharpness * wave(x)
+        check = hashed(seed, _cell(2 * y), _cell(2 * x))
+        total[i] = clipped(down * right, -1.0, 1.0) + _varied(check, variety)
 
 
 @numba.njit(cache=True)
@@ -89,47 +107,47 @@ def _thread(across, along, gap):
     if side >= 1:
         return 0.0
     bend = 2 * along - 1
-    return np.sqrt(1 - side * side) * (1 - 0.55 * bend * bend)
+    arch = 1 - 0.55 * bend * bend
+    return arch * np.sqrt(1 - side * side)
 
 
 @numba.njit(cache=True)
-def _woven(total, rows, columns, seed, form, over, under):
-    """Fill with threads: going along a row, `over` cells with the row's thread on top, then `under` others."""
+def _woven(total, rows, columns, seed, form, over):
+    """Fill with threads: going along a row, `over` cells have the row's thread on top, and then as many another."""
     ratio, width, _, variety = form
     gap = 0.05 + 0.3 * width
-    length = over + under
     for i in range(len(total)):
         y = rows[i]
         x = columns[i] / ratio
-        row = np.int64(np.floor(y))
-        column = np.int64(np.floor(x))
+        row = _cell(y)
+        column = _cell(x)
         y -= row
         x -= column
 
-        place = (column - row) % length
+        place = (column - row) % (2 * over)
         if place < over:
             along = (place + x) / over
             height = _thread(y, along, gap)
-            thread = hashed(seed, row, 2**40)
+            thread = hashed(seed, row, _THREAD)
         else:
             # down a column the same order of cells runs backwards
-            other = (row - column - 1) % length
-            along = (other + y) / under
+            place = (row - column - 1) % (2 * over)
+            along = (place + y) / over
             height = _thread(x, along, gap)
-            thread = hashed(seed, 2**40, column)
-        total[i] = height * (1 + variety * (first_share(thread) - 0.5))
+            thread = hashed(seed, _THREAD, column)
+        total[i] = height * (1 + _varied(thread, variety))
 
 
 @numba.njit(cache=True)
 def _fill_weave(total, rows, columns, seed, form, softness):
     """Fill with a plain weave."""
-    _woven(total, rows, columns, seed, form, 1, 1)
+    _woven(total, rows, columns, seed, form, 1)
 
 
 @numba.njit(cache=True)
 def _fill_twill(total, rows, columns, seed, form, softness):
     """Fill with a twill, two over and two under."""
-    _woven(total, rows, columns, seed, form, 2, 2)
+    _woven(total, rows, columns, seed, form, 2)
 
 
 @numba.njit(cache=True)
@@ -137,20 +155,25 @@ def _fill_bricks(total, rows, columns, seed, form, softness):
     """Fill with bricks in rows of shifted bond, with joints, each of another brightness."""
     ratio, width, shift, variety = form
     joint = 0.03 + 0.12 * width
+    edge = max(softness, 0.02)
     for i in range(len(total)):
         y = rows[i]
-        row = np.int64(np.floor(y))
+        row = _cell(y)
         x = columns[i] / ratio + shift * row
-        column = np.int64(np.floor(x))
+        column = _cell(x)
         bits = hashed(seed, row, column)
 
-        y = abs(y - row - 0.5)
-        x = abs(x - column - 0.5)
-        inside = min(0.5 - y, (0.5 - x) * ratio) - joint * (0.8 + 0.4 * second_share(bits))
+        # distances from the middle of the brick, and so to its sides
+        down = abs(y - row - 0.5)
+        right = abs(x - column - 0.5)
+        to_side = min(0.5 - down, ratio * (0.5 - right))
+        own_joint = joint * (0.8 + 0.4 * second_share(bits))
+        inside = to_side - own_joint
+
         # a rounded arris: steep at the joint, flat in the middle
-        rim = 0.15 * ramp(inside, 0.3)
-        brick = 0.85 + rim + variety * (first_share(bits) - 0.5)
-        total[i] = brick * ramp(inside, max(softness, 0.02))
+        arris = 0.15 * ramp(inside, 0.3)
+        brick = 0.85 + arris + _varied(bits, variety)
+        total[i] = brick * ramp(inside, edge)
 
 
 @numba.njit(cache=True)
@@ -158,20 +181,23 @@ def _fill_dots(total, rows, columns, seed, form, softness):
     """Fill with dots or holes on a lattice, some a little off their places and of other sizes."""
     _, width, shift, variety = form
     radius = 0.16 + 0.26 * width
-    edge = max(softness, 0.03 + 0.2 * (1 - width))
+    soft = 0.03 + 0.2 * (1 - width)
+    edge = max(softness, soft)
+    room = 0.6 * (0.5 - radius) * variety
     for i in range(len(total)):
         y = rows[i]
-        row = np.int64(np.floor(y))
+        row = _cell(y)
         x = columns[i] + shift * row
-        column = np.int64(np.floor(x))
+        column = _cell(x)
         bits = hashed(seed, row, column)
 
-        room = 0.6 * (0.5 - radius) * variety
-        y = y - row - 0.5 - room * (2 * first_share(bits) - 1)
-        x = x - column - 0.5 - room * (2 * second_share(bits) - 1)
-        own = radius * (1 - 0.5 * variety * first_share(bits))
-        distance = own - np.sqrt(y * y + x * x)
-        total[i] = ramp(distance, edge)
+        first = first_share(bits)
+        second = second_share(bits)
+        down = y - row - 0.5 - room * (2 * first - 1)
+        right = x - column - 0.5 - room * (2 * second - 1)
+        own_radius = radius * (1 - 0.5 * variety * first)
+        distance = np.sqrt(down * down + right * right)
+        total[i] = ramp(own_radius - distance, edge)
 
 
 @numba.njit(cache=True)
@@ -179,46 +205,55 @@ def _fill_hexagons(total, rows, columns, seed, form, softness):
     """Fill with a honeycomb: cells with walls, each of another brightness."""
     _, width, _, variety = form
     wall = 0.04 + 0.12 * width
-    height = np.sqrt(3.0)
+    edge = max(softness, 0.06)
     for i in range(len(total)):
-        # centers of hexagons lie on two rectangular lattices; the nearer center is the cell's
-        first_row = np.int64(np.floor(rows[i] / height + 0.5))
-        first_column = np.int64(np.floor(columns[i] + 0.5))
-        second_row = np.int64(np.floor(rows[i] / height))
-        second_column = np.int64(np.floor(columns[i]))
-        first_y = rows[i] - height * first_row
-        first_x = columns[i] - first_column
-        second_y = rows[i] - height * (second_row + 0.5)
-        second_x = columns[i] - second_column - 0.5
+        y = rows[i] / _TWO_ROWS
+        x = columns[i]
 
-        nearer = first_y * first_y + first_x * first_x <= second_y * second_y + second_x * second_x
-        y = abs(first_y if nearer else second_y)
-        x = abs(first_x if nearer else second_x)
-        row = 2 * first_row if nearer else 2 * second_row + 1
-        column = first_column if nearer else second_column
+        # centers of hexagons lie on two rectangular lattices: the nearest of each
+        even_row = _cell(y + 0.5)
+        even_column = _cell(x + 0.5)
+        odd_row = _cell(y)
+        odd_column = _cell(x)
+        even_down = _TWO_ROWS * (y - even_row)
+        even_right = x - even_column
+        odd_down = _TWO_ROWS * (y - odd_row - 0.5)
+        odd_right = x - odd_column - 0.5
+
+        down = abs(even_down)
+        right = abs(even_right)
+        row = 2 * even_row
+        column = even_column
+        if odd_down * odd_down + odd_right * odd_right < down * down + right * right:
+            down = abs(odd_down)
+            right = abs(odd_right)
+            row = 2 * odd_row + 1
+            column = odd_column
+
+        slanted = 0.5 * right + 0.5 * _TWO_ROWS * down
+        inside = 0.5 - max(right, slanted) - wall
         bits = hashed(seed, row, column)
-
-        side = max(x, 0.5 * x + 0.5 * height * y)
-        inside = 0.5 - side - wall
-        total[i] = ramp(inside, max(softness, 0.06)) * (1 + variety * (first_share(bits) - 0.5))
+        total[i] = ramp(inside, edge) * (1 + _varied(bits, variety))
 
 
 @numba.njit(cache=True)
 def _fill_knit(total, rows, columns, seed, form, softness):
     """Fill with the right side of a plain knit: columns of loops, each a V of two slanting strands."""
     ratio, width, _, variety = form
+    gap = 0.05 + 0.25 * width
     for i in range(len(total)):
-        x = columns[i] / ratio
-        column = np.int64(np.floor(2 * x))
-        x = 2 * x - column
+        x = 2 * columns[i] / ratio
+        column = _cell(x)
+        x -= column
 
         # the strands of a loop slant toward each other
-        slant = 1 - x if column % 2 == 0 else x
+        is_left = column % 2 == 0
+        slant = 1 - x if is_left else x
         y = rows[i] + 0.9 * slant
-        row = np.int64(np.floor(y))
-        height = _thread(y - row, x, 0.05 + 0.25 * width)
+        row = _cell(y)
+        height = _thread(y - row, x, gap)
         loop = hashed(seed, row, column >> 1)
-        total[i] = height * (1 + variety * (first_share(loop) - 0.5))
+        total[i] = height * (1 + _varied(loop, variety))
 
 
 _FILLS = {

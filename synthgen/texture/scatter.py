@@ -1,10 +1,11 @@
 """Things that are scattered over the endless plane: which of them lie near a window, and in which of its tiles.
 
 Things of one level live in the cells of a lattice, so many in each; what a thing is follows from the hash of its
-cell and number alone. A window collects the things that may touch it and sorts them into tiles, so that a point looks at
-the few of its own tile only.
+cell and number alone. A window collects the things that may touch it and sorts them into tiles, so that a point
+looks at the few of its own tile only.
 """
 
+import math
 from typing import NamedTuple
 
 import numba
@@ -45,7 +46,8 @@ class Habit(NamedTuple):
     spread : float
         Share of a half-turn by which directions differ, 0..2.
     corner : float
-        How far they reach: to the corner of a box around them, times this. Less than 1 / 1.41: they are round.
+        How far they reach: to the corner of a box around them, times this. 0 for round things: as far as they are
+        long.
     """
 
     length: float
@@ -53,8 +55,44 @@ class Habit(NamedTuple):
     corner: float
 
 
-# Columns of the table of things, float64 (n, 8): row and column of the middle; half of the width; half of the length;
+class Window(NamedTuple):
+    """A box of the plane, divided into tiles.
+
+    Attributes
+    ----------
+    top, left : float
+        Its corner.
+    side : float
+        Of a tile.
+    down, across : int
+        Tiles in a column and in a row.
+    """
+
+    top: float
+    left: float
+    side: float
+    down: int
+    across: int
+
+
+class Tiles(NamedTuple):
+    """The things of each tile of a window.
+
+    Attributes
+    ----------
+    window : Window
+    starts, members : ndarray of int32
+        Those of tile k are ``members[starts[k]:starts[k + 1]]``, those in front first.
+    """
+
+    window: Window
+    starts: np.ndarray
+    members: np.ndarray
+
+
+# Columns of the table of things, float32 (n, 8): row and column of the middle; half of the width and of the length;
 # cosine and sine of the direction of the length; a number in [0, 1); how far the thing reaches from its middle.
+# While they are collected also its depth, 0 to 65,535, 0 in front.
 ROW = 0
 COLUMN = 1
 RADIUS = 2
@@ -64,27 +102,9 @@ SINE = 5
 VALUE = 6
 REACH = 7
 _DEPTH = 8
-
-
-class Tiles(NamedTuple):
-    """The things of each tile of a window: those of tile k are ``members[starts[k]:starts[k + 1]]``, those in
-    front first.
-
-    Attributes
-    ----------
-    top, left, side : float
-        Corner of the first tile, and the side of all.
-    across : int
-        Tiles in a row.
-    starts, members : ndarray of int32
-    """
-
-    top: float
-    left: float
-    side: float
-    across: int
-    starts: np.ndarray
-    members: np.ndarray
+_COLUMNS = 9
+# From the middle of a square to its corner, over half of its side.
+_DIAGONAL = 1.42
 
 
 def gather(levels: list[Level], habit: Habit, box: tuple[float, float, float, float]) -> np.ndarray:
@@ -94,108 +114,141 @@ def gather(levels: list[Level], habit: Habit, box: tuple[float, float, float, fl
     # 16 bits of depth: NumPy sorts them by radix, 8 times faster than numbers with a point
     depths = table[:, _DEPTH].astype(np.uint16)
     order = np.argsort(depths, kind="stable")
-    return table[order]
+    # 32 bytes each, half of a line of the cache
+    short = table[:, :_DEPTH].astype(np.float32)
+    return short[order]
 
 
 @numba.njit(cache=True)
 def _of_level(level, habit, box):
-    """Return the table of the things of a level, with a depth from 0 to 65,535."""
+    """Return the table of the things of a level."""
     top, left, bottom, right = box
-    cell = level.cell
-    reach = 1.42 * level.most * habit.length
-    first_row = np.int64(np.floor((top - reach) / cell))
-    last_row = np.int64(np.floor((bottom + reach) / cell))
-    first_column = np.int64(np.floor((left - reach) / cell))
-    last_column = np.int64(np.floor((right + reach) / cell))
+    most = _DIAGONAL * level.most * habit.length
+    first_row = _floor((top - most) / level.cell)
+    last_row = _floor((bottom + most) / level.cell)
+    first_column = _floor((left - most) / level.cell)
+    last_column = _floor((right + most) / level.cell)
 
-    cells = (last_row - first_row + 1) * (last_column - first_column + 1)
-    table = np.empty((cells * level.number, 9))
+    down = last_row - first_row + 1
+    across = last_column - first_column + 1
+    table = np.empty((down * across * level.number, _COLUMNS))
     n = 0
     for row in range(first_row, last_row + 1):
         for column in range(first_column, last_column + 1):
             bits = hashed(level.seed, row, column)
             for _ in range(level.number):
                 thing = table[n]
-                bits = mix(bits)
-                y = cell * (row + first_share(bits))
-                x = cell * (column + second_share(bits))
-                depth = third_share(bits)
-                bits = mix(bits)
-                radius = level.least + (level.most - level.least) * first_share(bits)
-                length = radius * (1 + (habit.length - 1) * second_share(bits))
-                value = third_share(bits)
-                # before any is left out: the next thing must not depend on the window
-                bits = mix(bits)
-                far = habit.corner * np.sqrt(radius * radius + length * length)
-                if habit.corner < 0.71:
-                    far = length
-                if y < top - far or y > bottom + far or x < left - far or x > right + far:
-                    continue
-
-                turn = habit.spread * (first_share(bits) - 0.5)
-                thing[ROW] = y
-                thing[COLUMN] = x
-                thing[RADIUS] = radius
-                thing[LENGTH] = length
-                thing[COSINE] = wave(turn / 2 + 0.25)
-                thing[SINE] = wave(turn / 2)
-                thing[VALUE] = value
-                thing[REACH] = far
-                thing[_DEPTH] = 65536 * depth
-                n += 1
+                bits = _fill_thing(thing, bits, level, habit, row, column)
+                reach = thing[REACH]
+                above = thing[ROW] < top - reach
+                below = thing[ROW] > bottom + reach
+                before = thing[COLUMN] < left - reach
+                behind = thing[COLUMN] > right + reach
+                if not (above or below or before or behind):
+                    n += 1
     return table[:n]
 
 
 @numba.njit(cache=True)
-def into_tiles(things, box, side, margin):
-    """Return the `Tiles` of a box: a thing is in every tile that its bounding circle may touch."""
-    top, left, bottom, right = box
-    down = np.int64((bottom - top) / side) + 1
-    across = np.int64((right - left) / side) + 1
-    counts = np.zeros(down * across + 1, np.int32)
-
-    # twice over the things: count, then fill
-    for n in range(len(things)):
-        _visit(things, n, top, left, side, down, across, counts, counts, margin, False)
-    for k in range(down * across):
-        counts[k + 1] += counts[k]
-    starts = counts.copy()
-    members = np.empty(counts[down * across], np.int32)
-    for n in range(len(things)):
-        _visit(things, n, top, left, side, down, across, counts, members, margin, True)
-    return Tiles(top, left, side, across, starts, members)
+def _floor(value):
+    return np.int64(np.floor(value))
 
 
 @numba.njit(cache=True)
-def _visit(things, n, top, left, side, down, across, counts, members, extra, fills):
-    """Count a thing in each tile that it may touch, or write its number there."""
-    length = things[n, REACH] + extra
-    radius = min(things[n, RADIUS] * 1.42 + extra, length)
+def _fill_thing(thing, bits, level, habit, row, column):
+    """Fill a row of the table with the next thing of a cell; return the bits that the one after it starts from."""
+    bits = mix(bits)
+    thing[ROW] = level.cell * (row + first_share(bits))
+    thing[COLUMN] = level.cell * (column + second_share(bits))
+    thing[_DEPTH] = 65536 * third_share(bits)
+
+    bits = mix(bits)
+    radius = level.least + (level.most - level.least) * first_share(bits)
+    longer = (habit.length - 1) * second_share(bits)
+    length = radius * (1 + longer)
+    thing[RADIUS] = radius
+    thing[LENGTH] = length
+    thing[VALUE] = third_share(bits)
+    thing[REACH] = length
+    if habit.corner > 0:
+        thing[REACH] = habit.corner * np.sqrt(radius * radius + length * length)
+
+    bits = mix(bits)
+    # a half-turn is half of a wave
+    turns = 0.5 * habit.spread * (first_share(bits) - 0.5)
+    thing[COSINE] = wave(turns + 0.25)
+    thing[SINE] = wave(turns)
+    return bits
+
+
+@numba.njit(cache=True)
+def into_tiles(things, box, side, margin):
+    """Return the `Tiles` of a box: a thing is in every tile that it may touch, or come nearer to than a margin."""
+    top, left, bottom, right = box
+    down = np.int64((bottom - top) / side) + 1
+    across = np.int64((right - left) / side) + 1
+    window = Window(top, left, side, down, across)
+    tiles = down * across
+    starts = np.zeros(tiles + 1, np.int32)
+
+    counts = starts[1:]
+    nothing = starts[:0]
+
+    # twice over the things: count those of each tile, then write them down
+    for n in range(len(things)):
+        _visit(things, n, window, margin, counts, nothing)
+    for k in range(tiles):
+        starts[k + 1] += starts[k]
+
+    members = np.empty(starts[tiles], np.int32)
+    places = starts.copy()
+    for n in range(len(things)):
+        _visit(things, n, window, margin, places, members)
+    return Tiles(window, starts, members)
+
+
+@numba.njit(cache=True)
+def _visit(things, n, window, margin, places, members):
+    """Count a thing in each tile that it may touch; where there are members, write its number there."""
+    length = things[n, REACH] + margin
+    radius = min(things[n, RADIUS] + margin, length)
     cosine = things[n, COSINE]
     sine = things[n, SINE]
-    y = things[n, ROW] - top
-    x = things[n, COLUMN] - left
+    side = window.side
+    y = things[n, ROW] - window.top
+    x = things[n, COLUMN] - window.left
+
+    # the box around it, which a circle around it may cut short
     tall = abs(sine) * length + abs(cosine) * radius
     wide = abs(cosine) * length + abs(sine) * radius
-    margin = radius + 0.71 * side
+    tall = min(tall, length)
+    wide = min(wide, length)
+    first_row = max(0, _floor((y - tall) / side))
+    last_row = min(window.down - 1, _floor((y + tall) / side))
+    first_column = max(0, _floor((x - wide) / side))
+    last_column = min(window.across - 1, _floor((x + wide) / side))
 
-    first_row = max(0, np.int64(np.floor((y - tall) / side)))
-    last_row = min(down - 1, np.int64(np.floor((y + tall) / side)))
-    first_column = max(0, np.int64(np.floor((x - wide) / side)))
-    last_column = min(across - 1, np.int64(np.floor((x + wide) / side)))
+    # of a long thing, only tiles along it
+    near = radius + _DIAGONAL * side / 2
     for row in range(first_row, last_row + 1):
         for column in range(first_column, last_column + 1):
-            offset_y = (row + 0.5) * side - y
-            offset_x = (column + 0.5) * side - x
-            if abs(cosine * offset_y - sine * offset_x) > margin:
+            down = (row + 0.5) * side - y
+            right = (column + 0.5) * side - x
+            across = cosine * down - sine * right
+            if abs(across) > near:
                 continue
+            k = row * window.across + column
+            if len(members):
+                members[places[k]] = n
+            places[k] += 1
 
-            k = row * across + column
-            if fills:
-                members[counts[k]] = n
-                counts[k] += 1
-            else:
-                counts[k + 1] += 1
+
+@numba.njit(cache=True)
+def tile_at(window, y, x):
+    """Return the number of the tile at a place."""
+    row = np.int64((y - window.top) / window.side)
+    column = np.int64((x - window.left) / window.side)
+    return row * window.across + column
 
 
 def box_of(rows: np.ndarray, columns: np.ndarray, margin: float) -> tuple[float, float, float, float]:
@@ -212,18 +265,25 @@ def power_law(seed: int, exponent: float, span: float, cover: float) -> list[Lev
 
     The area that things of radius r cover falls as r to the power of `exponent` (0: all sizes cover as much).
     """
-    count = max(1, round(np.log2(span)))
+    count = max(1, round(math.log2(span)))
     ratio = span ** (1 / count)
     weights = [ratio ** (number * exponent) for number in range(count)]
     levels = []
     for number, weight in enumerate(weights):
+        share = weight / sum(weights)
+        own_seed = derived(seed, number)
         most = ratio**-number
-        least = most / ratio
-        share = cover * weight / sum(weights)
-        # so many in a cell of side 2 * most, whole; the side gives the rest
-        mean_area = 3.14159 * (most * most + most * least + least * least) / 3
-        density = share / mean_area
-        in_cell = max(1, round(density * 4 * most * most))
-        cell = (in_cell / density) ** 0.5
-        levels.append(Level(derived(seed, number), round(cell, 9), in_cell, round(least, 9), round(most, 9)))
+        levels.append(_level(own_seed, most / ratio, most, share * cover))
     return levels
+
+
+def _level(seed: np.uint64, least: float, most: float, cover: float) -> Level:
+    """Return a level of things of a range of radii that cover the plane `cover` times."""
+    mean_square = (most * most + most * least + least * least) / 3
+    density = cover / (math.pi * mean_square)
+
+    # a whole number in a cell of about the size of a thing; the side gives the rest
+    square = 4 * most * most
+    number = max(1, round(density * square))
+    cell = math.sqrt(number / density)
+    return Level(seed, round(cell, 9), number, round(least, 9), round(most, 9))

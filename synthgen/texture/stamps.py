@@ -62,43 +62,42 @@ def attractor(maps: tuple[float, ...]) -> np.ndarray:
 def _fill(total, rows, columns, things, tiles, stamp, adds):
     starts = tiles.starts
     members = tiles.members
-    middle = len(stamp) / 2 - 0.5
-    scale = (len(stamp) - 2) / 2
+    window = tiles.window
     last = len(stamp) - 1
+    middle = last / 2
 
     for i in range(len(total)):
-        y = rows[i]
-        x = columns[i]
-        row = np.int64((y - tiles.top) / tiles.side)
-        column = np.int64((x - tiles.left) / tiles.side)
-        k = row * tiles.across + column
-
+        k = scatter.tile_at(window, rows[i], columns[i])
         level = 0.0
         for m in range(starts[k], starts[k + 1]):
             n = members[m]
-            down = y - things[n, ROW]
-            right = x - things[n, COLUMN]
-            if down * down + right * right > things[n, REACH] ** 2:
+            down = rows[i] - things[n, ROW]
+            right = columns[i] - things[n, COLUMN]
+            reach = things[n, REACH]
+            if down * down + right * right > reach * reach:
                 continue
 
-            zoom = scale / things[n, RADIUS]
-            place = middle + zoom * (things[n, COSINE] * down - things[n, SINE] * right)
-            other = middle + zoom * (things[n, COSINE] * right + things[n, SINE] * down)
-            if min(place, other) < 0 or max(place, other) >= last:
+            cosine = things[n, COSINE]
+            sine = things[n, SINE]
+            zoom = (middle - 0.5) / things[n, RADIUS]
+            y = middle + zoom * (cosine * down - sine * right)
+            x = middle + zoom * (cosine * right + sine * down)
+            if min(y, x) < 0 or max(y, x) >= last:
                 continue
 
-            value = _between(stamp, place, other) * (0.5 + 0.5 * things[n, VALUE])
+            # between four pixels of the stamp, read here: a call would count the array, which took half of all time
+            row = int(y)
+            column = int(x)
+            y -= row
+            x -= column
+            upper = _mixed(stamp[row, column], stamp[row, column + 1], x)
+            lower = _mixed(stamp[row + 1, column], stamp[row + 1, column + 1], x)
+            bright = 0.5 + 0.5 * things[n, VALUE]
+            value = bright * _mixed(upper, lower, y)
             level = level + value if adds else max(level, value)
         total[i] = level
 
 
 @numba.njit(cache=True)
-def _between(stamp, y, x):
-    """Return the level of a stamp at a place between four of its pixels."""
-    row = np.int64(y)
-    column = np.int64(x)
-    y -= row
-    x -= column
-    upper = stamp[row, column] * (1 - x) + stamp[row, column + 1] * x
-    lower = stamp[row + 1, column] * (1 - x) + stamp[row + 1, column + 1] * x
-    return upper * (1 - y) + lower * y
+def _mixed(first, second, share):
+    return first * (1 - share) + second * share

@@ -32,17 +32,21 @@ def sample_view(
     rng: np.random.Generator, scale: tuple[float, float], rotation: float, flips: bool, reach: float = 4000.0
 ) -> View:
     """Return a random window: its middle within `reach` of the origin, its scale uniform in octaves."""
-    down, right, size, turn, *mirrors = rng.random(6).tolist()
+    down, right, size, turn, first_mirror, second_mirror = rng.random(6).tolist()
     low, high = scale
     factor = low * (high / low) ** size
     angle = rotation * (2 * turn - 1)
 
     # to mirror up and down is to mirror left and right and to turn by 180 degrees
-    mirrored, upside_down = (flips and mirror < 0.5 for mirror in mirrors)
+    mirrored = flips and first_mirror < 0.5
+    upside_down = flips and second_mirror < 0.5
     if upside_down:
+        mirrored = not mirrored
         angle += 180
-    center = round(reach * (2 * down - 1), 3), round(reach * (2 * right - 1), 3)
-    return View(center, round(factor, 6), round(angle, 3), mirrored != upside_down)
+
+    row = round(reach * (2 * down - 1), 3)
+    column = round(reach * (2 * right - 1), 3)
+    return View((row, column), round(factor, 6), round(angle, 3), mirrored)
 
 
 def places(
@@ -64,9 +68,16 @@ def places(
     -------
     rows, columns : ndarray of float64, (N,)
     """
-    turn = math.radians(view.angle)
-    step = view.scale * round(math.cos(turn), 9), view.scale * round(math.sin(turn), 9)
+    step = step_of(view)
     return _places(view.center, step, view.mirrored, size, box, wanted)
+
+
+def step_of(view: View) -> tuple[float, float]:
+    """Return by how much row and column of the texture grow from one row of pixels to the next."""
+    turn = math.radians(view.angle)
+    cosine = round(math.cos(turn), 9)
+    sine = round(math.sin(turn), 9)
+    return view.scale * cosine, view.scale * sine
 
 
 @numba.njit(cache=True)
@@ -76,15 +87,18 @@ def _places(center, step, mirrored, size, box, wanted):
     across = right - left
     center_row, center_column = center
     cosine, sine = step
-    sign = -1.0 if mirrored else 1.0
+    middle_row = (height - 1) / 2
+    middle_column = (width - 1) / 2
     rows = np.empty(len(wanted))
     columns = np.empty(len(wanted))
 
     for i in range(len(wanted)):
         r = wanted[i] // across
         c = wanted[i] - r * across
-        down = top + r - (height - 1) / 2
-        along = sign * (left + c - (width - 1) / 2)
+        down = top + r - middle_row
+        along = left + c - middle_column
+        if mirrored:
+            along = -along
         rows[i] = center_row + cosine * down - sine * along
         columns[i] = center_column + sine * down + cosine * along
     return rows, columns

@@ -27,6 +27,8 @@ RANDOM = "random:"
 # The key of a card that says which layer is the last that was trained, 1 to 4.
 TRAINED = "trained_layers"
 SUFFIX = ".safetensors"
+# Endings of checkpoints that torch writes.
+_FOREIGN = (".pth", ".pt", ".tar", ".ckpt", ".bin")
 _MAX_CARD = 2**20
 _LAYERS = 4
 _MAX_SIDE = 16384
@@ -99,14 +101,14 @@ def load_backbone(
     SynthgenError
         If weights could not be downloaded.
     """
-    path = _weights_path(name_or_path)
+    path = weights_file(name_or_path)
     if path is None:
         source = _timm_source(str(name_or_path), pretrained, seed)
     else:
         source = _file_source(path, arch)
 
     # On the meta device first: a small file that names a huge architecture must not cost memory.
-    classes = _classes_of(source.arch, source.weights)
+    classes = classes_of(source.arch, source.weights)
     skeleton = create_skeleton(source.arch, num_classes=classes, **source.options)
     check_weights(source.place, source.arch, source.weights, skeleton.state_dict())
 
@@ -318,7 +320,7 @@ def check_digest(path: Path, card: dict) -> None:
         )
 
 
-def _weights_path(name_or_path) -> Path | None:
+def weights_file(name_or_path) -> Path | None:
     """Return the file that is meant, or None for a timm name."""
     path = Path(name_or_path)
     if path.is_dir() and not import_timm().is_model(str(name_or_path)):
@@ -329,6 +331,10 @@ def _weights_path(name_or_path) -> Path | None:
         return None
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
+    if path.suffix in _FOREIGN:
+        raise UsageError(
+            f"{path}: must be a safetensors file; `synthgen weights import {path} --arch NAME` makes one of it"
+        )
     return path
 
 
@@ -366,7 +372,7 @@ def too_large(path: Path) -> StorageError:
     return StorageError(f"{path}: cannot be read: its {size:,} bytes do not fit into memory")
 
 
-def _classes_of(arch: str, weights: dict) -> int:
+def classes_of(arch: str, weights: dict) -> int:
     """Return the classes of the classifier that the weights have, 0 without one."""
     config = import_timm().models.get_pretrained_cfg(arch, allow_unregistered=True)
     heads = config.classifier or ()

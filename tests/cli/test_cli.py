@@ -54,7 +54,7 @@ def test_a_run_says_what_it_did(folder):
 
 def test_the_folder_is_named_after_the_recipe(tmp_path):
     assert run("fractals", *SMALL, cwd=tmp_path).returncode == 0
-    assert (tmp_path / "fractals-4x5" / "dataset.json").exists()
+    assert (tmp_path / "fractals-points500-size32-4x5" / "dataset.json").exists()
 
 
 def test_progress_goes_to_stderr(tmp_path):
@@ -109,7 +109,9 @@ def test_recipes_are_listed_shown_planned_and_run(tmp_path):
     text = run("recipes", "show", "tiny-fractals").stdout
     (tmp_path / "mine.yaml").write_text(text)
     plan = run("plan", tmp_path / "mine.yaml", "--set", "per_class=2", "--json")
-    assert json.loads(plan.stdout)["images"] == 20
+    planned = json.loads(plan.stdout)
+    assert planned["images"] == 20
+    assert planned["workers"] <= planned["most_workers"] == planned["shards"]
     done = run(
         "run", "mine.yaml", "--set", "per_class=2", "--set", "storage.format=webdataset", "--out", "x", cwd=tmp_path
     )

@@ -1,10 +1,11 @@
 """Cut-paste: the mask is what changed, the difference is what was asked for, and nothing else moves."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthgen.compose import anomalies, bounded, shapes, sources
+from synthgen.compose import anomalies, bounded, cutouts, shapes, sources
 
 SIZE = (48, 64)
 SHAPES = (*shapes.SHAPES, "files")
@@ -25,11 +26,11 @@ def defects(seed: int, shape: str, source: str, count=1, soft=False, area=(0.002
     return drawn
 
 
-def paste(clean, drawn, contrast=1, region=None, other=None):
+def paste(clean, drawn, contrast=1, region=None, other=None, least=0):
     other = noise(99, clean.shape[:2], clean.shape[2]) if other is None else other
     mask = np.zeros((20, 30), bool)
     mask[3:12, 5:9] = mask[8:17, 4:25] = True
-    return anomalies.paste_defects(clean, drawn, contrast, region, lambda _: other, lambda _: mask)
+    return anomalies.paste_defects(clean, drawn, contrast, region, lambda _: other, lambda _: mask, least)
 
 
 def difference(a, b):
@@ -208,3 +209,96 @@ def test_options_do_not_shift_each_others_chance():
     b = defects(7, "blobs", "piece", soft=True, severity=(0.1, 0.3))[0]
     for key in ("mask", "anomaly", "at"):
         assert a[key] == b[key]
+
+
+def flat(level: int, size=SIZE) -> np.ndarray:
+    return np.full((*size, 3), level, np.uint8)
+
+
+def test_a_color_near_the_image_is_drawn_again_and_not_moved():
+    rng = np.random.default_rng(0)
+    for level in (0, 100, 255):
+        drawn = anomalies.sample_defect(rng, "blobs", "color", (0.05, 0.1), more=5)
+        drawn["anomaly"]["color"] = [min(level + 3, 255)] * 3
+        _, _, raised = paste(flat(level), [{**drawn, "again": None}], 1, least=20)
+        pixels, ids, measured = paste(flat(level), [drawn], 1, least=20)
+        taken = measured[0]["params"]
+        assert (raised[0]["params"]["raised"], taken["raised"]) == (True, False)
+        assert (pixels[ids > 0] == taken["anomaly"]["color"]).all()
+        assert difference(pixels, flat(level))[ids > 0].mean() >= 20
+
+
+def test_a_piece_of_the_background_on_the_background_goes_elsewhere():
+    clean = flat(180)
+    clean[:, 40:] = 60
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        drawn = anomalies.sample_defect(rng, "rectangles", "structural", (0.01, 0.05), more=30)
+        drawn["anomaly"]["sha256"] = "other"
+        pixels, ids, measured = paste(clean, [drawn], 1, other=clean, least=40)
+        assert not measured[0]["params"]["raised"]
+        assert difference(pixels, clean)[ids > 0].mean() >= 40
+
+
+@given(everything, st.integers(1, 100))
+@settings(max_examples=60)
+def test_every_defect_reaches_the_bound_on_its_mean(kind, least):
+    seed, shape, source, _, soft = kind
+    rng = np.random.default_rng(seed)
+    drawn = anomalies.sample_defect(rng, shape, source, (0.002, 0.1), (0.05, 1.0), soft, more=3)
+    drawn["anomaly"]["sha256"] = "other" if source in ("image", "structural") else None
+    drawn["mask"]["sha256"] = "mask" if shape == "files" else None
+    clean = noise(seed) // 2
+    _, _, measured = paste(clean, [drawn], 1, least=least)
+    settled = measured[0]["params"]
+    pixels, ids, again = paste(clean, [settled], 1, least=least)
+    assert again == measured
+    hard = not soft
+    assert not hard or difference(pixels, clean)[ids > 0].mean() >= min(least, 0.5 * least + 0.5)
+
+
+def plain_visibility(clean, defect):
+    pixels, ids, _ = paste(clean, [defect])
+    return difference(pixels, clean)[ids > 0].mean()
+
+
+@given(st.integers(0, 2**32), st.sampled_from(["blobs", "scars", "rectangles"]))
+@settings(max_examples=30)
+def test_the_visibility_is_the_mean_difference_of_what_is_pasted(seed, shape):
+    clean = noise(seed)
+    (drawn,) = defects(seed, shape, "color", area=(0.01, 0.1))
+    measured = plain_visibility(clean, drawn)
+    for least in (int(measured * 0.9), int(measured * 1.1) + 2):
+        bound = min(least, 127)
+        _, _, facts = paste(clean, [drawn], 1, least=bound)
+        assert facts[0]["params"]["raised"] == (bound > measured)
+
+
+def cut_out(seed: int, channels: int = 4) -> np.ndarray:
+    """Return a disk on nothing, with soft edges."""
+    rows, columns = np.mgrid[:30, :44]
+    reach = np.hypot(rows - 14, (columns - 20) / 1.4)
+    alpha = np.clip((12 - reach) * 64, 0, 255)
+    colors = noise(seed, (30, 44), channels - 1)
+    return np.dstack([colors, alpha.astype(np.uint8)])
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0.3, 1.0]), st.sampled_from([1, 3]))
+@settings(max_examples=30)
+def test_a_cut_out_is_laid_over_the_image_by_its_alpha(seed, severity, channels):
+    rng = np.random.default_rng(seed)
+    drawn = anomalies.sample_defect(rng, "cutouts", "cutout", (0.05, 0.2), (severity, severity), soft=True)
+    drawn["mask"]["sha256"] = "mine"
+    picture = cut_out(seed, channels + 1)
+    clean = noise(seed + 1, SIZE, channels)
+    pixels, ids, measured = anomalies.paste_defects(clean, [drawn], find_cutout=lambda _: picture)
+    cover, colors = cutouts.draw_cutout(drawn["mask"], SIZE, picture)
+    assert cover.sum() / 255 == pytest.approx(drawn["mask"]["area"] * SIZE[0] * SIZE[1], rel=0.15)
+    height, width = cover.shape
+    row, column = measured[0]["center"]
+    under = slice(round(row - (height - 1) / 2), None), slice(round(column - (width - 1) / 2), None)
+    assert np.array_equal(
+        pixels[under][:height, :width],
+        plain_blend(clean[under][:height, :width], cover, colors, severity, 1),
+    )
+    assert np.array_equal(ids > 0, difference(pixels, clean) > 0)

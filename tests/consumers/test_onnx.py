@@ -13,9 +13,9 @@ from synthgen.cli import cli
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.torch import PaDiM, PatchCore, SequentialPatchCore
 
-onnx = pytest.importorskip("onnx", reason="needs synthgen[onnx]")
-onnxruntime = pytest.importorskip("onnxruntime", reason="needs synthgen[onnx]")
-pytest.importorskip("onnxscript", reason="needs synthgen[onnx]")
+onnx = pytest.importorskip("onnx", reason="needs synthgen-vision[onnx]")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs synthgen-vision[onnx]")
+pytest.importorskip("onnxscript", reason="needs synthgen-vision[onnx]")
 
 from synthgen.torch import export  # noqa: E402
 

@@ -210,7 +210,7 @@ def test_the_fingerprint_is_of_the_contents_not_of_the_place(tmp_path):
     assert small(save(tmp_path / "a", 4)).data_fingerprint != first
 
 
-@pytest.mark.parametrize("option", ["source_dir", "mask_dir", "region"])
+@pytest.mark.parametrize("option", ["source_dir", "mask_dir", "region", "defects"])
 def test_the_fingerprint_covers_all_files(normal, tmp_path, option):
     folder = tmp_path / "other"
     folder.mkdir()
@@ -218,7 +218,10 @@ def test_the_fingerprint_covers_all_files(normal, tmp_path, option):
     for pixel in (1, 2):
         mask = np.zeros(SIZE, np.uint8)
         mask[:9, :pixel] = 255
-        Image.fromarray(mask).save(folder / "a.png")
+        image = Image.fromarray(mask)
+        if option == "defects":
+            image = Image.merge("LA", (image, image))
+        image.save(folder / "a.png")
         given = folder / "a.png" if option == "region" else folder
         seen.add(small(normal, **{option: str(given)}).data_fingerprint)
     assert len(seen) == 2
@@ -261,6 +264,104 @@ def test_installed_recipes_draw_every_class(normal, name):
         assert mask.any() == (not recipe.options.good or label > 0)
 
 
+def part_on_table(folder, count=4):
+    """Write pictures of a light square on a dark table, each at another place; return where they lie."""
+    folder.mkdir()
+    places = []
+    for number in range(count):
+        pixels = np.full((*SIZE, 3), 40, np.uint8)
+        place = slice(8 + 2 * number, 26 + 2 * number), slice(10 + 3 * number, 36 + 3 * number)
+        pixels[place] = (200, 190, 170)
+        Image.fromarray(pixels).save(folder / f"part{number}.png")
+        places.append(place)
+    return places
+
+
+@pytest.mark.parametrize("region", ["auto", "folder"])
+def test_the_region_follows_the_part_of_each_image(tmp_path, region):
+    places = part_on_table(tmp_path / "good")
+    given = region
+    if region == "folder":
+        given = str(tmp_path / "masks")
+        (tmp_path / "masks").mkdir()
+        for number, place in enumerate(places):
+            mask = np.zeros(SIZE, np.uint8)
+            mask[place] = 255
+            Image.fromarray(mask).save(tmp_path / "masks" / f"part{number}{'_mask' if number else ''}.png")
+
+    recipe = small(str(tmp_path / "good"), region=given, masks="blobs,scratches", per_class=8)
+    seen = set()
+    for label in range(recipe.classes):
+        for index in range(8):
+            sample = synthgen.render(recipe, label, index)
+            number = int(sample.params["image"]["name"][4])
+            inside = np.zeros(SIZE, bool)
+            inside[places[number]] = True
+            assert changed(sample).any()
+            assert not changed(sample)[~inside].any()
+            seen.add(number)
+    assert seen == {0, 1, 2, 3}
+
+
+def test_a_region_that_cannot_be_found_is_refused(normal, tmp_path):
+    part_on_table(tmp_path / "good")
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        pixels = rng.integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "good" / f"part{number}.png")
+    with pytest.raises(UsageError, match=r"region auto needs parts that stand out .*, got 0 of 4"):
+        synthgen.render(small(str(tmp_path / "good"), region="auto"), 0, 0)
+    (tmp_path / "masks").mkdir()
+    Image.new("L", (8, 8), 255).save(tmp_path / "masks" / "part1.png")
+    with pytest.raises(UsageError, match="mask for each of the 4 normal images, got none for part0 and 3 in all"):
+        make_plan(small(normal, region=str(tmp_path / "masks")))
+
+
+def test_defects_are_seen_on_average_and_only_then_moved(normal):
+    recipe = small(normal, visibility=25, per_class=6)
+    raised = 0
+    for label in range(recipe.classes):
+        for index in range(6):
+            sample = synthgen.render(recipe, label, index)
+            difference = np.abs(sample.image.astype(int) - sample.fields["clean"]).max(axis=2)
+            for thing in sample.params["objects"]:
+                raised += thing["params"]["raised"]
+                own = difference[sample.fields["instances"] == thing["id"]]
+                assert own.size < thing["area"] or own.mean() >= 15
+    assert raised < 0.1 * 6 * recipe.classes
+
+
+def cut_outs(folder) -> str:
+    folder.mkdir()
+    rows, columns = np.mgrid[:60, :40]
+    alpha = np.clip((18 - np.hypot(rows - 30, columns - 20)) * 200, 0, 255)
+    pixels = np.dstack([np.full((60, 40, 3), (20, 250, 30)), alpha]).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / "dot.png")
+    return str(folder)
+
+
+def test_cut_outs_are_a_class_of_their_own(normal, tmp_path):
+    folder = cut_outs(tmp_path / "defects")
+    alone = small(normal, defects=folder, area="0.05:0.05", severity=1, objects="1:1")
+    assert (alone.classes, cutpaste.describe_class(alone.options, 0, 0)["name"]) == (1, "cutouts")
+    sample = synthgen.render(alone, 0, 0)
+    (thing,) = sample.params["objects"]
+    assert (thing["kind"], thing["params"]["mask"]["name"]) == ("cutout", "dot.png")
+    own = sample.image[sample.fields["instances"] == 1].astype(int)
+    assert (np.abs(own - (20, 250, 30)).max(axis=1) <= 2).mean() > 0.4
+    assert np.array_equal(sample.fields["mask"] == 255, changed(sample))
+    both = small(normal, defects=folder, masks="blobs", anomalies="color", good=True)
+    names = [cutpaste.describe_class(both.options, 0, label)["name"] for label in range(both.classes)]
+    assert names == ["good", "blobs-color", "cutouts"]
+    assert synthgen.render(small(normal, defects=folder, channels="gray"), 0, 0).image.shape == SIZE
+
+
+def test_an_opaque_cut_out_is_refused(normal, tmp_path):
+    save(tmp_path / "defects", 1)
+    with pytest.raises(UsageError, match=r"part0.png: must be transparent around the defect .*, got all opaque"):
+        make_plan(small(normal, defects=str(tmp_path / "defects")))
+
+
 MISTAKES = [
     ({"area": "0.2:0.1"}, "area must be LOW:HIGH with LOW <= HIGH, got 0.2:0.1"),
     ({"area": "0:0.1"}, r"area must be float >= 1e-05, got"),
@@ -297,7 +398,7 @@ def test_wrong_files_are_named(normal, tmp_path):
         ({"normal": one, "anomalies": "structural"}, "at least 2 images for anomalies structural, got 1"),
         ({"source_dir": str(tmp_path / "empty")}, "source_dir must hold images"),
         ({"mask_dir": str(tmp_path / "empty")}, "mask_dir must hold images"),
-        ({"region": str(tmp_path / "empty")}, "region must be an image file"),
+        ({"region": str(tmp_path / "empty")}, "region must hold images"),
     ):
         with pytest.raises(UsageError, match=message):
             make_plan(small(**{"normal": normal, **change}))

@@ -1,9 +1,13 @@
+import json
+
 import numpy as np
 import pytest
 
 import synthgen
+from synthgen.errors import UsageError
 from synthgen.families import fractals
 from synthgen.families.fractals import Options
+from synthgen.recipe import Recipe
 
 SIZE = (40, 56)
 
@@ -101,3 +105,105 @@ def test_images_can_be_drawn_at_another_size():
 def test_the_smallest_and_the_largest_size_work(size):
     pixels, fields, _ = fractals.draw(fractals.sample(Options(points=1000), 0, 0, 0), (size, size))
     assert pixels.indices.shape == fields["mask"].shape == (size, size)
+
+
+def test_gray_fractals_are_never_nearly_black():
+    dark = 0
+    for label in range(60):
+        params = fractals.sample(Options(points=20_000, gray=True), 0, label, 0)
+        pixels, fields, _ = fractals.draw(params, (64, 64))
+        own = pixels[fields["mask"] == 255]
+        assert np.quantile(own, 0.5, method="lower") >= 63
+        plain, _, _ = fractals.draw({**params, "density": True}, (64, 64))
+        assert np.array_equal(plain > 0, pixels > 0)
+        dark += plain[plain > 0].mean() < 12
+    assert dark > 0
+
+
+def test_density_stays_in_proportion_to_the_points():
+    from synthgen import ifs
+
+    params = fractals.sample(Options(points=20_000, gray=True, density=True), 0, 3, 1)
+    pixels, _, _ = fractals.draw(params, (64, 64))
+    counts = ifs.density(
+        ifs.System(params["maps"]),
+        64,
+        20_000,
+        params["seed"],
+        params["patch"],
+        None,
+        (1, 1, 0, 0),
+        params["orientation"],
+    )
+    assert np.abs(pixels - 255 * counts / counts.max()).max() <= 1
+
+
+SYSTEMS = [
+    [[[0.5, 0, 0], [0, 0.5, 0]], [[0.5, 0, 0.5], [0, 0.5, 0]], [[0.5, 0, 0], [0, 0.5, number / 10]]][
+        : 2 + number % 2
+    ]
+    for number in range(7)
+]
+
+
+def write_systems(path):
+    if path.suffix == ".json":
+        path.write_text(json.dumps(SYSTEMS))
+    else:
+        flat = [affine for system in SYSTEMS for affine in system]
+        np.savez(path, maps=flat, counts=[len(system) for system in SYSTEMS])
+    return str(path)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_systems_of_a_file_are_taken_in_its_order(tmp_path, suffix):
+    path = write_systems(tmp_path / f"mine{suffix}")
+    grouped = Options(systems_file=path, systems=3, augment=False)
+    assert fractals.most_classes(grouped) == 2
+    for label in range(2):
+        found = [fractals.sample(grouped, 0, label, index)["maps"] for index in range(4)]
+        assert found == [*SYSTEMS[3 * label : 3 * label + 3], SYSTEMS[3 * label]]
+    single = Options(systems_file=path, scheme="fractaldb", augment=False)
+    assert fractals.most_classes(single) == 7
+    assert fractals.describe_class(single, 0, 6)["maps"] == SYSTEMS[6]
+    recipe = Recipe.from_dict(
+        {"family": "fractals", "systems_file": path, "systems": 2, "per_class": 2, "size": 32}
+    )
+    assert recipe.classes == 3
+
+
+def test_a_file_of_systems_may_move_but_not_change(tmp_path):
+    def fingerprint(name):
+        given = {"family": "fractals", "systems_file": write_systems(tmp_path / name), "systems": 2}
+        return Recipe.from_dict(given).data_fingerprint
+
+    assert fingerprint("a.json") == fingerprint("b.json") != fingerprint("a.npz")
+
+
+WRONG_FILES = {
+    "pickle.npz": (lambda path: np.savez(path, maps=np.array([{}], object)), "must be readable"),
+    "other.npz": (lambda path: np.savez(path, systems=np.zeros((1, 2, 3))), "must have an array maps"),
+    "counts.npz": (lambda path: np.savez(path, maps=np.zeros((5, 2, 3)), counts=[2, 2]), "add up to 5 maps, got 4"),
+    "few.npz": (lambda path: np.savez(path, maps=np.zeros((1, 2, 2, 3))), "systems must be <= 1"),
+    "a.pkl": (lambda path: path.write_bytes(b"x"), "from an .npz or .json file, got .pkl"),
+    "cut.json": (lambda path: path.write_text("[[["), "must be readable"),
+    "none.json": (lambda path: path.write_text("[]"), "must be at least one"),
+    "shape.json": (lambda path: path.write_text("[[[[1, 2], [3, 4]]]]"), "system 0 must be 1 to 8 maps of 2 x 3"),
+    "nan.json": (lambda path: path.write_text("[[[[NaN, 0, 0], [0, 0, 0]]]]"), "system 0 must be"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FILES)
+def test_a_file_without_systems_is_one_line(tmp_path, name):
+    write, message = WRONG_FILES[name]
+    write(tmp_path / name)
+    with pytest.raises(UsageError, match=message) as error:
+        Recipe.from_dict({"family": "fractals", "systems_file": str(tmp_path / name), "systems": 2})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("change", [{"sigma_factor": "5:11"}, {"sigma_factor": "-3:6"}, {"sigma_factor": "6:5"}])
+def test_a_sigma_factor_that_cannot_be_is_refused(change):
+    with pytest.raises(UsageError, match="sigma_factor must"):
+        Recipe.from_dict({"family": "fractals", **change})
+    assert Options(sigma_factor=(0.0, 14.0), maps=(3, 4))

@@ -253,3 +253,60 @@ def test_more_than_255_objects_keep_their_ids():
     assert [thing["id"] for thing in objects] == list(range(1, 401))
     assert [thing["visible_area"] for thing in objects] == np.bincount(ids.ravel(), minlength=401)[1:].tolist()
     assert ids.max() > 255
+
+
+def test_objects_can_be_as_many_as_the_group_has_classes_at_most():
+    made = recipe(capped=True, groups=4, source_classes=20, per_class=40)
+    counts = {len(synthgen.render(made, 0, index).params["objects"]) for index in range(40)}
+    assert counts == {4, 5}
+    first = synthgen.render(recipe(groups=4, source_classes=20, per_class=40), 0, 0).params["objects"]
+    assert synthgen.render(made, 0, 0).params["objects"][0]["params"] == first[0]["params"]
+
+
+def test_half_of_the_images_are_blurred_as_a_whole():
+    made = recipe(blur=True, per_class=40)
+    seen = []
+    for index in range(40):
+        widths = {thing["params"]["blur"] for thing in synthgen.render(made, 0, index).params["objects"]}
+        assert len(widths) == 1
+        seen += widths
+    assert 8 < sum(width is not None for width in seen) < 32
+    assert len(set(seen)) > 8
+
+
+@pytest.mark.parametrize("source", ["fractals", "mandelbulb"])
+def test_gray_is_the_luma_of_the_colors_whatever_the_source(source):
+    options = {"source": source, "objects": "1:2", "size": 48, "background": "black"}
+    for index in range(3):
+        color, gray = (synthgen.render(recipe(**options, gray=gray), 0, index) for gray in (False, True))
+        assert np.array_equal(color.fields["instances"], gray.fields["instances"])
+        assert np.abs(to_gray(color.image).astype(int) - gray.image).max() <= 1
+
+
+def laid_over_black(stored, made, index):
+    """Return the edge of an object of a stored data set on black, and what the coverage would have made of it."""
+    sample = synthgen.render(made, 0, index)
+    (thing,) = sample.params["objects"]
+    own = thing["params"]["drawn"]
+    drawn = stored[stored.find(own["class"], own["index"])]
+    full = {**drawn.params, "background": "black", "filter": "box", "fields": ["coverage"]}
+    truth, fields, _ = synthgen.families.mandelbulb.draw(full, (64, 64))
+    top, left = (round(c * 64 - 32) for c in thing["params"]["at"])
+    under = slice(max(0, top), 64 + top), slice(max(0, left), 64 + left)
+    inner = slice(max(0, -top), 64 - top), slice(max(0, -left), 64 - left)
+    edge = (fields["coverage"][inner] > 0) & (fields["coverage"][inner] < 255)
+    return sample.image[under][edge].astype(int), truth[inner][edge], drawn.image[inner][edge]
+
+
+@pytest.mark.parametrize("filter", ["box", "lanczos"])
+def test_objects_stored_on_white_leave_no_light_fringe(tmp_path, filter):
+    given = {"family": "mandelbulb", "classes": 4, "per_class": 1, "size": 64, "filter": filter}
+    synthgen.generate(Recipe.from_dict(given), tmp_path / "bulbs", workers=0, progress=False)
+    stored = synthgen.open(tmp_path / "bulbs")
+    options = {"source": str(tmp_path / "bulbs"), "source_classes": 4, "groups": 1, "classes": 1, "scale": "1.0"}
+    made = recipe(**options, objects="1:1", flips=False, size=64, per_class=12)
+    pairs = [laid_over_black(stored, made, index) for index in range(12)]
+    shown, truth, with_white = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    fringe = with_white.astype(int) - truth
+    assert fringe.mean() > 60
+    assert abs((shown - truth).mean()) < 0.25 * fringe.mean()

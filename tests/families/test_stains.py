@@ -384,3 +384,24 @@ def test_a_mesh_that_does_not_load_is_one_line(tmp_path, content):
     with pytest.raises(UsageError, match=r"^recipe: mesh must be plate, ring, bolt or a mesh file") as error:
         Recipe.from_dict({"family": "stains", "mesh": str(path)})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("side", "scale", "share"), [(60, "mm", 0.25), (0.03, "m", 0.06), (60, "fit", 0.44)])
+def test_a_part_from_a_file_is_as_large_as_its_scale_says(tmp_path, side, scale, share):
+    trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed")
+    trimesh.creation.box((side, side, side / 8)).export(tmp_path / "part.stl")
+    options = Options(mesh=str(tmp_path / "part.stl"), mesh_scale=scale)
+    params = stains.sample(options, 0, 0, 0)
+    straight = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
+    pixels, _, _ = stains.draw({**params, "stains": None, "pose": straight}, (96, 96))
+    table = pixels[0, 0]
+    assert (np.abs(pixels.astype(int) - table) > 8).mean() == pytest.approx(share, rel=0.15)
+
+
+@pytest.mark.parametrize(("side", "scale"), [(0.06, "mm"), (60, "m")])
+def test_a_part_in_the_wrong_unit_is_refused(tmp_path, side, scale):
+    trimesh = pytest.importorskip("trimesh", reason="trimesh is not installed")
+    trimesh.creation.box((side, side, side)).export(tmp_path / "part.stl")
+    given = {"family": "stains", "mesh": str(tmp_path / "part.stl"), "mesh_scale": scale}
+    with pytest.raises(UsageError, match=r"mesh_scale must make the part 1 to 300 mm large, or be fit, got m"):
+        Recipe.from_dict(given)

@@ -158,6 +158,29 @@ def test_gray_levels_are_shares_of_the_largest_count():
     counts = np.array([[0, 1], [100, 1000]], dtype=np.uint32)
     assert gray_levels(counts).tolist() == [[0, 1], [26, 255]]
     assert gray_levels(np.zeros((3, 3), np.uint32)).max() == 0
+    assert gray_levels(np.zeros((3, 3), np.uint32), 64).max() == 0
+
+
+def plain_lifted(counts, least):
+    """Half of the counted pixels reach `least`; the order of levels is that of counts, and the peak stays 255."""
+    peak = counts.max()
+    middle = np.quantile(counts[counts > 0], 0.5, method="lower")
+    if middle / peak >= least / 255:
+        return counts * 255 / peak
+    share, target = middle / peak, least / 255
+    knee = share * (1 - target) / (target - share)
+    shares = counts / peak
+    return 255 * shares * (1 + knee) / (shares + knee)
+
+
+@given(st.lists(st.integers(0, 2**20), min_size=1, max_size=60).filter(any), st.sampled_from([1, 64, 200]))
+def test_dark_levels_are_lifted_until_half_of_the_pixels_are_bright(counts, least):
+    counts = np.array([counts], np.uint32)
+    levels = gray_levels(counts, least)
+    expected = np.maximum(plain_lifted(counts, least), counts > 0)
+    assert np.abs(levels - expected).max() <= 1
+    assert np.quantile(levels[counts > 0], 0.5, method="lower") >= least - 1
+    assert levels.max() == 255
 
 
 def test_a_single_point_is_an_image():

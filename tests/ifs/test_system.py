@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgen.errors import UsageError
@@ -88,3 +88,12 @@ def test_the_number_of_maps_is_checked(maps):
 
 def test_a_collapsed_system_has_equal_chances():
     assert System(np.zeros((4, 2, 3))).probabilities.tolist() == [0.25] * 4
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32), st.integers(2, 8), st.floats(0, 1), st.floats(0, 1))
+def test_sigma_factors_lie_in_the_range_that_was_asked_for(seed, maps, first, second):
+    low, high = sorted(-maps + 6 * maps * share for share in (first, second))
+    system = sample_system(np.random.default_rng(seed), maps, (low, high))
+    assert (low + maps) / 2 - 1e-5 <= system.sigma_factor <= (high + maps) / 2 + 1e-5
+    assert system.singular_values.max() < 1

@@ -38,3 +38,26 @@ def test_opposite_normals_have_no_direction():
     unit, length = picture.unit_normal()
     assert unit.tolist() == [[[0, 0, 0], [0, 1, 0]]]
     assert length.tolist() == [[0, 0.5]]
+
+
+def plain_normal(picture, row, column, radius):
+    """The mean of all samples that hit around a pixel, sample by sample."""
+    total, count = np.zeros(3), 0
+    for r in range(max(0, row - radius), min(len(picture.hits), row + radius + 1)):
+        for c in range(max(0, column - radius), min(picture.hits.shape[1], column + radius + 1)):
+            total += picture.normal[r, c] * float(picture.hits[r, c])
+            count += picture.hits[r, c]
+    return total / count
+
+
+@pytest.mark.parametrize("radius", [1, 2, 5])
+def test_normals_are_means_over_the_samples_around_a_pixel(radius):
+    rng = np.random.default_rng(radius)
+    picture = new_picture((9, 12), 2, 3)
+    picture.hits[...] = rng.integers(0, 5, (9, 12))
+    picture.normal[...] = np.where(picture.hits[..., None] > 0, rng.uniform(-0.5, 0.5, (9, 12, 3)), 0)
+    normal, length = picture.unit_normal(radius)
+    for row, column in np.ndindex(9, 12):
+        expected = plain_normal(picture, row, column, radius) if picture.hits[row, column] else np.zeros(3)
+        assert normal[row, column] * length[row, column] == pytest.approx(expected, abs=1e-5)
+    assert np.linalg.norm(normal, axis=2)[picture.hits > 0] == pytest.approx(1, abs=1e-5)

@@ -24,7 +24,7 @@ def test_any_number_of_workers_gives_the_same_files(make_recipe, tmp_path, fmt):
     for workers in (0, 1, 3):
         draw(recipe, tmp_path / str(workers), workers=workers)
     one, *others = (files_of(tmp_path / str(w)) for w in (0, 1, 3))
-    assert len(one) == 5 * 2 + 3
+    assert len(one) == 5 * 2 + 3 + 2  # shards and sidecars, three records, card and description
     assert all(other == one for other in others)
 
 
@@ -194,7 +194,8 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_whole_shards_only(
         with pytest.raises(StorageError, match="the disk is full") as error:
             draw(recipe, disk / "d", workers=workers)
         assert "\n" not in str(error.value)
-        names = {p.name for p in (disk / "d" / "shards").iterdir()}
+        # Without a shard the folder is left to others.
+        names = {path.name for path in disk.glob("d/shards/*")}
         assert not any(name.endswith(".tmp") for name in names)
         assert not (disk / "d" / "dataset.json").exists()
         # with more room the same command goes on
@@ -230,3 +231,11 @@ def test_run_records_say_what_will_come(make_recipe, tmp_path):
     run = json.loads((tmp_path / "run.json").read_text())
     assert (run["format"], run["count"], run["shards"]) == (1, 40, 5)
     assert not (tmp_path / "dataset.json").exists()
+
+
+@pytest.mark.parametrize(("size", "shape"), [(48, (48, 48)), ("64x48", (48, 64)), ((48, 64), (48, 64))])
+def test_a_sample_is_drawn_at_any_size(make_recipe, size, shape):
+    recipe = make_recipe()
+    sample = synthgen.render(recipe, 2, 3, size=size)
+    assert sample.image.shape[:2] == sample.fields["mask"].shape == shape
+    assert sample.params == synthgen.render(recipe, 2, 3).params

@@ -2,7 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgen.recipe import Recipe, installed, load_recipe
@@ -62,6 +62,7 @@ def test_every_recipe_has_a_plan(name):
 
 
 @given(st.floats(1e-5, 100), st.integers(1, 10**6))
+@settings(max_examples=25)
 def test_the_longer_a_sample_takes_the_fewer_lie_in_a_shard(seconds, count):
     def size(cost):
         with pytest.MonkeyPatch.context() as patch:

@@ -48,7 +48,7 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
     """
     height, width = size
     drawing = _Drawing(params, size)
-    mesh = part_mesh(params["mesh"])
+    mesh = part_mesh(params["mesh"], params["mesh_scale"])
     tiles = render_tiles(
         mesh,
         params["pose"],

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, did_you_mean
+from synthgen.torch.data.changes import Changes
 
 # A field that is not stored: it is made of `instances` and the parameters.
 SEMANTIC = "semantic"
 
 
-def make_item(image, label: int, fields: list, transform) -> tuple:
-    """Return (image, label, *fields), with the transform applied to the image."""
-    if transform is not None:
-        image = transform(image)
+def make_item(image, label: int, fields: list, changes: Changes) -> tuple:
+    """Return (image, label, *fields), as the user's transforms leave them."""
+    image, fields = changes(image, fields)
     return (image, label, *fields)
 
 
@@ -32,7 +32,9 @@ def check_fields(fields: Sequence[str], known: dict) -> tuple[str, ...]:
 
     for name in names:
         if name not in offered:
-            raise UsageError(f"fields must be among {', '.join(offered)}, got {name!r}")
+            raise UsageError(
+                f"fields must be among {', '.join(offered)}, got {name!r}{did_you_mean(name, offered)}"
+            )
     return names
 
 

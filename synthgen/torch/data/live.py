@@ -11,6 +11,7 @@ from synthgen.recipe import load_recipe
 from synthgen.run.draw import draw_sample
 from synthgen.run.plan import make_plan
 from synthgen.sample import Sample, semantic_map
+from synthgen.torch.data.changes import Changes
 from synthgen.torch.data.items import SEMANTIC, ClassNames, check_fields, make_item
 from synthgen.torch.data.planes import channels_first
 
@@ -24,7 +25,7 @@ class LiveDataset(ClassNames, data.Dataset):
     ----------
     recipe : Recipe, str or Path
         As for `synthgen.load_recipe`.
-    transform, fields
+    transform, fields, transforms
         As for `ShardDataset`.
 
     Attributes
@@ -38,12 +39,18 @@ class LiveDataset(ClassNames, data.Dataset):
         If the recipe breaks a rule, or its samples have no such field.
     """
 
-    def __init__(self, recipe, transform: Callable | None = None, fields: Sequence[str] = ()):
+    def __init__(
+        self,
+        recipe,
+        transform: Callable | None = None,
+        fields: Sequence[str] = (),
+        transforms: Callable | None = None,
+    ):
         whole = load_recipe(recipe)
         self.plan = make_plan(whole)
         self._places = self.plan.run.arrangement
-        self._transform = transform
         self._fields = check_fields(fields, self.plan.run.fields)
+        self._transform = Changes(transform, transforms, self._fields)
         self._table: list[dict] | None = None
 
     def __len__(self) -> int:

@@ -9,6 +9,7 @@ from torch.utils import data
 from synthgen.errors import FormatError
 from synthgen.sample import semantic_map
 from synthgen.shards.dataset import open_dataset
+from synthgen.torch.data.changes import Changes
 from synthgen.torch.data.items import SEMANTIC, ClassNames, check_fields, make_item
 from synthgen.torch.data.planes import planes_of
 
@@ -24,11 +25,16 @@ class ShardDataset(ClassNames, data.Dataset):
     path : str or Path
         Folder of the data set.
     transform : callable, optional
-        Applied to the image alone, a uint8 tensor (C, H, W) with 1 or 3 channels. Fields are not transformed: a
-        transform that moves pixels would leave a mask where it was.
+        Applied to the image alone, a uint8 tensor (C, H, W) with 1 or 3 channels. With `fields` a transform of
+        torchvision that moves pixels is refused: it would leave a mask where it was.
     fields : sequence of str
         Names of fields to return after the label, for example ``("mask",)``: tensors of the stored shape. For
         multi-formula data sets ``semantic`` is the source class of each pixel, int32, -1 for the background.
+    transforms : callable, optional
+        Applied to the image and all fields together: ``transforms(image, *fields)`` returns as many. The image is a
+        ``torchvision.tv_tensors.Image``, as is the field ``clean``; other fields are ``tv_tensors.Mask``, so that
+        transforms of ``torchvision.transforms.v2`` move them alike and leave their values as they are. The vectors
+        of ``normal`` are moved with their pixels, not turned.
 
     Attributes
     ----------
@@ -46,7 +52,7 @@ class ShardDataset(ClassNames, data.Dataset):
     FormatError
         If the folder is not a finished data set; when a sample is read, if it is damaged.
     UsageError
-        If there is no such field.
+        If there is no such field, or the transforms cannot go with the fields.
 
     Notes
     -----
@@ -54,10 +60,16 @@ class ShardDataset(ClassNames, data.Dataset):
     or, with ``drop_last=True``, by leaving some out.
     """
 
-    def __init__(self, path, transform: Callable | None = None, fields: Sequence[str] = ()):
+    def __init__(
+        self,
+        path,
+        transform: Callable | None = None,
+        fields: Sequence[str] = (),
+        transforms: Callable | None = None,
+    ):
         self.dataset = open_dataset(path)
-        self._transform = transform
         self._fields = check_fields(fields, self.dataset.manifest.fields)
+        self._transform = Changes(transform, transforms, self._fields)
 
     def __len__(self) -> int:
         return len(self.dataset)

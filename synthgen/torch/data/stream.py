@@ -83,7 +83,7 @@ class StreamDataset(ClassNames, data.IterableDataset):
 
     Parameters
     ----------
-    path, transform, fields
+    path, transform, fields, transforms
         As for `ShardDataset`.
     shuffle_buffer : int
         If positive, each epoch takes the shards in an order of its own and draws samples at random from this many
@@ -133,13 +133,14 @@ class StreamDataset(ClassNames, data.IterableDataset):
         shuffle_buffer: int = 0,
         seed: int = 0,
         even: str | None = None,
+        transforms: Callable | None = None,
     ):
         if shuffle_buffer < 0:
             raise UsageError(f"shuffle_buffer must be >= 0, got {shuffle_buffer}")
         if even not in EVEN:
             raise UsageError(f"even must be 'pad', 'drop' or None, got {even!r}")
 
-        self._reader = ShardDataset(path, transform, fields)
+        self._reader = ShardDataset(path, transform, fields, transforms)
         self._shuffle_buffer = shuffle_buffer
         self._seed = seed
         self._even = even

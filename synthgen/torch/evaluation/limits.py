@@ -15,11 +15,11 @@ import numpy as np
 from synthgen.errors import FormatError
 from synthgen.layouts import ImageSet
 from synthgen.seeding import generator
+from synthgen.torch.models.options import FALSE_ALARMS, LEAST_IMAGES
 
 NORMAL = "normal_scores"  # what the notes of a model call them
 THRESHOLDS = "thresholds"
-LEAST_IMAGES = 10  # fewer are not divided
-FALSE_ALARMS = 0.01
+_ROUNDING = 1e-9
 
 
 class NormalScores(msgspec.Struct, frozen=True):
@@ -29,8 +29,6 @@ class NormalScores(msgspec.Struct, frozen=True):
     ----------
     images : int
         How many.
-    image : float
-        Median of the scores of images.
     pixel : float, optional
         Median of the scores of pixels; None of a model without maps.
     false_alarms : float
@@ -38,7 +36,6 @@ class NormalScores(msgspec.Struct, frozen=True):
     """
 
     images: int
-    image: float
     pixel: float | None = None
     false_alarms: float = FALSE_ALARMS
 
@@ -79,8 +76,8 @@ def divided(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageS
 
     rng = generator(seed, 0, 0, "fit.hold_out")
     order = rng.permutation(count)
-    kept = sorted(order[held:])
-    out = sorted(order[:held])
+    kept = np.sort(order[held:])
+    out = np.sort(order[:held])
     return images.chosen(kept), images.chosen(out)
 
 
@@ -101,10 +98,9 @@ def limits_of(scores: np.ndarray, maps: Iterable[np.ndarray] | None, false_alarm
     """
     count = len(scores)
     expected = max(false_alarms, 1 / (count + 1))
-    median = float(np.median(scores))
     image = _above(scores, expected)
     if maps is None:
-        return Limits(image, None, NormalScores(count, median, None, expected))
+        return Limits(image, None, NormalScores(count, None, expected))
 
     highest = []
     medians = []
@@ -114,15 +110,21 @@ def limits_of(scores: np.ndarray, maps: Iterable[np.ndarray] | None, false_alarm
 
     of_pixels = float(np.median(medians))
     pixel = _above(np.array(highest), expected)
-    return Limits(image, pixel, NormalScores(count, median, of_pixels, expected))
+    return Limits(image, pixel, NormalScores(count, of_pixels, expected))
 
 
 def _above(scores: np.ndarray, share: float) -> float:
     """Return the lowest float32 that only so large a share of scores to come is expected to reach."""
     count = len(scores)
-    rank = math.ceil((count + 1) * (1 - share) - 1e-9)
-    found = np.sort(scores)[min(rank, count) - 1]
-    return float(np.nextafter(np.float32(found), np.float32(np.inf)))
+    with_next = count + 1
+    below = with_next * (1 - share)
+    rank = math.ceil(below - _ROUNDING)
+    rank = min(rank, count)
+
+    ascending = np.sort(scores).astype(np.float32)
+    largest_below = ascending[rank - 1]
+    threshold = np.nextafter(largest_below, np.float32(np.inf))
+    return float(threshold)
 
 
 class Judge:
@@ -164,17 +166,13 @@ class Judge:
         return low, 2 * self.pixel - low
 
     def verdict(self, score: float) -> dict:
-        """Return what a table says of a score: itself, on the scale of the threshold, and whether it reaches it.
-
-        On that scale 0 is the median of normal images, and 1 the threshold.
-        """
+        """Return what a table says of a score: itself, divided by the threshold, and whether it reaches that."""
         verdict: dict = {"score": score}
         if self.image is None:
             return verdict
 
-        if self._normal is not None and self.image > self._normal.image:
-            above = score - self._normal.image
-            verdict["scaled"] = above / (self.image - self._normal.image)
+        if self.image > 0:
+            verdict["scaled"] = score / self.image
         verdict["anomalous"] = score >= self.image
         return verdict
 

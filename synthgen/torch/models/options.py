@@ -8,6 +8,10 @@ from synthgen.options import check_unique, convert
 from synthgen.seeding import MAX_SEED
 
 Meta = msgspec.Meta
+# Thresholds from normal images: the share that is held out, of how many at least, and how many may reach them.
+HOLD_OUT = 0.2
+LEAST_IMAGES = 10
+FALSE_ALARMS = 0.01
 
 
 class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,6 +4,8 @@ What is done to an image depends on the seed, the epoch and its place in the dat
 what was read before.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -33,7 +35,10 @@ def augment(image: torch.Tensor, options: Options, epoch: int, position: int) ->
         S is the crop; without one, the image has its own size.
     """
     rng = generator(options.seed, epoch, position, "pretrain.augment")
-    image, _ = _augmented(image, None, options, rng)
+    own = None
+    if options.rotate or options.affine or options.blur:
+        own = generator(options.seed, epoch, position, "pretrain.transform")
+    image, _ = _augmented(image, None, options, rng, own)
     return image
 
 
@@ -55,18 +60,23 @@ def augment_with_labels(
     image : uint8 tensor (3, S, S)
     labels : int tensor (S, S)
     """
-    image, moved = _augmented(image, labels[None], options, rng)
+    image, moved = _augmented(image, labels[None], options, rng, None)
     return image, moved[0]
 
 
-def _augmented(image: torch.Tensor, labels: torch.Tensor | None, options: Options, rng) -> tuple:
-    """Return an image and its labels (1, H, W), where it has any, after the same random changes."""
+def _augmented(image: torch.Tensor, labels: torch.Tensor | None, options: Options, rng, own) -> tuple:
+    """Return an image and its labels (1, H, W), where it has any, after the same random changes.
+
+    The generator `own` is that of `transformed`, which moves no labels; None for no such transform.
+    """
     image = _three_channels(image, options.gray)
     planes = [image] if labels is None else [image, labels]
 
     side = options.resize
     if side:
         planes = [resize(each, (side, side)) for each in planes]
+    if own is not None:
+        planes = [transformed(planes[0], options, own), *planes[1:]]
     if options.crop:
         planes = _cropped(planes, options.crop, options.scale, rng)
     if options.flip:
@@ -145,6 +155,61 @@ def _cropped(planes: list[torch.Tensor], side: int, scale: tuple[float, float], 
     columns = slice(left, left + taken)
     squares = [plane[:, rows, columns] for plane in planes]
     return [resize(square, (side, side)) for square in squares]
+
+
+def transformed(image: torch.Tensor, options: Options, rng) -> torch.Tensor:
+    """Return the image turned, sheared and stretched about its center, then blurred half of the time.
+
+    Pixels are bilinear, and black where they come from beyond the image.
+    """
+    turn, shear, stretch, is_blurred, width = rng.random(5).tolist()
+    pixels = image[None].float()
+
+    if options.rotate or options.affine:
+        most = math.radians(options.rotate)
+        angle = most * (2 * turn - 1)
+        slant = options.affine * (2 * shear - 1)
+        exponent = 2 * stretch - 1
+        aspect = (1 + options.affine) ** exponent
+        pixels = _warped(pixels, angle, slant, aspect)
+    if options.blur and is_blurred < 0.5:
+        sigma = 0.5 + 0.5 * width
+        pixels = _blurred(pixels, sigma)
+
+    levels = pixels[0].round()
+    return levels.to(torch.uint8)
+
+
+def _warped(pixels: torch.Tensor, angle: float, slant: float, aspect: float) -> torch.Tensor:
+    """Return images (N, C, H, W) turned by an angle, after a shear and a stretch."""
+    height, width = pixels.shape[2:]
+    cosine = math.cos(angle)
+    sine = math.sin(angle)
+    # from a place in the result to one in the source; x and y in pixels from the center
+    sheared_cosine = cosine * slant - sine
+    sheared_sine = sine * slant + cosine
+
+    # torch counts both axes from -1 to 1
+    ratio = height / width
+    rows = [
+        [cosine * aspect, sheared_cosine / aspect * ratio, 0.0],
+        [sine * aspect / ratio, sheared_sine / aspect, 0.0],
+    ]
+    matrix = torch.tensor([rows])
+    grid = functional.affine_grid(matrix, list(pixels.shape), align_corners=False)
+    return functional.grid_sample(pixels, grid, mode="bilinear", align_corners=False)
+
+
+def _blurred(pixels: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Return images (N, C, H, W) blurred by a 3 x 3 Gaussian; beyond the border they are mirrored."""
+    side = math.exp(-0.5 / sigma**2)
+    total = 1 + 2 * side
+    weights = torch.tensor([side, 1.0, side]) / total
+    kernel = torch.outer(weights, weights)
+    channels = pixels.shape[1]
+    kernels = kernel.expand(channels, 1, 3, 3)
+    padded = functional.pad(pixels, (1, 1, 1, 1), mode="reflect")
+    return functional.conv2d(padded, kernels, groups=channels)
 
 
 def change_light(image: torch.Tensor, brightness: float, contrast: float) -> torch.Tensor:

@@ -22,7 +22,7 @@ from synthgen.torch.pretrain.dense import DenseNetwork, build_dense
 from synthgen.torch.pretrain.folder import LAST, finished_results, owned_folder, results_on
 from synthgen.torch.pretrain.loop import Clock, Trainer, check_finite, means
 from synthgen.torch.pretrain.network import build_model, input_size
-from synthgen.torch.pretrain.options import ARCHITECTURES, Options, learning_rate, make_options
+from synthgen.torch.pretrain.options import ARCHITECTURES, LATER, Options, learning_rate, make_options
 from synthgen.torch.pretrain.probe import Probe, measure_probe, open_probe
 from synthgen.torch.pretrain.ranks import TrainingGroup, choose_precision, joined_ranks
 from synthgen.torch.pretrain.reading import (
@@ -98,7 +98,7 @@ def pretrain(
         Folder of the results.
     arch : str, optional
         Any name of a timm model; by default that of the preset, where it has one.
-    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'surface'}
+    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms', 'surface'}
         Settings of Ugwu et al. 2024, sections 4 and 7.3, or of our backbones for surfaces; `changes` replace
         single ones, see `Options`.
     read : {'map', 'stream', 'live'}, optional
@@ -211,6 +211,9 @@ class _Job(msgspec.Struct, frozen=True):
         """Return all that the weights depend on, flat: what a resumed run compares with."""
         read = self.source.read
         options = msgspec.to_builtins(self.options)
+        for name, value in LATER.items():
+            if options[name] == value:
+                del options[name]
         return {
             "arch": self.arch,
             "data": self.source.record.fingerprints.data,

@@ -4,14 +4,16 @@ import math
 import signal
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.seeding import generator
+from synthgen.torch.pretrain.batchnorm import SyncedBatchNorm
 from synthgen.torch.pretrain.dense import dense_loss
 from synthgen.torch.pretrain.depthwise import FastDepthwise
 from synthgen.torch.pretrain.options import Options, learning_rate
@@ -102,7 +104,7 @@ class Trainer:
         self.parallel: torch.nn.Module = model
         if ranks.world > 1:
             devices = [ranks.device] if ranks.device.type == "cuda" else None
-            self.parallel = torch.nn.parallel.DistributedDataParallel(model, device_ids=devices)
+            self.parallel = DistributedDataParallel(model, device_ids=devices)
 
     def train_epoch(self, batches, epoch: int, first: int, steps: int, sums: torch.Tensor, after_step) -> None:
         """Take the steps of an epoch from number `first` on.
@@ -119,29 +121,49 @@ class Trainer:
             Called with the number of steps of this epoch that are done, and the images of the step.
         """
         self.model.train()
-        smoothing = self.options.label_smoothing
         for step, (images, labels) in enumerate(batches, first):
             self._seed(epoch, step)
             middle = step + 0.5
             self._set_rate(epoch, middle / steps)
 
-            with self._fast_convolutions():
-                found = self._forward(self.parallel, images, labels, smoothing)
-            if epoch == step == 0:
-                self._check_first(found.chance)
-            self.chance = found.chance
             self.optimizer.zero_grad(set_to_none=True)
-            found.loss.backward()
+            self._add_gradients(images, labels, sums)
+            if epoch == step == 0:
+                self._check_first()
             self.optimizer.step()
+            after_step(step + 1, len(labels) * self.ranks.world)
 
-            count = len(labels)
-            total = found.loss.detach() * count
-            _add(sums, total, found.hits, count)
-            after_step(step + 1, count * self.ranks.world)
+    def _add_gradients(self, images, labels, sums: torch.Tensor) -> None:
+        """Add the gradient of a step's mean loss: of one part of its images after the other."""
+        whole = len(labels)
+        count = self.options.accumulate
+        parts = list(zip(images.tensor_split(count), labels.tensor_split(count), strict=True))
+        for number, (images, labels) in enumerate(parts, 1):
+            is_last = number == count
+            with self._within_part(is_last):
+                found = self._forward(self.parallel, images, labels, self.options.label_smoothing)
+                share = len(labels) / whole
+                torch.mul(found.loss, share).backward()
 
-    def _check_first(self, chance: float) -> None:
+            self.chance = found.chance
+            total = found.loss.detach() * len(labels)
+            _add(sums, total, found.hits, len(labels))
+
+    @contextmanager
+    def _within_part(self, is_last: bool):
+        """Compute as a part of a step does; ranks share their gradients with the last part only."""
+        with ExitStack() as stack:
+            if isinstance(self.parallel, DistributedDataParallel) and not is_last:
+                stack.enter_context(self.parallel.no_sync())
+            if self.ranks.device.type == "cpu":
+                stack.enter_context(FastDepthwise())
+            if self.options.sync_batchnorm and self.ranks.world > 1:
+                stack.enter_context(SyncedBatchNorm())
+            yield
+
+    def _check_first(self) -> None:
         """Refuse a first batch in which there is nothing to tell apart."""
-        if chance == 0:
+        if self.chance == 0:
             rule = "batch_size must give batches in which two textures lie in two images each"
             advice = "use a larger one, or fewer batch_classes"
             raise UsageError(f"{rule}, got {self.options.batch_size}; {advice}")
@@ -176,10 +198,6 @@ class Trainer:
         rate = learning_rate(self.options, epoch, part)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-
-    def _fast_convolutions(self):
-        on_cpu = self.ranks.device.type == "cpu"
-        return FastDepthwise() if on_cpu else nullcontext()
 
     def _forward(self, model, images, labels, smoothing: float) -> Measured:
         device = self.ranks.device

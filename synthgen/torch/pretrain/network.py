@@ -1,5 +1,7 @@
 """The network that is trained: a timm model that begins from random weights."""
 
+import warnings
+
 import torch
 
 from synthgen.errors import UsageError, one_line
@@ -17,7 +19,20 @@ def input_size(size: tuple[int, int], options: Options) -> tuple[int, int]:
     ------
     UsageError
         If the crop is larger than the images.
+
+    Warns
+    -----
+    UserWarning
+        If the images are enlarged.
     """
+    if options.resize > min(size):
+        height, width = size
+        warnings.warn(
+            f"resize enlarges images of {width}x{height} pixels to {options.resize}x{options.resize}: they become "
+            "blurred; draw them at that size instead",
+            UserWarning,
+            stacklevel=2,
+        )
     if options.resize:
         size = (options.resize, options.resize)
 

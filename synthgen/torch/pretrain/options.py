@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, did_you_mean
 from synthgen.options import check_ranges, convert
 from synthgen.seeding import MAX_SEED
 
@@ -32,6 +32,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = "classes"
     epochs: Annotated[int, Meta(ge=1, le=100_000, description="Passes over the training images.")] = 100
     batch_size: Annotated[int, Meta(ge=2, le=10**6, description="Images in a step, over all GPUs together.")] = 1024
+    accumulate: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10**4,
+            description="Parts that a step's images are cut into, to save memory: their gradients are added up.",
+        ),
+    ] = 1
+    sync_batchnorm: Annotated[
+        bool,
+        Meta(
+            description="Normalize batches over the images of all GPUs; otherwise each GPU has its own statistics."
+        ),
+    ] = False
     optimizer: Annotated[
         Literal["sgd", "adamw"], Meta(description="Optimizer; Ugwu et al. 2024 use SGD with momentum.")
     ] = "sgd"
@@ -65,6 +79,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     jitter: Annotated[
         float, Meta(ge=0, lt=1, description="Change brightness and contrast at random by up to this share.")
     ] = 0.0
+    rotate: Annotated[
+        float, Meta(ge=0, le=180, description="Turn images at random by up to this angle in degrees.")
+    ] = 0.0
+    affine: Annotated[
+        float, Meta(ge=0, lt=1, description="Shear and stretch images at random by up to this share.")
+    ] = 0.0
+    blur: Annotated[bool, Meta(description="Blur half of the images by a 3 x 3 Gaussian.")] = False
     gray: Annotated[bool, Meta(description="Turn images gray.")] = False
     mean: Annotated[
         tuple[float, ...], Meta(description="Mean that is subtracted from pixels in [0, 1]: one number or three.")
@@ -149,6 +170,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if count not in (1, 3):
                 raise ValueError(f"{name} must be one number or three, got {values}")
 
+        least = 2 * self.accumulate  # batch norm needs two images
+        if self.batch_size < least:
+            raise ValueError(
+                f"batch_size must be >= {least}, two images for each part of accumulate, got {self.batch_size}"
+            )
+
         low, high = self.scale
         if low > high:
             typed = f"{low:g}:{high:g}"
@@ -187,6 +214,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         last = self.used_layers[-1]
         if self.until not in (0, last):
             raise ValueError(f"until must be the last of the layers, {last}, got {self.until}")
+        for name in ("rotate", "affine", "blur"):
+            if getattr(self, name):
+                raise ValueError(f"{name} needs the objective classes, got dense")
         if self.label_smoothing:
             raise ValueError(f"label_smoothing must be 0 with objective dense, got {self.label_smoothing}")
 
@@ -203,14 +233,34 @@ _OF_DENSE = ("until", "layers", "temperature", "purity", "batch_classes", "mix",
 # The last layer that is trained where nothing is said: those that PatchCore uses.
 _USUAL_LAST = 3
 
+# Options that came later, with the values under which a training is what it was before: those are not written down.
+LATER: dict[str, object] = {
+    "accumulate": 1,
+    "sync_batchnorm": False,
+    "objective": "classes",
+    "until": 0,
+    "layers": (),
+    "temperature": 0.1,
+    "purity": 0.95,
+    "batch_classes": 0,
+    "mix": (1, 1),
+    "class_images": 0,
+    "epoch_images": 0,
+}
+
 _VAR1 = {
-    "resize": 512,
     "crop": 224,
     "mean": (0.2,),
     "std": (0.5,),
     "batch_size": 512,
     "schedule": "steps",
     "milestones": (30, 60),
+}
+# Random transforms as those of Anderson and Farrell (WACV 2022): table 13 names them, and gives no numbers.
+_TRANSFORMS = {
+    "rotate": 180.0,
+    "affine": 0.2,
+    "blur": True,
 }
 # Ours: textures at every place, an hour on two cores; docs/studies/pretraining.md.
 _SURFACE = {
@@ -238,12 +288,13 @@ _SURFACE = {
 }
 # The architecture of a preset that has one.
 ARCHITECTURES = {"surface": "tf_efficientnet_lite0"}
-# The others: Ugwu et al. 2024, sections 4 and 7.3.
+# The others: Ugwu et al. 2024, sections 4 and 7.3: images of 512 x 512 that are cropped, never enlarged.
 PRESETS: dict[str, dict] = {
     "baseline": {},
     "var1": _VAR1,
     "var1-batch": {**_VAR1, "batch_size": 1024},
     "var1-noscheduler": {**_VAR1, "schedule": "constant"},
+    "transforms": _TRANSFORMS,
     "surface": _SURFACE,
 }
 
@@ -253,7 +304,7 @@ def make_options(preset: str = "baseline", changes: dict | None = None, place: s
 
     Parameters
     ----------
-    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'surface'}
+    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms', 'surface'}
     changes : dict, optional
         Values that replace those of the preset.
     place : str
@@ -271,7 +322,7 @@ def make_options(preset: str = "baseline", changes: dict | None = None, place: s
     """
     if preset not in PRESETS:
         known = ", ".join(PRESETS)
-        raise UsageError(f"preset must be one of {known}, got {preset!r}")
+        raise UsageError(f"preset must be one of {known}, got {preset!r}{did_you_mean(preset, PRESETS)}")
 
     values = dict(PRESETS[preset])
     values.update(changes or {})

@@ -124,7 +124,6 @@ def share_out(count: int, read: str, options: Options, world: int, workers: int)
     training, validation = held_out(count, options)
     fillers = max(1, workers) if read == "stream" else 1
     steps = _steps(len(training), batch, world, fillers)
-
     most = options.val_images or count
     validation = validation[:most]
     return Shares(training, validation, steps, batch, len(validation))
@@ -135,8 +134,9 @@ def rank_batch(options: Options, world: int) -> int:
     if options.batch_size % world:
         raise UsageError(f"batch_size must be a multiple of the {world} ranks, got {options.batch_size}")
     batch = options.batch_size // world
-    if batch < 2:
-        raise UsageError(f"batch_size must be >= 2 on each of the {world} ranks, got {batch}")
+    least = 2 * options.accumulate
+    if batch < least:
+        raise UsageError(f"batch_size must be >= {least} on each of the {world} ranks, got {batch}")
     return batch
 
 

@@ -13,6 +13,7 @@ from synthgen.shards.manifest import encode_json
 from synthgen.torch.backbones import SUFFIX, TRAINED
 from synthgen.torch.pretrain.options import Options
 from synthgen.torch.sealed import write_tensors
+from synthgen.version import __version__
 
 COLUMNS = (
     "epoch",
@@ -197,7 +198,7 @@ def make_card(arch: str, options: Options, source, size: tuple[int, int], ranks)
         "read": source.read,
         "device": torch.cuda.get_device_name(ranks.device) if on_gpu else "CPU",
         "ranks": ranks.world,
-        "versions": {name: version(name) for name in ("synthgen", "torch", "timm", "safetensors")},
+        "versions": library_versions(),
     }
 
 
@@ -218,6 +219,12 @@ def _validation(options: Options) -> str:
     if options.val_share:
         return "held-out images"
     return "training images, in other composites" if options.is_dense else "training images, resized"
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what makes and writes weights."""
+    others = {name: version(name) for name in ("torch", "timm", "safetensors")}
+    return {"synthgen": __version__, **others}
 
 
 def _per_channel(values: tuple[float, ...]) -> list[float]:

@@ -1,9 +1,11 @@
+import re
 import sys
 
 import numpy as np
 import pytest
 
 from synthgen.errors import MissingExtraError, UsageError
+from synthgen.extras import install_hint
 from synthgen.surface.mesh import builtin as meshes
 
 ROUND = meshes.SEGMENTS / np.pi * np.sin(np.pi / meshes.SEGMENTS) * np.cos(np.pi / meshes.SEGMENTS)
@@ -84,5 +86,5 @@ def test_an_unknown_part_is_refused_by_name():
 
 def test_without_trimesh_the_message_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "trimesh", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'synthgen\[scene\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(install_hint("scene"))):
         meshes.import_trimesh()

@@ -21,7 +21,8 @@ def part(name="plate", seed=4, kinds=("scratch", "dent", "bump"), size=SIZE, **c
     lie = scene.sample_pose(rng, 15)
     places = sample_places(rng, builtin(name), lie, len(kinds), scene.FIELD_OF_VIEW)
     return {
-        "mesh": name, "pose": lie, "texture": sample_finish(rng, name), "light": sample_light(rng, "ring"),
+        "mesh": name, "mesh_scale": "fit", "pose": lie, "texture": sample_finish(rng, name),
+        "light": sample_light(rng, "ring"),
         "camera": {"field_of_view": None, "exposure": 1.0, "blur": 0.0, "noise": None, **camera},
         "stains": {
             "cell_size": 9, "radius": [2.5, 4], "frequency": 0.4, "amplitude": 0.5, "decay": 3, "intensity": -0.4,

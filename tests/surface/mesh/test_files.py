@@ -16,7 +16,71 @@ def test_a_file_gives_the_part_that_was_written(tmp_path, suffix):
     assert mesh.bounds.sum(axis=0) == pytest.approx(0, abs=1e-5)
     assert len(mesh.vertices) == 8  # one of those in one place
     assert mesh.is_watertight
-    assert meshes.load_mesh(path, extent=None).extents == pytest.approx((20, 10, 5))
+
+
+@pytest.mark.parametrize(("scale", "sides"), [("fit", (80, 40, 20)), ("mm", (20, 10, 5)), ("m", (20e3, 10e3, 5e3))])
+def test_a_part_keeps_its_own_size_in_the_unit_of_its_file(tmp_path, scale, sides):
+    trimesh.creation.box((20, 10, 5)).export(tmp_path / "part.stl")
+    assert meshes.load_mesh(tmp_path / "part.stl", scale).extents == pytest.approx(sides)
+    assert meshes.part_mesh(str(tmp_path / "part.stl"), scale).extents == pytest.approx(sides)
+
+
+BALL = trimesh.creation.icosphere(2, 9)
+SHAPES = {
+    "box": trimesh.creation.box((20, 10, 5)),
+    "hole": trimesh.creation.annulus(3, 9, 4),
+    "open": BALL.submesh([BALL.triangles_center[:, 2] < 4], append=True),
+    "two": trimesh.util.concatenate([
+        trimesh.creation.box((4, 4, 4)),
+        trimesh.creation.box((4, 4, 4)).apply_translation((9, 0, 0)),
+    ]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("turned", ["none", "all", "half", "some"])
+def test_normals_point_out_however_a_part_is_wound(tmp_path, shape, turned):
+    part = SHAPES[shape].copy()
+    faces = part.faces.copy()
+    half = len(faces) // 2
+    wrong = {"none": [], "all": range(len(faces)), "half": range(half), "some": range(0, len(faces), 3)}[turned]
+    faces[list(wrong)] = faces[list(wrong)][:, ::-1]
+    trimesh.Trimesh(part.vertices, faces, process=False).export(tmp_path / "part.ply")
+    mesh = meshes.load_mesh(tmp_path / "part.ply", "mm")
+    assert mesh.volume == pytest.approx(part.volume, rel=1e-5)
+    assert mesh.is_winding_consistent
+
+
+def test_a_flat_sheet_has_no_inside_and_stays_as_it_is(tmp_path):
+    path = tmp_path / "sheet.off"
+    path.write_text("OFF\n4 2 0\n0 0 7\n1 0 7\n1 1 7\n0 1 7\n3 0 2 1\n3 0 3 2\n")
+    assert (meshes.load_mesh(path).face_normals == (0, 0, -1)).all()
+
+
+def truncated(tmp_path, suffix: str, encoding: str | None):
+    path = tmp_path / f"whole{suffix}"
+    options = {} if encoding is None else {"encoding": encoding}
+    part = BALL
+    if suffix == ".stl" and encoding == "ascii":
+        path.write_text(trimesh.exchange.stl.export_stl_ascii(part))
+    else:
+        part.export(path, **options)
+    content = path.read_bytes()
+    cut = tmp_path / f"cut{suffix}"
+    for share in (0.3, 0.6, 0.9):
+        cut.write_bytes(content[: int(share * len(content))])
+        yield cut
+
+
+KINDS = [(".stl", None), (".stl", "ascii"), (".ply", "binary"), (".ply", "ascii"), (".off", None)]
+
+
+@pytest.mark.parametrize(("suffix", "encoding"), KINDS)
+def test_a_file_that_was_cut_off_is_never_half_a_part(tmp_path, suffix, encoding):
+    for cut in truncated(tmp_path, suffix, encoding):
+        said = "truncated" if suffix == ".stl" else "a mesh must"
+        with pytest.raises(UsageError, match=said):
+            meshes.load_mesh(cut)
 
 
 TRIANGLE_OFF = "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthgen.errors import DeviceError, MissingExtraError, UsageError
+from synthgen.extras import install_hint
 from synthgen.seeding import noise_generator
 from synthgen.surface.mesh import opengl, scene
 from synthgen.surface.mesh.builtin import BUILTIN, builtin
@@ -219,7 +221,7 @@ def test_views_that_cannot_be_are_refused(changes, message):
 
 def test_without_pyrender_the_message_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyrender", None)
-    with pytest.raises(MissingExtraError, match=r"^scene: needs pyrender, pip install 'synthgen\[scene\]'$"):
+    with pytest.raises(MissingExtraError, match=re.escape(f"scene: needs pyrender, {install_hint('scene')}")):
         opengl._import_pyrender()
 
 

@@ -65,16 +65,16 @@ def test_few_images_are_all_fitted(tmp_path, sets):
 def test_a_score_is_judged_on_the_scale_of_the_threshold():
     model = SimpleNamespace(notes={})
     assert Judge(model).verdict(3.0) == {"score": 3.0}
-    assert Judge(model, 2.0).verdict(3.0) == {"score": 3.0, "anomalous": True}
+    assert Judge(model, 2.0).verdict(3.0) == {"score": 3.0, "scaled": 1.5, "anomalous": True}
+    assert Judge(model, -2.0).verdict(3.0) == {"score": 3.0, "anomalous": True}  # no multiple tells anything
 
     limits = limits_of(np.array([1.0, 2.0, 4.0], np.float32), [np.full((2, 2), 2, np.float32)] * 3)
     keep(model, limits.image, limits.pixel, limits.normal)
     judge = Judge(model)
-    assert judge.verdict(2.0) == {"score": 2.0, "scaled": 0.0, "anomalous": False}
+    assert limits.image == np.nextafter(np.float32(4), np.float32(9))
     assert judge.verdict(limits.image) == {"score": limits.image, "scaled": 1.0, "anomalous": True}
     assert judge.colors == (2.0, pytest.approx(2.0, abs=1e-5))
-    assert Judge(model, 10.0).verdict(6.0) == {"score": 6.0, "scaled": 0.5, "anomalous": False}
-    assert "scaled" not in Judge(model, 2.0).verdict(6.0)  # no scale: the threshold is what is normal
+    assert Judge(model, 10.0).verdict(6.0) == {"score": 6.0, "scaled": 0.6, "anomalous": False}
 
     forget(model)
     assert Judge(model).verdict(3.0) == {"score": 3.0}

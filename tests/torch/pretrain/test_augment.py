@@ -1,12 +1,21 @@
 """Augmentation depends on seed, epoch and position alone."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgen.torch.pretrain import make_options
-from synthgen.torch.pretrain.augment import augment, augment_with_labels, change_light, random_crop, validation_view
+from synthgen.torch.pretrain.augment import (
+    augment,
+    augment_with_labels,
+    change_light,
+    random_crop,
+    transformed,
+    validation_view,
+)
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 20, 26), dtype=np.uint8))
 
@@ -59,3 +68,28 @@ def test_labels_move_with_their_pixels(seed, flip, scale, resize):
     assert (tuple(seen.shape), tuple(moved.shape)) == ((3, 12, 12), (12, 12))
     differs = (seen[0] >= 128) != (moved > 0)
     assert differs.any(0).sum() <= 3  # beside the border, which a second resizing widens
+
+
+def test_transforms_do_not_shift_the_chance_of_the_crop():
+    plain = make_options(changes={"crop": 12})
+    blurred = make_options(changes={"crop": 12, "blur": True})
+    same = [torch.equal(augment(IMAGES, plain, 0, i), augment(IMAGES, blurred, 0, i)) for i in range(60)]
+    assert 15 < sum(same) < 45
+
+
+def test_an_image_is_turned_as_a_whole():
+    quarter = torch.rot90(IMAGES[:, :, :20], 1, (1, 2))
+    options = make_options(changes={"rotate": 180.0})
+    for turn, expected in ((0.5, IMAGES[:, :, :20]), (0.75, quarter), (0.25, torch.rot90(quarter, 2, (1, 2)))):
+        chance = SimpleNamespace(random=lambda count, turn=turn: np.full(count, turn))
+        got = transformed(IMAGES[:, :, :20], options, chance)
+        assert (got.int() - expected.int()).abs().max() <= 1
+
+
+def test_the_preset_transforms_images_and_keeps_their_size():
+    options = make_options("transforms")
+    views = [augment(IMAGES, options, 0, position) for position in range(20)]
+    assert {tuple(view.shape) for view in views} == {(3, 20, 26)}
+    assert len({view.numpy().tobytes() for view in views}) == 20
+    white = torch.full((3, 41, 41), 255, dtype=torch.uint8)
+    assert all(view[:, 20, 20].min() == 255 for view in (augment(white, options, 0, i) for i in range(20)))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from synthgen.errors import UsageError
 from synthgen.torch.pretrain import make_options
 from synthgen.torch.pretrain.network import build_model, input_size
 
@@ -10,7 +11,19 @@ from synthgen.torch.pretrain.network import build_model, input_size
 def test_sizes_follow_resize_and_crop():
     assert input_size((64, 80), make_options()) == (64, 80)
     assert input_size((64, 80), make_options(changes={"resize": 32})) == (32, 32)
-    assert input_size((64, 80), make_options("var1")) == (224, 224)
+    assert input_size((512, 512), make_options("var1")) == (224, 224)
+
+
+@pytest.mark.parametrize("preset", ["var1", "var1-batch", "var1-noscheduler"])
+def test_var1_crops_and_never_enlarges(preset):
+    with pytest.raises(UsageError, match="crop must be <= 64, the images' side in pixels, unless resize is given"):
+        input_size((64, 80), make_options(preset))
+
+
+def test_enlarging_is_said_aloud():
+    options = make_options("var1", {"resize": 512})
+    with pytest.warns(UserWarning, match="resize enlarges images of 80x64 pixels to 512x512: they become blurred"):
+        assert input_size((64, 80), options) == (224, 224)
 
 
 @pytest.mark.parametrize("arch", ["test_resnet", "deit_tiny_distilled_patch16_224", "levit_128s", "repvit_m0_9"])

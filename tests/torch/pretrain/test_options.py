@@ -12,7 +12,7 @@ def test_presets_are_those_of_the_paper():
     baseline, var1 = make_options("baseline"), make_options("var1")
     assert (baseline.lr, baseline.momentum, baseline.weight_decay, baseline.epochs) == (0.1, 0.9, 1e-4, 100)
     assert (baseline.mean, baseline.std, baseline.crop, baseline.batch_size) == ((0.0,), (1.0,), 0, 1024)
-    assert (var1.resize, var1.crop, var1.mean, var1.std, var1.batch_size) == (512, 224, (0.2,), (0.5,), 512)
+    assert (var1.resize, var1.crop, var1.mean, var1.std, var1.batch_size) == (0, 224, (0.2,), (0.5,), 512)
     rates = [learning_rate(var1, epoch) for epoch in (0, 29, 30, 59, 60, 99)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
     assert make_options("var1-batch").batch_size == 1024

@@ -1,0 +1,53 @@
+"""The log file: what a command said, when, and how it ended."""
+
+import io
+import re
+import subprocess
+import sys
+
+import pytest
+
+from synthgen.cli.log import LoggedStream
+from synthgen.errors import UsageError
+
+STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d "
+
+
+def lines_of(path):
+    """Return the lines of a log without their times."""
+    lines = path.read_text().splitlines()
+    assert all(re.match(STAMP, line) for line in lines)
+    return [re.sub(STAMP, "", line, count=1) for line in lines]
+
+
+def test_whole_lines_are_logged_and_all_text_goes_on(tmp_path):
+    stream = io.StringIO()
+    logged = LoggedStream(stream, tmp_path / "log")
+    for text in ("a", "b\nc", "\r 10 %", "\r 20 %", "\n", "\n", "rest"):
+        logged.write(text)
+    logged.end("end")
+    logged.write("lost\n")
+    assert stream.getvalue() == "ab\nc\r 10 %\r 20 %\n\nrestlost\n"
+    assert lines_of(tmp_path / "log") == ["ab", " 20 %", "", "end"]
+
+
+def test_a_second_run_adds_to_the_file(tmp_path):
+    for word in ("first", "second"):
+        LoggedStream(io.StringIO(), tmp_path / "log").end(word)
+    assert lines_of(tmp_path / "log") == ["first", "second"]
+
+
+@pytest.mark.parametrize("place", [".", "none/log"])
+def test_a_file_that_cannot_be_written_is_refused(tmp_path, place):
+    with pytest.raises(UsageError, match=r"^log must be a file that can be written, got "):
+        LoggedStream(io.StringIO(), tmp_path / place)
+
+
+def test_a_log_has_the_command_its_errors_and_its_end(tmp_path):
+    words = ["run", "tiny-fractal", "--log", "log"]
+    done = subprocess.run([sys.executable, "-m", "synthgen", *words], cwd=tmp_path, capture_output=True, text=True)
+    first, *middle, last = lines_of(tmp_path / "log")
+    assert first.endswith(": synthgen run tiny-fractal --log log")
+    assert middle == done.stderr.splitlines()
+    assert middle[0].endswith("did you mean tiny-fractals?")
+    assert last == "synthgen ends with exit status 2"
