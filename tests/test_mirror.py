@@ -26,6 +26,13 @@ ELSEWHERE = {
     "families/_objects.py": "families/test_multiformula.py",
     "families/_records.py": "families/test_registry.py",
     "families/_source.py": "families/test_registry.py",
+    "layouts/export/batches.py": "layouts/export/test_job.py",
+    "layouts/export/options.py": "layouts/export/test_job.py",
+    "layouts/export/record.py": "layouts/export/test_job.py",
+    "layouts/export/sources.py": "layouts/export/test_objects.py",
+    "layouts/export/tree.py": "layouts/export/test_job.py",
+    "layouts/export/worker.py": "layouts/export/test_job.py",
+    "layouts/export/writer.py": "layouts/export/test_objects.py",
     "mandelbulb/fallback.py": "mandelbulb/test_renderer.py",
     "mandelbulb/opencl.py": "mandelbulb/test_kernels.py",
     "run/classes.py": "run/test_damage.py",
@@ -64,6 +71,7 @@ ELSEWHERE = {
     "torch/pretrain/folder.py": "torch/pretrain/test_job.py",
     "torch/pretrain/loop.py": "torch/pretrain/test_checkpoint.py",
     "torch/pretrain/ranks.py": "torch/pretrain/test_checkpoint.py",
+    "torch/refine/options.py": "torch/refine/test_refinement.py",
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.
 REACHED_BY = {
@@ -85,6 +93,7 @@ REACHED_BY = {
     "texture/flat.py": "flattened",
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
+    "torch/refine/options.py": "RefineOptions",
 }
 
 

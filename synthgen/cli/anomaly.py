@@ -51,7 +51,7 @@ def detect(context, model_file, images, out, batch, device, as_json, progress, *
     from synthgen.shards.files import refuse_remote
 
     refuse_remote(out)
-    _check_apart(out, images)
+    check_apart(out, images)
     opened = open_images(images)
     _say_all(opened.left_out)
     model = load(model_file, device=device)
@@ -101,11 +101,12 @@ def _say_files(scored: list[dict], out) -> None:
 @click.option("--normal", type=click.Path(), multiple=True, help="Normal images to add, if TEST_SET has none.")
 @out_option("Folder for the table, the scores and the plots.", required=False)
 @click.option("--keep-thresholds", is_flag=True, help="Store the best thresholds in FILE, for detect.")
+@click.option("--refine", is_flag=True, help="Refine the masks, and add IoU and DICE before and after (F2PAD).")
 @batch_option
 @device_option
 @json_option
 @progress_option
-def evaluate(model_file, test_set, normal, out, keep_thresholds, batch, device, as_json, progress):
+def evaluate(model_file, test_set, normal, out, keep_thresholds, refine, batch, device, as_json, progress):
     """Measure the model in FILE on TEST_SET: a table for each category and kind of defect.
 
     TEST_SET is a category of MVTec AD, MVTec LOCO or VisA, or a folder of several; a folder with `good` and a
@@ -122,6 +123,10 @@ def evaluate(model_file, test_set, normal, out, keep_thresholds, batch, device, 
     if out is not None:
         refuse_remote(out)
     model = load(model_file, device=device)
+    if refine:
+        from synthgen.cli.refine import check_refinable
+
+        check_refinable(model)
 
     images = open_test_set(test_set, normal=normal or None)
     _say_all(images.left_out)
@@ -132,6 +137,10 @@ def evaluate(model_file, test_set, normal, out, keep_thresholds, batch, device, 
 
     predictions = _predict(model, images, batch, progress)
     rows = _measure(predictions, progress)
+    if refine:  # at the threshold that the model came with: never at one of these masks
+        from synthgen.cli.refine import measured
+
+        rows = measured(model, predictions, rows, out, progress)
     if keep_thresholds:
         _keep_thresholds(model, rows[0], model_file)
 
@@ -164,7 +173,7 @@ def _say_all(lines: list[str]) -> None:
         _say(line)
 
 
-def _check_apart(out, images) -> None:
+def check_apart(out, images) -> None:
     """Refuse a folder of results among the images: the next run would take heat maps for photographs."""
     folder = Path(out).resolve()
     for path in map(Path, images):

@@ -228,9 +228,22 @@ def _fitted(work: _Work, given: dict, images):
     keep_framing(model, framing)
     model.notes |= {"normal": list(normal), "images": len(images)}
     loader = _in_batches(images, work.batch_size, framing, size)
-    model.fit(loader, work.progress, _say)
+    _fit(model, loader, work.progress)
     _find_thresholds(work, model, held)
     return model
+
+
+def _fit(model, loader, progress: str) -> None:
+    """Fit a model; one that `refine` takes keeps the colors of the images in its notes."""
+    if not model.differentiable:
+        model.fit(loader, progress, _say)
+        return
+
+    from synthgen.torch.refine import PIXELS, Sampled
+
+    sampled = Sampled(loader, model.settings.seed)
+    model.fit(sampled, progress, _say)
+    model.notes[PIXELS] = sampled.prior().notes()
 
 
 def _framing(given: dict):

@@ -15,6 +15,7 @@ alone; they are exact, ties included.
 from synthgen.metrics.curves import best_f1_threshold, image_auroc, pixel_auroc
 from synthgen.metrics.defects import defect_wise_recall
 from synthgen.metrics.localisation import proportion_localised
+from synthgen.metrics.overlap import mean_overlap
 from synthgen.metrics.pixels import pixel_scores
 from synthgen.metrics.regions import aupro, spro
 
@@ -23,6 +24,7 @@ __all__ = [
     "best_f1_threshold",
     "defect_wise_recall",
     "image_auroc",
+    "mean_overlap",
     "pixel_auroc",
     "pixel_scores",
     "proportion_localised",

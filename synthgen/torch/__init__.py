@@ -6,6 +6,7 @@ from synthgen.extras import needed_for
 
 # Loaded on first use: the metrics need no torch.
 _LAZY = {
+    "Cflow": "synthgen.torch.models",
     "CutPaste": "synthgen.torch.data.cutpaste",
     "LiveDataset": "synthgen.torch.data",
     "PaDiM": "synthgen.torch.models",
@@ -17,7 +18,7 @@ _LAZY = {
     "load_backbone": "synthgen.torch.backbones",
     "load_model": "synthgen.torch.models",
 }
-_MODULES = ("metrics", "models", "pretrain")
+_MODULES = ("metrics", "models", "pretrain", "refine")
 
 __all__ = sorted([*_LAZY, *_MODULES])
 

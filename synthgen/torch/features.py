@@ -195,6 +195,7 @@ class FeatureExtractor:
         self.net = backbone.eval().to(self.device)
         self._forward, self._taken = _maps_of(self.net, self.layers)
         self._shapes: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self._layer_shapes: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
 
     def _check(self) -> None:
         """Refuse wrong arguments."""
@@ -247,8 +248,20 @@ class FeatureExtractor:
         UsageError
             If the backbone cannot take such images.
         """
+        return without_border(self.joined(batch), self.border)
+
+    def joined(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the features of normalised images as `forward` does, the border included."""
+        return aligned(self.separate(batch), self.alignment)
+
+    def separate(self, batch: torch.Tensor) -> list[torch.Tensor]:
+        """Return the averaged maps of normalised images, one for each layer, the border included."""
+        maps = self._tried_maps(batch)
+        return [local_average(each, self.pool, self.pool_padding) for each in maps]
+
+    def _tried_maps(self, batch: torch.Tensor) -> list[torch.Tensor]:
         try:
-            maps = self.maps(batch)
+            return self.maps(batch)
         except torch.OutOfMemoryError:
             raise
         except (AssertionError, RuntimeError, ValueError) as error:
@@ -256,9 +269,12 @@ class FeatureExtractor:
             reason = str(error).partition("\n")[0]
             raise UsageError(f"backbone cannot take images of {size}: {reason}") from error
 
-        averaged = [local_average(each, self.pool, self.pool_padding) for each in maps]
-        joined = aligned(averaged, self.alignment)
-        return without_border(joined, self.border)
+    @property
+    def coarsest(self) -> int:
+        """Pixels between the places of the coarsest of the layers."""
+        info: Any = self.net.feature_info
+        strides = [each["reduction"] for each in getattr(info, "info", info)]
+        return strides[levels_of(self.layers)[-1] % len(strides)]
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return the patch features of images, without gradients.
@@ -280,13 +296,7 @@ class FeatureExtractor:
         with torch.no_grad():
             batch = self.normalise(images)
             features = self.forward(batch)
-            finite = torch.isfinite(features)
-
-        by_image = finite.flatten(1).all(1)
-        if not by_image.all():
-            first = int(by_image.byte().argmin())
-            raise UsageError(f"features must be finite, image {first} of the batch gave NaN or infinity")
-        return features
+        return check_finite(features)
 
     def shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Return (D, h, w) of an image of `size` = (H, W), without computing its features."""
@@ -304,13 +314,33 @@ class FeatureExtractor:
             self._shapes[size] = shape
         return self._shapes[size]
 
-    def _tried_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
-        """Return (D, h, w) of an image of `size` = (H, W), by trying it."""
+    def shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """Return (D, h, w) of each layer's map of an image of `size` = (H, W), the border included."""
+        height, width = size
+        size = (height, width)
+        if size not in self._layer_shapes:
+            try:
+                shapes = self._without_weights._tried_shapes(size)
+            except (UsageError, NotImplementedError, TypeError):
+                shapes = self._tried_shapes(size)
+            self._layer_shapes[size] = shapes
+        return self._layer_shapes[size]
+
+    def _tried_shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """Return (D, h, w) of each layer's map of an image of `size` = (H, W), by trying it."""
+        maps = self._tried(size, self.separate)
+        return [(each.shape[1], *size_of(each)) for each in maps]
+
+    def _tried(self, size: tuple[int, int], forward):
+        """Return what a method gives of a black image of `size` = (H, W)."""
         shape = (1, 1, *size)
         black = torch.zeros(shape, dtype=torch.uint8, device=self.device)
         with torch.no_grad():
-            batch = self.normalise(black)
-            _, channels, height, width = self.forward(batch).shape
+            return forward(self.normalise(black))
+
+    def _tried_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Return (D, h, w) of an image of `size` = (H, W), by trying it."""
+        _, channels, height, width = self._tried(size, self.forward).shape
         return channels, height, width
 
     @cached_property
@@ -327,6 +357,16 @@ class FeatureExtractor:
             self.pool_padding,
             self.alignment,
         )
+
+
+def check_finite(features: torch.Tensor) -> torch.Tensor:
+    """Return features (N, D, h, w); raise `UsageError` if those of an image are not finite."""
+    finite = torch.isfinite(features)
+    by_image = finite.flatten(1).all(1)
+    if not by_image.all():
+        first = int(by_image.byte().argmin())
+        raise UsageError(f"features must be finite, image {first} of the batch gave NaN or infinity")
+    return features
 
 
 def _check_word(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -13,7 +13,10 @@ from synthgen import metrics
 from synthgen.torch.evaluation.predictions import ALL, Part, Predictions
 
 MEAN = "mean"
-METRICS = ("image_auroc", "pixel_auroc", "aupro", "spro", "pl", "recall", "f1", "pixel_f1")
+METRICS = (
+    "image_auroc", "pixel_auroc", "aupro", "spro", "pl", "recall", "f1", "pixel_f1", "iou", "dice", "refined_iou",
+    "refined_dice",
+)  # fmt: skip
 _HEADS = {
     "category": "category",
     "kind": "kind",
@@ -29,6 +32,10 @@ _HEADS = {
     "threshold": "threshold",
     "pixel_f1": "pixel F1",
     "pixel_threshold": "pixel threshold",
+    "iou": "IoU",
+    "dice": "DICE",
+    "refined_iou": "refined IoU",
+    "refined_dice": "refined DICE",
 }
 _TEXTS = ("category", "kind")
 
@@ -51,6 +58,8 @@ class Row:
         Best F1 of image scores, and where it is reached: ``score >= threshold``.
     pixel_f1, pixel_threshold : float
         Best F1 of the pixels and where it is reached, for a whole category.
+    iou, dice, refined_iou, refined_dice : float
+        Means over the images with a defect, of coarse and of refined masks; see `synthgen.torch.refine.measure`.
     """
 
     category: str
@@ -67,6 +76,10 @@ class Row:
     threshold: float | None = None
     pixel_f1: float | None = None
     pixel_threshold: float | None = None
+    iou: float | None = None
+    dice: float | None = None
+    refined_iou: float | None = None
+    refined_dice: float | None = None
 
 
 def measure(predictions: Predictions, advance: Callable | None = None) -> list[Row]:

@@ -30,6 +30,9 @@ memory that fitting takes, both before anything was fitted. ``fit`` gives both t
 of text, and refuses what does not fit into ``memory`` (bytes; by default what the device has left), with the
 size that would.
 
+``model.local_scores(reference, places)``, where ``model.differentiable`` is True, is a function from images to
+scores of some places through which gradients flow; `synthgen.torch.refine` uses it.
+
 A saved model is one safetensors file that holds everything, the backbone's weights among it.
 
 Errors: `UsageError` for images, options and loaders that cannot be used, `FormatError` for a file that is not a
@@ -66,11 +69,13 @@ MODELS = {
     "patchcore": "A bank of normal patches, thinned out evenly: accurate, memory grows with the images.",
     "sequential-patchcore": "A bank of fixed size, built image by image: any number of images, can go on learning.",
     "padim": "A Gaussian at each place: for parts that always lie in the same place.",
+    "cflow": "The density of patches at each place, by flows that are trained: few images, slow to fit.",
 }
 
 _LAZY = {
     "AnomalyModel": "base",
     "Augmentation": "augment",
+    "Cflow": "cflow",
     "Extractor": "base",
     "PaDiM": "padim",
     "PatchCore": "patchcore",
@@ -79,7 +84,7 @@ _LAZY = {
     "meld": "sequential_patchcore",
 }
 
-__all__ = ["MODELS", "kinds", "load", *_LAZY]
+__all__ = ["MODELS", "differentiable", "kinds", "load", *_LAZY]
 
 
 def kinds() -> dict[str, str]:
@@ -89,6 +94,11 @@ def kinds() -> dict[str, str]:
         package = _package(point)
         lines[point.name] = f"From the package {package}."
     return lines
+
+
+def differentiable() -> list[str]:
+    """Return the kinds of our own models whose scores have gradients, for `synthgen.torch.refine`."""
+    return sorted(kind for kind in MODELS if load(kind).MODEL.differentiable)
 
 
 def load(kind: str) -> ModuleType:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import torch
 
 
+# Points of the bank that a place may come to during a refinement (Tao et al. 2024, section IV-A).
+CANDIDATES = 50
+
+
 class BankOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of models with a bank."""
 
@@ -28,6 +32,7 @@ class BankModel(AnomalyModel):
 
     Options = BankOptions
     state = ("bank",)
+    differentiable = True
     exportable = True
     settings: BankOptions
     bank: torch.Tensor
@@ -73,6 +78,30 @@ class BankModel(AnomalyModel):
         distances = offsets.square().sum(2).sqrt()
         scores = image_scores(patches, distances, indices, self.bank, self.settings.neighbours)
         return scores, distances.reshape(-1, height, width)
+
+    def local_scores(self, reference, places):
+        """Return squared distances to the bank as a function of the images; see `AnomalyModel.local_scores`.
+
+        Of the bank only the 50 points count that are nearest to the reference (Tao et al. 2024, equation 5).
+        """
+        from synthgen.torch.coreset.greedy import nearest_points
+
+        rows_of = self._local_rows(reference, places)
+        count = min(CANDIDATES, len(self.bank))
+        _, indices = nearest_points(rows_of.reference[0], self.bank, count, self.settings.block)
+        candidates = self.bank[indices]
+        norms = candidates.square().sum(2)
+
+        def scores(images):
+            rows = rows_of(images)[0]
+            columns = rows.detach().unsqueeze(2)
+            products = (candidates @ columns).squeeze(2)
+            # |row|^2 is the same for all candidates, and so left out of the comparison
+            number = (norms - 2 * products).argmin(1)
+            nearest = candidates[range(len(rows)), number]
+            return [(rows - nearest).square().sum(1)]
+
+        return scores
 
 
 class Rows:

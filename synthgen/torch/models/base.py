@@ -6,8 +6,8 @@ No torch at import, so that help pages come at once.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -99,6 +99,8 @@ class AnomalyModel(abc.ABC):
     state: ClassVar[tuple[str, ...]]
     #: Whether `predict` returns maps.
     localises: ClassVar[bool] = True
+    #: Whether `local_scores` is there.
+    differentiable: ClassVar[bool] = False
     #: Whether `graph_scores` can be written as ONNX.
     exportable: ClassVar[bool] = False
 
@@ -169,6 +171,10 @@ class AnomalyModel(abc.ABC):
     def state_forms(self, shape: tuple[int, int, int]) -> dict[str, tuple[tuple, torch.dtype]]:
         """Return shape and type of each tensor of `state`, of features of `shape` (D, h, w); None: any length."""
 
+    def _features(self, images):
+        """Return what `_scores` takes."""
+        return self.features(images)
+
     @abc.abstractmethod
     def _scores(self, features: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Return the scores of images (N,) and of patches (N, h, w).
@@ -203,7 +209,7 @@ class AnomalyModel(abc.ABC):
         self._need_fit()
         images = as_images(images)
         self.check_prediction(len(images), size_of(images))
-        features = self.features(images)
+        features = self._features(images)
         scores, maps = self.judged(self._scores(features), size_of(images))
         return _plain(scores), None if maps is None else _plain(maps)
 
@@ -215,6 +221,61 @@ class AnomalyModel(abc.ABC):
 
         maps = self._pixel_maps(patch_scores, size)
         return maps.amax((1, 2)) if of_images is None else of_images, maps
+
+    def local_scores(
+        self, reference: torch.Tensor, places: Sequence[torch.Tensor]
+    ) -> Callable[[torch.Tensor], list[torch.Tensor]]:
+        """Return the scores of some places as a function of the images, through which gradients flow.
+
+        Parameters
+        ----------
+        reference : Tensor of float32, (N, C, H, W)
+            Normalised images near which the function is wanted: what depends on them is computed once.
+        places : sequence of Tensor of bool, (N, h, w)
+            For each of the `grids` the places that are wanted.
+
+        Returns
+        -------
+        callable
+            From normalised images to a tensor (P,) for each grid, image by image and row by row. Scores are >= 0,
+            and small where an image is normal; their scale is the model's own, and not that of `predict`.
+
+        Raises
+        ------
+        UsageError
+            If the model has no such scores.
+        """
+        from synthgen.torch import models
+
+        known = ", ".join(models.differentiable())
+        raise UsageError(f"model must have a differentiable score ({known}), got {self.kind}")
+
+    def grids(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """Return height, width and border of each grid of places that are scored; (h, w) is without the border."""
+        _, height, width = self.features.shape(size)
+        return [(height, width, self.features.border)]
+
+    def _local_rows(self, reference, places):
+        """Return the function from normalised images to the rows of features at some places."""
+        from synthgen.torch.models.local import LocalRows
+
+        maps_of, coarsest = self._whole_maps()
+        bordered = []
+        for each, grid in zip(places, self.grids(reference.shape[-2:]), strict=True):
+            bordered.append(_with_false_border(each, grid[2]))
+        return LocalRows(maps_of, reference, bordered, coarsest)
+
+    def _whole_maps(self) -> tuple[Callable[[torch.Tensor], list[torch.Tensor]], int]:
+        """Return the function from normalised images to maps with their borders, and the coarsest stride."""
+        features = self._gradual_features()
+        return lambda batch: [features.joined(batch)], features.coarsest
+
+    def _gradual_features(self) -> Any:
+        """Return the extractor, if gradients flow through it."""
+        if not hasattr(self.features, "joined"):
+            name = type(self.features).__name__
+            raise UsageError(f"model must have features with gradients, got features of {name}")
+        return self.features
 
     def check_prediction(self, images: int, size: tuple[int, int]) -> None:
         """Raise `UsageError` if so many images of `size` = (H, W) at a time do not fit into the device's memory."""
@@ -259,6 +320,13 @@ class AnomalyModel(abc.ABC):
         bank = megabytes(self.predicted_bytes(images, size))
         needed = megabytes(self.needed_bytes(images, size))
         log(f"{self.kind}: the bank takes {bank}, fitting {needed}")
+
+
+def _with_false_border(places: torch.Tensor, border: int) -> torch.Tensor:
+    """Return places (N, h, w) with `border` more at each edge, which are not wanted."""
+    from torch.nn.functional import pad
+
+    return pad(places, [border] * 4)
 
 
 def _plain(tensor) -> np.ndarray:

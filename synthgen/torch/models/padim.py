@@ -74,6 +74,7 @@ class PaDiM(AnomalyModel):
     exportable = True
     Options = Options
     state = ("subset", "mean", "whitening")
+    differentiable = True
     settings: _Options
     subset: torch.Tensor
     mean: torch.Tensor
@@ -169,6 +170,22 @@ class PaDiM(AnomalyModel):
         distances = mahalanobis(values - mean, self.whitening)
         by_image = distances.T
         return None, by_image.reshape(count, height, width)
+
+    def local_scores(self, reference, places):
+        """Return squared Mahalanobis distances as a function of the images; see `AnomalyModel.local_scores`."""
+        import torch
+
+        rows_of = self._local_rows(reference, places)
+        place = places[0].flatten(1).nonzero()[:, 1]
+        mean = self.mean[place]
+        whitening = self.whitening[place]
+
+        def scores(images):
+            offsets = rows_of(images)[0][:, self.subset] - mean
+            whitened = torch.einsum("pij,pj->pi", whitening, offsets)
+            return [whitened.square().sum(1)]
+
+        return scores
 
 
 def _learned_bytes(used: int, places: int) -> int:

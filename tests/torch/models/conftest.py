@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 # kind -> the options that make it small
-SMALL = {"patchcore": {"coreset": 0.2}, "sequential-patchcore": {"points": 100}, "padim": {"channels": 20}}
+SMALL = {
+    "patchcore": {"coreset": 0.2},
+    "sequential-patchcore": {"points": 100},
+    "padim": {"channels": 20},
+    "cflow": {"blocks": 2, "epochs": 2, "layers": (1, 2)},
+}
 
 
 @pytest.fixture(scope="session")
@@ -30,4 +35,4 @@ def make(request, backbone):
     from synthgen.torch import models
 
     small = SMALL[request.param]
-    return lambda net=backbone, **options: models.load(request.param).MODEL(net, **small, **options)
+    return lambda net=backbone, **options: models.load(request.param).MODEL(net, **{**small, **options})

@@ -1,0 +1,322 @@
+"""CFLOW-AD: the density of normal features at each place, by conditional flows (Gudovskiy et al. 2022)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from synthgen.errors import UsageError
+from synthgen.torch.models.bank import Rows
+from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
+from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
+from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.options import Meta, ModelOptions
+
+if TYPE_CHECKING:
+    import torch
+
+HELP = """
+Fit CFLOW-AD: the density of normal features, given the place, by a normalizing flow for each layer.
+
+\b
+synthgen fit cflow --normal photos/good --backbone resnet18 --out part.safetensors
+synthgen fit cflow --normal mvtec/capsule --backbone efficientnet_b6 --layers 1,2 --epochs 20 --out c.safetensors
+"""
+
+
+class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of CFLOW-AD; see the annotations."""
+
+    layers: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=4)], ...],
+        Meta(min_length=1, description="Layers of the backbone: some of 1 to 4, for 1/4 to 1/32 of the image."),
+    ] = (1, 2, 3)
+    pool: Annotated[
+        int, Meta(ge=1, le=99, description="Side of the local average of features, in places; 1 for none.")
+    ] = 1
+    blocks: Annotated[int, Meta(ge=1, le=64, description="Blocks of each flow.")] = 8
+    epochs: Annotated[int, Meta(ge=1, le=10**6, description="Passes through the patches of all images.")] = 8
+    rate: Annotated[float, Meta(gt=0, le=1, description="Learning rate.")] = 1e-3
+    patches: Annotated[int, Meta(ge=2, le=10**6, description="Patches in a step of the training.")] = 256
+
+
+# Within the class the name `Options` means its attribute.
+_Options = Options
+
+
+class Cflow(AnomalyModel):
+    """Learn a flow for each layer, and score patches by minus the log-sigmoid of their log-density.
+
+    Parameters
+    ----------
+    backbone, memory, device
+        As for `AnomalyModel`.
+    blocks : int
+        Of each flow.
+    epochs, rate, patches
+        Of the training, by Adam.
+    **options
+        As for `AnomalyModel`. `alignment` has no effect: each layer keeps its own size.
+
+    Notes
+    -----
+    The features of all images are computed once and held while the flows are trained: the memory for that grows
+    with the images.
+
+    The map of an image is the sum of the layers' maps, and its score the largest value: both depend on one image
+    only, unlike those of the published code, which divides by the largest density of the test set.
+    """
+
+    kind = "cflow"
+    Options = Options
+    state = ("weights", "permutations")
+    differentiable = True
+    settings: _Options
+
+    @property
+    def weights(self) -> torch.Tensor:
+        """All weights of the flows, one after the other, (W,)."""
+        import torch
+
+        return torch.nn.utils.parameters_to_vector(self.flows.parameters()).detach()
+
+    @weights.setter
+    def weights(self, vector: torch.Tensor) -> None:
+        import torch
+
+        self._begin(self._need_fit())
+        torch.nn.utils.vector_to_parameters(vector, self.flows.parameters())
+        self.flows.requires_grad_(False)
+
+    @property
+    def permutations(self) -> torch.Tensor:
+        """The orders of channels after each block of each flow, one after the other, int64."""
+        import torch
+
+        return torch.cat(list(self.flows.buffers()))
+
+    @permutations.setter
+    def permutations(self, orders: torch.Tensor) -> None:
+        first = 0
+        for flow in self.flows:
+            for block in flow.blocks:
+                last = first + flow.channels
+                block.permutation = orders[first:last]
+                first = last
+
+    def _begin(self, size: tuple[int, int]) -> None:
+        """Make untrained flows, and the codes of the places, for images of a size."""
+        import torch
+
+        from synthgen.torch.models.flows import Flow, place_codes
+
+        flows = []
+        codes = []
+        for number, (channels, height, width) in enumerate(self._shapes(size)):
+            flow = Flow(channels, self.settings.blocks)
+            flows.append(flow.draw(self.settings.seed, number))
+            codes.append(place_codes(height, width).to(self.device))
+        self.flows = torch.nn.ModuleList(flows).to(self.device)
+        self.codes = codes
+
+    def _shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """Return channels, height and width of each layer's map, without the border."""
+        if not hasattr(self.features, "shapes"):
+            return [self.features.shape(size)]
+        return [
+            (channels, height, width)
+            for (channels, _, _), (height, width, _) in zip(
+                self.features.shapes(size), self.grids(size), strict=True
+            )
+        ]
+
+    def grids(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """Return height, width and border of each layer's places; see `AnomalyModel.grids`."""
+        if not hasattr(self.features, "shapes"):
+            return super().grids(size)
+
+        shapes = self.features.shapes(size)
+        largest = max(height for _, height, _ in shapes)
+        grids = []
+        for _, height, width in shapes:
+            border = -(-self.features.border * height // largest)
+            grids.append((height - 2 * border, width - 2 * border, border))
+        return grids
+
+    def state_forms(self, shape):
+        """Return the forms of weights and permutations; see `AnomalyModel.state_forms`."""
+        import torch
+
+        weights, orders = self._lengths(self._need_fit())
+        return {"weights": ((weights,), torch.float32), "permutations": ((orders,), torch.int64)}
+
+    def _lengths(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the number of weights, and that of the numbers in permutations."""
+        from synthgen.torch.models.flows import CODES
+
+        weights = 0
+        orders = 0
+        for channels, _, _ in self._shapes(size):
+            width = (channels + 1) // 2 + CODES
+            hidden = 2 * width
+            last = 2 * (channels // 2)
+            block = width * hidden + hidden + hidden * last + last + 2 * channels
+            weights += self.settings.blocks * block
+            orders += self.settings.blocks * channels
+        return weights, orders
+
+    def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
+        """Return the size of the flows, in bytes, for any number of images."""
+        weights, orders = self._lengths(size)
+        return FLOAT_BYTES * weights + 8 * orders
+
+    def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
+        """Return the memory that fitting takes beside the backbone's own, in bytes."""
+        features = sum(channels * height * width for channels, height, width in self._shapes(size))
+        weights, _ = self._lengths(size)
+        # Adam keeps two more numbers of each weight, beside its gradient
+        return FLOAT_BYTES * (images * features + 4 * weights)
+
+    def fit(self, loader, progress="auto", log=None) -> Cflow:
+        """Learn normal images; see `AnomalyModel.fit`."""
+        given, first = begun(batches(loader))
+        size = size_of(first)
+        expected = images_in(loader) or 0
+        self._check(max(expected, len(first)), size)
+        self._report(log, max(expected, len(first)), size)
+
+        self._begin(size)
+        tables = self._collected(loader, given, size, expected, progress)
+        self._train(tables, progress)
+        self.image_size = size
+        return self
+
+    def _check(self, images: int, size: tuple[int, int]) -> None:
+        """Refuse images whose features do not fit into the memory."""
+        for channels, _, _ in self._shapes(size):
+            if channels < 2:
+                raise UsageError(f"layers must have at least 2 channels, got {channels}")
+
+        def needed(count: int) -> int:
+            return self.needed_bytes(count, size)
+
+        limit = self._limit()
+        fitting = largest_fitting(needed, images, limit)
+        what = f"the features of {images} images and the flows"
+        refuse_if_larger(what, needed(images), limit, f"{fitting} images would fit")
+
+    def _collected(self, loader, given, size, expected: int, progress) -> list[torch.Tensor]:
+        """Return the patches of all images for each layer, (N * h * w, D), image by image."""
+        from synthgen.torch.features import as_vectors
+
+        tables = []
+        for channels, height, width in self._shapes(size):
+            tables.append(Rows(expected * height * width, channels, self.device))
+
+        seen = 0
+        with image_progress(progress, loader) as bar:
+            for images in given:
+                seen += len(images)
+                if seen > expected:
+                    self._check(seen, size)
+                for table, maps in zip(tables, self._features(images), strict=True):
+                    table.append(as_vectors(maps))
+                bar.advance(len(images))
+        return [table.filled() for table in tables]
+
+    def _train(self, tables: list[torch.Tensor], progress) -> None:
+        """Train the flows, one after the other: no layer knows of another."""
+        from synthgen.run.progress import Progress
+
+        steps = [self.settings.epochs * len(_starts(table, self.settings.patches)) for table in tables]
+        with Progress(progress, sum(steps), unit="steps") as bar:
+            for number, table in enumerate(tables):
+                self._train_one(number, table, bar)
+
+    def _train_one(self, number: int, table: torch.Tensor, bar) -> None:
+        import torch
+
+        from synthgen.seeding import generator
+
+        flow = self.flows[number]
+        codes = self.codes[number]
+        optimizer = torch.optim.Adam(flow.parameters(), self.settings.rate)
+
+        for epoch in range(self.settings.epochs):
+            rng = generator(self.settings.seed, number, epoch, "cflow.patches")
+            order = torch.from_numpy(rng.permutation(len(table))).to(self.device)
+            for start in _starts(table, self.settings.patches):
+                chosen = order[start : start + self.settings.patches]
+                scores = flow.scores(table[chosen], codes[chosen % len(codes)])
+                optimizer.zero_grad()
+                scores.mean().backward()
+                optimizer.step()
+                bar.advance(1)
+        flow.requires_grad_(False)
+
+    def _features(self, images):
+        """Return the map of each layer, without the border."""
+        import torch
+
+        from synthgen.torch.features import check_finite, without_border
+
+        features = self.features
+        if not hasattr(features, "separate"):
+            return [features(images)]
+        with torch.no_grad():
+            maps = features.separate(features.normalise(images))
+        grids = self.grids(size_of(images))
+        maps = [without_border(each, grid[2]) for each, grid in zip(maps, grids, strict=True)]
+        for each in maps:
+            check_finite(each)
+        return maps
+
+    def _whole_maps(self):
+        features = self._gradual_features()
+        return features.separate, features.coarsest
+
+    def _scores(self, features):
+        from synthgen.torch.features import as_vectors
+
+        scores = []
+        for maps, flow, codes in zip(features, self.flows, self.codes, strict=True):
+            count, _, height, width = maps.shape
+            if len(codes) != height * width:
+                size = " x ".join(map(str, self._need_fit()))
+                raise UsageError(f"images must be {size} as the model's, got ones with {height} x {width} features")
+            found = flow.scores(as_vectors(maps), codes.repeat(count, 1)).detach()
+            scores.append(found.view(count, height, width))
+        return None, scores
+
+    def _pixel_maps(self, patch_scores, size: tuple[int, int]):
+        import torch
+
+        from synthgen.torch.features import enlarged
+        from synthgen.torch.models.scoring import smoothed, with_border
+
+        layers = []
+        for scores, grid in zip(patch_scores, self.grids(size), strict=True):
+            whole = with_border(scores, grid[2]).unsqueeze(1)
+            layers.append(enlarged(whole, size, self.settings.interpolation).squeeze(1))
+        return smoothed(torch.stack(layers).sum(0), self.settings.sigma)
+
+    def local_scores(self, reference, places):
+        """Return the scores of each layer's places as functions of the images; see `AnomalyModel.local_scores`."""
+        rows_of = self._local_rows(reference, places)
+        codes = []
+        for each, of_layer in zip(places, self.codes, strict=True):
+            place = each.flatten(1).nonzero()[:, 1]
+            codes.append(of_layer[place])
+
+        def scores(images):
+            layers = zip(self.flows, rows_of(images), codes, strict=True)
+            return [flow.scores(rows, code) for flow, rows, code in layers]
+
+        return scores
+
+
+def _starts(table: torch.Tensor, patches: int) -> range:
+    """Return where the steps of an epoch begin."""
+    return range(0, len(table), patches)
+
+
+MODEL = Cflow
