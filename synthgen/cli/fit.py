@@ -381,8 +381,8 @@ def _report(model, out: Path, as_json: bool) -> None:
     """Print what was written."""
     height, width = model.image_size
     if as_json:
-        size = out.stat().st_size
-        print_json({"path": str(out), "kind": model.kind, "size": [height, width], "bytes": size})
+        stored = out.stat().st_size
+        print_json({"path": str(out), "kind": model.kind, "size": [height, width], "bytes": stored})
         return
 
     megabytes = out.stat().st_size / _MEGABYTE

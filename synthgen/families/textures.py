@@ -28,9 +28,9 @@ synthgen textures --layout test --texture 7
 """
 
 Kind = Literal["spectral", "periodic", "cellular", "leaves", "stamps", "fibers", "wood"]
-KINDS = ("spectral", "periodic", "cellular", "leaves", "stamps", "fibers", "wood")
+KINDS: tuple[Kind, ...] = ("spectral", "periodic", "cellular", "leaves", "stamps", "fibers", "wood")
 Defect = Literal["patch", "displaced", "blur", "tear", "missing"]
-DEFECTS = ("patch", "displaced", "blur", "tear", "missing")
+DEFECTS: tuple[Defect, ...] = ("patch", "displaced", "blur", "tear", "missing")
 Area = Annotated[float, msgspec.Meta(ge=1e-4, le=0.25)]
 Factor = Annotated[float, msgspec.Meta(ge=0.1, le=10)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=32)]
@@ -323,7 +323,10 @@ def _textures_of(rng: np.random.Generator, options: Options, number: int, count:
     size = min(options.block or textures, textures)
     # the last block is as large as the others, and overlaps the one before it
     first = min(number // size * size, textures - size)
-    steps = rng.choice(size - 1, count - 1, replace=False) if count > 1 else []
+    if count == 1:
+        return [number]
+
+    steps = rng.choice(size - 1, count - 1, replace=False)
     place = number - first
     others = [first + (place + 1 + int(step)) % size for step in steps]
     return [number, *others]
@@ -397,16 +400,16 @@ def _draw_regions(params: dict, light, size: tuple[int, int]):
 
 def _draw_defects(params: dict, light, size: tuple[int, int]):
     """Return an image of one texture with defects."""
-    from synthgen.texture.composite import compose
+    from synthgen.texture.composite import WHOLE, compose
     from synthgen.texture.defects import Scene, draw_defects
 
-    base = _part(params["base"], None)
+    base = _part(params["base"], WHOLE)
     clean = compose([base], light, size).pixels
     things = params["objects"]
     defects = []
     for thing in things:
         own = thing["params"]
-        foreign = None if own["shown"] is None else _part(own["shown"], None)
+        foreign = None if own["shown"] is None else _part(own["shown"], WHOLE)
         defects.append((thing["kind"], own, foreign))
 
     pixels, instances, measured = draw_defects(Scene(base, light, clean), defects)
@@ -418,7 +421,7 @@ def _draw_defects(params: dict, light, size: tuple[int, int]):
     return pixels, fields, {**params, "objects": objects}
 
 
-def _part(shown: dict, region: dict | None):
+def _part(shown: dict, region: dict):
     """Return what a region shows, of its parameters."""
     from synthgen.texture.composite import Part
     from synthgen.texture.paint import Exposure

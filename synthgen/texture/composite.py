@@ -51,6 +51,8 @@ class Composite(NamedTuple):
     surface: dict[str, np.ndarray]
 
 
+# The region of an image that shows one texture.
+WHOLE = {"border": "cell"}
 # Shapes of a pixel of what the relief has.
 _CHANNELS: dict[str, tuple[int, ...]] = {"height": (), "normal": (3,)}
 

@@ -187,7 +187,7 @@ def _element(scene: Scene, row: int, column: int) -> np.ndarray | None:
 
 def _filling(scene: Scene, kind: str, params: dict, foreign: Part | None) -> np.ndarray:
     """Return the image that a defect shows a part of, uint8 (H, W, 3)."""
-    if kind == "patch":
+    if foreign is not None:
         return _drawn(scene, foreign)
     if kind == "displaced":
         return _drawn(scene, _moved(scene.part, params))

@@ -4,11 +4,9 @@ import numba
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.texture.composite import Part, compose
+from synthgen.texture.composite import WHOLE, Part, compose
 from synthgen.texture.paint import Exposure, Light
 from synthgen.texture.view import View, step_of
-
-_WHOLE = {"border": "cell"}
 
 
 def store(texture: dict, side: int, seed: int = 0) -> np.ndarray:
@@ -29,7 +27,7 @@ def store(texture: dict, side: int, seed: int = 0) -> np.ndarray:
     """
     view = View((float(seed % 4096), 0.0), 1.0, 0.0, mirrored=False)
     light = Light(45.0, (0.0, 0.0))
-    part = Part(_WHOLE, texture, view, Exposure(1.0, 0.0, seed))
+    part = Part(WHOLE, texture, view, Exposure(1.0, 0.0, seed))
     return compose([part], light, (side, side)).pixels
 
 

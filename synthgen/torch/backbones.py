@@ -96,7 +96,7 @@ def load_backbone(
     SynthgenError
         If weights could not be downloaded.
     """
-    path = _weights_path(name_or_path)
+    path = weights_file(name_or_path)
     if path is None:
         source = _timm_source(str(name_or_path), pretrained, seed)
     else:
@@ -360,7 +360,7 @@ def check_digest(path: Path, card: dict) -> None:
         )
 
 
-def _weights_path(name_or_path) -> Path | None:
+def weights_file(name_or_path) -> Path | None:
     """Return the file that is meant, or None for a timm name."""
     path = Path(name_or_path)
     if path.is_dir() and not import_timm().is_model(str(name_or_path)):

@@ -24,7 +24,7 @@ def test_any_number_of_workers_gives_the_same_files(make_recipe, tmp_path, fmt):
     for workers in (0, 1, 3):
         draw(recipe, tmp_path / str(workers), workers=workers)
     one, *others = (files_of(tmp_path / str(w)) for w in (0, 1, 3))
-    assert len(one) == 5 * 2 + 3
+    assert len(one) == 5 * 2 + 3 + 2  # shards and sidecars, three records, card and description
     assert all(other == one for other in others)
 
 

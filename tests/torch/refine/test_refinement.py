@@ -91,7 +91,7 @@ def test_where_nothing_can_be_won_the_coarse_mask_comes_back_with_a_note(model, 
     cases = (
         (image, nothing, {}, "not refined: the mask is empty"),
         (image, ~nothing, {}, "not refined: the region covers 100% of the image"),
-        (image, coarse, {"sparsity": 1e8}, "not refined: no "),
+        (image, coarse, {"difference": 50.0}, "not refined: no difference was found"),
     )
     for picture, mask, options, note in cases:
         result = refine(model, picture, mask, options=RefineOptions(iterations=20, **options))

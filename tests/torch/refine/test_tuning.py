@@ -12,9 +12,9 @@ def test_the_best_of_the_grid_is_chosen(model, defect):
     image, truth, _ = defect
     steps = []
     options = RefineOptions(iterations=15)
-    grid = {"sparsity": (1e7, 1500.0)}  # the first gives the coarse mask back
+    grid = {"difference": (50.0, 0.5)}  # the first finds nothing, and gives the coarse mask back
     chosen = tuned(model, [image], [truth], options, grid, advance=steps.append)
-    assert chosen.sparsity == 1500.0
+    assert chosen.difference == 0.5
     assert chosen.iterations == 15
     assert steps == [1, 1]
 
