@@ -48,7 +48,8 @@ def test_all_results_are_written_at_the_size_of_the_images(model, photos, tmp_pa
     recovered = np.asarray(Image.open(out / "recovered/square/0.png"))
     assert set(np.unique(mask)) == {0, 255}
     assert (recovered[mask == 0] == given[mask == 0]).all()
-    assert Image.open(out / "cutouts/square/0-1.png").mode == "RGBA"
+    with Image.open(out / "cutouts/square/0-1.png") as cutout:
+        assert cutout.mode == "RGBA"
     assert [row["image"] for row in csv.DictReader((out / TABLE).read_text().splitlines())] == [
         row["image"] for row in rows
     ]
