@@ -1,4 +1,4 @@
-"""Steps of the preset `surface` on one core: torch as it is, and with our depthwise convolutions; then data alone.
+"""Steps of the preset `surface`, and the reading of their images alone.
 
 CPU time, so that a busy machine does not count.
 
@@ -14,7 +14,6 @@ import torch
 
 from synthgen.recipe import load_recipe
 from synthgen.torch.pretrain import make_options
-from synthgen.torch.pretrain.compiled import use_compiled
 from synthgen.torch.pretrain.composites import Composites, share_out_composites
 from synthgen.torch.pretrain.dense import build_dense
 from synthgen.torch.pretrain.loop import Trainer, new_sums
@@ -39,18 +38,6 @@ def measured(work) -> tuple[float, float]:
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-def make_trainers(options, ranks: TrainingGroup) -> dict[str, Trainer]:
-    """Return a training with torch's convolutions, and one with ours."""
-    trainers = {}
-    for name in ("torch", "compiled"):
-        network = build_dense(ARCHITECTURES["surface"], options, (96, 96))
-        network = network.to(memory_format=torch.channels_last)
-        if name == "compiled":
-            use_compiled(network)
-        trainers[name] = Trainer(network, options, ranks)
-    return trainers
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
@@ -66,10 +53,13 @@ def main() -> None:
     composites = Composites(source, options, shares, ranks, 0)
     batches = list(composites.training(0, 0))
 
-    works = {"data alone": lambda: list(composites.training(0, 0))}
-    for name, trainer in make_trainers(options, ranks).items():
-        steps(trainer, batches[:1])  # compile
-        works[name] = partial(steps, trainer, batches)
+    network = build_dense(ARCHITECTURES["surface"], options, (96, 96))
+    network = network.to(memory_format=torch.channels_last)
+    trainer = Trainer(network, options, ranks)
+    works = {
+        "data alone": lambda: list(composites.training(0, 0)),
+        "steps alone": partial(steps, trainer, batches),
+    }
 
     found = {name: [] for name in works}
     for _ in range(ROUNDS):

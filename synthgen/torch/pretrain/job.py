@@ -16,7 +16,6 @@ from synthgen.tables import write_csv
 from synthgen.torch.backbones import BEST, check_architecture
 from synthgen.torch.pretrain import report
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT, damaged, load_checkpoint, save_checkpoint
-from synthgen.torch.pretrain.compiled import use_compiled
 from synthgen.torch.pretrain.composites import Composites, share_out_composites
 from synthgen.torch.pretrain.dense import DenseNetwork, build_dense
 from synthgen.torch.pretrain.folder import LAST, finished_results, owned_folder, results_on
@@ -326,7 +325,6 @@ class _Training:
         model = job.network()
         model.to(job.ranks.device)
         model.to(memory_format=torch.channels_last)
-        use_compiled(model)
         self.job = job
         self.clock = clock
         self.keep_every = keep_every

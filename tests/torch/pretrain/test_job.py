@@ -332,7 +332,7 @@ def test_the_objective_dense_needs_fields_that_some_families_have(shards, tmp_pa
     [
         ({"arch": "vgg11", "crop": 16},
          "crop must be >= 32, for 2 x 2 places of layer 3 of vgg11, got images of 16x16"),
-        ({"arch": "levit_128s", "resize": 224, "crop": 0, "scale": (1, 1), "layers": (1, 2)},
+        ({"arch": "levit_128s", "crop": 224, "layers": (1, 2)},
          "layers must be some that levit_128s has on images of 224x224 pixels, got 1,2: "),
         ({"batch_classes": 4, "batch_size": 2, "mix": (1, 1)},
          "batch_classes must be <= 1, so that each lies in two of the 2 images of a batch, got 4"),
