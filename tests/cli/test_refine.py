@@ -75,7 +75,10 @@ def test_refine_writes_masks_sheets_and_cut_outs_and_prints_a_line_for_each_imag
     )
     assert result.stdout.count("%") == 4
     assert "mean IoU of 1 images with masks: " in result.stdout
-    rows = {row["image"].rpartition("/")[2]: row for row in csv.DictReader((home / "out" / "refined.csv").open())}
+    rows = {
+        row["image"].rpartition("/")[2]: row
+        for row in csv.DictReader((home / "out" / "refined.csv").read_text().splitlines())
+    }
     assert float(rows["1.png"]["refined_iou"]) > float(rows["1.png"]["iou"])
     for name in ("masks/red/1.png", "sheets/red/1.png", "recovered/red/1.png", "cutouts/red/1-1.png"):
         assert (home / "out" / name).exists()

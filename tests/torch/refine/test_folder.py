@@ -48,8 +48,11 @@ def test_all_results_are_written_at_the_size_of_the_images(model, photos, tmp_pa
     recovered = np.asarray(Image.open(out / "recovered/square/0.png"))
     assert set(np.unique(mask)) == {0, 255}
     assert (recovered[mask == 0] == given[mask == 0]).all()
-    assert Image.open(out / "cutouts/square/0-1.png").mode == "RGBA"
-    assert [row["image"] for row in csv.DictReader((out / TABLE).open())] == [row["image"] for row in rows]
+    with Image.open(out / "cutouts/square/0-1.png") as cutout:
+        assert cutout.mode == "RGBA"
+    assert [row["image"] for row in csv.DictReader((out / TABLE).read_text().splitlines())] == [
+        row["image"] for row in rows
+    ]
 
 
 def test_a_stopped_run_goes_on_and_one_of_other_options_begins_anew(model, photos, tmp_path):
