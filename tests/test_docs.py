@@ -31,6 +31,7 @@ SMALL = {
     "fractals": "--classes 2 --per-class 3 --size 32 --points 500",
     "mandelbulb": "--classes 2 --per-class 1 --size 24",
     "multiformula": "--classes 2 --per-class 2 --size 48",
+    "textures": "--classes 2 --per-class 2 --size 32",
     "stains": "--per-class 4 --size 120x100",
     "cutpaste": "--per-class 1 --size 48",
     "run": "--set classes=2 --set per_class=3 --set size=32",
