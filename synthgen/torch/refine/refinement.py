@@ -20,6 +20,8 @@ from synthgen.torch.refine.search import Found, Search, Task
 # Of what the image scores above the usual, the normal one may keep this share, or else nothing was won: on
 # validation images refining helped below it, and did harm above.
 _MOST_SCORE = 0.6
+# Of the penalty on differences, in a second search: too large a one gives the image itself back.
+_WEAKER = 0.25
 # On validation images, masks of which more lay outside of the coarse ones were wrong.
 _MOST_OUTSIDE = 0.5
 # A mask of which more lies at the rim of the region was cut off there.
@@ -240,12 +242,12 @@ class _Work:
         return inpainted(image, region)
 
     def results(self, jobs: list[_Job], weaker: bool = False) -> dict[int, Refined]:
-        """Return what searches give for their images; `weaker` halves the penalty on differences."""
+        """Return what searches give for their images; `weaker` lowers the penalty on differences."""
         if not jobs:
             return {}
         options = self._options
         if weaker:
-            options = replace(options, sparsity=options.sparsity / 2)
+            options = replace(options, sparsity=_WEAKER * options.sparsity)
 
         tasks = [job.task for job in jobs]
         found = Search(self._model, tasks, self._prior, options).run()
