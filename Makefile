@@ -37,7 +37,7 @@ test-wheel: .venv/test
 
 # About half an hour; each script can be run alone.
 benchmarks: .venv/test
-	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates cutpaste \
+	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates plans cutpaste \
 		metrics patchcore detection; do ../$(BIN)/python $$script.py || exit 1; done
 
 readme-pictures: .venv/test

@@ -1,9 +1,9 @@
 """Textures of 256 x 256 on one core, kind by kind, against the usual way with NumPy and SciPy.
 
-The usual way: noise by a Fourier transform of the whole tile, cells by a k-d tree over scattered points, dead leaves
-painted disc by disc with a mask each. Each makes one gray field; ours is whole images, with colors, relief, light and
-grain. Then the mixture that `synthgen textures` draws, images of several textures, and windows of stored textures.
-Neither is encoded.
+The usual way: noise by a Fourier transform of the whole tile, cells by a k-d tree over scattered points, dead
+leaves painted disc by disc with a mask each. Each makes one gray field; ours is whole images, with colors, relief,
+light and grain. Then the mixture that `synthgen textures` draws, images of several textures, and windows of
+stored textures. Neither is encoded.
 
     python benchmarks/textures.py
 """

@@ -31,7 +31,8 @@ from skimage import data
 import synthgen
 from synthgen.metrics import aupro, image_auroc, pixel_auroc, proportion_localised
 from synthgen.recipe import Recipe
-from synthgen.torch.backbones import calibrate_batch_norm, load_backbone
+from synthgen.torch.backbones import load_backbone
+from synthgen.torch.calibrate import calibrate_batch_norm
 from synthgen.torch.features import normalised
 from synthgen.torch.models import PatchCore
 from synthgen.torch.pretrain import pretrain

@@ -4,8 +4,8 @@ A message names the place, the rule and the value: ``recipes/a.yaml: per_class m
 Each child also inherits the builtin that a caller would expect to catch.
 """
 
+import collections.abc
 import difflib
-from collections.abc import Iterable
 
 
 class SynthgenError(Exception):
@@ -40,7 +40,7 @@ class MissingExtraError(SynthgenError, ImportError):
     """An optional dependency is not installed; the message names the extra that installs it."""
 
 
-def did_you_mean(name, known: Iterable[str]) -> str:
+def did_you_mean(name, known: collections.abc.Iterable[str]) -> str:
     """Return the end of a message on a name that is not known: the one that was meant, or nothing.
 
     Examples

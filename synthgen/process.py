@@ -11,8 +11,8 @@ EXIT_INTERRUPTED = 130
 
 # Commands that keep nothing of what they have done; all others go on where they were.
 BEGIN_ANEW = (
-    "completion", "doctor", "evaluate", "export-model", "fit", "info", "plan", "preview", "recipes", "render",
-    "verify", "weights",
+    "card", "completion", "doctor", "evaluate", "export-model", "fit", "info", "plan", "preview", "recipes",
+    "render", "verify", "weights",
 )  # fmt: skip
 
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))

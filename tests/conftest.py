@@ -31,7 +31,10 @@ NEEDS = {
     "tests/cli/test_refine.py": ("torch", "timm"),
     "tests/cli/test_remote.py": ("torch", "timm"),
     "tests/consumers/test_anomalib.py": ("anomalib", "torch", "timm"),
+    "tests/consumers/test_croissant.py": ("mlcroissant",),
+    "tests/consumers/test_exports.py": ("anomalib", "datasets", "pandas", "pycocotools", "torch", "timm"),
     "tests/consumers/test_huggingface.py": ("datasets", "pyarrow"),
+    "tests/layouts/test_outlines.py": ("scipy",),
     "tests/mandelbulb/test_renderer.py": ("skimage",),
     "tests/metrics/test_boxes.py": ("skimage",),
     "tests/metrics/test_curves.py": ("sklearn",),
@@ -46,7 +49,7 @@ NEEDS = {
 }
 # What else brings packages: extra -> packages, by the names under which they are imported.
 OF_TESTS = {
-    "consumers": ("anomalib", "datasets", "pyarrow"),
+    "consumers": ("anomalib", "datasets", "mlcroissant", "pandas", "pyarrow", "pycocotools"),
     "test": ("noise", "proportion_localised", "torchdata", "webdataset"),
 }
 
@@ -132,3 +135,26 @@ def copy_of(tmp_path):
         return target
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def plates(tmp_path_factory):
+    """A test set of plates: good, scratch, dent and bump with stains and stickers, 5 images each, as tar."""
+    folder = tmp_path_factory.mktemp("plates") / "plates"
+    values = {
+        "family": "stains", "layout": "test", "cell_size": 20, "impurities": ["sticker"], "fields": ["clean"],
+        "per_class": 5, "size": "72x60", "storage": {"format": "webdataset", "shard_size": 7},
+    }  # fmt: skip
+    synthgen.generate(Recipe.from_dict(values), folder, workers=0, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def formulas(tmp_path_factory):
+    """A multi-formula data set: 3 classes of 4 images, objects with holes and in pieces, numbered, as HDF5."""
+    folder = tmp_path_factory.mktemp("formulas") / "formulas"
+    values = {
+        "family": "multiformula", "source_classes": 9, "classes": 3, "per_class": 4, "size": 64, "points": 2000,
+    }  # fmt: skip
+    synthgen.generate(Recipe.from_dict(values), folder, workers=0, progress=False)
+    return folder

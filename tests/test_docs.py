@@ -31,12 +31,14 @@ SMALL = {
     "fractals": "--classes 2 --per-class 3 --size 32 --points 500",
     "mandelbulb": "--classes 2 --per-class 1 --size 24",
     "multiformula": "--classes 2 --per-class 2 --size 48",
-    "stains": "--per-class 1 --size 120x100",
+    "stains": "--per-class 4 --size 120x100",
     "cutpaste": "--per-class 1 --size 48",
     "run": "--set classes=2 --set per_class=3 --set size=32",
     "plan": "--set classes=2 --set per_class=3 --set size=32",
     "recipes": "--no-time",
     "pretrain": "--arch test_resnet --epochs 1 --batch-size 2 --resize 0 --crop 0",
+    "pretrain surface": "--arch test_resnet --epochs 1 --batch-size 12 --epoch-images 12 --val-images 12 --crop 32 "
+    "--scale 1:1 --class-images 2",
     "fit": "--size 64",
 }
 # Programs that a test does not start, and why.
@@ -113,7 +115,8 @@ def made_small(words: list[str]) -> list[str]:
         shutil.rmtree(out[1], ignore_errors=True)  # the page makes itself what the others take for granted
     if "--help" in words or (name == "recipes" and len(words) > 1):
         return words
-    small = shlex.split(SMALL.get(name, "")) if "--update" not in words else []
+    kind = "pretrain surface" if "surface" in words and name == "pretrain" else name
+    small = shlex.split(SMALL.get(kind, "")) if "--update" not in words else []
     if (
         name == "fit"
         and "--backbone" in words

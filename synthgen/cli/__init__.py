@@ -29,6 +29,8 @@ _COMMANDS = {
     "verify": ("data", "Check a finished data set: bytes, order, pixels."),
     "merge": ("data", "Bring parts that were drawn into several folders together."),
     "preview": ("look", "Make a labelled contact sheet."),
+    "export": ("export", "Write data sets, or weights, as other programs read them."),
+    "card": ("card", "Describe a data set for others: README.md and croissant.json."),
     "render": ("look", "Draw one sample, without the files of its data set."),
     "pretrain": ("pretrain", "Train a backbone on a data set (Ugwu et al. 2024)."),
     "fit": ("fit", "Fit an anomaly model to normal images."),

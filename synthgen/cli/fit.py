@@ -73,6 +73,15 @@ _COMMON = (
         type=click.FloatRange(0, 0.5),
         help=f"Share of normal images that may reach the thresholds.  [default: {FALSE_ALARMS}]",
     ),
+    click.option(
+        "--calibrate",
+        metavar="[SHARE]",
+        type=click.FloatRange(0, 1),
+        is_flag=False,
+        flag_value=1.0,
+        help="Take the backbone's batch-norm statistics from the normal images: wholly, or a share from 0 to 1 of "
+        "them, the rest as they are.",
+    ),
     click.option("--memory", metavar="MB", type=int, help="Most memory to use.  [default: what is left]"),
     device_option,
     batch_option,
@@ -222,12 +231,17 @@ def _fitted(work: _Work, given: dict, images):
     framing = _framing(given)
     typed = given.pop("size", None)
     size = _size(typed, framing)
+    share = given.pop("calibrate", None)
     model = _new(work.module, given)
     images, held = _divided(work, images.with_bits(framing.bits), model)
 
     keep_framing(model, framing)
     model.notes |= {"normal": list(normal), "images": len(images)}
     loader = _in_batches(images, work.batch_size, framing, size)
+    if share is not None:
+        from synthgen.torch.calibrate import calibrate_model
+
+        calibrate_model(model, loader, share)
     _fit(model, loader, work.progress)
     _find_thresholds(work, model, held)
     return model
@@ -381,8 +395,8 @@ def _report(model, out: Path, as_json: bool) -> None:
     """Print what was written."""
     height, width = model.image_size
     if as_json:
-        size = out.stat().st_size
-        print_json({"path": str(out), "kind": model.kind, "size": [height, width], "bytes": size})
+        stored = out.stat().st_size
+        print_json({"path": str(out), "kind": model.kind, "size": [height, width], "bytes": stored})
         return
 
     megabytes = out.stat().st_size / _MEGABYTE

@@ -21,13 +21,18 @@ from synthgen.torch.pretrain.options import PRESETS, Options
 
 @command()
 @click.argument("source", metavar="DATASET_OR_RECIPE", shell_complete=complete_recipe)
-@click.option("--arch", required=True, metavar="NAME", help="Any timm model, for example wide_resnet50_2.")
+@click.option(
+    "--arch",
+    metavar="NAME",
+    help="Any timm model, for example wide_resnet50_2.  [default: that of the preset surface]",
+)
 @out_option("Folder of the results.")
 @click.option(
     "--preset",
     type=Words(list(PRESETS)),
     default="baseline",
-    help="Settings of Ugwu et al. 2024, sections 4 and 7.3; other options replace them.  [default: baseline]",
+    help="Settings of Ugwu et al. 2024, sections 4 and 7.3, or of our backbones for surfaces; other options "
+    "replace them.  [default: baseline]",
 )
 @click.option(
     "--read",
@@ -49,12 +54,20 @@ from synthgen.torch.pretrain.options import PRESETS, Options
 @click.option(
     "--keep-every", type=click.IntRange(0), default=0, help="Keep the weights of every n-th epoch; 0 keeps none."
 )
+@click.option(
+    "--probe",
+    metavar="SET",
+    help="A test set of ours, or its recipe, such as probe-plates: PatchCore is measured on it, in log.csv.",
+)
+@click.option(
+    "--probe-every", type=click.IntRange(1), default=1, help="Epochs from one probe to the next.  [default: 1]"
+)
 @click.option("--overwrite", is_flag=True, help="Replace a pre-training that lies in the folder.")
 @partial(with_options, options=options_of(Options))
 @json_option
 @progress_option
 def pretrain(source, out, arch, as_json, **given):
-    """Pre-train a backbone on DATASET_OR_RECIPE: learn to tell its classes apart.
+    """Pre-train a backbone on DATASET_OR_RECIPE: learn to tell its classes apart, or the textures in its images.
 
     Writes best.safetensors and last.safetensors (timm state_dict, with cards), log.csv, log.png, filters.png.
     The same command resumes a run that was interrupted. On several GPUs: torchrun --nproc-per-node 4 -m synthgen ..

@@ -1,4 +1,4 @@
-"""The command that finds the outlines of defects: ``refine``. It needs synthgen[torch]; its help page does not."""
+"""The command that finds the outlines of defects: ``refine``. It needs the extra torch; its help page does not."""
 
 from functools import partial
 from pathlib import Path

@@ -302,7 +302,7 @@ def draw(params: dict, size: tuple[int, int]):
     levels = ifs.gray_levels(counts, LEAST_BRIGHTNESS if scaled else 0)
     touched = levels != 0
 
-    pixels = levels
+    pixels: PaletteImage | np.ndarray = levels
     if not params["gray"]:
         colors = compose.hue_palette(params["hue"], params["saturation"], params["value"])
         pixels = PaletteImage(levels, colors)

@@ -28,9 +28,9 @@ synthgen textures --layout test --texture 7
 """
 
 Kind = Literal["spectral", "periodic", "cellular", "leaves", "stamps", "fibers", "wood"]
-KINDS = ("spectral", "periodic", "cellular", "leaves", "stamps", "fibers", "wood")
+KINDS: tuple[Kind, ...] = ("spectral", "periodic", "cellular", "leaves", "stamps", "fibers", "wood")
 Defect = Literal["patch", "displaced", "blur", "tear", "missing"]
-DEFECTS = ("patch", "displaced", "blur", "tear", "missing")
+DEFECTS: tuple[Defect, ...] = ("patch", "displaced", "blur", "tear", "missing")
 Area = Annotated[float, msgspec.Meta(ge=1e-4, le=0.25)]
 Factor = Annotated[float, msgspec.Meta(ge=0.1, le=10)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=32)]
@@ -44,7 +44,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     layout: Annotated[
         Literal["train", "test"],
         msgspec.Meta(
-            description="train: a class is a texture. test: one texture; `good` and a class for each kind of defect."
+            description="train: a class is a texture. test: one texture, `good` and a class for each defect kind."
         ),
     ] = "train"
     texture: Annotated[
@@ -250,8 +250,9 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     Returns
     -------
     dict
-        ``class``, ``index``; ``base``, what an image of layout test shows beside its defects, else None; ``light``, its ``azimuth`` and ``slope``; ``fields``, those asked for; ``ids``, the
-        type of the semantic map; ``objects``, the regions, see FORMAT.md. The ``params`` of a region are
+        ``class``, ``index``; ``base``, what an image of layout test shows beside its defects, else None; ``light``,
+        its ``azimuth`` and ``slope``; ``fields``, those asked for; ``ids``, the type of the semantic map;
+        ``objects``, the regions or the defects, see FORMAT.md. The ``params`` of a region are
         ``source_class``, the number of its texture; ``texture``, see `synthgen.texture.mixture.sample_texture`;
         ``view``, the window; ``exposure``; and ``region``, its border.
     """
@@ -322,7 +323,10 @@ def _textures_of(rng: np.random.Generator, options: Options, number: int, count:
     size = min(options.block or textures, textures)
     # the last block is as large as the others, and overlaps the one before it
     first = min(number // size * size, textures - size)
-    steps = rng.choice(size - 1, count - 1, replace=False) if count > 1 else []
+    if count == 1:
+        return [number]
+
+    steps = rng.choice(size - 1, count - 1, replace=False)
     place = number - first
     others = [first + (place + 1 + int(step)) % size for step in steps]
     return [number, *others]
@@ -358,8 +362,8 @@ def draw(params: dict, size: tuple[int, int]):
     pixels : ndarray of uint8, (H, W, 3)
     fields : dict
         ``mask``, 255 everywhere; ``instances``, uint8 (H, W), ids of the regions; ``semantic``, uint8 or uint16
-        (H, W), number of the texture of each pixel, from 1; where asked for ``height`` and ``normal``. In layout test
-        ``mask`` and ``instances`` are those of the defects; where asked for ``clean``.
+        (H, W), number of the texture of each pixel, from 1; where asked for ``height`` and ``normal``. In layout
+        test ``mask`` and ``instances`` are those of the defects; where asked for ``clean``.
     params : dict
         As given, with ``box``, ``area``, ``visible_area`` and ``center`` of each region.
     """
@@ -396,16 +400,16 @@ def _draw_regions(params: dict, light, size: tuple[int, int]):
 
 def _draw_defects(params: dict, light, size: tuple[int, int]):
     """Return an image of one texture with defects."""
-    from synthgen.texture.composite import compose
+    from synthgen.texture.composite import WHOLE, compose
     from synthgen.texture.defects import Scene, draw_defects
 
-    base = _part(params["base"], None)
+    base = _part(params["base"], WHOLE)
     clean = compose([base], light, size).pixels
     things = params["objects"]
     defects = []
     for thing in things:
         own = thing["params"]
-        foreign = None if own["shown"] is None else _part(own["shown"], None)
+        foreign = None if own["shown"] is None else _part(own["shown"], WHOLE)
         defects.append((thing["kind"], own, foreign))
 
     pixels, instances, measured = draw_defects(Scene(base, light, clean), defects)
@@ -417,7 +421,7 @@ def _draw_defects(params: dict, light, size: tuple[int, int]):
     return pixels, fields, {**params, "objects": objects}
 
 
-def _part(shown: dict, region: dict | None):
+def _part(shown: dict, region: dict):
     """Return what a region shows, of its parameters."""
     from synthgen.texture.composite import Part
     from synthgen.texture.paint import Exposure
@@ -444,7 +448,7 @@ def _measured_region(region: dict, cover: np.ndarray, visible: int, size: tuple[
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:
-    """Return the line of the class table: a name and what the texture is; or ``good``, or the kind of the defects."""
+    """Return the line of the class table: what the texture is; or ``good``, or the kind of the defects."""
     if options.layout == "test":
         names = ("good", *defect_kinds(options))
         return {"name": names[label]}

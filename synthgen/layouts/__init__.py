@@ -1,4 +1,4 @@
-"""Readers of data sets for anomaly detection: MVTec AD, MVTec LOCO, VisA, plain folders, our own.
+"""Layouts of data sets: readers for anomaly detection, and writers for other programs.
 
 A layout is one module of this package; a new layout is a new file and a place in the list below. Its module has
 
@@ -14,7 +14,8 @@ A layout is one module of this package; a new layout is a new file and a place i
     Files and folders that belong to the layout and are not for fitting, or not for testing. Whatever else is found
     and not read is reported in `ImageSet.left_out`.
 
-A layout that can be written has ``write(images, path)`` in the same module, so that a round trip tests both.
+A layout that can be written has a class ``Writer`` in the same module, so that a round trip tests both:
+`synthgen.layouts.export` says what such a class does.
 
 >>> from synthgen.layouts import open_normal, open_test_set
 """

@@ -163,6 +163,21 @@ class OfCategory(OnDemand[Entry]):
         return replace(entry, category=self.category)
 
 
+class Chosen(OnDemand[Entry]):
+    """Some of the entries, at these places, made when they are asked for."""
+
+    def __init__(self, entries: Sequence[Entry], places: Sequence[int]):
+        self.entries = entries
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def item(self, i: int) -> Entry:
+        """Return an entry of those chosen."""
+        return self.entries[self.places[i]]
+
+
 @dataclass(frozen=True)
 class Source:
     """A place that images of a set come from.
@@ -262,7 +277,7 @@ class ImageSet(OnDemand[Item]):
 
     def chosen(self, places: Sequence[int]) -> "ImageSet":
         """Return some of the images."""
-        entries = [self.entries[i] for i in places]
+        entries = Chosen(self.entries, places)
         return ImageSet(entries, self.sources, self.left_out, self.size, self.bits)
 
     def resized(self, size: tuple[int, int] | None) -> "ImageSet":

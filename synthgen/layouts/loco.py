@@ -1,4 +1,4 @@
-"""MVTec LOCO AD: as MVTec AD, but a folder of masks for each image, one for each defect, and saturation thresholds.
+"""MVTec LOCO AD, read and written: as MVTec AD, but a folder of masks for each image, and saturation thresholds.
 
 ``ground_truth/KIND/NNN/000.png``, ``001.png``, ..; ``defects_config.json`` says for each gray value that a mask may
 have how many pixels of the defect have to be found, since many defects of logic have no single right outline.
@@ -6,16 +6,22 @@ have how many pixels of the defect have to be found, since many defects of logic
 Source: Bergmann et al., Beyond Dents and Scratches, IJCV 2022, section 4.3, and the readme of the data set.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import numpy as np
 
 from synthgen.errors import UsageError, one_line
 from synthgen.layouts import mvtec
-from synthgen.layouts.entries import Entry
+from synthgen.layouts.entries import NORMAL, Entry
+from synthgen.layouts.export.pictures import mask_of
+from synthgen.layouts.export.sources import Picked
+from synthgen.layouts.export.tree import Tree
+from synthgen.layouts.export.writer import File, as_file
 from synthgen.layouts.files import paired, pictures_in, read_mask
 from synthgen.layouts.truth import Truth, layers_of
 from synthgen.shards.reading import read_whole
@@ -23,6 +29,7 @@ from synthgen.shards.reading import read_whole
 NAME = "MVTec LOCO"
 _CONFIG = "defects_config.json"
 _MOST_BYTES = 2**20
+_MOST_KINDS = 255
 
 normal = mvtec.normal
 
@@ -117,3 +124,65 @@ def _config(path: Path) -> dict[float, _Defect]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: must be MVTec LOCO's list of defects: {one_line(error)}") from None
     return {defect.pixel_value: defect for defect in defects}
+
+
+class Writer(mvtec.Writer):
+    """One category. A kind of defect whose class says ``logical`` is one of logic, each other one of structure.
+
+    Each defect is a file, whose gray value stands for its kind. A defect of structure has to be found whole, so it
+    saturates at its whole area.
+    """
+
+    SPLITS = "train=0.7,validation=0.1,test=0.2"
+    TARGET = "mvtec-loco"
+
+    def check(self) -> None:
+        """Give each kind its gray value, from 255 down."""
+        super().check()
+        if len(self.kinds) > _MOST_KINDS:
+            raise UsageError(f"classes must be {_MOST_KINDS} kinds at most for mvtec-loco, got {len(self.kinds)}")
+        self._values = {kind: 255 - place for place, kind in enumerate(self.kinds)}
+
+    def _folder(self, kind: str) -> str:
+        if kind in NORMAL:
+            return "good"
+        rows = [row for source in self.sources for row in source.dataset.classes if row["name"] == kind]
+        return "logical_anomalies" if any(row.get("logical") for row in rows) else "structural_anomalies"
+
+    def masks(self, sample: Picked, place: str) -> list[File]:
+        """Return a mask for each defect of a sample."""
+        value = self._values[sample.kind]
+        defects = _defects_of(sample, self.marked(sample))
+        masks = [mask_of(defect, self.options, value) for defect in defects]
+        return [as_file(f"{place}/{number:03d}", mask, "mask") for number, mask in enumerate(masks)]
+
+    def finish(self, tree: Tree, rows: Callable[[], Iterator[dict]]) -> None:
+        """Write the configuration."""
+        config = [
+            {
+                "defect_name": kind,
+                "pixel_value": value,
+                "saturation_threshold": 1.0,
+                "relative_saturation": True,
+            }
+            for kind, value in self._values.items()
+        ]
+        tree.put_text(f"{self.category}/{_CONFIG}", json.dumps(config, indent=2) + "\n")
+
+    def usage(self, out: Path) -> str:
+        """Return what the readers of MVTec LOCO are told."""
+        return "\n".join(
+            (
+                f'anomalib.data.datasets.image.MVTecLOCODataset(root="{out}", category="{self.category}")',
+                f'synthgen.layouts.open_test_set("{out / self.category}")',
+            )
+        )
+
+
+def _defects_of(sample: Picked, marked: np.ndarray) -> list[np.ndarray]:
+    """Return the pixels of each defect of a sample, bool (H, W): by its ids, or else all of them as one."""
+    if "instances" not in sample.source.manifest.fields:
+        return [marked]
+    ids = sample.pixels_of("instances") * marked
+    numbers = np.unique(ids[ids > 0])
+    return [ids == number for number in numbers]

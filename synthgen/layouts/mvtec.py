@@ -1,15 +1,23 @@
-"""MVTec AD: ``train/good``, ``test/KIND``, ``ground_truth/KIND/NNN_mask.png``.
+"""MVTec AD, read and written: ``train/good``, ``test/KIND``, ``ground_truth/KIND/NNN_mask.png``.
 
 VisA after its authors' script is the same with masks named ``NNN.png``.
 
 Source: Bergmann et al., MVTec AD, CVPR 2019, and the readme of the data set.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from synthgen.errors import UsageError
 from synthgen.layouts.entries import NORMAL, Entry
+from synthgen.layouts.export.names import safe_name, safe_names
+from synthgen.layouts.export.pictures import image_of, mask_of
+from synthgen.layouts.export.sources import Picked, check_splits
+from synthgen.layouts.export.splits import parse_splits
+from synthgen.layouts.export.writer import File, Written, as_file, normal_and_kinds
+from synthgen.layouts.export.writer import Writer as Base
 from synthgen.layouts.files import entry_of, normal_entries, paired, pictures_in, read_mask, subfolders
 from synthgen.layouts.truth import Truth, truth_of_regions
 
@@ -75,7 +83,7 @@ def kinds_of(folders: list[Path], category: str, masks: Callable, read_all: Call
     entries = []
     for folder in folders:
         images = pictures_in(folder)
-        if folder.name in NORMAL:
+        if is_normal(folder.name):
             entries += normal_entries(images, category)
             continue
 
@@ -84,6 +92,11 @@ def kinds_of(folders: list[Path], category: str, masks: Callable, read_all: Call
         for image, truth in zip(images, known_truths, strict=True):
             entries.append(entry_of(image, 1, folder.name, category, truth))
     return entries
+
+
+def is_normal(folder: str) -> bool:
+    """Return whether a folder of this name holds normal images, for fitting or for testing."""
+    return folder.removesuffix("_test") in NORMAL
 
 
 def truths(images: list[Path], folder: Path) -> list[Callable]:
@@ -101,3 +114,89 @@ def read_truth(path: Path, shape: tuple[int, int]) -> Truth:
     """Return the truth of one mask file: each 8-connected region is a defect."""
     values = read_mask(path, shape)
     return truth_of_regions(values > 0)
+
+
+class Writer(Base):
+    """One category. Normal images are for fitting and for testing, all others for testing.
+
+    Images are numbered by their index, in equally many digits everywhere: readers pair masks with images by order,
+    or look for one name in the other.
+    """
+
+    SPLITS = "train=0.8,test=0.2"
+    TARGET = "mvtec"
+
+    def check(self) -> None:
+        """Name the kinds of defects, and number the images."""
+        self.kinds = normal_and_kinds(self.sources, self.TARGET)
+        self.needs_masks(self.TARGET)
+        self._check_splits()
+        self._folders = dict(zip(self.kinds, safe_names(self.kinds, taken=NORMAL), strict=True))
+        self.category = safe_name(self.options.category or self.sources[-1].path.name)
+
+        # The number of the first image of each class, among those of its folder.
+        self._firsts: dict[tuple[int, int], int] = {}
+        counts: Counter = Counter()
+        for source in self.sources:
+            for label in source.labels:
+                folder = self._folder(source.names[label])
+                self._firsts[source.number, label] = counts[folder]
+                counts[folder] += source.manifest.per_class
+
+        largest = max(counts.values()) - 1
+        self._digits = max(3, len(str(largest)))
+
+    def _check_splits(self) -> None:
+        allowed = [name for name, _ in parse_splits(self.SPLITS)]
+        strange = [name for name, _ in self.splits if name not in allowed]
+        if strange:
+            raise UsageError(f"split must be of {', '.join(allowed)} for {self.TARGET}, got {strange[0]}")
+
+        # Normal images of one data set and a test set with its own: nothing is to be split.
+        alone = {source.number for source in self.sources if not source.kinds}
+        is_mixed = any(source.kinds and source.good for source in self.sources)
+        self._for_fitting = alone if is_mixed else set()
+        if not self._for_fitting:
+            with_good = [source for source in self.sources if source.good]
+            check_splits(with_good, self.splits, optional=("validation",))
+
+    def _folder(self, kind: str) -> str:
+        return "good" if kind in NORMAL else self._folders[kind]
+
+    def split_of(self, sample: Picked) -> str:
+        """Return whether an image is for fitting or for testing."""
+        if not sample.is_good:
+            return "test"
+        if not self._for_fitting:
+            return sample.split
+        return "train" if sample.source.number in self._for_fitting else "test"
+
+    def number(self, sample: Picked) -> str:
+        """Return the number of an image among those of its kind."""
+        first = self._firsts[sample.source.number, sample.label]
+        return f"{first + sample.index:0{self._digits}d}"
+
+    def put(self, sample: Picked) -> Written:
+        """Return the image of a sample and, of one with defects, its mask."""
+        place = f"{self._folder(sample.kind)}/{self.number(sample)}"
+        split = self.split_of(sample)
+        image = image_of(sample, self.options)
+        files = [as_file(f"{self.category}/{split}/{place}", image, "image")]
+        if not sample.is_good:
+            files += self.masks(sample, f"{self.category}/ground_truth/{place}")
+        return Written(files)
+
+    def masks(self, sample: Picked, place: str) -> list[File]:
+        """Return the mask of a sample."""
+        mask = mask_of(self.marked(sample), self.options)
+        return [as_file(f"{place}_mask", mask, "mask")]
+
+    def usage(self, out: Path) -> str:
+        """Return what the readers of MVTec AD are told."""
+        return "\n".join(
+            (
+                f'anomalib.data.MVTecAD(root="{out}", category="{self.category}")',
+                f"python bin/run_patchcore.py .. dataset -d {self.category} mvtec {out}  # patchcore-inspection",
+                f'synthgen.layouts.open_test_set("{out / self.category}")',
+            )
+        )

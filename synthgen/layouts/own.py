@@ -1,8 +1,7 @@
 """Our own data sets: the classes good (normal, ok) are normal, every other class is a kind of defect.
 
-Of the fields, the one that is named as the class, or else ``mask``, says where the defects are: on a stained plate
-with a scratch, ``mask`` covers both, ``scratch`` the defect alone. ``instances`` tells defects apart; without it
-each 8-connected region is one.
+`synthgen.layouts.defects` says which pixels are the defect. ``instances`` tells defects apart; without it each
+8-connected region is one.
 """
 
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from synthgen.errors import UsageError
+from synthgen.layouts.defects import marked_pixels
 from synthgen.layouts.entries import NORMAL, Entry, OnDemand, shown
 from synthgen.layouts.truth import Truth, truth_of_regions
 from synthgen.sample import format_key
@@ -127,8 +127,7 @@ def _picture(dataset, place: int, bits: int | None = None) -> np.ndarray:
 
 def _truth(dataset, place: int, kind: str, shape: tuple[int, int]) -> Truth:
     fields = dataset.manifest.fields
-    name = next(name for name in (kind, "mask", "instances") if name in fields)
-    mask = dataset.field(place, name) > 0
+    mask = marked_pixels(dataset, place, kind)
 
     if "instances" not in fields:
         return truth_of_regions(mask)

@@ -1,21 +1,32 @@
 """A plain folder: normal images; or a folder ``good`` (``normal``, ``ok``) and others, each a kind of defect.
 
-Masks lie in ``ground_truth/KIND``, named as in MVTec AD, or in ``masks/KIND`` or ``KIND_mask``; with a single kind
-also in ``masks``. Such folders are no kinds of defect. The folder ``test`` of an MVTec AD category is read with the
-masks beside it.
+Masks lie in ``ground_truth/KIND``, named as in MVTec AD, or in ``masks/KIND`` or ``KIND_mask``, those of
+``bad_KIND`` in ``mask_KIND``; with a single kind also in ``masks``. Such folders are no kinds of defect. The folder
+``test`` of an MVTec AD category is read with the masks beside it. Where there is a folder ``good_test``, ``good``
+is for fitting alone.
 """
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+
+import yaml
 
 from synthgen.errors import UsageError
 from synthgen.layouts import mvtec
 from synthgen.layouts.entries import NORMAL, Entry
+from synthgen.layouts.export.pictures import image_of, mask_of
+from synthgen.layouts.export.sources import Picked
+from synthgen.layouts.export.tree import Tree
+from synthgen.layouts.export.writer import Written, as_file
 from synthgen.layouts.files import normal_entries, pictures_in, subfolders
 
 NAME = "plain folder"
 _MASKS = ("ground_truth", "masks", "mask", "gt", "annotations", "labels")
 _SUFFIXES = ("_mask", "_masks", "_gt")
+_BAD = "bad_"
+_MASK = "mask_"
+_TEST = "_test"
 
 
 def recognises(path: Path) -> bool:
@@ -40,6 +51,8 @@ def normal(path: Path) -> list[Entry]:
 def test_set(path: Path) -> list[Entry]:
     """Return the images of the folders of a folder; images beside those are not looked at."""
     kinds, _ = _sorted_out(path)
+    for_fitting = _for_fitting(path)
+    kinds = [folder for folder in kinds if folder not in for_fitting]
     masks = partial(_masks_for, path)
     return mvtec.kinds_of(kinds, path.name, masks, mvtec.truths)
 
@@ -51,7 +64,13 @@ def known(path: Path, fitting: bool) -> list[Path]:
         return [] if pictures_in(path) else [*kinds, *masks]
 
     used = [_masks_for(path, folder.name) for folder in kinds]
-    return [place for place in used if place is not None]
+    found = [place for place in used if place is not None]
+    return found + _for_fitting(path)
+
+
+def _for_fitting(path: Path) -> list[Path]:
+    """Return the folders of normal images that have others for testing beside them, such as ``good_test``."""
+    return [path / name for name in NORMAL if (path / f"{name}{_TEST}").is_dir()]
 
 
 def _sorted_out(path: Path) -> tuple[list[Path], list[Path]]:
@@ -69,6 +88,8 @@ def _holds_masks(folder: Path, names: set[str]) -> bool:
     name = folder.name
     others = names - {name}
     kinds = [name.removesuffix(suffix) for suffix in _SUFFIXES]
+    if name.startswith(_MASK):
+        kinds.append(_BAD + name.removeprefix(_MASK))
     if name in _MASKS or not others.isdisjoint(kinds):
         return True
 
@@ -83,9 +104,11 @@ def _masks_for(path: Path, kind: str) -> Path | None:
     home = path.parent if path.name == "test" else path
     places = [home / name / kind for name in _MASKS]
     places += [home / f"{kind}{suffix}" for suffix in _SUFFIXES]
+    if kind.startswith(_BAD):
+        places.append(home / (_MASK + kind.removeprefix(_BAD)))
 
     kinds, _ = _sorted_out(path)
-    defects = [folder for folder in kinds if folder.name not in NORMAL]
+    defects = [folder for folder in kinds if not mvtec.is_normal(folder.name)]
     if len(defects) == 1:
         shared = [home / name for name in _MASKS]
         places += [folder for folder in shared if pictures_in(folder)]
@@ -96,3 +119,49 @@ def _masks_for(path: Path, kind: str) -> Path | None:
     if (home / _MASKS[0]).is_dir():
         return places[0]  # the pairing says that masks are missing
     return None
+
+
+class Writer(mvtec.Writer):
+    """Folders for anomalib's Folder: ``good``, ``good_test``, for each kind ``bad_KIND`` and ``mask_KIND``."""
+
+    TARGET = "anomalib-folder"
+
+    def put(self, sample: Picked) -> Written:
+        """Return the image of a sample and, of one with defects, its mask."""
+        number = self.number(sample)
+        image = image_of(sample, self.options)
+        if sample.is_good:
+            folder = "good" if self.split_of(sample) == "train" else "good_test"
+            return Written([as_file(f"{folder}/{number}", image, "image")])
+
+        kind = self._folder(sample.kind)
+        mask = mask_of(self.marked(sample), self.options)
+        return Written(
+            [
+                as_file(f"{_BAD}{kind}/{number}", image, "image"),
+                as_file(f"{_MASK}{kind}/{number}", mask, "mask"),
+            ]
+        )
+
+    def finish(self, tree: Tree, rows: Callable[[], Iterator[dict]]) -> None:
+        """Write the configuration. Folders of defects and of masks are paired by their order."""
+        kinds = [self._folder(kind) for kind in self.kinds]
+        arguments = {
+            "name": self.category,
+            "root": ".",
+            "normal_dir": "good",
+            "normal_test_dir": "good_test",
+            "abnormal_dir": [_BAD + kind for kind in kinds],
+            "mask_dir": [_MASK + kind for kind in kinds],
+        }
+        text = yaml.safe_dump({"class_path": "anomalib.data.Folder", "init_args": arguments}, sort_keys=False)
+        tree.put_text("folder.yaml", "# Run in this folder, or give its path as --data.init_args.root\n" + text)
+
+    def usage(self, out: Path) -> str:
+        """Return what anomalib is told."""
+        return "\n".join(
+            (
+                f"cd {out} && anomalib train --model Patchcore --data folder.yaml",
+                f'synthgen.layouts.open_test_set("{out}")',
+            )
+        )

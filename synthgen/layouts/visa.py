@@ -1,4 +1,6 @@
-"""VisA: ``Data/Images/Normal``, ``Data/Images/Anomaly``, ``Data/Masks/Anomaly``, beside it ``split_csv/1cls.csv``.
+"""VisA, read and written: ``Data/Images/Normal``, ``Data/Images/Anomaly``, ``Data/Masks/Anomaly`` and a split.
+
+The split is ``split_csv/1cls.csv`` beside the folders of all objects.
 
 Without a split the first nine tenths of the normal images, by name, are for fitting and the rest for testing: the
 proportion of the published one-class split. The kind of defect of an image is taken from ``image_anno.csv`` if it
@@ -9,11 +11,17 @@ Source: Zou et al., SPot-the-Difference, ECCV 2022, section 3, and the readme of
 
 import csv
 import io
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from synthgen.errors import UsageError, one_line
+from synthgen.layouts import mvtec
 from synthgen.layouts.entries import Entry
+from synthgen.layouts.export.pictures import image_of, mask_of
+from synthgen.layouts.export.sources import Picked
+from synthgen.layouts.export.tree import Tree
+from synthgen.layouts.export.writer import Written, as_file
 from synthgen.layouts.files import entry_of, normal_entries, paired, pictures_in
 from synthgen.layouts.mvtec import read_truth
 from synthgen.shards.reading import read_whole
@@ -25,6 +33,11 @@ _COLUMNS = ("object", "split", "label", "image", "mask")
 _ANOMALOUS = Path("Data/Images/Anomaly")
 _NORMAL = Path("Data/Images/Normal")
 _MASKS = Path("Data/Masks/Anomaly")
+# What VisA shows; anomalib refuses anything else.
+_OBJECTS = (
+    "candle", "capsules", "cashew", "chewinggum", "fryum", "macaroni1", "macaroni2", "pcb1", "pcb2", "pcb3", "pcb4",
+    "pipe_fryum",
+)  # fmt: skip
 # The most that a table may take.
 _MOST_BYTES = 2**26
 
@@ -147,3 +160,62 @@ def _table(path: Path, columns: tuple[str, ...]) -> list[dict]:
         if column not in head:
             raise UsageError(f"{path}: must have the columns {', '.join(columns)}, got no {column}")
     return rows
+
+
+class Writer(mvtec.Writer):
+    """One object. anomalib reads the 12 objects of VisA alone: name the category ``candle`` for it."""
+
+    TARGET = "visa"
+
+    def put(self, sample: Picked) -> Written:
+        """Return the image of a sample and, of one with defects, its mask."""
+        kind = self._folder(sample.kind)
+        image = image_of(sample, self.options)
+        if sample.is_good:
+            file = as_file(f"{self.category}/{_NORMAL}/{self.number(sample)}", image, "image")
+            row = self._row(self.split_of(sample), "normal", file.path, "")
+            return Written([file], row)
+
+        name = f"{kind}-{self.number(sample)}"
+        file = as_file(f"{self.category}/{_ANOMALOUS}/{name}", image, "image")
+        mask = as_file(f"{self.category}/{_MASKS}/{name}", mask_of(self.marked(sample), self.options), "mask")
+        row = self._row("test", "anomaly", file.path, mask.path)
+        return Written([file, mask], {**row, "kind": kind})
+
+    def _row(self, split: str, label: str, image: str, mask: str) -> dict:
+        """Return a row of the split."""
+        return {"object": self.category, "split": split, "label": label, "image": image, "mask": mask}
+
+    def finish(self, tree: Tree, rows: Callable[[], Iterator[dict]]) -> None:
+        """Write the split, and the kinds of all defects."""
+        with tree.writing(_SPLIT.as_posix()) as write:
+            write(_line(_COLUMNS))
+            for row in rows():
+                write(_line([row[column] for column in _COLUMNS]))
+
+        with tree.writing(f"{self.category}/image_anno.csv") as write:
+            write(_line(("image", "label", "mask")))
+            for row in rows():
+                write(_line((row["image"], row.get("kind", "normal"), row["mask"])))
+
+    def notes(self, rows: Callable[[], Iterator[dict]]) -> list[str]:
+        """Return that anomalib does not read the export, where that is so."""
+        if self.category in _OBJECTS:
+            return []
+        return [
+            f"anomalib knows the objects of VisA alone, and not {self.category}: --object candle is one of them"
+        ]
+
+    def usage(self, out: Path) -> str:
+        """Return what the readers of VisA are told."""
+        return "\n".join(
+            (
+                f'synthgen.layouts.open_test_set("{out / self.category}")',
+                f"python utils/prepare_data.py --split-type 1cls --data-folder {out} .. # spot-diff",
+            )
+        )
+
+
+def _line(values) -> str:
+    """Return a line of a table; no value of ours needs quotes."""
+    return ",".join(values) + "\n"

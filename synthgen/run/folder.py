@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from synthgen.cards import is_beside_data, unchanged_cards
 from synthgen.errors import FormatError, UsageError
 from synthgen.run.differences import in_words
 from synthgen.run.lock import is_lock
@@ -177,10 +178,10 @@ def sweep(folder: Path, run: RunRecord, shards: Iterable[int], records: bool = F
 
 
 def remove_listed(folder: Path, run: RunRecord) -> None:
-    """Remove what a run record lists, but not the record: after a kill the rest can be removed."""
+    """Remove what a run record lists, and its card, but not the record: after a kill the rest can be removed."""
     names = file_names(folder, run, range(run.shards))
     shards = [f"{SHARDS}/{name}" for name in names]
-    for name in (DATASET, *shards, CLASSES, PARTS):
+    for name in (DATASET, *shards, CLASSES, PARTS, *unchanged_cards(folder)):
         path = folder / name
         with storage_errors(path):
             path.unlink(missing_ok=True)
@@ -316,4 +317,4 @@ def _is_ours(path: Path, begun: bool) -> bool:
     if path.name in (RUN, CLASSES):
         return begun
     is_temporary = path.name.startswith(".") and path.name.endswith(".tmp")
-    return is_temporary or is_lock(path.name) or path.name == PARTS
+    return is_temporary or is_lock(path.name) or path.name == PARTS or is_beside_data(path.name)

@@ -22,7 +22,7 @@ from synthgen.run.progress import Progress, tell
 from synthgen.run.records import begin, finish, known_sidecars, withdraw
 from synthgen.run.shard import write_shard
 from synthgen.shards.files import make_folder, refuse_remote, system_errors
-from synthgen.shards.manifest import SHARDS
+from synthgen.shards.manifest import SHARDS, RunRecord, Sidecar
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -146,26 +146,33 @@ def _generate(plan: Plan, folder: Path, workers, part: Part, progress, overwrite
         mine = everything[part.k - 1 :: part.n]
         sidecars = known_sidecars(folder, begun)
         todo = [shard for shard in mine if sidecars[shard] is None]
-        left = sum(map(begun.shard_count, todo))
-        total = sum(map(begun.shard_count, mine))
         if todo:
             check_versions(folder, begun, todo)
             sweep(folder, begun, mine)
+            total = sum(map(begun.shard_count, mine))
             _announce_and_draw(plan, folder, todo, workers, progress, total)
             sidecars = known_sidecars(folder, begun)
         finished = finish(folder, begun, sidecars)
 
     own = sidecars[part.k - 1 :: part.n]
-    size = sum(sidecar.bytes for sidecar in own if sidecar is not None)
-    seconds = time.monotonic() - start
+    return _report(folder, begun, own, todo, finished, time.monotonic() - start)
+
+
+def _report(
+    folder: Path, begun: RunRecord, own: list[Sidecar | None], todo: list[int], finished: bool, seconds: float
+) -> Report:
+    """Return what a run did; `own`: the sidecars of its part, `todo`: the shards that it drew."""
+    known = [sidecar for sidecar in own if sidecar is not None]
+    total = sum(sidecar.count for sidecar in known)
+    drawn = sum(map(begun.shard_count, todo))
     return Report(
         path=str(folder),
         samples=begun.count,
         shards=begun.shards,
-        drawn=left,
-        resumed=total - left,
+        drawn=drawn,
+        resumed=total - drawn,
         seconds=round(seconds, 3),
-        bytes=size,
+        bytes=sum(sidecar.bytes for sidecar in known),
         finished=finished,
         fingerprint=begun.fingerprints.data,
     )

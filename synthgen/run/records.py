@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from synthgen.cards import write_first_card
 from synthgen.errors import FormatError, UsageError
 from synthgen.run.classes import cut_classes, ensure_classes
 from synthgen.run.folder import (
@@ -141,6 +142,7 @@ def finish(folder: Path, run: RunRecord, sidecars: list[Sidecar | None]) -> bool
         shard_list=entries,
     )
     ensure(folder / DATASET, encode_json(manifest))
+    write_first_card(folder)
     with storage_errors(folder / PARTS):
         (folder / PARTS).unlink(missing_ok=True)
     return True

@@ -51,7 +51,10 @@ class Composite(NamedTuple):
     surface: dict[str, np.ndarray]
 
 
-_CHANNELS = {"height": (), "normal": (3,)}
+# The region of an image that shows one texture.
+WHOLE = {"border": "cell"}
+# Shapes of a pixel of what the relief has.
+_CHANNELS: dict[str, tuple[int, ...]] = {"height": (), "normal": (3,)}
 
 
 def compose(parts: list[Part], light: Light, size: tuple[int, int], surface: tuple[str, ...] = ()) -> Composite:
@@ -66,28 +69,44 @@ def compose(parts: list[Part], light: Light, size: tuple[int, int], surface: tup
     surface : tuple of str
         What to return of the relief: ``height``, ``normal``.
     """
-    top, covers = draw_regions([part.region for part in parts], size)
+    regions = [part.region for part in parts]
+    top, covers = draw_regions(regions, size)
     pixels = np.empty((*size, 3), np.uint8)
-    found = {name: np.zeros((*size, *_CHANNELS[name]), np.float32) for name in surface}
+    found = {}
+    for name in surface:
+        shape = *size, *_CHANNELS[name]
+        found[name] = np.zeros(shape, np.float32)
 
     for number, part in enumerate(parts, 1):
         shown = top == number
         box = box_of(shown)
         if box is None:
             continue
-        first_row, first_column, end_row, end_column = box
-        window = np.s_[first_row:end_row, first_column:end_column]
-        # one pixel more on each side, for the slopes
-        wider = first_row - 1, first_column - 1, end_row + 1, end_column + 1
-        wanted = _with_neighbors(top, number, wider)
-        planes = heights(part.texture, part.view, size, wider, wanted)
+        planes = _planes(part, top, number, box)
         paint(pixels, (top, number), box[:2], planes, part.texture, part.view.scale, light, part.exposure)
-
-        inside = shown[window]
-        for name in surface:
-            drawn = _surface(name, planes[0] * (part.texture["relief"] / part.view.scale))
-            found[name][window][inside] = drawn[inside]
+        if surface:
+            _write_surface(found, part, planes[0], shown, box)
     return Composite(pixels, top, covers, found)
+
+
+def _planes(part: Part, top: np.ndarray, number: int, box: tuple[int, int, int, int]):
+    """Return mixture and last field of a part in its box, with one pixel more on each side for the slopes."""
+    first_row, first_column, end_row, end_column = box
+    wider = first_row - 1, first_column - 1, end_row + 1, end_column + 1
+    wanted = _with_neighbors(top, number, wider)
+    height, width = top.shape
+    return heights(part.texture, part.view, (height, width), wider, wanted)
+
+
+def _write_surface(found: dict, part: Part, mixture: np.ndarray, shown: np.ndarray, box) -> None:
+    """Write height or normal of a part where it shows."""
+    first_row, first_column, end_row, end_column = box
+    window = np.s_[first_row:end_row, first_column:end_column]
+    inside = shown[window]
+    relief = mixture * (part.texture["relief"] / part.view.scale)
+    for name, whole in found.items():
+        drawn = _surface(name, relief)
+        whole[window][inside] = drawn[inside]
 
 
 @numba.njit(cache=True)

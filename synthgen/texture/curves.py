@@ -27,8 +27,8 @@ def bend(values, curve, gain, shift):
     ----------
     values : ndarray of float64, (N,)
     curve : int
-        0 none, 1 the sine of `gain` times the value, 2 its distance from `shift`, 3 a step at `shift` whose steepness
-        is `gain`.
+        0 none, 1 the sine of `gain` times the value, 2 its distance from `shift`, 3 a step at `shift` as steep as
+        `gain`.
     gain, shift : float
     """
     if curve == 0:

@@ -1,7 +1,7 @@
 """Defects of textures: foreign patches, displaced pieces, blurs, tears and missing elements, with exact masks.
 
-A defect is a shape and what fills it. Both are made here; `synthgen.compose.bounded.blend` pastes them, and says which
-pixels changed.
+A defect is a shape and what fills it. Both are made here; `synthgen.compose.bounded.blend` pastes them, and says
+which pixels changed.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ _SHAPES = {
     "tear": ("scratches", "scars"),
     "missing": ("blobs",),
 }
-# Gray levels by which each pixel of a defect differs at least, in one channel. A blur is mostly fainter than others.
+# Gray levels by which each pixel of a defect differs at least, in one channel. A blur is mostly faint.
 _CONTRASTS = {"patch": 6, "displaced": 4, "blur": 2, "tear": 12, "missing": 3}
 # A tear takes this share of the area of other defects.
 _THIN = 0.4
@@ -64,8 +64,8 @@ def sample_defect(rng: np.random.Generator, kind: str, area: tuple[float, float]
     Returns
     -------
     dict
-        ``mask``, see `synthgen.compose.shapes.sample_shape`; ``at``, its place as shares of the image; ``shift`` and
-        ``turn`` of the window that a displaced piece comes from, in units and degrees; ``lift``, the gray
+        ``mask``, see `synthgen.compose.shapes.sample_shape`; ``at``, its place as shares of the image; ``shift``
+        and ``turn`` of the window that a displaced piece comes from, in units and degrees; ``lift``, the gray
         levels by which it is brighter; ``radius`` of a blur in pixels; ``shade``, the brightness of a tear.
     """
     which, down, right, far, further, turn, size, dark, lift = rng.random(9).tolist()
@@ -75,13 +75,18 @@ def sample_defect(rng: np.random.Generator, kind: str, area: tuple[float, float]
         low, high = area
         area = _THIN * low, _THIN * high
 
+    # a piece of gravel on gravel is not seen without it
+    change = 10 + 15 * lift
+    if lift >= 0.5:
+        change = 5 - 20 * lift
+    shift_down = 400 * far - 200
+    shift_right = 400 * further - 200
     return {
         "mask": sample_shape(rng, shape, area),
         "at": [round(down, 6), round(right, 6)],
-        "shift": [round(400 * far - 200, 3), round(400 * further - 200, 3)],
+        "shift": [round(shift_down, 3), round(shift_right, 3)],
         "turn": round(30 + 120 * turn, 3),
-        # a piece of gravel on gravel is not seen without it
-        "lift": round(10 + 15 * lift if lift < 0.5 else -2.5 - 15 * lift, 3),
+        "lift": round(change, 3),
         "radius": 1 + int(3 * size),
         "shade": round(0.15 + 0.4 * dark, 4),
     }
@@ -105,10 +110,12 @@ def draw_defects(scene: Scene, defects: list[tuple[str, dict, Part | None]]):
         ``box``, ``area``, ``visible_area`` and ``center`` of each, see FORMAT.md.
     """
     size = scene.clean.shape[:2]
+    pixels = scene.clean.copy()
+    instances = np.zeros(size, np.uint8)
     canvas = Canvas(
-        pixels=scene.clean.copy(),
+        pixels=pixels,
         clean=read_only(scene.clean),
-        instances=np.zeros(size, np.uint8),
+        instances=instances,
         allowed=_EVERYWHERE,
         limited=False,
     )
@@ -117,15 +124,30 @@ def draw_defects(scene: Scene, defects: list[tuple[str, dict, Part | None]]):
     for number, (kind, params, foreign) in enumerate(defects, 1):
         shape, top, left = _placed_shape(scene, kind, params)
         filling = _filling(scene, kind, params, foreign)
-        cover = shape.view(np.uint8) * np.uint8(255)
-        piece = _cut(filling, shape.shape, top, left)
-        patch = Patch(cover, piece, top, left, 1.0)
-        *box, area, visible = blend(canvas, patch, _CONTRASTS[kind], number)
+        patch = _patch(shape, filling, top, left)
+        *box, area, visible_area = blend(canvas, patch, _CONTRASTS[kind], number)
+        measured.append({
+            "box": box,
+            "area": area,
+            "visible_area": visible_area,
+            "center": _center(shape, top, left),
+        })  # fmt: skip
+    return pixels, instances, measured
 
-        rows, columns = shape.shape
-        center = [top + (rows - 1) / 2, left + (columns - 1) / 2]
-        measured.append({"box": box, "area": area, "visible_area": visible, "center": center})
-    return canvas.pixels, canvas.instances, measured
+
+def _patch(shape: np.ndarray, filling: np.ndarray, top: int, left: int) -> Patch:
+    """Return a defect as it is pasted: a shape at its place, filled with what an image has there."""
+    cover = shape.view(np.uint8) * np.uint8(255)
+    piece = _cut(filling, shape.shape, top, left)
+    return Patch(cover, piece, top, left, 1.0)
+
+
+def _center(shape: np.ndarray, top: int, left: int) -> list[float]:
+    """Return row and column of the middle of a shape."""
+    rows, columns = shape.shape
+    down = (rows - 1) / 2
+    right = (columns - 1) / 2
+    return [top + down, left + right]
 
 
 def _placed_shape(scene: Scene, kind: str, params: dict) -> tuple[np.ndarray, int, int]:
@@ -133,7 +155,9 @@ def _placed_shape(scene: Scene, kind: str, params: dict) -> tuple[np.ndarray, in
     height, width = scene.clean.shape[:2]
     down, right = params["at"]
     if kind == "missing":
-        element = _element(scene, int(down * height), int(right * width))
+        row = int(down * height)
+        column = int(right * width)
+        element = _element(scene, row, column)
         if element is not None:
             return element, 0, 0
 
@@ -163,7 +187,7 @@ def _element(scene: Scene, row: int, column: int) -> np.ndarray | None:
 
 def _filling(scene: Scene, kind: str, params: dict, foreign: Part | None) -> np.ndarray:
     """Return the image that a defect shows a part of, uint8 (H, W, 3)."""
-    if kind == "patch":
+    if foreign is not None:
         return _drawn(scene, foreign)
     if kind == "displaced":
         return _drawn(scene, _moved(scene.part, params))

@@ -26,7 +26,7 @@ def sample(rng: np.random.Generator) -> dict:
 
     # felt lies any way
     spread = 2.0 if variant == "felt" else 0.05 + 0.35 * differ
-    form = [2.5 + 1.5 * often, 8 + 14 * long, spread]
+    form = [2 + often, 8 + 14 * long, spread]
     return {"variant": variant, "scale": 1.2 * 2.2**size, "form": form}
 
 
@@ -35,7 +35,7 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     levels, habit = scattered(shape)
     box = scatter.box_of(rows, columns, softness)
     things = scatter.gather(levels, habit, box)
-    tiles = scatter.into_tiles(things, box, 3.0, softness)
+    tiles = scatter.into_tiles(things, box, 1.6, softness)
 
     total = np.empty(len(rows))
     engraved = shape.variant == "scratches"
@@ -64,18 +64,18 @@ def _fill(total, rows, columns, things, tiles, engraved, softness):
         left = 1.0
         level = 0.0
         for m in range(starts[k], starts[k + 1]):
-            fiber = things[members[m]]
-            down = y - fiber[ROW]
-            right = x - fiber[COLUMN]
-            radius = fiber[RADIUS]
-            across = abs(fiber[COSINE] * down - fiber[SINE] * right)
+            n = members[m]
+            down = y - things[n, ROW]
+            right = x - things[n, COLUMN]
+            radius = things[n, RADIUS]
+            across = abs(things[n, COSINE] * down - things[n, SINE] * right)
             if across > radius + softness:
                 continue
 
-            along = abs(fiber[COSINE] * right + fiber[SINE] * down)
-            to_end = fiber[LENGTH] - 2 * radius - along
+            along = abs(things[n, COSINE] * right + things[n, SINE] * down)
+            to_end = things[n, LENGTH] - 2 * radius - along
             share = ramp(radius - across, softness) * ramp(to_end, 4 * radius)
-            shade = fiber[VALUE]
+            shade = things[n, VALUE]
             if not engraved:
                 # a round thread is bright along its middle
                 place = min(across / radius, 1.0)

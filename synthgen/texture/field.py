@@ -52,15 +52,17 @@ def sample_field(rng: np.random.Generator, kinds: tuple[str, ...], warps: float)
     field : dict
         ``kind``, ``variant``, ``seed``; ``scale``, units of the texture; ``stretch``, along the columns, and
         ``angle``, degrees; ``form``, see the kind; ``warp``, how far places are moved, in units of the texture, and
-        the width of the bumps; ``curve``, ``gain`` and ``shift``; ``raw`` and ``shaped``, mean and deviation before the
-        curve and after.
+        the width of the bumps; ``curve``, ``gain`` and ``shift``; ``raw`` and ``shaped``, mean and deviation before
+        the curve and after.
     values : ndarray of float64, (N,)
         Values that the field takes, mean 0 and deviation 1.
     """
-    shares = np.array([SHARES[kind] for kind in kinds])
-    kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
+    weights = np.array([SHARES[kind] for kind in kinds])
+    shares = weights / weights.sum()
+    kind = kinds[rng.choice(len(kinds), p=shares)]
     seed = int(rng.integers(2**62))
     drawn = KINDS[kind].sample(rng)
+    form = [float(number) for number in drawn["form"]]
     field = {
         "kind": kind,
         "variant": drawn["variant"],
@@ -68,7 +70,7 @@ def sample_field(rng: np.random.Generator, kinds: tuple[str, ...], warps: float)
         "scale": round(drawn["scale"], 4),
         "stretch": _sample_stretch(rng, kind),
         "angle": round(rng.uniform(0, 180), 3),
-        "form": [round(float(number), 6) for number in drawn["form"]],
+        "form": [round(number, 6) for number in form],
         "warp": _sample_warp(rng, warps, drawn["scale"]),
         **_sample_curve(rng),
         "raw": [0.0, 1.0],
@@ -89,9 +91,10 @@ def _sample_warp(rng: np.random.Generator, warps: float, scale: float) -> list[f
     """Return how far places are moved, 0 for none, and how wide the bumps of the motion are."""
     is_warped, amount, width = rng.random(3).tolist()
     period = scale * 4**width + 10
+    moved = 0.04 * period * 8**amount
     if is_warped >= warps:
-        return [0.0, round(period, 4)]
-    return [round(0.04 * period * 8**amount, 4), round(period, 4)]
+        moved = 0.0
+    return [round(moved, 4), round(period, 4)]
 
 
 def _sample_curve(rng: np.random.Generator) -> dict:
@@ -100,12 +103,17 @@ def _sample_curve(rng: np.random.Generator) -> dict:
     if which >= 0.45:
         return {"curve": "plain", "gain": 1.0, "shift": 0.0}
     number = 1 + int(which / 0.15)
-    return {"curve": CURVES[number], "gain": round(1 + 3 * gain, 4), "shift": round(1.4 * shift - 0.7, 4)}
+    return {
+        "curve": CURVES[number],
+        "gain": round(1 + 3 * gain, 4),
+        "shift": round(1.4 * shift - 0.7, 4),
+    }
 
 
 def measured(field: dict) -> tuple[dict, np.ndarray]:
-    """Return a field with its mean and deviation, before its curve and after, and the values measured, of deviation 1."""
-    side = np.arange(_PLACES) * max(_STEP * field["scale"], 0.5)
+    """Return a field with its mean and deviation, before its curve and after, and the values that were measured."""
+    step = max(_STEP * field["scale"], 0.5)
+    side = step * np.arange(_PLACES)
     rows = np.repeat(side, _PLACES)
     columns = np.tile(side, _PLACES)
     values = _evaluate_raw(field, rows, columns, 1.0)
@@ -170,7 +178,7 @@ def warped(field: dict, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarr
 
 
 def inner(field: dict, rows: np.ndarray, columns: np.ndarray, pixel: float):
-    """Return what the kind of a field is asked: its `Shape`, places turned and in units of its scale, the softness."""
+    """Return what the kind of a field is asked: its `Shape`, places in units of its scale, and the softness."""
     turn = math.radians(field["angle"])
     root = math.sqrt(field["stretch"])
     across = round(root / field["scale"], 12)
@@ -185,7 +193,7 @@ def inner(field: dict, rows: np.ndarray, columns: np.ndarray, pixel: float):
 
 @numba.njit(cache=True)
 def turned(rows, columns, turn, across, along):
-    """Return places, turned by the cosine and sine of an angle, their rows times `across`, their columns times `along`."""
+    """Return places, turned by a cosine and sine, their rows then times `across`, their columns times `along`."""
     cosine, sine = turn
     ys = np.empty(len(rows))
     xs = np.empty(len(rows))

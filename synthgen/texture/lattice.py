@@ -75,7 +75,7 @@ def wave(turns):
     return place * (_SINE[0] + square * sum_of_later)
 
 
-def derived(seed: int, number: int) -> np.uint64:
+def derived(seed: int | np.uint64, number: int) -> np.uint64:
     """Return the seed of a part of a thing with a seed of its own."""
     start = int(seed) + number * _PARTS
     wrapped = u64(start % 2**64)

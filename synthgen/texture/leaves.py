@@ -64,12 +64,8 @@ def scattered(shape: Shape) -> tuple[list[scatter.Level], scatter.Habit]:
 
 
 @numba.njit(cache=True)
-def _inside(leaf, down, right, variant):
-    """Return how far a point lies inside a leaf, given its offset from the middle; negative outside."""
-    along = leaf[COSINE] * right + leaf[SINE] * down
-    across = leaf[COSINE] * down - leaf[SINE] * right
-    radius = leaf[RADIUS]
-    length = leaf[LENGTH]
+def _inside(along, across, radius, length, variant):
+    """Return how far a point lies inside a leaf, given its place along and across; negative outside."""
     if variant == _DISCS:
         along *= radius / length
         return radius - np.sqrt(along * along + across * across)
@@ -83,29 +79,32 @@ def _inside(leaf, down, right, variant):
 
 @numba.njit(cache=True)
 def _fill(total, rows, columns, things, tiles, variant, softness):
-    # taken out of the tuple: arrays in a tuple are counted at each use
+    # taken out of the tuple: arrays in a tuple are counted at each use, and so are those that a function is given
     starts = tiles.starts
     members = tiles.members
     window = tiles.window
 
     for i in range(len(total)):
-        y = rows[i]
-        x = columns[i]
-        k = scatter.tile_at(window, y, x)
+        k = scatter.tile_at(window, rows[i], columns[i])
 
         # from the front: what is left of the pixel takes the next leaf
         left = 1.0
         level = 0.0
         for m in range(starts[k], starts[k + 1]):
-            leaf = things[members[m]]
-            down = y - leaf[ROW]
-            right = x - leaf[COLUMN]
-            reach = leaf[REACH] + softness
+            n = members[m]
+            down = rows[i] - things[n, ROW]
+            right = columns[i] - things[n, COLUMN]
+            reach = things[n, REACH] + softness
             if down * down + right * right > reach * reach:
                 continue
 
-            share = ramp(_inside(leaf, down, right, variant), softness)
-            level += left * share * leaf[VALUE]
+            cosine = things[n, COSINE]
+            sine = things[n, SINE]
+            along = cosine * right + sine * down
+            across = cosine * down - sine * right
+            inside = _inside(along, across, things[n, RADIUS], things[n, LENGTH], variant)
+            share = ramp(inside, softness)
+            level += left * share * things[n, VALUE]
             left *= 1 - share
             if left < ENOUGH:
                 break

@@ -101,7 +101,7 @@ def octave_turn(number: int) -> tuple[float, float]:
     return cosine, sine
 
 
-def smooth_noise(rows: np.ndarray, columns: np.ndarray, seed: int, period: float) -> np.ndarray:
+def smooth_noise(rows: np.ndarray, columns: np.ndarray, seed: int | np.uint64, period: float) -> np.ndarray:
     """Return smooth noise of deviation 1, float64 (N,), whose bumps are about `period` wide."""
     total = np.zeros(len(rows))
     for number, share in enumerate(_SMOOTH):

@@ -1,7 +1,8 @@
 """Which texture shows where: regions with irregular borders that divide an image, and small ones laid upon them.
 
 ``cell`` and ``drift`` regions divide the image among themselves: each pixel goes to the highest score, which is
-nearness to a middle with noise, or noise alone. ``blob``, ``scar`` and ``patch`` lie upon those before them, as defects do.
+nearness to a middle with noise, or noise alone. ``blob``, ``scar`` and ``patch`` lie upon those before them, as
+defects do.
 Places and lengths are shares of the image's shorter side.
 """
 
@@ -27,10 +28,10 @@ def sample_regions(rng: np.random.Generator, number: int) -> list[dict]:
     -------
     list of dict
         ``border``, one of `DIVIDING` or `LAID`; ``at``, row and column of the middle, as shares of the image;
-        ``reach``, half of the length and half of the width; ``angle``, degrees; ``rough``, how far the border is moved, and
-        ``period``, the width of its bumps; ``seed`` of these.
+        ``reach``, half of the length and half of the width; ``angle``, degrees; ``rough``, how far the border is
+        moved, and ``period``, the width of its bumps; ``seed`` of these.
     """
-    dividing = DIVIDING[int(rng.random() < 0.5)]
+    dividing = DIVIDING[rng.integers(len(DIVIDING))]
     regions = []
     for place in range(number):
         is_laid = rng.random() < _LAID_SHARE
@@ -42,26 +43,35 @@ def sample_regions(rng: np.random.Generator, number: int) -> list[dict]:
 
 
 def _sample_region(rng: np.random.Generator, border: str) -> dict:
-    shares = rng.random(7).tolist()
-    down, right, size, shape, turn, rough, width = shares
-    radius = 0.03 * 5**size
-    reach = radius, radius * (0.5 + 0.5 * shape)
-    if border == "scar":
-        reach = 0.1 * 4**size, 0.008 * 3**shape
-    elif border == "patch":
-        reach = 0.02 * 4**size, 0.02 * 4**shape
+    """Return random parameters of a region of a border."""
+    down, right, size, shape, turn, rough, bumps = rng.random(7).tolist()
+    length, width = _reach(border, size, shape)
+    if border in DIVIDING:
+        period = 0.15 * 3**bumps
+        moved = 0.3 * rough * period
+    else:
+        period = 1.2 * width + 0.02
+        moved = 0.4 * rough * width
 
-    bumps = 0.15 * 3**width if border in DIVIDING else 1.2 * reach[1] + 0.02
-    moved = 0.3 * rough * bumps if border in DIVIDING else 0.4 * rough * reach[1]
     return {
         "border": border,
         "at": [round(down, 5), round(right, 5)],
-        "reach": [round(length, 5) for length in reach],
+        "reach": [round(length, 5), round(width, 5)],
         "angle": round(180 * turn, 3),
         "rough": round(moved, 5),
-        "period": round(bumps, 5),
+        "period": round(period, 5),
         "seed": int(rng.integers(2**62)),
     }
+
+
+def _reach(border: str, size: float, shape: float) -> tuple[float, float]:
+    """Return half of the length and half of the width of a region, made of two uniform numbers."""
+    if border == "scar":
+        return 0.1 * 4**size, 0.008 * 3**shape
+    if border == "patch":
+        return 0.02 * 4**size, 0.02 * 4**shape
+    radius = 0.03 * 5**size
+    return radius, radius * (0.5 + 0.5 * shape)
 
 
 def draw_regions(regions: list[dict], size: tuple[int, int]) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -113,7 +123,7 @@ def _middle(region: dict, size: tuple[int, int]) -> tuple[float, float]:
 
 
 def _score(region: dict, size: tuple[int, int]) -> np.ndarray:
-    """Return how much a dividing region wants every fourth pixel, float64 (h, w), the edges of the image included."""
+    """Return how much a dividing region wants every fourth pixel, float64 (h, w), from edge to edge."""
     rows = np.arange(0, size[0] + _STEP, _STEP)
     columns = np.arange(0, size[1] + _STEP, _STEP)
     ys, xs = _places(size, rows, columns)
@@ -138,14 +148,18 @@ def _highest(scores, size):
             x = (c - column * _STEP) / _STEP
             best = -1e9
             for k in range(len(scores)):
-                score = scores[k]
-                upper = score[row, column] * (1 - x) + score[row, column + 1] * x
-                lower = score[row + 1, column] * (1 - x) + score[row + 1, column + 1] * x
-                value = upper * (1 - y) + lower * y
+                upper = _between(scores[k, row, column], scores[k, row, column + 1], x)
+                lower = _between(scores[k, row + 1, column], scores[k, row + 1, column + 1], x)
+                value = _between(upper, lower, y)
                 if value > best:
                     best = value
                     top[r, c] = k + 1
     return top
+
+
+@numba.njit(cache=True)
+def _between(first, second, share):
+    return first * (1 - share) + second * share
 
 
 def _laid(region: dict, size: tuple[int, int]) -> np.ndarray:
@@ -159,8 +173,10 @@ def _laid(region: dict, size: tuple[int, int]) -> np.ndarray:
     turn = math.radians(region["angle"])
     cosine = round(math.cos(turn), 9)
     sine = round(math.sin(turn), 9)
-    along = cosine * (xs - column) + sine * (ys - row)
-    across = cosine * (ys - row) - sine * (xs - column)
+    down = ys - row
+    right = xs - column
+    along = cosine * right + sine * down
+    across = cosine * down - sine * right
     inside = _depth(region, along, across) > 0
 
     covered = np.zeros(size, np.bool_)
@@ -191,5 +207,6 @@ def _depth(region: dict, along: np.ndarray, across: np.ndarray) -> np.ndarray:
         inside = width * np.sqrt(left) - np.abs(across - bend)
         inside[left == 0] = -1
     else:
-        inside = width * (1 - np.sqrt((along / length) ** 2 + (across / width) ** 2))
+        squares = (along / length) ** 2 + (across / width) ** 2
+        inside = width * (1 - np.sqrt(squares))
     return inside + region["rough"] * noise

@@ -4,11 +4,12 @@ import numba
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.texture.composite import Part, compose
+from synthgen.texture.composite import WHOLE, Part, compose
 from synthgen.texture.paint import Exposure, Light
 from synthgen.texture.view import View, step_of
 
-_WHOLE = {"border": "cell"}
+# Places between stored pixels have so many bits.
+_BITS = 32
 
 
 def store(texture: dict, side: int, seed: int = 0) -> np.ndarray:
@@ -29,7 +30,7 @@ def store(texture: dict, side: int, seed: int = 0) -> np.ndarray:
     """
     view = View((float(seed % 4096), 0.0), 1.0, 0.0, mirrored=False)
     light = Light(45.0, (0.0, 0.0))
-    part = Part(_WHOLE, texture, view, Exposure(1.0, 0.0, seed))
+    part = Part(WHOLE, texture, view, Exposure(1.0, 0.0, seed))
     return compose([part], light, (side, side)).pixels
 
 
@@ -63,6 +64,7 @@ def window(stored: np.ndarray, view: View, size: tuple[int, int], contrast: floa
     lit = contrast * (levels - 128) + 128 + brightness
     table = np.clip(np.rint(lit), 0, 255).astype(np.uint8)
     pixels = np.empty((*size, 3), np.uint8)
+    stored = np.ascontiguousarray(stored)
     _cut(pixels, stored, view.center, step, view.mirrored, table)
     return pixels
 
@@ -86,33 +88,40 @@ def _check_inside(stored: np.ndarray, center, step: tuple[float, float], size: t
 def _cut(pixels, stored, center, step, mirrored, table):
     """Fill pixels with those of a stored square, between four of them each."""
     height, width, _ = pixels.shape
+    side = len(stored)
+    line = 3 * side
+    flat = stored.reshape(line * side)
     cosine, sine = step
     center_row, center_column = center
-    middle_row = (height - 1) / 2
-    middle_column = (width - 1) / 2
+    sign = -1 if mirrored else 1
+    # along a row of pixels, in whole parts of a stored pixel: twice as fast as numbers with a point
+    step_down = _parts(-sign * sine)
+    step_right = _parts(sign * cosine)
 
     for r in range(height):
-        down = r - middle_row
+        down = r - (height - 1) / 2
+        along = -sign * (width - 1) / 2
+        y = _parts(center_row + cosine * down - sine * along)
+        x = _parts(center_column + sine * down + cosine * along)
         for c in range(width):
-            along = c - middle_column
-            if mirrored:
-                along = -along
-            y = center_row + cosine * down - sine * along
-            x = center_column + sine * down + cosine * along
-            row = np.int64(y)
-            column = np.int64(x)
-
-            # whole numbers: 256ths of a pixel
-            below = np.int64(256 * (y - row))
-            beside = np.int64(256 * (x - column))
+            row = y >> _BITS
+            column = x >> _BITS
+            # 256ths of a pixel
+            below = (y >> (_BITS - 8)) & 255
+            beside = (x >> (_BITS - 8)) & 255
             above = 256 - below
             before = 256 - beside
-            upper_left = stored[row, column]
-            upper_right = stored[row, column + 1]
-            lower_left = stored[row + 1, column]
-            lower_right = stored[row + 1, column + 1]
-            for k in range(3):
-                upper = before * upper_left[k] + beside * upper_right[k]
-                lower = before * lower_left[k] + beside * lower_right[k]
+            # the first channel of the upper left pixel; the others lie around it
+            first = 3 * (side * row + column)
+            for k in range(first, first + 3):
+                upper = before * flat[k] + beside * flat[k + 3]
+                lower = before * flat[k + line] + beside * flat[k + line + 3]
                 sum_of_four = above * upper + below * lower
-                pixels[r, c, k] = table[(sum_of_four + 32768) >> 16]
+                pixels[r, c, k - first] = table[(sum_of_four + 32768) >> 16]
+            y += step_down
+            x += step_right
+
+
+@numba.njit(cache=True)
+def _parts(value):
+    return np.int64(np.floor(value * 2.0**_BITS + 0.5))

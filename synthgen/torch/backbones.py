@@ -6,13 +6,12 @@ beside them, JSON of the same name, that says which architecture they are of and
 may have the ``sha256`` of the file, which is then checked.
 """
 
-import copy
 import difflib
 import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +24,13 @@ from synthgen.shards.files import sha256_of
 
 BEST = "best.safetensors"
 RANDOM = "random:"
+# The key of a card that says which layer is the last that was trained, 1 to 4.
+TRAINED = "trained_layers"
 SUFFIX = ".safetensors"
 # Endings of checkpoints that torch writes.
 _FOREIGN = (".pth", ".pt", ".tar", ".ckpt", ".bin")
 _MAX_CARD = 2**20
+_LAYERS = 4
 _MAX_SIDE = 16384
 
 
@@ -45,6 +47,8 @@ class _Source(NamedTuple):
         Mean and standard deviation, or all of timm's configuration.
     options : dict
         What timm is given to build the architecture.
+    trained : int
+        The last of layers 1 to 4 that was trained.
     """
 
     place: str
@@ -52,6 +56,7 @@ class _Source(NamedTuple):
     weights: dict
     config: dict
     options: dict
+    trained: int = _LAYERS
 
 
 def load_backbone(
@@ -96,7 +101,7 @@ def load_backbone(
     SynthgenError
         If weights could not be downloaded.
     """
-    path = _weights_path(name_or_path)
+    path = weights_file(name_or_path)
     if path is None:
         source = _timm_source(str(name_or_path), pretrained, seed)
     else:
@@ -140,7 +145,8 @@ def _file_source(path: Path, arch: str | None) -> _Source:
 
     options = size_options(arch, card.get("size"))
     weights = _read_weights(path)
-    return _Source(str(path), arch, weights, config, options)
+    trained = card.get(TRAINED, _LAYERS)
+    return _Source(str(path), arch, weights, config, options, trained)
 
 
 def config_of(model) -> dict:
@@ -190,56 +196,6 @@ def size_options(arch: str, size: int | tuple[int, int] | None) -> dict:
     """Return what timm needs to know of the image size: nothing, but for models that are made for one size only."""
     config = import_timm().models.get_pretrained_cfg(arch, allow_unregistered=True)
     return {"img_size": size} if config.fixed_input_size and size else {}
-
-
-def calibrate_batch_norm(model: torch.nn.Module, loader: Iterable) -> torch.nn.Module:
-    """Return a copy of a model whose batch-norm statistics are those of the given images.
-
-    Mean and variance of each layer become the averages over the batches, each normalised by its own statistics on
-    the way. Nothing else changes: with random weights this tells what is learned from what is merely rescaled.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    loader : iterable
-        Gives batches (N, C, H, W) as the model takes them, or sequences that begin with such a batch.
-
-    Raises
-    ------
-    UsageError
-        If the model has no batch norm, or the loader is empty.
-    """
-    model = copy.deepcopy(model)
-    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)]
-    if not any(layer.track_running_stats for layer in layers):
-        raise UsageError("model must have batch-norm layers to calibrate, got none")
-
-    was_training = model.training
-    momenta = [layer.momentum for layer in layers]
-    model.eval()
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # a plain average
-        layer.train()
-
-    if not _run(model, loader):
-        raise UsageError("loader must give images to calibrate batch norm with, got none")
-
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-    return model.train(was_training)
-
-
-def _run(model: torch.nn.Module, loader: Iterable) -> int:
-    """Give all batches of a loader to a model; return how many there were."""
-    device = next(model.parameters()).device
-    count = 0
-    with torch.no_grad():
-        for batch in loader:
-            images = batch if isinstance(batch, torch.Tensor) else batch[0]
-            model(images.to(device))
-            count += 1
-    return count
 
 
 def import_timm():
@@ -323,6 +279,10 @@ def read_card(path: Path) -> dict:
 
 def _check_card(card: Path, values: dict) -> None:
     """Refuse values of a card that cannot be used."""
+    trained = values.get(TRAINED, _LAYERS)
+    if type(trained) is not int or not 1 <= trained <= _LAYERS:
+        raise FormatError(f"{card}: {TRAINED} must lie in 1..{_LAYERS}, got {trained!r}")
+
     size = values.get("size")
     if size is not None and not _is_side(size):
         raise FormatError(f"{card}: size must be a whole number of pixels, got {size!r}")
@@ -360,7 +320,7 @@ def check_digest(path: Path, card: dict) -> None:
         )
 
 
-def _weights_path(name_or_path) -> Path | None:
+def weights_file(name_or_path) -> Path | None:
     """Return the file that is meant, or None for a timm name."""
     path = Path(name_or_path)
     if path.is_dir() and not import_timm().is_model(str(name_or_path)):
@@ -440,6 +400,8 @@ def _features(source: _Source, out_indices) -> torch.nn.Module:
     except (RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
         raise UsageError(f"{source.place}: timm has no features of {arch}: {one_line(error)}") from None
 
+    if out_indices is not None:
+        _refuse_untrained(source, model)
     # An extractor's names are those of the model, some with underscores in place of dots.
     known = {_flat(key): value for key, value in source.weights.items()}
     wanted = model.state_dict()
@@ -451,6 +413,17 @@ def _features(source: _Source, out_indices) -> torch.nn.Module:
     check_weights(source.place, f"the features of {arch}", own, wanted)
     model.load_state_dict(own)
     return model
+
+
+def _refuse_untrained(source: _Source, model) -> None:
+    """Refuse layers that are still as random as before the training."""
+    info = model.feature_info
+    behind = len(info.info) - _LAYERS - 1
+    layers = [level % len(info.info) - behind for level in info.out_indices]
+    last = max(layers)
+    if last > source.trained:
+        rule = f"layers must be <= {source.trained}, since those behind were not trained"
+        raise UsageError(f"{source.place}: {rule}, got {last}")
 
 
 def _flat(key: str) -> str:

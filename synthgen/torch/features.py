@@ -226,8 +226,7 @@ class FeatureExtractor:
         """Return the raw maps of the chosen layers, each (N, D_i, h_i, w_i), of normalised images."""
         given = self._forward(batch)
         maps = [given[place] for place in self._taken]
-        layout = getattr(self.net, "output_fmt", "")
-        if "NHWC" in str(layout):
+        if _gives_channels_last(self.net):
             maps = [each.permute(0, 3, 1, 2) for each in maps]
         return maps
 
@@ -348,11 +347,15 @@ class FeatureExtractor:
         """The same on torch's meta device, which knows shapes and takes no memory."""
         if self.device.type == "meta":
             return self
+        return self.with_net(without_weights(self.net), "meta")
+
+    def with_net(self, net: torch.nn.Module, device=None) -> "FeatureExtractor":
+        """Return the same with another backbone, which is of the same architecture."""
         return FeatureExtractor(
-            without_weights(self.net),
+            net,
             self.layers,
             self.pool,
-            "meta",
+            device or self.device,
             self.border,
             self.pool_padding,
             self.alignment,
@@ -390,6 +393,13 @@ def levels_of(layers: Sequence[int]) -> tuple[int, ...]:
     """Return the places of layers 1 to 4 among a backbone's levels, from the end, as timm's ``out_indices``."""
     end = len(LAYERS) + 1
     return tuple(layer - end for layer in layers)
+
+
+def _gives_channels_last(net: torch.nn.Module) -> bool:
+    """Return whether a module gives maps (N, h, w, D); a whole one is asked for maps (N, D, h, w)."""
+    layout = getattr(net, "output_fmt", "")
+    has_features_only = hasattr(net.feature_info, "out_indices")
+    return has_features_only and "NHWC" in str(layout)
 
 
 def _maps_of(net: torch.nn.Module, layers: tuple[int, ...]):

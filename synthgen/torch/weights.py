@@ -1,6 +1,7 @@
 """Weights of others: a checkpoint of torch becomes a safetensors file with a card, as `pretrain` writes them."""
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -146,7 +147,8 @@ def _read(path: Path):
         raise UsageError(f"{path}: must be a checkpoint of torch; a safetensors file needs no import")
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of pickle protocols
+            return torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
         code = re.search(r"GLOBAL (\S+)", str(error))
     if code:

@@ -294,8 +294,9 @@ def test_an_interrupted_detect_is_resumed_to_the_same_files(home, tmp_path):
     ]
     run(*command, "--out", tmp_path / "whole")
     slow = f"""
-import sys, time
+import sys, time, torch
 from synthgen.torch.evaluation import detection
+torch.set_num_threads(1)
 plain = detection.overlay
 def overlay(*arguments):
     time.sleep(0.3)

@@ -177,3 +177,24 @@ def test_updating_and_melding_take_no_options_of_their_own(normal, tmp_path):
     assert refused(*updating, "--tile", "64") == message
     message = "--normal cannot be given with --meld: the models in the files keep theirs"
     assert refused(*command, "--normal", normal, "--meld", other) == message
+
+
+def test_the_backbone_is_calibrated_on_the_normal_images_by_the_share_that_is_typed(normal, tmp_path):
+    notes = {}
+    for name, typed in (("none", []), ("all", ["--calibrate"]), ("part", ["--calibrate", "0.3"])):
+        out = tmp_path / name
+        run("fit", "patchcore", "--normal", normal, *BACKBONE, "--out", out, *typed)
+        notes[name] = models.load_model(out).notes.get("calibrated")
+    assert notes == {"none": None, "all": 1.0, "part": 0.3}
+
+    told = refused(
+        "sequential-patchcore",
+        "--update",
+        tmp_path / "all",
+        "--normal",
+        normal,
+        "--calibrate",
+        "--out",
+        tmp_path / "x",
+    )
+    assert "--calibrate cannot be given with --update" in told

@@ -9,8 +9,8 @@ import synthgen
 GOLDEN = Path(__file__).parents[1] / "golden"
 # content digests, noted when the files were made
 DIGESTS = {
-    "v1-hdf5": "6460d6ea6402668fd167c369896c21b749fe27237b039f34f84b3a236a2103bc",
-    "v1-webdataset": "6460d6ea6402668fd167c369896c21b749fe27237b039f34f84b3a236a2103bc",
+    "v1-hdf5": "1cedc5da2188ac189528e6383f55c3665e6ee30445d4ef34fba78367bd5f4f54",
+    "v1-webdataset": "1cedc5da2188ac189528e6383f55c3665e6ee30445d4ef34fba78367bd5f4f54",
 }
 
 

@@ -5,11 +5,10 @@ import json
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from synthgen.errors import FormatError, SynthgenError, UsageError
 from synthgen.shards.files import sha256_of
-from synthgen.torch.backbones import calibrate_batch_norm, create_model, load_backbone
+from synthgen.torch.backbones import create_model, load_backbone
 
 ARCH = "test_resnet"
 CARD = {"arch": ARCH, "mean": [0.2, 0.2, 0.2], "std": [0.5, 0.5, 0.5]}
@@ -120,6 +119,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path, weights):
         ({**CARD, "mean": "half"}, "mean must be three numbers"),
         ({**CARD, "mean": [float("nan")] * 3}, "mean must be three numbers"),
         ({**CARD, "size": -1}, "size must be a whole number"),
+        ({**CARD, "trained_layers": 5}, "trained_layers must lie in 1..4"),
     ],
 )
 def test_a_damaged_card_is_one_line(tmp_path, weights, card, told):
@@ -162,38 +162,6 @@ def test_a_failing_download_is_one_line(monkeypatch):
 def test_models_that_nobody_published_weights_of_are_refused():
     with pytest.raises(UsageError, match="timm has no published weights of it; random:botnet50ts_256 gives"):
         load_backbone("botnet50ts_256")
-
-
-def test_calibration_gives_each_layer_the_statistics_of_its_input():
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5))
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    batches = [torch.randn(6, 3, 9, 9) * 2 + 1, torch.randn(6, 3, 9, 9)]
-    calibrated = calibrate_batch_norm(model.eval(), [(batch, "label") for batch in batches])
-    # slow twin: each batch through the layers by hand
-    means = [[], []]
-    for batch in batches:
-        for i, (conv, norm) in enumerate(((model[0], model[1]), (model[3], model[4]))):
-            batch = conv(batch)
-            mean, var = batch.mean((0, 2, 3)), batch.var((0, 2, 3))
-            means[i].append((mean, var))
-            plain = batch.var((0, 2, 3), unbiased=False)
-            batch = (batch - mean[:, None, None]) / (plain[:, None, None] + norm.eps) ** 0.5
-            batch = torch.relu(batch)
-    for i, layer in enumerate((calibrated[1], calibrated[4])):
-        mean, var = (torch.stack(values).mean(0) for values in zip(*means[i], strict=True))
-        torch.testing.assert_close(layer.running_mean, mean)
-        torch.testing.assert_close(layer.running_var, var)
-        assert layer.momentum == 0.1
-    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-    assert not calibrated.training
-
-
-def test_calibration_needs_layers_and_images():
-    with pytest.raises(UsageError, match="must have batch-norm layers"):
-        calibrate_batch_norm(nn.Conv2d(3, 4, 3), [torch.zeros(1, 3, 8, 8)])
-    with pytest.raises(UsageError, match="must give images"):
-        calibrate_batch_norm(nn.BatchNorm2d(3), [])
 
 
 def test_a_card_may_have_the_digest_of_the_file(tmp_path, weights):

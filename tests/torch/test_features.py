@@ -186,3 +186,10 @@ def test_nearest_alignment_repeats_each_place():
     small = torch.arange(4.0).view(1, 1, 2, 2)
     joined = aligned([torch.zeros(1, 1, 4, 4), small], "nearest")
     assert torch.equal(joined[0, 1], small[0, 0].repeat_interleave(2, 0).repeat_interleave(2, 1))
+
+
+def test_a_whole_module_gives_the_features_of_one_that_gives_channels_last(images):
+    apart = FeatureExtractor("random:test_mambaout", (1, 2))
+    whole = FeatureExtractor(load_backbone("random:test_mambaout"), (1, 2))
+    assert "NHWC" in str(whole.net.output_fmt)
+    assert torch.equal(apart(images), whole(images))

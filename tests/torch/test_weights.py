@@ -31,7 +31,10 @@ FORMS = {
     "nested": (lambda w: {"state": {"model": prefixed("module.backbone.", w)}}, "module.backbone."),
     "lightning": (lambda w: {"state_dict": prefixed("model.", w) | {"loss.scale": torch.ones(1)}}, "model."),
     "teacher": (
-        lambda w: {"student": {"backbone.conv1.weight": w["conv1.weight"]}, "teacher": prefixed("backbone.", w)},
+        lambda w: {
+            "student": {"backbone.conv1.0.weight": w["conv1.0.weight"]},
+            "teacher": prefixed("backbone.", w),
+        },
         "backbone.",
     ),
     "no counters": (lambda w: {name: value for name, value in w.items() if "tracked" not in name}, ""),
@@ -95,9 +98,9 @@ def test_code_in_a_checkpoint_is_named_and_not_executed(weights, tmp_path):
 
 
 MISTAKES = {
-    "missing": (lambda w: {k: v for k, v in w.items() if k != "conv1.weight"}, r"1 missing \(conv1\.weight\)"),
+    "missing": (lambda w: {k: v for k, v in w.items() if k != "conv1.0.weight"}, r"1 missing \(conv1\.0\.weight\)"),
     "unexpected": (lambda w: w | {"layer1.9.conv1.weight": torch.ones(1)}, r"1 unexpected \(layer1\.9\.conv1"),
-    "misshapen": (lambda w: w | {"conv1.weight": torch.ones(2, 2)}, r"conv1\.weight \(2, 2\) in place of"),
+    "misshapen": (lambda w: w | {"conv1.0.weight": torch.ones(2, 2)}, r"conv1\.0\.weight \(2, 2\) in place of"),
     "nothing": (lambda w: {"epoch": 3}, r"missing"),
 }
 

@@ -45,16 +45,16 @@ class Changes:
     def __call__(self, image: torch.Tensor, fields: list[torch.Tensor]) -> tuple:
         """Return an image (C, H, W) and its fields, transformed."""
         if self._transforms is not None:
-            return self._together(image, fields)
+            return self._together(self._transforms, image, fields)
         if self._transform is not None:
             image = self._transform(image)
         return image, fields
 
-    def _together(self, image, fields: list) -> tuple:
+    def _together(self, transforms: Callable, image, fields: list) -> tuple:
         from torchvision.tv_tensors import Image
 
         given = list(map(_typed, self._names, fields))
-        found = self._transforms(Image(image), *given)
+        found = transforms(Image(image), *given)
         if not fields:
             return found, []
 

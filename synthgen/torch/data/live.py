@@ -10,7 +10,7 @@ from synthgen import families
 from synthgen.recipe import load_recipe
 from synthgen.run.draw import draw_sample
 from synthgen.run.plan import make_plan
-from synthgen.sample import semantic_map
+from synthgen.sample import Sample, semantic_map
 from synthgen.torch.data.changes import Changes
 from synthgen.torch.data.items import SEMANTIC, ClassNames, check_fields, make_item
 from synthgen.torch.data.planes import channels_first
@@ -57,12 +57,16 @@ class LiveDataset(ClassNames, data.Dataset):
         return self.plan.run.count
 
     def __getitem__(self, i: int) -> tuple:
-        label, index = self._class_and_index(i)
-        sample = draw_sample(self.plan.recipe, label, index)
+        sample = self.sample(i)
         planes = channels_first(sample.pixels)
         image = torch.from_numpy(planes)
         fields = [self._field(sample, name) for name in self._fields]
-        return make_item(image, label, fields, self._transform)
+        return make_item(image, sample.label, fields, self._transform)
+
+    def sample(self, i: int) -> Sample:
+        """Return the sample at a position, with all fields and its parameters."""
+        label, index = self._class_and_index(i)
+        return draw_sample(self.plan.recipe, label, index)
 
     def _class_and_index(self, i: int) -> tuple[int, int]:
         """Return class and index of the sample at a position, counted from the end if it is negative."""

@@ -76,8 +76,8 @@ def divided(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageS
 
     rng = generator(seed, 0, 0, "fit.hold_out")
     order = rng.permutation(count)
-    kept = sorted(order[held:])
-    out = sorted(order[:held])
+    kept = np.sort(order[held:])
+    out = np.sort(order[:held])
     return images.chosen(kept), images.chosen(out)
 
 

@@ -35,24 +35,61 @@ def augment(image: torch.Tensor, options: Options, epoch: int, position: int) ->
         S is the crop; without one, the image has its own size.
     """
     rng = generator(options.seed, epoch, position, "pretrain.augment")
+    own = None
+    if options.rotate or options.affine or options.blur:
+        own = generator(options.seed, epoch, position, "pretrain.transform")
+    image, _ = _augmented(image, None, options, rng, own)
+    return image
+
+
+def augment_with_labels(
+    image: torch.Tensor, labels: torch.Tensor, options: Options, rng
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return an image as it is trained on, and the labels of its pixels.
+
+    Parameters
+    ----------
+    image : uint8 tensor (C, H, W)
+    labels : int tensor (H, W)
+        They are moved with the pixels; the nearest is taken where an image is resized.
+    options : Options
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    image : uint8 tensor (3, S, S)
+    labels : int tensor (S, S)
+    """
+    image, moved = _augmented(image, labels[None], options, rng, None)
+    return image, moved[0]
+
+
+def _augmented(image: torch.Tensor, labels: torch.Tensor | None, options: Options, rng, own) -> tuple:
+    """Return an image and its labels (1, H, W), where it has any, after the same random changes.
+
+    The generator `own` is that of `transformed`, which moves no labels; None for no such transform.
+    """
     image = _three_channels(image, options.gray)
+    planes = [image] if labels is None else [image, labels]
 
     side = options.resize
     if side:
-        image = resize(image, (side, side))
-    if options.rotate or options.affine or options.blur:
-        own = generator(options.seed, epoch, position, "pretrain.transform")
-        image = transformed(image, options, own)
+        planes = [resize(each, (side, side)) for each in planes]
+    if own is not None:
+        planes = [transformed(planes[0], options, own), *planes[1:]]
     if options.crop:
-        image = random_crop(image, options.crop, options.scale, rng)
+        planes = _cropped(planes, options.crop, options.scale, rng)
     if options.flip:
-        image = _flipped(image, rng)
+        planes = _flipped(planes, rng)
+
+    image = planes[0]
+    moved = planes[-1]
     if options.jitter:
         least = 1 - options.jitter
         most = 1 + options.jitter
         brightness, contrast = rng.uniform(least, most, 2)
         image = change_light(image, brightness, contrast)
-    return image.contiguous()
+    return image.contiguous(), moved
 
 
 def validation_view(image: torch.Tensor, options: Options, size: tuple[int, int]) -> torch.Tensor:
@@ -62,12 +99,32 @@ def validation_view(image: torch.Tensor, options: Options, size: tuple[int, int]
 
 
 def resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Return a uint8 image (C, H, W) at another size (height, width), bilinear and antialiased."""
+    """Return an image (C, H, W) at another size (height, width).
+
+    Images of uint8 are resized bilinearly and antialiased; of others, which are labels, the nearest is taken.
+    """
     if tuple(image.shape[1:]) == tuple(size):
         return image
+    if image.dtype != torch.uint8:
+        return _nearest(image, size)
     batch = image[None]
     resized = functional.interpolate(batch, size, mode="bilinear", antialias=True)
     return resized[0]
+
+
+def _nearest(labels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Return labels (1, H, W) at another size."""
+    height, width = labels.shape[1:]
+    rows, columns = size
+    from_row = _nearest_of(height, rows)
+    from_column = _nearest_of(width, columns)
+    return labels[:, from_row[:, None], from_column]
+
+
+def _nearest_of(length: int, count: int) -> torch.Tensor:
+    """Return the pixels of a line that lie nearest to the middles of so many parts of it."""
+    middles = 2 * torch.arange(count) + 1
+    return middles * length // (2 * count)
 
 
 def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng) -> torch.Tensor:
@@ -75,7 +132,13 @@ def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng)
 
     With a `scale` other than (1, 1) a square of that share of the largest square's area is cut out and resized.
     """
-    height, width = image.shape[1:]
+    (cropped,) = _cropped([image], side, scale, rng)
+    return cropped
+
+
+def _cropped(planes: list[torch.Tensor], side: int, scale: tuple[float, float], rng) -> list[torch.Tensor]:
+    """Return the same random square of planes (C, H, W); see `random_crop`."""
+    height, width = planes[0].shape[1:]
     taken = side
     if tuple(scale) != (1.0, 1.0):
         area = rng.uniform(*scale)
@@ -90,8 +153,8 @@ def random_crop(image: torch.Tensor, side: int, scale: tuple[float, float], rng)
 
     rows = slice(top, top + taken)
     columns = slice(left, left + taken)
-    square = image[:, rows, columns]
-    return resize(square, (side, side))
+    squares = [plane[:, rows, columns] for plane in planes]
+    return [resize(square, (side, side)) for square in squares]
 
 
 def transformed(image: torch.Tensor, options: Options, rng) -> torch.Tensor:
@@ -162,12 +225,12 @@ def change_light(image: torch.Tensor, brightness: float, contrast: float) -> tor
     return torch.from_numpy(changed)
 
 
-def _flipped(image: torch.Tensor, rng) -> torch.Tensor:
-    """Return the image mirrored upside down, left to right, both or not at all."""
+def _flipped(planes: list[torch.Tensor], rng) -> list[torch.Tensor]:
+    """Return planes of one image mirrored upside down, left to right, both or not at all."""
     for axis in (1, 2):
         if rng.random() < 0.5:
-            image = image.flip(axis)
-    return image
+            planes = [plane.flip(axis) for plane in planes]
+    return planes
 
 
 def _three_channels(image: torch.Tensor, gray: bool) -> torch.Tensor:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 import torch
@@ -16,23 +16,29 @@ from synthgen.tables import write_csv
 from synthgen.torch.backbones import BEST, check_architecture
 from synthgen.torch.pretrain import report
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT, damaged, load_checkpoint, save_checkpoint
+from synthgen.torch.pretrain.compiled import use_compiled
+from synthgen.torch.pretrain.composites import Composites, share_out_composites
+from synthgen.torch.pretrain.dense import DenseNetwork, build_dense
 from synthgen.torch.pretrain.folder import LAST, finished_results, owned_folder, results_on
 from synthgen.torch.pretrain.loop import Clock, Trainer, check_finite, means
 from synthgen.torch.pretrain.network import build_model, input_size
-from synthgen.torch.pretrain.options import LATER, Options, learning_rate, make_options
+from synthgen.torch.pretrain.options import ARCHITECTURES, LATER, Options, learning_rate, make_options
+from synthgen.torch.pretrain.probe import Probe, measure_probe, open_probe
 from synthgen.torch.pretrain.ranks import TrainingGroup, choose_precision, joined_ranks
 from synthgen.torch.pretrain.reading import (
+    ImageBatches,
     Shares,
     Source,
     choose_workers,
     open_source,
     share_out,
-    training_batches,
-    validation_batches,
 )
+from synthgen.torch.pretrain.regions import check_fields
 
 # Curves take half a second to draw: after epochs shorter than this they are left for the end.
 _LONG_EPOCH = 10.0
+# Steps in which a training need not have learned anything yet.
+_EARLY = 200
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -64,7 +70,7 @@ class PretrainReport(msgspec.Struct, frozen=True):
 def pretrain(
     source,
     out,
-    arch: str,
+    arch: str | None = None,
     preset: str = "baseline",
     read: str | None = None,
     workers: int | None = None,
@@ -72,11 +78,13 @@ def pretrain(
     device: str = "auto",
     checkpoint_seconds: float = 300,
     keep_every: int = 0,
+    probe=None,
+    probe_every: int = 1,
     progress="auto",
     overwrite: bool = False,
     **changes,
 ) -> PretrainReport:
-    """Train a backbone to tell the classes of a data set apart; a training that was interrupted goes on.
+    """Train a backbone on a data set, by its classes or its textures; a training that was interrupted goes on.
 
     The final weights do not depend on interruptions, nor (but for ``read="stream"``) on the number of workers. In
     the folder are then ``best.safetensors`` and ``last.safetensors`` (timm `state_dict`) with cards, ``log.csv``,
@@ -88,10 +96,11 @@ def pretrain(
         Folder of a data set, or a recipe, whose images are drawn as they are needed.
     out : str or Path
         Folder of the results.
-    arch : str
-        Any name of a timm model.
-    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms'}
-        Settings of Ugwu et al. 2024, sections 4 and 7.3; `changes` replace single ones, see `Options`.
+    arch : str, optional
+        Any name of a timm model; by default that of the preset, where it has one.
+    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms', 'surface'}
+        Settings of Ugwu et al. 2024, sections 4 and 7.3, or of our backbones for surfaces; `changes` replace
+        single ones, see `Options`.
     read : {'map', 'stream', 'live'}, optional
         Shards in a new order each epoch; nearly in stored order, for slow disks; or drawn on the fly. By default
         map for a data set and live for a recipe.
@@ -104,6 +113,11 @@ def pretrain(
         Interval between checkpoints within an epoch; at its end there is always one.
     keep_every : int
         Keep the weights of every n-th epoch; 0 keeps none.
+    probe : str or Path, optional
+        A test set of ours, or its recipe: PatchCore is measured on it, in columns of ``log.csv``. It changes
+        neither the weights nor which epoch is the best.
+    probe_every : int
+        Probe after every n-th epoch, and after the last.
     progress : bool or {'auto', 'plain', 'none'}
     overwrite : bool
         Replace a pre-training that lies in the folder.
@@ -123,13 +137,16 @@ def pretrain(
     """
     refuse_remote(out)
     options = make_options(preset, changes)
-    check_architecture(arch)
+    arch = _architecture(arch, preset)
     if checkpoint_seconds < 0:
         raise UsageError(f"checkpoint_seconds must be >= 0, got {checkpoint_seconds}")
     if keep_every < 0:
         raise UsageError(f"keep_every must be >= 0, got {keep_every}")
+    if probe_every < 1:
+        raise UsageError(f"probe_every must be >= 1, got {probe_every}")
 
-    images = open_source(source, read)
+    images = _opened(source, read, options)
+    probing = _Probing(open_probe(probe), probe_every) if probe is not None else None
     with joined_ranks(device, threads, options.deterministic) as ranks:
         job = _settled(Path(out), arch, images, options, ranks, workers)
         with owned_folder(job.folder, job.identity(), overwrite, ranks):
@@ -138,7 +155,7 @@ def pretrain(
             if results is None:
                 clock = Clock(checkpoint_seconds)
                 shown = progress if ranks.rank == 0 else "none"
-                card = _Training(job, clock, keep_every).run(shown)
+                card = _Training(job, clock, keep_every, probing).run(shown)
                 results = results_on(card, out)
 
     best = results.best
@@ -150,6 +167,32 @@ def pretrain(
         loss=best.val_loss,
         was_finished=was_finished,
     )
+
+
+class _Probing(NamedTuple):
+    """Images to probe with, and how often."""
+
+    probe: Probe
+    every: int
+
+
+def _architecture(arch: str | None, preset: str) -> str:
+    """Return the architecture that was asked for, or that of the preset."""
+    arch = arch or ARCHITECTURES.get(preset)
+    if arch is None:
+        known = ", ".join(ARCHITECTURES)
+        raise UsageError(f"arch must be the name of a timm model, got none; only the preset {known} has one")
+    check_architecture(arch)
+    return arch
+
+
+def _opened(source, read: str | None, options: Options) -> Source:
+    """Return the images of a data set, if they suit the objective."""
+    if not options.is_dense:
+        return open_source(source, read)
+    images = open_source(source, read, least=1)
+    check_fields(source, images.record.fields)
+    return images
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -197,8 +240,22 @@ class _Job(msgspec.Struct, frozen=True):
         steps = epoch * self.shares.steps
         training = steps * self.options.batch_size
         validations = sum(map(self.validates, range(epoch)))
-        validating = validations * len(self.shares.validation)
+        validating = validations * self.shares.validated
         return training + validating
+
+    def network(self) -> torch.nn.Module:
+        """Return the network before the first step."""
+        if self.options.is_dense:
+            return build_dense(self.arch, self.options, self.size)
+        classes = self.source.record.classes
+        return build_model(self.arch, classes, self.options.seed, self.size)
+
+    def batches(self) -> ImageBatches | Composites:
+        """Return what gives the batches of training and validation."""
+        given = (self.source, self.options, self.shares, self.ranks, self.workers)
+        if self.options.is_dense:
+            return Composites(*given)
+        return ImageBatches(*given, self.size)
 
     def card(self, history: list[dict]) -> dict:
         """Return what is known of the weights after the epochs of a history."""
@@ -213,14 +270,17 @@ def _settled(folder: Path, arch: str, images: Source, options: Options, ranks, w
     options = msgspec.structs.replace(options, precision=precision)
     on_gpu = ranks.device.type == "cuda"
     workers = choose_workers(images, workers, on_gpu)
-    count = len(images.dataset)
+    if options.is_dense:
+        shares = share_out_composites(images, options, ranks.world)
+    else:
+        shares = share_out(len(images.dataset), images.read, options, ranks.world, workers)
 
     return _Job(
         folder=folder,
         arch=arch,
         source=images,
         options=options,
-        shares=share_out(count, images.read, options, ranks.world, workers),
+        shares=shares,
         ranks=ranks,
         workers=workers,
         size=input_size(images.size, options),
@@ -262,15 +322,17 @@ class _State(msgspec.Struct):
 class _Training:
     """A training under way."""
 
-    def __init__(self, job: _Job, clock: Clock, keep_every: int):
-        classes = job.source.record.classes
-        model = build_model(job.arch, classes, job.options.seed, job.size)
+    def __init__(self, job: _Job, clock: Clock, keep_every: int, probing: _Probing | None):
+        model = job.network()
         model.to(job.ranks.device)
         model.to(memory_format=torch.channels_last)
+        use_compiled(model)
         self.job = job
         self.clock = clock
         self.keep_every = keep_every
+        self.probing = probing
         self.model = model
+        self.batches = job.batches()
         self.trainer = Trainer(model, job.options, job.ranks)
         self.state = self._loaded_state()
 
@@ -320,19 +382,31 @@ class _Training:
         self._before = state.seconds
         self._sums = torch.tensor(state.sums, dtype=torch.float64, device=job.ranks.device)
 
-        shares = job.shares
-        batches = training_batches(job.source, job.options, shares, job.ranks, job.workers, epoch, first)
-        self.trainer.train_epoch(batches, epoch, first, shares.steps, self._sums, self._after_step)
+        batches = self.batches.training(epoch, first)
+        self.trainer.train_epoch(batches, epoch, first, job.shares.steps, self._sums, self._after_step)
         row = self._training_row(first)
         if job.validates(state.epoch):
             self._validate(row)
+        self._probe(row)
         row["seconds"] = round(self._seconds(), 1)
 
         state.history.append(row)
         self._report()
         self.bar.note(report.line_of(row, job.options.epochs))
+        self._warn_of_guessing(row)
         state.begin_next()
         self._write_checkpoint()
+
+    def _warn_of_guessing(self, row: dict) -> None:
+        """Say so where a training that had time to learn has learned nothing."""
+        steps = row["epoch"] * self.job.shares.steps
+        is_early = steps < _EARLY or row["epoch"] <= self.job.options.warmup
+        loss = row["train_loss"]
+        if is_early or not self.trainer.is_guessing(loss):
+            return
+        chance = self.trainer.chance
+        advice = "a lower --lr or a longer --warmup may help, or classes that differ more"
+        self.bar.note(f"epoch {row['epoch']}: the loss {loss:.3f} is that of guessing, {chance:.3f}; {advice}")
 
     def _seconds(self) -> float:
         """Return how long the epoch has taken, over all runs."""
@@ -392,13 +466,21 @@ class _Training:
 
     def _validate(self, row: dict) -> None:
         """Add the results of a validation to a row."""
-        job = self.job
-        options = job.options
-        batches = validation_batches(job.source, options, job.shares, job.ranks, job.workers, job.size)
+        options = self.job.options
+        batches = self.batches.validation()
         loss, accuracy = self.trainer.validate(batches, self._after_validation_batch)
         row["val_loss"] = loss
         row["val_accuracy"] = accuracy
         self.state.stopped = accuracy >= options.stop_at
+
+    def _probe(self, row: dict) -> None:
+        """Add what a probe finds to a row."""
+        job = self.job
+        epoch = row["epoch"]
+        if self.probing is None or job.ranks.rank:
+            return
+        if epoch % self.probing.every == 0 or epoch == job.options.epochs:
+            row |= measure_probe(self.probing.probe, self.backbone, job.arch, job.options, job.size)
 
     def _report(self) -> None:
         """Write the files of an epoch. An epoch that is trained again after a kill writes the same ones."""
@@ -410,18 +492,23 @@ class _Training:
         epoch = row["epoch"]
         if row is report.best_row(history):
             self._write_weights(BEST)
-            report.write_filters(folder / report.FILTERS, self.model)
+            report.write_filters(folder / report.FILTERS, self.backbone)
         if self.keep_every and epoch % self.keep_every == 0:
             name = report.files_of_epoch(epoch)
             self._write_weights(name)
 
-        write_csv(folder / report.CSV, history, report.COLUMNS)
+        write_csv(folder / report.CSV, history, report.columns_of(history))
         if row["seconds"] > _LONG_EPOCH:
             self._draw_curves()
 
     def _write_weights(self, name: str) -> None:
         card = self.job.card(self.state.history)
-        report.write_backbone(self.job.folder / name, self.model, card)
+        report.write_backbone(self.job.folder / name, self.backbone, card)
+
+    @property
+    def backbone(self) -> torch.nn.Module:
+        """The network that is saved: without the heads of the objective dense."""
+        return self.model.net if isinstance(self.model, DenseNetwork) else self.model
 
     def _draw_curves(self) -> None:
         job = self.job

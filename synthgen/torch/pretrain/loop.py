@@ -5,22 +5,27 @@ import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from synthgen.errors import SynthgenError
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.seeding import generator
 from synthgen.torch.pretrain.batchnorm import SyncedBatchNorm
+from synthgen.torch.pretrain.dense import dense_loss
 from synthgen.torch.pretrain.depthwise import FastDepthwise
 from synthgen.torch.pretrain.options import Options, learning_rate
 from synthgen.torch.pretrain.ranks import TrainingGroup
 
+# A loss above this share of that of guessing has learned nothing.
+_GUESSING = 0.98
+
 
 def make_optimizer(model: torch.nn.Module, options: Options) -> torch.optim.Optimizer:
-    """Return the optimizer of all weights (Ugwu et al. 2024, section 4: SGD with momentum)."""
-    weights = model.parameters()
+    """Return the optimizer of all weights that are trained (Ugwu et al. 2024, section 4: SGD with momentum)."""
+    weights = [each for each in model.parameters() if each.requires_grad]
     decay = options.weight_decay
     if options.optimizer == "adamw":
         return torch.optim.AdamW(weights, options.lr, weight_decay=decay)
@@ -43,6 +48,39 @@ def _by_channel(numbers: tuple[float, ...], device: torch.device) -> torch.Tenso
     return values.view(1, -1, 1, 1)
 
 
+class Measured(NamedTuple):
+    """How well a model does on a batch.
+
+    Attributes
+    ----------
+    loss : Tensor
+        The mean over the images.
+    hits : Tensor
+        Images whose class is found; in the objective dense a sum over the images, of the share of their places.
+    chance : float
+        The loss of guessing.
+    """
+
+    loss: torch.Tensor
+    hits: torch.Tensor
+    chance: float
+
+
+def measure_classes(scores: torch.Tensor, labels: torch.Tensor, options: Options, smoothing: float) -> Measured:
+    """Return how well the scores (N, classes) of images tell their labels (N,)."""
+    scores = scores.float()
+    loss = functional.cross_entropy(scores, labels, label_smoothing=smoothing)
+    found = scores.argmax(1) == labels
+    return Measured(loss, found.sum(), math.log(scores.shape[1]))
+
+
+def measure_places(embeddings, labels: torch.Tensor, options: Options, smoothing: float) -> Measured:
+    """Return how well the embeddings of places tell the textures (N, H, W) of images; see `dense_loss`."""
+    found = dense_loss(embeddings, labels, options)
+    hits = found.accuracy * len(labels)
+    return Measured(found.loss, hits, found.chance)
+
+
 class Trainer:
     """A model in training.
 
@@ -60,6 +98,9 @@ class Trainer:
         self.options = options
         self.ranks = ranks
         self.optimizer = make_optimizer(model, options)
+        self._measure = measure_places if options.is_dense else measure_classes
+        #: The loss of guessing in the last batch.
+        self.chance = math.inf
         self.parallel: torch.nn.Module = model
         if ranks.world > 1:
             devices = [ranks.device] if ranks.device.type == "cuda" else None
@@ -87,6 +128,8 @@ class Trainer:
 
             self.optimizer.zero_grad(set_to_none=True)
             self._add_gradients(images, labels, sums)
+            if epoch == step == 0:
+                self._check_first()
             self.optimizer.step()
             after_step(step + 1, len(labels) * self.ranks.world)
 
@@ -98,12 +141,13 @@ class Trainer:
         for number, (images, labels) in enumerate(parts, 1):
             is_last = number == count
             with self._within_part(is_last):
-                loss, hits = self._forward(self.parallel, images, labels, self.options.label_smoothing)
+                found = self._forward(self.parallel, images, labels, self.options.label_smoothing)
                 share = len(labels) / whole
-                torch.mul(loss, share).backward()
+                torch.mul(found.loss, share).backward()
 
-            total = loss.detach() * len(labels)
-            _add(sums, total, hits, len(labels))
+            self.chance = found.chance
+            total = found.loss.detach() * len(labels)
+            _add(sums, total, found.hits, len(labels))
 
     @contextmanager
     def _within_part(self, is_last: bool):
@@ -116,6 +160,17 @@ class Trainer:
             if self.options.sync_batchnorm and self.ranks.world > 1:
                 stack.enter_context(SyncedBatchNorm())
             yield
+
+    def _check_first(self) -> None:
+        """Refuse a first batch in which there is nothing to tell apart."""
+        if self.chance == 0:
+            rule = "batch_size must give batches in which two textures lie in two images each"
+            advice = "use a larger one, or fewer batch_classes"
+            raise UsageError(f"{rule}, got {self.options.batch_size}; {advice}")
+
+    def is_guessing(self, loss: float) -> bool:
+        """Return whether a mean loss is about that of guessing in the last batch."""
+        return 0 < _GUESSING * self.chance < loss
 
     def _seed(self, epoch: int, step: int) -> None:
         """Seed the random choices within a step, such as dropout: they depend on nothing before it."""
@@ -132,8 +187,8 @@ class Trainer:
         sums = new_sums(self.ranks.device)
         for images, labels in batches:
             count = len(labels)
-            loss, hits = self._forward(self.model, images, labels, 0.0)
-            _add(sums, loss * count, hits, count)
+            found = self._forward(self.model, images, labels, 0.0)
+            _add(sums, found.loss * count, found.hits, count)
             advance(count * self.ranks.world)
 
         total = self.ranks.total(sums)
@@ -144,19 +199,14 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _forward(self, model, images, labels, smoothing: float):
-        """Return the mean loss, and how many labels are found."""
+    def _forward(self, model, images, labels, smoothing: float) -> Measured:
         device = self.ranks.device
         labels = labels.to(device, non_blocking=True)
         half = self.options.precision == "bf16"
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             values = normalised(images, self.options, device)
-            scores = model(values)
-
-        scores = scores.float()
-        loss = functional.cross_entropy(scores, labels, label_smoothing=smoothing)
-        found = scores.argmax(1) == labels
-        return loss, found.sum()
+            outputs = model(values)
+        return self._measure(outputs, labels, self.options, smoothing)
 
 
 def new_sums(device: torch.device) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What a pre-training depends on, and the settings of Ugwu et al. 2024 as presets."""
+"""What a pre-training depends on; the settings of Ugwu et al. 2024, and of backbones for surfaces, as presets."""
 
 from math import cos, pi
 from typing import Annotated, Literal
@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 import msgspec
 
 from synthgen.errors import UsageError, did_you_mean
-from synthgen.options import convert
+from synthgen.options import check_ranges, convert
 from synthgen.seeding import MAX_SEED
 
 Meta = msgspec.Meta
 # The share of an image's area that a crop takes.
 _Share = Annotated[float, Meta(gt=0, le=1)]
+# How many images are joined into one.
+_Parts = Annotated[int, Meta(ge=1, le=8)]
 _Deviation = Annotated[float, Meta(gt=0)]
 
 
@@ -21,6 +23,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     The baseline's batch is that of the ablation study: Ugwu et al. 2024, section 7.3, call 1024 the original size.
     """
 
+    objective: Annotated[
+        Literal["classes", "dense"],
+        Meta(
+            description="What is learned: the class of an image, or at every place of some layers the texture that "
+            "it lies on."
+        ),
+    ] = "classes"
     epochs: Annotated[int, Meta(ge=1, le=100_000, description="Passes over the training images.")] = 100
     batch_size: Annotated[int, Meta(ge=2, le=10**6, description="Images in a step, over all GPUs together.")] = 1024
     accumulate: Annotated[
@@ -98,6 +107,51 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     stop_at: Annotated[
         float, Meta(gt=0, le=1, description="Stop once the validation accuracy reaches this share.")
     ] = 1.0
+    until: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=4,
+            description="Of dense: the last layer that is trained, 1 to 4 for 1/4 to 1/32 of the image; those "
+            "behind it stay random.  [default: the last of --layers]",
+        ),
+    ] = 0
+    layers: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=4)], ...],
+        Meta(
+            description="Of dense: layers whose places are told apart.  [default: the last two up to --until, 2,3]"
+        ),
+    ] = ()
+    temperature: Annotated[
+        float, Meta(gt=0, le=10, description="Of dense: what cosines are divided by before the softmax.")
+    ] = 0.1
+    purity: Annotated[
+        float,
+        Meta(
+            gt=0.5, le=1, description="Of dense: the share of a place that must lie on one texture for it to count."
+        ),
+    ] = 0.95
+    batch_classes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10**6,
+            description="Of dense: classes in a batch, each in several images; 0 takes so many that each comes 2.4 "
+            "times.",
+        ),
+    ] = 0
+    mix: Annotated[
+        tuple[_Parts, _Parts],
+        Meta(description="Of dense: images that are joined into one, with irregular borders, LOW:HIGH."),
+    ] = (1, 1)
+    class_images: Annotated[
+        int,
+        Meta(ge=0, le=10**8, description="Of dense: the images of each class that are used; 0 takes all."),
+    ] = 0
+    epoch_images: Annotated[
+        int,
+        Meta(ge=0, le=10**9, description="Of dense: images in an epoch; 0 takes as many as the data set has."),
+    ] = 0
     seed: Annotated[
         int, Meta(ge=0, le=MAX_SEED, description="Seed of the first weights, the order of images and augmentation.")
     ] = 0
@@ -131,9 +185,68 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if not is_whole and not self.crop:
             raise ValueError("scale needs a crop, got crop 0")
 
+        check_ranges(self, "mix")
+        if self.is_dense:
+            self._check_dense()
+        else:
+            self._check_classes()
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether places are told apart, not images."""
+        return self.objective == "dense"
+
+    @property
+    def used_layers(self) -> tuple[int, ...]:
+        """The layers that a dense loss sees."""
+        if self.layers:
+            return self.layers
+        last = self.until or _USUAL_LAST
+        return tuple(range(max(1, last - 1), last + 1))
+
+    def _check_dense(self) -> None:
+        """Refuse what does not go with the objective dense."""
+        ascending = sorted(set(self.layers))
+        if list(self.layers) != ascending:
+            given = ",".join(map(str, self.layers))
+            raise ValueError(f"layers must ascend, got {given}")
+
+        last = self.used_layers[-1]
+        if self.until not in (0, last):
+            raise ValueError(f"until must be the last of the layers, {last}, got {self.until}")
+        for name in ("rotate", "affine", "blur"):
+            if getattr(self, name):
+                raise ValueError(f"{name} needs the objective classes, got dense")
+        if self.label_smoothing:
+            raise ValueError(f"label_smoothing must be 0 with objective dense, got {self.label_smoothing}")
+
+    def _check_classes(self) -> None:
+        """Refuse options of the objective dense."""
+        for field in msgspec.structs.fields(type(self)):
+            value = getattr(self, field.name)
+            if field.name in _OF_DENSE and value != field.default:
+                raise ValueError(f"{field.name} needs the objective dense, got classes")
+
+
+# Options that only the objective dense has.
+_OF_DENSE = ("until", "layers", "temperature", "purity", "batch_classes", "mix", "class_images", "epoch_images")
+# The last layer that is trained where nothing is said: those that PatchCore uses.
+_USUAL_LAST = 3
 
 # Options that came later, with the values under which a training is what it was before: those are not written down.
-LATER = {"accumulate": 1, "sync_batchnorm": False}
+LATER: dict[str, object] = {
+    "accumulate": 1,
+    "sync_batchnorm": False,
+    "objective": "classes",
+    "until": 0,
+    "layers": (),
+    "temperature": 0.1,
+    "purity": 0.95,
+    "batch_classes": 0,
+    "mix": (1, 1),
+    "class_images": 0,
+    "epoch_images": 0,
+}
 
 _VAR1 = {
     "crop": 224,
@@ -149,13 +262,40 @@ _TRANSFORMS = {
     "affine": 0.2,
     "blur": True,
 }
-# Ugwu et al. 2024, sections 4 and 7.3: images of 512 x 512 that are cropped, never enlarged.
+# Ours: textures at every place, an hour on two cores; docs/studies/pretraining.md.
+_SURFACE = {
+    "objective": "dense",
+    "until": 3,
+    "epochs": 15,
+    "epoch_images": 20_000,
+    # drawn once and kept: 0.8 GB of the 1,000 textures of the recipe
+    "class_images": 4,
+    "batch_size": 48,
+    "mix": (1, 3),
+    "crop": 96,
+    # of images of 256 x 256: 81 to 125 pixels are resized to 96
+    "scale": (0.1, 0.24),
+    "flip": True,
+    "jitter": 0.15,
+    "optimizer": "adamw",
+    "lr": 2e-3,
+    "weight_decay": 0.05,
+    "schedule": "cosine",
+    "warmup": 1,
+    "mean": (0.5,),
+    "std": (0.5,),
+    "val_images": 960,
+}
+# The architecture of a preset that has one.
+ARCHITECTURES = {"surface": "tf_efficientnet_lite0"}
+# The others: Ugwu et al. 2024, sections 4 and 7.3: images of 512 x 512 that are cropped, never enlarged.
 PRESETS: dict[str, dict] = {
     "baseline": {},
     "var1": _VAR1,
     "var1-batch": {**_VAR1, "batch_size": 1024},
     "var1-noscheduler": {**_VAR1, "schedule": "constant"},
     "transforms": _TRANSFORMS,
+    "surface": _SURFACE,
 }
 
 
@@ -164,7 +304,7 @@ def make_options(preset: str = "baseline", changes: dict | None = None, place: s
 
     Parameters
     ----------
-    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms'}
+    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms', 'surface'}
     changes : dict, optional
         Values that replace those of the preset.
     place : str

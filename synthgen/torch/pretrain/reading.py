@@ -54,13 +54,13 @@ class Source(msgspec.Struct, frozen=True):
         return effective_workers(self.dataset.plan, 2) < 2
 
 
-def open_source(source, read: str | None = None) -> Source:
-    """Return the images of a finished data set, or of a recipe.
+def open_source(source, read: str | None = None, least: int = 2) -> Source:
+    """Return the images of a finished data set, or of a recipe, of at least so many classes.
 
     Raises
     ------
     UsageError
-        If there is no such recipe, or it is to be read as shards; if there is one class only.
+        If there is no such recipe, or it is to be read as shards; if there are fewer classes.
     FormatError
         If the folder is not a finished data set.
     """
@@ -81,8 +81,8 @@ def open_source(source, read: str | None = None) -> Source:
         dataset = ShardDataset(source)
         record = dataset.dataset.manifest
 
-    if record.classes < 2:
-        raise UsageError(f"{source}: must have at least 2 classes to tell apart, got {record.classes}")
+    if record.classes < least:
+        raise UsageError(f"{source}: must have at least {least} classes to tell apart, got {record.classes}")
     return Source(str(source), read, dataset, record)
 
 
@@ -97,12 +97,15 @@ class Shares(msgspec.Struct, frozen=True):
         Whole batches in an epoch; the images that are left over differ from epoch to epoch.
     batch : int
         Images that one rank has in a step.
+    validated : int
+        Images that a validation sees, over all ranks.
     """
 
     training: range
     validation: range
     steps: int
     batch: int
+    validated: int
 
 
 def share_out(count: int, read: str, options: Options, world: int, workers: int) -> Shares:
@@ -113,35 +116,46 @@ def share_out(count: int, read: str, options: Options, world: int, workers: int)
     UsageError
         If the images are too few for the options.
     """
-    held_out = options.val_share
-    if held_out and read == "stream":
-        raise UsageError(f"val_share must be 0 with read stream, which gives every image, got {held_out}")
-    if options.batch_size % world:
-        raise UsageError(f"batch_size must be a multiple of the {world} ranks, got {options.batch_size}")
+    share = options.val_share
+    if share and read == "stream":
+        raise UsageError(f"val_share must be 0 with read stream, which gives every image, got {share}")
 
-    batch = options.batch_size // world
-    training, validation = _held_out(count, options)
+    batch = rank_batch(options, world)
+    training, validation = held_out(count, options)
     fillers = max(1, workers) if read == "stream" else 1
     steps = _steps(len(training), batch, world, fillers)
+    most = options.val_images or count
+    validation = validation[:most]
+    return Shares(training, validation, steps, batch, len(validation))
+
+
+def rank_batch(options: Options, world: int) -> int:
+    """Return how many images of a batch each rank has."""
+    if options.batch_size % world:
+        raise UsageError(f"batch_size must be a multiple of the {world} ranks, got {options.batch_size}")
+    batch = options.batch_size // world
     least = 2 * options.accumulate
     if batch < least:
         raise UsageError(f"batch_size must be >= {least} on each of the {world} ranks, got {batch}")
-    if not validation:
-        raise UsageError(f"val_share must hold out at least one of {count} images, got {held_out}")
-    return Shares(training, validation, steps, batch)
+    return batch
 
 
-def _held_out(count: int, options: Options) -> tuple[range, range]:
-    """Return the positions of training and of validation images."""
+def held_out(count: int, options: Options) -> tuple[range, range]:
+    """Return the positions of training and of validation images.
+
+    Raises
+    ------
+    UsageError
+        If no image is held out, though a share is asked for.
+    """
     held = round(count * options.val_share)
     kept = count - held
     training = range(kept)
-    validation = training
-    if options.val_share:
-        validation = range(kept, count)
-
-    most = options.val_images or count
-    return training, validation[:most]
+    if not options.val_share:
+        return training, training
+    if not held:
+        raise UsageError(f"val_share must hold out at least one of {count} images, got {options.val_share}")
+    return training, range(kept, count)
 
 
 def _steps(images: int, batch: int, world: int, workers: int) -> int:
@@ -224,7 +238,7 @@ def training_batches(source: Source, options: Options, shares: Shares, ranks, wo
     left = batches[first:].tolist()
 
     images = TrainingImages(source.dataset, options, epoch)
-    usual = _loader_options(workers, ranks)
+    usual = loader_options(workers, ranks)
     yield from data.DataLoader(images, batch_sampler=left, **usual)
 
 
@@ -244,8 +258,39 @@ def validation_batches(source: Source, options: Options, shares: Shares, ranks, 
     """Return an iterable of this rank's share of the validation images."""
     images = ValidationImages(source.dataset, options, size)
     mine = shares.validation[ranks.rank :: ranks.world]
-    usual = _loader_options(workers, ranks)
+    usual = loader_options(workers, ranks)
     return data.DataLoader(images, shares.batch, sampler=list(mine), **usual)
+
+
+class ImageBatches:
+    """The batches of a training that tells classes apart, and those of its validation.
+
+    Parameters
+    ----------
+    source : Source
+    options : Options
+    shares : Shares
+    ranks : TrainingGroup
+    workers : int
+    size : (int, int)
+        Of the images that the network sees.
+    """
+
+    def __init__(self, source: Source, options: Options, shares: Shares, ranks, workers: int, size):
+        self.source = source
+        self.options = options
+        self.shares = shares
+        self.ranks = ranks
+        self.workers = workers
+        self.size = size
+
+    def training(self, epoch: int, first: int):
+        """Return an iterable of the batches of an epoch from number `first` on: (images, labels)."""
+        return training_batches(self.source, self.options, self.shares, self.ranks, self.workers, epoch, first)
+
+    def validation(self):
+        """Return an iterable of this rank's batches of the validation."""
+        return validation_batches(self.source, self.options, self.shares, self.ranks, self.workers, self.size)
 
 
 def choose_workers(source: Source, workers: int | None, on_gpu: bool) -> int:
@@ -259,7 +304,8 @@ def choose_workers(source: Source, workers: int | None, on_gpu: bool) -> int:
     return workers
 
 
-def _loader_options(workers: int, ranks) -> dict:
+def loader_options(workers: int, ranks) -> dict:
+    """Return the arguments that all loaders share."""
     return {
         "num_workers": workers,
         "worker_init_fn": _leave_signals,

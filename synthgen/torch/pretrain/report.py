@@ -10,7 +10,7 @@ import torch
 
 from synthgen.shards.files import replacing, write_atomically
 from synthgen.shards.manifest import encode_json
-from synthgen.torch.backbones import SUFFIX
+from synthgen.torch.backbones import SUFFIX, TRAINED
 from synthgen.torch.pretrain.options import Options
 from synthgen.torch.sealed import write_tensors
 from synthgen.version import __version__
@@ -25,7 +25,14 @@ COLUMNS = (
     "seconds",
     "images_per_second",
 )
+PROBE = ("probe_image_auroc", "probe_pixel_auroc", "probe_aupro")
 CSV, CURVES, FILTERS = "log.csv", "log.png", "filters.png"
+
+
+def columns_of(history: list[dict]) -> tuple[str, ...]:
+    """Return the columns of a history; those of a probe only where there was one."""
+    has_probe = any(PROBE[0] in row for row in history)
+    return COLUMNS + PROBE if has_probe else COLUMNS
 
 
 def write_curves(path: Path, history: list[dict], title: str) -> bool:
@@ -181,18 +188,37 @@ def make_card(arch: str, options: Options, source, size: tuple[int, int], ranks)
     on_gpu = ranks.device.type == "cuda"
     return {
         "arch": arch,
-        "classes": record.classes,
+        **_trained(record.classes, options),
         "mean": _per_channel(options.mean),
         "std": _per_channel(options.std),
         "size": height if height == width else None,
         "data": {"fingerprint": record.fingerprints.data, "images": record.count, "recipe": record.recipe},
         "options": msgspec.to_builtins(options),
-        "validation": "held-out images" if options.val_share else "training images, resized",
+        "validation": _validation(options),
         "read": source.read,
         "device": torch.cuda.get_device_name(ranks.device) if on_gpu else "CPU",
         "ranks": ranks.world,
         "versions": library_versions(),
     }
+
+
+def _trained(classes: int, options: Options) -> dict:
+    """Return what of the network was trained."""
+    if not options.is_dense:
+        return {"classes": classes}
+    last = options.used_layers[-1]
+    return {
+        "classes": 0,
+        TRAINED: last,
+        "weights": f"The whole backbone without a classifier; layers behind {last} are random.",
+    }
+
+
+def _validation(options: Options) -> str:
+    """Return what the validation is done on."""
+    if options.val_share:
+        return "held-out images"
+    return "training images, in other composites" if options.is_dense else "training images, resized"
 
 
 def library_versions() -> dict[str, str]:
@@ -242,6 +268,9 @@ def line_of(row: dict, epochs: int) -> str:
         loss = row["val_loss"]
         line += f"; validation {loss:.4f}, {accuracy:.2%}"
 
+    if PROBE[0] in row:
+        found = " / ".join(f"{row[name]:.3f}" for name in PROBE)
+        line += f"; probe {found}"
     rate = row["images_per_second"]
     return f"{line}; {rate:,.0f} images/s"
 

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgen.torch.pretrain import make_options
-from synthgen.torch.pretrain.augment import augment, change_light, random_crop, transformed, validation_view
+from synthgen.torch.pretrain.augment import (
+    augment,
+    augment_with_labels,
+    change_light,
+    random_crop,
+    transformed,
+    validation_view,
+)
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 20, 26), dtype=np.uint8))
 
@@ -47,6 +54,20 @@ def test_gray_images_have_three_equal_channels():
     slow = np.rint(np.tensordot((0.299, 0.587, 0.114), IMAGES.numpy().astype(float), 1))
     assert all(np.abs(gray[channel].numpy() - slow).max() <= 1 for channel in range(3))
     assert torch.equal(augment(IMAGES[:1], make_options(), 0, 0), IMAGES[:1].expand(3, -1, -1))
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.booleans(), st.sampled_from([(1.0, 1.0), (0.2, 0.9)]), st.sampled_from([0, 15]))
+def test_labels_move_with_their_pixels(seed, flip, scale, resize):
+    """On an image whose halves are black and white, labels say which half a pixel is of, but at the border."""
+    labels = torch.zeros(20, 26, dtype=torch.int32)
+    labels[:, 13:] = 2**31 - 1
+    image = (labels > 0).to(torch.uint8)[None] * 255
+    options = make_options(changes={"crop": 12, "flip": flip, "scale": scale, "resize": resize})
+    seen, moved = augment_with_labels(image, labels, options, np.random.default_rng(seed))
+    assert (tuple(seen.shape), tuple(moved.shape)) == ((3, 12, 12), (12, 12))
+    differs = (seen[0] >= 128) != (moved > 0)
+    assert differs.any(0).sum() <= 3  # beside the border, which a second resizing widens
 
 
 def test_transforms_do_not_shift_the_chance_of_the_crop():

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+import timm
 import torch
 from PIL import Image
 from safetensors import safe_open
@@ -19,11 +20,14 @@ from torch import distributed
 
 import synthgen
 from synthgen.errors import FormatError, LockedError, UsageError
+from synthgen.recipe import Recipe, load_recipe
 from synthgen.run.lock import part_lock
 from synthgen.torch.backbones import load_backbone
+from synthgen.torch.models import PatchCore
 from synthgen.torch.pretrain import make_options, pretrain
 from synthgen.torch.pretrain.augment import augment
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT
+from synthgen.torch.pretrain.loop import Trainer
 
 ARCH = "test_efficientnet"
 SECONDS = 90
@@ -33,11 +37,32 @@ SETTINGS = {
     "mean": (0.2,), "std": (0.5,), "deterministic": True,
 }  # fmt: skip
 FIXED = {"arch": ARCH, "threads": 1, "progress": "none"}
+# What is trained in each way: 5 steps an epoch, too.
+OBJECTIVES = {
+    "classes": SETTINGS,
+    "dense": {
+        **SETTINGS, "objective": "dense", "crop": 32, "scale": (0.3, 1.0), "mix": (1, 2), "epoch_images": 40,
+        "purity": 0.6, "optimizer": "adamw", "lr": 0.002,
+    },
+}  # fmt: skip
 COMMAND = [
     sys.executable, "-m", "synthgen", "pretrain", "--arch", ARCH, "--threads", "1", "--progress", "none",
-    "--checkpoint-seconds", "0", "--epochs", "2", "--batch-size", "8", "--lr", "0.05", "--crop", "24",
-    "--scale", "0.5:1", "--flip", "--jitter", "0.2", "--mean", "0.2", "--std", "0.5", "--deterministic",
+    "--checkpoint-seconds", "0",
 ]  # fmt: skip
+
+
+def as_options(settings):
+    """Return the options of a command that mean these settings."""
+    words = []
+    for name, value in settings.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(flag)
+            continue
+        between = "," if name in ("mean", "std", "layers") else ":"
+        typed = between.join(map(str, value)) if isinstance(value, tuple) else str(value)
+        words += [flag, typed]
+    return words
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +70,28 @@ def shards(make_recipe, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrain") / "shards"
     synthgen.generate(make_recipe(), folder, workers=0, progress=False)
     return folder
+
+
+@pytest.fixture(scope="module")
+def regions(make_recipe, tmp_path_factory):
+    """Images with instances: objects of two source classes in each of 4 classes."""
+    folder = tmp_path_factory.mktemp("pretrain") / "regions"
+    recipe = Recipe.from_dict({
+        "family": "multiformula", "source": "fractals", "source_classes": 8, "groups": 4, "classes": 4,
+        "per_class": 6, "size": 48, "systems": 1, "points": 40_000, "objects": "2:3", "scale": "0.6:1.0",
+    })  # fmt: skip
+    synthgen.generate(recipe, folder, workers=0, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module", params=list(OBJECTIVES))
+def training(request, shards, regions, tmp_path_factory):
+    """A data set, the settings of an objective, and what an undisturbed training with them left."""
+    source = {"classes": shards, "dense": regions}[request.param]
+    settings = OBJECTIVES[request.param]
+    folder = tmp_path_factory.mktemp("pretrain") / "undisturbed"
+    train(source, folder, **settings)
+    return source, settings, folder
 
 
 def train(source, out, **changes):
@@ -88,22 +135,24 @@ def stop_after(monkeypatch):
 
     def stop(steps):
         count = iter(range(steps))
-        step = torch.optim.SGD.step
+        add = Trainer._add_gradients  # once in each step
 
         def counted(self, *arguments):
             if next(count, None) is None:
                 raise Stop
-            return step(self, *arguments)
+            return add(self, *arguments)
 
-        monkeypatch.setattr(torch.optim.SGD, "step", counted)
+        monkeypatch.setattr(Trainer, "_add_gradients", counted)
 
     yield stop
     monkeypatch.undo()
 
 
-def test_a_run_killed_in_mid_epoch_ends_with_the_same_weights(shards, undisturbed, tmp_path):
+def test_a_run_killed_in_mid_epoch_ends_with_the_same_weights(training, tmp_path):
+    source, settings, undisturbed = training
     folder = tmp_path / "o"
-    process = subprocess.Popen([*COMMAND, str(shards), "--out", str(folder)], stderr=subprocess.PIPE)
+    command = [*COMMAND, *as_options(settings), str(source), "--out", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
     end = time.monotonic() + SECONDS
     while True:
         assert time.monotonic() < end
@@ -119,7 +168,7 @@ def test_a_run_killed_in_mid_epoch_ends_with_the_same_weights(shards, undisturbe
     epoch, step = progress_of(folder)
     assert epoch == 1
     assert 0 < step < 5
-    report = train(shards, folder)
+    report = train(source, folder, **settings)
     assert report.epochs == 2
     assert not report.was_finished
     assert same_weights(folder, undisturbed)
@@ -151,19 +200,21 @@ def test_ctrl_c_saves_the_step_that_runs(shards, undisturbed, tmp_path, monkeypa
 
 @pytest.mark.parametrize(("steps", "workers"), [(3, 2), (5, 0), (8, 0)])
 def test_resumed_with_other_workers_the_weights_are_the_same(
-    shards, undisturbed, tmp_path, stop_after, monkeypatch, steps, workers
+    training, tmp_path, stop_after, monkeypatch, steps, workers
 ):
+    source, settings, undisturbed = training
     stop_after(steps)
     with pytest.raises(Stop):
-        train(shards, tmp_path / "o", checkpoint_seconds=0)
+        train(source, tmp_path / "o", checkpoint_seconds=0, **settings)
     monkeypatch.undo()
     assert progress_of(tmp_path / "o") == divmod(steps, 5)
-    train(shards, tmp_path / "o", workers=workers)
+    train(source, tmp_path / "o", workers=workers, **settings)
     assert same_weights(tmp_path / "o", undisturbed)
 
 
-def test_live_images_give_the_weights_of_their_shards(make_recipe, undisturbed, tmp_path):
-    train(make_recipe(), tmp_path / "o")
+def test_live_images_give_the_weights_of_their_shards(training, tmp_path):
+    source, settings, undisturbed = training
+    train(load_recipe(source), tmp_path / "o", **settings)
     assert same_weights(tmp_path / "o", undisturbed)
     assert json.loads((tmp_path / "o" / "pretrain.json").read_text())["read"] == "live"
 
@@ -246,6 +297,65 @@ def test_overwriting_removes_only_what_is_ours(shards, tmp_path):
             train(shards, tmp_path / "theirs", overwrite=overwrite)
     with part_lock(folder, (1, 1)), pytest.raises(LockedError):
         train(shards, folder, epochs=2, overwrite=True)
+
+
+def test_dense_weights_load_everywhere_but_for_layers_that_were_not_trained(regions, tmp_path):
+    train(regions, tmp_path / "o", **{**OBJECTIVES["dense"], "epochs": 1})
+    card = json.loads((tmp_path / "o" / "best.json").read_text())
+    assert (card["trained_layers"], card["classes"]) == (3, 0)
+    assert "layers behind 3 are random" in card["weights"]
+
+    path = tmp_path / "o" / "best.safetensors"
+    whole = timm.create_model(ARCH, num_classes=0, checkpoint_path=str(path))
+    ours = load_backbone(tmp_path / "o").state_dict()
+    assert all(torch.equal(value, ours[name]) for name, value in whole.state_dict().items())
+    random = load_backbone(f"random:{ARCH}").state_dict()
+    same = {name for name, value in ours.items() if torch.equal(value, random[name])}
+    assert any(name.startswith("blocks.4") for name in same)
+    assert not any(name.startswith("blocks.3") and name.endswith("weight") for name in same)
+
+    assert PatchCore(str(path)).features.shape((64, 64)) == (80, 8, 8)
+    with pytest.raises(UsageError, match=r"layers must be <= 3, since those behind were not trained, got 4"):
+        PatchCore(str(path), layers=(3, 4))
+
+
+def test_the_objective_dense_needs_fields_that_some_families_have(shards, tmp_path):
+    with pytest.raises(UsageError) as error:
+        train(shards, tmp_path / "o", **OBJECTIVES["dense"])
+    told = "must have the field instances for the objective dense, has mask; the families stains, multiformula"
+    assert told in str(error.value)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"arch": "vgg11", "crop": 16},
+         "crop must be >= 32, for 2 x 2 places of layer 3 of vgg11, got images of 16x16"),
+        ({"arch": "levit_128s", "resize": 224, "crop": 0, "scale": (1, 1), "layers": (1, 2)},
+         "layers must be some that levit_128s has on images of 224x224 pixels, got 1,2: "),
+        ({"batch_classes": 4, "batch_size": 2, "mix": (1, 1)},
+         "batch_classes must be <= 1, so that each lies in two of the 2 images of a batch, got 4"),
+        ({"batch_classes": 9}, "batch_classes must be <= 4, the classes of "),
+        ({"read": "stream"}, "read must be map or live with objective dense"),
+        ({"epoch_images": 4}, "batch_size must be <= 4, epoch_images, got 8"),
+        ({"purity": 1.0, "scale": (0.01, 0.02), "batch_size": 2, "batch_classes": 1},
+         "batch_size must give batches in which two textures lie in two images each, got 2"),
+    ],
+)  # fmt: skip
+def test_dense_trainings_that_cannot_learn_are_one_line(regions, tmp_path, changes, told):
+    with pytest.raises(UsageError) as error:
+        train(regions, tmp_path / "o", **{**OBJECTIVES["dense"], **changes})
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_loss_at_chance_is_told(regions, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("synthgen.torch.pretrain.job._EARLY", 0)
+    settings = {**OBJECTIVES["dense"], "lr": 1e-9, "epochs": 1, "temperature": 10.0, "progress": "plain"}
+    train(regions, tmp_path / "o", **settings)
+    assert "is that of guessing" in capsys.readouterr().err
 
 
 def distance(first, second):
@@ -341,7 +451,10 @@ def test_a_network_learns_the_classes(make_recipe, tmp_path):
         ),
         ({"crop": 0}, "scale needs a crop"),
         ({"arch": "resnett18"}, "did you mean resnet18"),
-        ({"preset": "var2"}, "preset must be one of baseline, var1, var1-batch, var1-noscheduler, got 'var2'"),
+        (
+            {"preset": "var2"},
+            "preset must be one of baseline, var1, var1-batch, var1-noscheduler, transforms, surface, got 'var2'",
+        ),
         ({"bath_size": 2}, "bath_size is not a known key; did you mean batch_size"),
         ({"mean": (1, 2)}, "mean must be one number or three"),
         (

@@ -1,0 +1,102 @@
+"""The batches of an export: which samples each has, and how one is written."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+
+from synthgen.errors import UsageError
+from synthgen.layouts.export.options import Options
+from synthgen.layouts.export.sources import Picked, Source, picked
+from synthgen.layouts.export.tree import Batch, FileRow, Tree
+from synthgen.layouts.export.writer import File, Writer
+
+# Target -> the module of `synthgen.layouts` that writes it, and for whom.
+TARGETS = {
+    "imagefolder": ("imagefolder", "torchvision's ImageFolder, timm"),
+    "mvtec": ("mvtec", "anomalib, patchcore-inspection and all else that reads MVTec AD"),
+    "mvtec-loco": ("loco", "anomalib, and what else reads MVTec LOCO AD"),
+    "anomalib-folder": ("plain", "anomalib's Folder, with a configuration"),
+    "coco": ("coco", "pycocotools, torchvision, Detectron, RF-DETR, FiftyOne, LightlyStudio"),
+    "yolo-seg": ("yolo", "ultralytics"),
+    "hf": ("huggingface", "Hugging Face datasets and the Hub"),
+    "anomalygen": ("anomalygen", "NVIDIA's AnomalyGen"),
+    "visa": ("visa", "readers of VisA"),
+}
+
+
+class Job(msgspec.Struct, frozen=True):
+    """All that the batches of an export depend on; `size` samples are a batch."""
+
+    target: str
+    paths: Sequence[str]
+    options: Options
+    size: int
+    facts: dict = {}
+
+
+class Batches:
+    """The batches of an export.
+
+    Parameters
+    ----------
+    job : Job
+
+    Raises
+    ------
+    UsageError
+        If the target or an option is unknown, or the data sets cannot fill the target.
+    """
+
+    def __init__(self, job: Job):
+        if job.target not in TARGETS:
+            raise UsageError(f"target must be one of {', '.join(TARGETS)}, got {job.target}")
+        self.sources = []
+        for number, path in enumerate(job.paths):
+            source = Source(Path(path), number, job.options)
+            self.sources.append(source)
+
+        name, _ = TARGETS[job.target]
+        module = import_module(f"synthgen.layouts.{name}")
+        self.writer: Writer = module.Writer(self.sources, job.options)
+        self.writer.facts = job.facts
+
+        self._size = job.size
+        self._spans: list[tuple[Source, int]] = []
+        for source in self.sources:
+            if not self.writer.copies_shards:
+                starts = range(0, source.count, job.size)
+                self._spans += [(source, start) for start in starts]
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    @property
+    def images(self) -> int:
+        """How many samples are exported."""
+        return sum(source.count for source in self.sources)
+
+    def size(self, number: int) -> int:
+        """Return how many samples a batch has."""
+        source, start = self._spans[number]
+        return min(self._size, source.count - start)
+
+    def write(self, number: int, tree: Tree) -> None:
+        """Write the files of a batch."""
+        source, start = self._spans[number]
+        files = []
+        rows = []
+        for sample in picked(source, start, start + self._size, self.writer.splits):
+            written = self.writer.put(sample)
+            for file in written.files:
+                row = _put(tree, file, sample)
+                files.append(row)
+            if written.row is not None:
+                rows.append(written.row)
+        tree.record(number, Batch(files, rows))
+
+
+def _put(tree: Tree, file: File, sample: Picked) -> FileRow:
+    row = tree.put(file.path, file.data)
+    return FileRow(row.path, row.bytes, row.sha256, file.role, file.total, sample.source.number, sample.place)
