@@ -77,7 +77,7 @@ class PixelPrior(NamedTuple):
         """Return the prior as JSON values, 12 numbers a Gaussian."""
         flat = self.covariances.reshape(-1, 9)
         rows = np.concatenate([self.means, flat], axis=1)
-        return rows.round(9).tolist()
+        return rows.tolist()
 
     @classmethod
     def of_notes(cls, notes) -> PixelPrior:

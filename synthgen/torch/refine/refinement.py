@@ -17,8 +17,11 @@ from synthgen.torch.refine.prior import PIXELS, PixelPrior
 from synthgen.torch.refine.region import cleaned, dilated, otsu, seen, smoothed
 from synthgen.torch.refine.search import Found, Search, Task
 
-# The normal image must score less than this share of the image, or else nothing was won.
-_MOST_SCORE = 0.9
+# Of what the image scores above the usual, the normal one may keep this share, or else nothing was won: on
+# validation images refining helped below it, and did harm above.
+_MOST_SCORE = 0.6
+# Of the penalty on differences, in a second search: too large a one gives the image itself back.
+_WEAKER = 0.25
 # On validation images, masks of which more lay outside of the coarse ones were wrong.
 _MOST_OUTSIDE = 0.5
 # A mask of which more lies at the rim of the region was cut off there.
@@ -239,12 +242,12 @@ class _Work:
         return inpainted(image, region)
 
     def results(self, jobs: list[_Job], weaker: bool = False) -> dict[int, Refined]:
-        """Return what searches give for their images; `weaker` halves the penalty on differences."""
+        """Return what searches give for their images; `weaker` lowers the penalty on differences."""
         if not jobs:
             return {}
         options = self._options
         if weaker:
-            options = replace(options, sparsity=options.sparsity / 2)
+            options = replace(options, sparsity=_WEAKER * options.sparsity)
 
         tasks = [job.task for job in jobs]
         found = Search(self._model, tasks, self._prior, options).run()
@@ -301,7 +304,8 @@ def _no_help(mask: np.ndarray, coarse: np.ndarray, found: Found) -> str:
     """Return why what was found is no better than the coarse mask; empty if it is."""
     if not mask.any():
         return "no difference was found"
-    if found.score_of_normal > _MOST_SCORE * found.score_of_image:
+    most = _MOST_SCORE * max(found.score_of_image, 0.0)
+    if found.score_of_normal > most:
         return "no image was found that the model takes for more normal"
     found_outside = np.count_nonzero(mask & ~coarse)
     if found_outside > _MOST_OUTSIDE * np.count_nonzero(mask):

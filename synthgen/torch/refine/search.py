@@ -58,7 +58,8 @@ class Found(NamedTuple):
         In the backbone's units.
     objective : ndarray of float32, (iterations,)
     score_of_image, score_of_normal : float
-        Sum of the scores of the places that the region affects, in units of what is usual.
+        By how much the scores of the places that the region affects lie above what is usual: their sum, in units of
+        the usual score.
     """
 
     normal: np.ndarray
@@ -299,10 +300,11 @@ class Search:
         return found
 
     def _score(self, values: torch.Tensor) -> torch.Tensor:
-        """Return the sum of the scores of each image."""
+        """Return by how much the scores of each image lie above what is usual, (B,)."""
         with torch.no_grad():
             terms = self._feature_terms(values)
-        return self._by_image(terms)
+        above = [_Term(term.values - 1, term.images) for term in terms]
+        return self._by_image(above)
 
 
 def _owners(places: torch.Tensor) -> torch.Tensor:
