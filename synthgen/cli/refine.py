@@ -143,15 +143,18 @@ def _tuned(work, path, progress: str) -> RefineOptions:
     from synthgen.torch.refine.tuning import GRID, candidates, tuned
 
     size = tuple(work.model.image_size)
-    items = [item for item in open_test_set(path, size) if item.label and item.mask is not None]
-    images = [item.image for item in items]
-    masks = [item.mask for item in items]
-    tries = sum(1 for _ in candidates(work.options, GRID))
-    with Progress(progress, tries * len(items)) as bar:
+    images = []
+    masks = []
+    for item in open_test_set(path, size):
+        if item.label and item.mask is not None:
+            images.append(item.image)
+            masks.append(item.mask)
+    tries = len(list(candidates(work.options, GRID)))
+    with Progress(progress, tries * len(images)) as bar:
         options = tuned(work.model, images, masks, work.options, threshold=work.threshold, advance=bar.advance)
 
     chosen = ", ".join(f"{name} {getattr(options, name):g}" for name in GRID)
-    click.echo(f"chosen on {len(items)} images of {path}: {chosen}", err=True)
+    click.echo(f"chosen on {len(images)} images of {path}: {chosen}", err=True)
     return options
 
 

@@ -13,6 +13,7 @@ from synthgen.compose.bounded import Canvas, Patch, blend, visibility
 from synthgen.compose.cutouts import draw_cutout
 from synthgen.compose.shapes import draw_shape, sample_shape
 from synthgen.compose.sources import BRIGHTNESS, draw_source, read_only, row_of, sample_source, sample_sources
+from synthgen.errors import UsageError
 
 _EVERYWHERE = np.ones((1, 1), dtype=np.bool_)
 
@@ -143,7 +144,7 @@ def paste_defects(
         limited=region is not None,
     )
 
-    finders = _Finders(find, find_mask, find_cutout)
+    finders = _Finders(find or _not_given, find_mask or _not_given, find_cutout or _not_given)
     measured = []
     for number, defect in enumerate(defects, 1):
         settled, patch = _settled(canvas, defect, finders, least)
@@ -160,12 +161,17 @@ def paste_defects(
     return pixels, instances, measured
 
 
+def _not_given(digest: str):
+    """Refuse a defect that comes from a file."""
+    raise UsageError(f"find, find_mask and find_cutout must return the files of defects, got nothing for {digest}")
+
+
 class _Finders(NamedTuple):
     """What returns the pixels, the mask or the cut-out of a digest."""
 
-    picture: Callable | None
-    mask: Callable | None
-    cutout: Callable | None
+    picture: Callable
+    mask: Callable
+    cutout: Callable
 
 
 class _Stamp(NamedTuple):

@@ -166,10 +166,10 @@ def _shapes(options: Options) -> tuple[str, ...]:
 @lru_cache(maxsize=32)
 def kinds(options: Options) -> tuple[tuple[str, str] | None, ...]:
     """Return what each class is: (shape, source), or None for good images."""
-    pairs = tuple(product(_shapes(options), options.anomalies))
+    pairs: list[tuple[str, str]] = list(product(_shapes(options), options.anomalies))
     if options.defects is not None:
-        pairs = (*pairs, ("cutouts", "cutout"))
-    return (None, *pairs) if options.good else pairs
+        pairs.append(("cutouts", "cutout"))
+    return (None, *pairs) if options.good else tuple(pairs)
 
 
 def defaults(options: Options) -> dict:
@@ -399,9 +399,8 @@ def _defect(rng: np.random.Generator, options: Options, kind: tuple[str, str], n
     if folder is not None:
         drawn["mask"].update(_picked(files[folder], mask_share))
     if source in ("image", "structural"):
-        pieces = files.get("source_dir") if source == "image" else None
-        if pieces is None:
-            pieces = [*files["normal"][:normal], *files["normal"][normal + 1 :]]
+        others = files["normal"][:normal] + files["normal"][normal + 1 :]
+        pieces = files.get("source_dir", others) if source == "image" else others
         drawn["anomaly"].update(_picked(pieces, image_share))
 
     return new_record(number, _KINDS[shape], drawn)

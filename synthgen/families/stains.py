@@ -244,7 +244,7 @@ def _most_stains(options: Options) -> int:
 
 def _part_side(options: Options) -> float:
     """Return the longest side of a part, mm, at most twice the width that the camera sees."""
-    if options.mesh_scale == "fit":
+    if options.mesh is None or options.mesh_scale == "fit":
         return PART_SIDE
     from synthgen.surface.mesh.files import part_mesh
     from synthgen.surface.mesh.scene import FIELD_OF_VIEW

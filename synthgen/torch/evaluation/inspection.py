@@ -89,7 +89,7 @@ class Batches(Iterable):
 
     def _parts_of_first(self) -> int:
         """Return the number of tiles of the first image, which is taken for that of all."""
-        if self.framing is None or self.framing.tile is None or not len(self.images):
+        if self.framing is None or self.framing.tile is None or self.size is None or not len(self.images):
             return 1
         shape = self.images[0].image.shape[:2]
         return len(self.framing.parts(shape, self.size))

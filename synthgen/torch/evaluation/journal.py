@@ -26,9 +26,9 @@ class Journal:
 
     def __init__(self, path: Path, settings: dict):
         self.path = path
-        first, *entries = _lines_of(path) or [None]
-        self.is_others = first is not None and first != settings
-        self.entries: list[dict] = [] if self.is_others else entries
+        known = _lines_of(path)
+        self.is_others = bool(known) and known[0] != settings
+        self.entries: list[dict] = [] if self.is_others else known[1:]
 
         # a line that a kill cut off is not there any more
         lines = [json.dumps(line) + "\n" for line in (settings, *self.entries)]

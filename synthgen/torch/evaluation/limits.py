@@ -76,8 +76,8 @@ def divided(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageS
 
     rng = generator(seed, 0, 0, "fit.hold_out")
     order = rng.permutation(count)
-    kept = np.sort(order[held:])
-    out = np.sort(order[:held])
+    kept = sorted(order[held:].tolist())
+    out = sorted(order[:held].tolist())
     return images.chosen(kept), images.chosen(out)
 
 

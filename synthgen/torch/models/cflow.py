@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from synthgen.errors import UsageError
 from synthgen.torch.models.bank import Rows
@@ -13,6 +13,8 @@ from synthgen.torch.models.options import Meta, ModelOptions
 
 if TYPE_CHECKING:
     import torch
+
+    from synthgen.torch.models.flows import Flow
 
 HELP = """
 Fit CFLOW-AD: the density of normal features, given the place, by a normalizing flow for each layer.
@@ -97,11 +99,15 @@ class Cflow(AnomalyModel):
     @permutations.setter
     def permutations(self, orders: torch.Tensor) -> None:
         first = 0
-        for flow in self.flows:
-            for block in flow.blocks:
+        for flow in self._flows():
+            for block in flow.steps():
                 last = first + flow.channels
                 block.permutation = orders[first:last]
                 first = last
+
+    def _flows(self) -> list[Flow]:
+        """Return the flows, one for each layer."""
+        return cast("list[Flow]", list(self.flows))
 
     def _begin(self, size: tuple[int, int]) -> None:
         """Make untrained flows, and the codes of the places, for images of a size."""
@@ -237,7 +243,7 @@ class Cflow(AnomalyModel):
 
         from synthgen.seeding import generator
 
-        flow = self.flows[number]
+        flow = self._flows()[number]
         codes = self.codes[number]
         optimizer = torch.optim.Adam(flow.parameters(), self.settings.rate)
 

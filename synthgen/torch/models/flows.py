@@ -66,6 +66,10 @@ class Block(nn.Module):
         order = torch.arange(channels)
         self.register_buffer("permutation", order)
 
+    def linear_layers(self) -> list[nn.Linear]:
+        """Return the linear layers of the block's network, in order."""
+        return [layer for layer in self.net if isinstance(layer, nn.Linear)]
+
     def forward(self, rows: torch.Tensor, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return rows (P, D) after the block, and the logarithm of how much it stretches space there, (P,)."""
         kept, changed = rows.split([self.kept, self.changed], dim=1)
@@ -98,21 +102,24 @@ class Flow(nn.Module):
         made = [Block(channels) for _ in range(blocks)]
         self.blocks = nn.ModuleList(made)
 
+    def steps(self) -> list[Block]:
+        """Return the blocks, in order."""
+        return [block for block in self.blocks if isinstance(block, Block)]
+
     def draw(self, seed: int, number: int) -> "Flow":
         """Draw weights and permutations at random, and return the flow; `number` tells flows of one seed apart."""
-        for count, block in enumerate(self.blocks):
+        for count, block in enumerate(self.steps()):
             rng = generator(seed, number, count, "cflow.block")
             order = rng.permutation(self.channels)
             block.permutation = torch.from_numpy(order)
-            first, _, second = block.net
-            _draw_weights(first, rng)
-            _draw_weights(second, rng)
+            for layer in block.linear_layers():
+                _draw_weights(layer, rng)
         return self
 
     def forward(self, rows: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """Return the logarithm of the density of rows (P, D) at places of codes (P, 128), by channels, (P,)."""
         logarithm = rows.new_zeros(len(rows))
-        for block in self.blocks:
+        for block in self.steps():
             rows, stretched = block(rows, codes)
             logarithm = logarithm + stretched
 

@@ -106,7 +106,7 @@ class LocalRows:
 def _shifted(indices, maps, shape, window: Window) -> list[tuple[torch.Tensor, ...]]:
     """Return the places of each map as places of the maps of a window."""
     height, width = shape[-2:]
-    shifted = []
+    shifted: list[tuple[torch.Tensor, ...]] = []
     for (image, row, column), each in zip(indices, maps, strict=True):
         rows, columns = each.shape[-2:]
         down = window.top * rows // height

@@ -187,8 +187,8 @@ def joined(parts: list[tuple[torch.Tensor, torch.Tensor]], rng) -> tuple[torch.T
     rng : numpy.random.Generator
     """
     image, textures = parts[0]
-    size = tuple(textures.shape)
-    taken = regions(len(parts), size, rng)
+    rows, columns = textures.shape
+    taken = regions(len(parts), (rows, columns), rng)
 
     for number, (other, its_textures) in enumerate(parts[1:], start=1):
         is_here = taken == number

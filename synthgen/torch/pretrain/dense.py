@@ -168,8 +168,8 @@ def dense_loss(embeddings: list[torch.Tensor], labels: torch.Tensor, options: Op
     """
     pure = []
     for each in embeddings:
-        places = each.shape[2:]
-        of_layer = pure_labels(labels, places, options.purity)
+        rows, columns = each.shape[2:]
+        of_layer = pure_labels(labels, (rows, columns), options.purity)
         pure.append(of_layer)
     numbered, count = renumbered(pure)
     textures = shared_textures(numbered, count)

@@ -150,7 +150,7 @@ def measure_probe(probe: Probe, net: torch.nn.Module, arch: str, options: Option
     maps = np.concatenate([np.asarray(of_pixels) for _, of_pixels in found])
 
     masks = probe.masks
-    labels = masks.any((1, 2))
+    labels = np.any(masks, axis=(1, 2))
     values = (
         image_auroc(labels, scores),
         pixel_auroc(masks, maps),

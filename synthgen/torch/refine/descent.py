@@ -37,7 +37,8 @@ def sharing_weights(region: np.ndarray, image: np.ndarray, color_spread: float =
     pixels = []
     others = []
     weights = []
-    for offset in product(range(-REACH, REACH + 1), repeat=2):
+    steps = range(-REACH, REACH + 1)
+    for offset in product(steps, steps):
         own, neighbors = _neighbors(region, offset)
         differences = colors[own] - colors[neighbors]
         unlike = np.square(differences).sum(axis=1) / color_spread**2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +13,14 @@ import numpy as np
 from PIL import Image
 
 from synthgen.errors import SynthgenError, UsageError, one_line
+from synthgen.layouts import ImageSet
 from synthgen.look.heatmaps import picture_names
 from synthgen.metrics import best_f1_threshold
 from synthgen.metrics.overlap import overlaps
 from synthgen.shards.files import make_folder, replacing
 from synthgen.tables import write_csv
 from synthgen.torch.evaluation.journal import Journal
+from synthgen.torch.models.base import AnomalyModel
 from synthgen.torch.refine.options import RefineOptions
 from synthgen.torch.refine.pictures import at_size, cutouts, sheet
 from synthgen.torch.refine.refinement import as_batch, kept_threshold, refine_all
@@ -48,8 +50,8 @@ class Work(NamedTuple):
         Normal images to start from.
     """
 
-    model: object
-    images: Sequence
+    model: AnomalyModel
+    images: ImageSet
     folder: Path
     options: RefineOptions
     threshold: float
@@ -129,9 +131,10 @@ def _refined(work: Work, numbers: list[int], names: list[str]) -> dict[int, dict
 
     start = time.perf_counter()
     pictures = [small.image for _, small in items.values()]
-    _, maps = work.model.predict(as_batch(pictures))
+    _, predicted = work.model.predict(as_batch(pictures))
+    maps = np.asarray(predicted)
     coarse = maps >= work.threshold
-    found = refine_all(work.model, pictures, coarse, options=work.options, normal=work.normal)
+    found = refine_all(work.model, pictures, list(coarse), options=work.options, normal=work.normal)
     seconds = (time.perf_counter() - start) / len(items)
 
     for place, (number, (full, small)) in enumerate(items.items()):
@@ -145,7 +148,7 @@ def _refined(work: Work, numbers: list[int], names: list[str]) -> dict[int, dict
 
 def _read(work: Work, number: int):
     """Return an image at its own size, and at that of the model."""
-    size = tuple(work.model.image_size)
+    size = work.model.image_size
     full = work.images.resized(None)[number]
     small = work.images.resized(size)[number]
     return full, small

@@ -83,8 +83,12 @@ def _fit(model, item, coarse: np.ndarray, options: RefineOptions | None) -> Fit:
 
     (iou,), (dice,), _ = overlaps([item.mask], [coarse])
     (refined_iou,), (refined_dice,), _ = overlaps([item.mask], [found.mask])
-    values = map(float, (iou, dice, refined_iou, refined_dice))
-    return row._replace(**dict(zip(OVERLAPS, values, strict=True)))
+    return row._replace(
+        iou=float(iou),
+        dice=float(dice),
+        refined_iou=float(refined_iou),
+        refined_dice=float(refined_dice),
+    )
 
 
 def with_fits(rows: list, found: list[Fit]) -> list:

@@ -296,8 +296,8 @@ class _Work:
 def _is_cut_off(mask: np.ndarray, region: np.ndarray) -> bool:
     """Return whether a mask reaches the rim of the region: the defect may go on beyond it."""
     rim = outline(region)
-    reached = np.count_nonzero(mask & rim)
-    return reached > _MOST_AT_RIM * np.count_nonzero(mask)
+    reached = int(np.count_nonzero(mask & rim))
+    return reached > _MOST_AT_RIM * int(np.count_nonzero(mask))
 
 
 def _no_help(mask: np.ndarray, coarse: np.ndarray, found: Found) -> str:

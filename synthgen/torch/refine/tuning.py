@@ -14,7 +14,7 @@ from synthgen.torch.refine.options import RefineOptions
 from synthgen.torch.refine.refinement import refine
 
 #: Weights that are tried, each with each.
-GRID = {"sparsity": (500.0, 1500.0, 4500.0), "colors": (0.005, 0.02, 0.08)}
+GRID: dict[str, tuple[float, ...]] = {"sparsity": (500.0, 1500.0, 4500.0), "colors": (0.005, 0.02, 0.08)}
 
 
 def tuned(
