@@ -176,15 +176,15 @@ def dense_loss(embeddings: list[torch.Tensor], labels: torch.Tensor, options: Op
 
     total = embeddings[0].sum() * 0.0
     hits = total.detach()
+    chance = 0.0
     for each, wanted in zip(embeddings, numbered, strict=True):
-        loss, accuracy = prototype_loss(each, wanted, count, options.temperature)
+        loss, accuracy, guessing = prototype_loss(each, wanted, count, options.temperature)
         total = total + loss
         hits = hits + accuracy
+        chance += guessing
 
-    layers = len(embeddings)
-    accuracy = hits / layers
-    of_one = math.log(max(1, textures))
-    return DenseLoss(total, accuracy, layers * of_one, textures)
+    accuracy = hits / len(embeddings)
+    return DenseLoss(total, accuracy, chance, textures)
 
 
 def pure_labels(labels: torch.Tensor, places: tuple[int, int], purity: float) -> torch.Tensor:
@@ -259,8 +259,8 @@ def shared_textures(labels: list[torch.Tensor], count: int) -> int:
 
 def prototype_loss(
     embeddings: torch.Tensor, labels: torch.Tensor, textures: int, temperature: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the mean cross entropy of the places of a layer, and the share of them whose texture is found.
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Return the mean cross entropy of the places of a layer, the share that is found, and the loss of guessing.
 
     Parameters
     ----------
@@ -300,12 +300,15 @@ def prototype_loss(
     wanted = labels[counts]
     if not len(wanted):
         zero = embeddings.sum() * 0.0
-        return zero, zero.detach()
+        return zero, zero.detach(), 0.0
 
     scores = scores[counts]
     loss = functional.cross_entropy(scores, wanted)
     found = scores.argmax(-1) == wanted
-    return loss, found.float().mean()
+
+    choices = is_known.sum(-1).float().expand_as(labels)
+    guessing = choices[counts].log().mean()
+    return loss, found.float().mean(), float(guessing)
 
 
 def _one_hot(labels: torch.Tensor, count: int) -> torch.Tensor:

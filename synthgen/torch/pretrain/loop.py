@@ -99,8 +99,7 @@ class Trainer:
         self.ranks = ranks
         self.optimizer = make_optimizer(model, options)
         self._measure = measure_places if options.is_dense else measure_classes
-        #: The loss of guessing in the last batch.
-        self.chance = math.inf
+        self._chances: list[float] = []
         self.parallel: torch.nn.Module = model
         if ranks.world > 1:
             devices = [ranks.device] if ranks.device.type == "cuda" else None
@@ -120,6 +119,7 @@ class Trainer:
         after_step : callable
             Called with the number of steps of this epoch that are done, and the images of the step.
         """
+        self._chances.clear()
         self.model.train()
         for step, (images, labels) in enumerate(batches, first):
             self._seed(epoch, step)
@@ -145,7 +145,7 @@ class Trainer:
                 share = len(labels) / whole
                 torch.mul(found.loss, share).backward()
 
-            self.chance = found.chance
+            self._chances.append(found.chance)
             total = found.loss.detach() * len(labels)
             _add(sums, total, found.hits, len(labels))
 
@@ -168,8 +168,13 @@ class Trainer:
             advice = "use a larger one, or fewer batch_classes"
             raise UsageError(f"{rule}, got {self.options.batch_size}; {advice}")
 
+    @property
+    def chance(self) -> float:
+        """The mean loss of guessing, over the batches of the epoch."""
+        return sum(self._chances) / max(1, len(self._chances))
+
     def is_guessing(self, loss: float) -> bool:
-        """Return whether a mean loss is about that of guessing in the last batch."""
+        """Return whether a mean loss is about that of guessing."""
         return 0 < _GUESSING * self.chance < loss
 
     def _seed(self, epoch: int, step: int) -> None:

@@ -80,7 +80,7 @@ def test_the_loss_is_that_of_its_slow_twin(seed):
     rng = np.random.default_rng(seed)
     embeddings = rng.standard_normal((4, 6, 2, 3))
     labels = rng.integers(-1, 4, (4, 2, 3))
-    loss, accuracy = prototype_loss(torch.from_numpy(embeddings), torch.from_numpy(labels), 4, 0.1)
+    loss, accuracy, _ = prototype_loss(torch.from_numpy(embeddings), torch.from_numpy(labels), 4, 0.1)
     expected, hits = slow_loss(embeddings, labels, 0.1)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     assert float(accuracy) == pytest.approx(hits, rel=1e-6)
