@@ -33,8 +33,8 @@ from timing import on_one_core
 
 from synthgen.torch import Cflow, PaDiM, PatchCore
 from synthgen.torch.models import local
-from synthgen.torch.refine import RefineOptions, Sampled, refine
-from synthgen.torch.refine.region import dilated
+from synthgen.torch.refinement import RefineOptions, Sampled, refine
+from synthgen.torch.refinement.region import dilated
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from imagenet_lite0 import imagenet_lite0

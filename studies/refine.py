@@ -28,8 +28,8 @@ from synthgen.metrics import mean_overlap
 from synthgen.metrics.overlap import SIZES
 from synthgen.recipe import load_recipe
 from synthgen.torch import Cflow, PaDiM, PatchCore, load_model
-from synthgen.torch.refine import PIXELS, RefineOptions, Sampled, refine
-from synthgen.torch.refine.pictures import sheet
+from synthgen.torch.refinement import PIXELS, RefineOptions, Sampled, refine
+from synthgen.torch.refinement.pictures import sheet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from imagenet_lite0 import imagenet_lite0

@@ -71,7 +71,7 @@ ELSEWHERE = {
     "torch/pretrain/folder.py": "torch/pretrain/test_job.py",
     "torch/pretrain/loop.py": "torch/pretrain/test_checkpoint.py",
     "torch/pretrain/ranks.py": "torch/pretrain/test_checkpoint.py",
-    "torch/refine/options.py": "torch/refine/test_refinement.py",
+    "torch/refinement/options.py": "torch/refinement/test_outlines.py",
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.
 REACHED_BY = {
@@ -93,7 +93,7 @@ REACHED_BY = {
     "texture/flat.py": "flattened",
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
-    "torch/refine/options.py": "RefineOptions",
+    "torch/refinement/options.py": "RefineOptions",
 }
 
 

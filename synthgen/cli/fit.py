@@ -253,7 +253,7 @@ def _fit(model, loader, progress: str) -> None:
         model.fit(loader, progress, _say)
         return
 
-    from synthgen.torch.refine import PIXELS, Sampled
+    from synthgen.torch.refinement import PIXELS, Sampled
 
     sampled = Sampled(loader, model.settings.seed)
     model.fit(sampled, progress, _say)

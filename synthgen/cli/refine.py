@@ -17,7 +17,7 @@ from synthgen.cli.options import (
 )
 from synthgen.errors import UsageError
 from synthgen.options import convert
-from synthgen.torch.refine.options import RefineOptions
+from synthgen.torch.refinement.options import RefineOptions
 
 _OPTIONS = (
     out_option("Folder for masks, sheets, refined.csv, and with --recover normal images and cut-outs."),
@@ -101,7 +101,7 @@ def check_kind(model) -> None:
 
 def check_refinable(model) -> None:
     """Refuse a model without gradients, or without a threshold that does not come from the test set."""
-    from synthgen.torch.refine.refinement import kept_threshold
+    from synthgen.torch.refinement.outlines import kept_threshold
 
     check_kind(model)
     kept_threshold(model)
@@ -125,7 +125,7 @@ def _work(model, images, out: Path, options: RefineOptions, threshold: str | Non
     import numpy as np
 
     from synthgen.layouts import open_normal
-    from synthgen.torch.refine.folder import Work, threshold_of
+    from synthgen.torch.refinement.folder import Work, threshold_of
 
     start = None
     if normal:
@@ -140,7 +140,7 @@ def _tuned(work, path, progress: str) -> RefineOptions:
     """Return the options that suit a test set best, and print what was chosen."""
     from synthgen.layouts import open_test_set
     from synthgen.run.progress import Progress
-    from synthgen.torch.refine.tuning import GRID, candidates, tuned
+    from synthgen.torch.refinement.tuning import GRID, candidates, tuned
 
     size = tuple(work.model.image_size)
     images = []
@@ -160,7 +160,7 @@ def _tuned(work, path, progress: str) -> RefineOptions:
 
 def _refined(work, batch: int, progress: str) -> list[dict]:
     from synthgen.run.progress import Progress
-    from synthgen.torch.refine.folder import refine_set
+    from synthgen.torch.refinement.folder import refine_set
 
     with Progress(progress, len(work.images)) as bar:
         return refine_set(work, batch, bar.advance)
@@ -188,8 +188,8 @@ def measured(model, predictions, rows: list, out, progress: str) -> list:
     """Return the rows of `evaluate` with the overlaps before and after; write and print what else was measured."""
     from synthgen.run.progress import Progress
     from synthgen.tables import write_csv
-    from synthgen.torch.refine.measure import Fit, fits, format_sizes, with_fits
-    from synthgen.torch.refine.refinement import kept_threshold
+    from synthgen.torch.refinement.measure import Fit, fits, format_sizes, with_fits
+    from synthgen.torch.refinement.outlines import kept_threshold
 
     threshold = kept_threshold(model)
     images = predictions.images.resized(tuple(model.image_size))

@@ -17,8 +17,10 @@ _LAZY = {
     "import_weights": "synthgen.torch.weights",
     "load_backbone": "synthgen.torch.backbones",
     "load_model": "synthgen.torch.models",
+    "refine": "synthgen.torch.refinement",
+    "refine_all": "synthgen.torch.refinement",
 }
-_MODULES = ("metrics", "models", "pretrain", "refine")
+_MODULES = ("metrics", "models", "pretrain")
 
 __all__ = sorted([*_LAZY, *_MODULES])
 

@@ -59,7 +59,7 @@ class Row:
     pixel_f1, pixel_threshold : float
         Best F1 of the pixels and where it is reached, for a whole category.
     iou, dice, refined_iou, refined_dice : float
-        Means over the images with a defect, of coarse and of refined masks; see `synthgen.torch.refine.measure`.
+        Means over the images with a defect, of coarse and of refined masks.
     """
 
     category: str

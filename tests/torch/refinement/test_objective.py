@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthgen.torch.refine.objective import color_term, feature_term, sparsity_term, variation_term
+from synthgen.torch.refinement.objective import color_term, feature_term, sparsity_term, variation_term
 
 
 @pytest.fixture

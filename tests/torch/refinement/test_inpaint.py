@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthgen.errors import UsageError
-from synthgen.torch.refine.inpaint import inpainted, most_similar
+from synthgen.torch.refinement.inpaint import inpainted, most_similar
 
 
 @pytest.mark.parametrize("size", [(40, 56), (150, 131)])

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from synthgen.metrics.overlap import Overlaps, by_size, overlaps
-from synthgen.torch.refine.options import RefineOptions
-from synthgen.torch.refine.refinement import refine
+from synthgen.torch.refinement.options import RefineOptions
+from synthgen.torch.refinement.outlines import refine
 
 OVERLAPS = ("iou", "dice", "refined_iou", "refined_dice")
 _ALL = "all"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synthgen.torch.refine.region import affected, cleaned, dilated, neighbors, otsu, seen
+from synthgen.torch.refinement.region import affected, cleaned, dilated, neighbors, otsu, seen
 
 
 def square(size=(64, 64), top=20, left=24, side=8):

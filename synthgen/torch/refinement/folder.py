@@ -21,9 +21,9 @@ from synthgen.shards.files import make_folder, replacing
 from synthgen.tables import write_csv
 from synthgen.torch.evaluation.journal import Journal
 from synthgen.torch.models.base import AnomalyModel
-from synthgen.torch.refine.options import RefineOptions
-from synthgen.torch.refine.pictures import at_size, cutouts, sheet
-from synthgen.torch.refine.refinement import as_batch, kept_threshold, refine_all
+from synthgen.torch.refinement.options import RefineOptions
+from synthgen.torch.refinement.outlines import as_batch, kept_threshold, refine_all
+from synthgen.torch.refinement.pictures import at_size, cutouts, sheet
 
 TABLE = "refined.csv"
 JOURNAL = ".refine.jsonl"

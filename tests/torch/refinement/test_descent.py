@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from synthgen.torch.refine.descent import COLOR_SPREAD, REACH, SPREAD, Adan, as_tensor, sharing_weights
+from synthgen.torch.refinement.descent import COLOR_SPREAD, REACH, SPREAD, Adan, as_tensor, sharing_weights
 
 
 def plain_sharing(region, image):

@@ -22,7 +22,7 @@ def model(normal):
     import torch
 
     from synthgen.torch import PatchCore
-    from synthgen.torch.refine import PIXELS, Sampled
+    from synthgen.torch.refinement import PIXELS, Sampled
 
     batches = [torch.from_numpy(normal.transpose(0, 3, 1, 2).copy())]
     loader = Sampled(batches)

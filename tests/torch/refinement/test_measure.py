@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from synthgen.torch.evaluation import Row
-from synthgen.torch.refine import RefineOptions
-from synthgen.torch.refine.measure import Fit, fits, format_sizes, with_fits
+from synthgen.torch.refinement import RefineOptions
+from synthgen.torch.refinement.measure import Fit, fits, format_sizes, with_fits
 
 
 class Item:

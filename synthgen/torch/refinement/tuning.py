@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from synthgen.errors import UsageError
 from synthgen.metrics import mean_overlap
-from synthgen.torch.refine.options import RefineOptions
-from synthgen.torch.refine.refinement import refine
+from synthgen.torch.refinement.options import RefineOptions
+from synthgen.torch.refinement.outlines import refine
 
 #: Weights that are tried, each with each.
 GRID: dict[str, tuple[float, ...]] = {"sparsity": (500.0, 1500.0, 4500.0), "colors": (0.005, 0.02, 0.08)}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from synthgen.errors import UsageError
-from synthgen.torch.refine import RefineOptions
-from synthgen.torch.refine.tuning import GRID, candidates, tuned
+from synthgen.torch.refinement import RefineOptions
+from synthgen.torch.refinement.tuning import GRID, candidates, tuned
 
 
 def test_the_best_of_the_grid_is_chosen(model, defect):

@@ -6,8 +6,8 @@ from PIL import Image
 from synthgen.compose.pictures import nearest, stretched
 from synthgen.look.colors import colored
 from synthgen.look.heatmaps import outline, overlay
-from synthgen.torch.refine.refinement import Refined
-from synthgen.torch.refine.region import dilated
+from synthgen.torch.refinement.outlines import Refined
+from synthgen.torch.refinement.region import dilated
 
 _COARSE = (255, 170, 0)
 _REFINED = (0, 255, 255)

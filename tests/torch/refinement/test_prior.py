@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from synthgen.errors import UsageError
-from synthgen.torch.refine import PixelPrior, Sampled
+from synthgen.torch.refinement import PixelPrior, Sampled
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from synthgen.torch.refine import RefineOptions
-from synthgen.torch.refine.inpaint import inpainted
-from synthgen.torch.refine.region import dilated
-from synthgen.torch.refine.search import Search, Task
+from synthgen.torch.refinement import RefineOptions
+from synthgen.torch.refinement.inpaint import inpainted
+from synthgen.torch.refinement.region import dilated
+from synthgen.torch.refinement.search import Search, Task
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from synthgen.torch.refine.pictures import at_size, cutouts, sheet
-from synthgen.torch.refine.refinement import Refined
+from synthgen.torch.refinement.outlines import Refined
+from synthgen.torch.refinement.pictures import at_size, cutouts, sheet
 
 
 def found_of(mask):

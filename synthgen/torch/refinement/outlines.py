@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from synthgen.errors import UsageError
 from synthgen.look.heatmaps import outline
-from synthgen.torch.refine.inpaint import inpainted, most_similar
-from synthgen.torch.refine.options import RefineOptions
-from synthgen.torch.refine.prior import PIXELS, PixelPrior
-from synthgen.torch.refine.region import cleaned, dilated, otsu, seen, smoothed
-from synthgen.torch.refine.search import Found, Search, Task
+from synthgen.torch.refinement.inpaint import inpainted, most_similar
+from synthgen.torch.refinement.options import RefineOptions
+from synthgen.torch.refinement.prior import PIXELS, PixelPrior
+from synthgen.torch.refinement.region import cleaned, dilated, otsu, seen, smoothed
+from synthgen.torch.refinement.search import Found, Search, Task
 
 # Of what the image scores above the usual, the normal one may keep this share, or else nothing was won: on
 # validation images refining helped below it, and did harm above.

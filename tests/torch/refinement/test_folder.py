@@ -8,8 +8,8 @@ from PIL import Image
 
 from synthgen.errors import UsageError
 from synthgen.layouts import open_images, open_test_set
-from synthgen.torch.refine import RefineOptions
-from synthgen.torch.refine.folder import JOURNAL, TABLE, Work, refine_set, threshold_of
+from synthgen.torch.refinement import RefineOptions
+from synthgen.torch.refinement.folder import JOURNAL, TABLE, Work, refine_set, threshold_of
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 import synthgen.torch
 from synthgen.errors import UsageError
 from synthgen.torch import PaDiM, PatchCore
-from synthgen.torch.refine import RefineOptions, refine, refine_all
+from synthgen.torch.refinement import RefineOptions, refine, refine_all
 
 FAST = RefineOptions(iterations=20)
 

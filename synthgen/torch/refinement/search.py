@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from scipy.sparse import block_diag, csr_array
 
-from synthgen.torch.refine.descent import Adan, as_tensor, sharing_weights
-from synthgen.torch.refine.objective import color_term, feature_term, sparsity_term, variation_term
-from synthgen.torch.refine.options import RefineOptions
-from synthgen.torch.refine.prior import PixelPrior
-from synthgen.torch.refine.region import affected, neighbors
+from synthgen.torch.refinement.descent import Adan, as_tensor, sharing_weights
+from synthgen.torch.refinement.objective import color_term, feature_term, sparsity_term, variation_term
+from synthgen.torch.refinement.options import RefineOptions
+from synthgen.torch.refinement.prior import PixelPrior
+from synthgen.torch.refinement.region import affected, neighbors
 
 _WINDOW = 10  # steps over which the decrease is judged
 _SAMPLED_PLACES = 256  # beyond the region, that tell what scores are usual
