@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 NEEDS = {
     "synthgen/torch": ("torch", "timm"),
     "tests/cli/test_anomaly.py": ("torch", "timm"),
+    "tests/cli/test_commands.py": ("torch", "timm"),
     "tests/cli/test_fit.py": ("torch", "timm"),
     "tests/cli/test_refine.py": ("torch", "timm"),
     "tests/cli/test_remote.py": ("torch", "timm"),
@@ -34,6 +35,7 @@ NEEDS = {
     "tests/consumers/test_croissant.py": ("mlcroissant",),
     "tests/consumers/test_exports.py": ("anomalib", "datasets", "pandas", "pycocotools", "torch", "timm"),
     "tests/consumers/test_huggingface.py": ("datasets", "pyarrow"),
+    "tests/consumers/test_onnx.py": ("onnx", "onnxruntime", "torch", "timm"),
     "tests/layouts/test_outlines.py": ("scipy",),
     "tests/mandelbulb/test_renderer.py": ("skimage",),
     "tests/metrics/test_boxes.py": ("skimage",),

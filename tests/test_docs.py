@@ -39,7 +39,7 @@ SMALL = {
     "recipes": "--no-time",
     "pretrain": "--arch test_resnet --epochs 1 --batch-size 2 --resize 0 --crop 0",
     "pretrain surface": "--arch test_resnet --epochs 1 --batch-size 12 --epoch-images 12 --val-images 12 --crop 32 "
-    "--scale 1:1 --class-images 2",
+    "--scale 1:1 --class-images 2 --batch-classes 2 --mix 1:1",
     "fit": "--size 64",
 }
 # Programs that a test does not start, and why.

@@ -193,7 +193,7 @@ def recipe_options(family):
     from synthgen.recipe import Storage  # late: the help of other commands needs no NumPy
 
     own = options_of(family.Options)
-    stored = options_of(Storage)
+    stored = options_of(Storage, but=("grown_from",))
     return partial(with_options, options=(*_usual_options(family), *own, *stored))
 
 
@@ -217,9 +217,10 @@ def _usual_options(family) -> list:
     ]
 
 
-def options_of(kind) -> list:
-    """Return a command-line option for each field of a struct that has a help text."""
-    return [option_of(field) for field in msgspec.structs.fields(kind) if get_origin(field.type) is Annotated]
+def options_of(kind, but: tuple[str, ...] = ()) -> list:
+    """Return a command-line option for each field of a struct but some."""
+    fields = msgspec.structs.fields(kind)
+    return [option_of(field) for field in fields if field.name not in but]
 
 
 def option_of(field):

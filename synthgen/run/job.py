@@ -135,9 +135,12 @@ def _generate(plan: Plan, folder: Path, workers, part: Part, progress, overwrite
     make_folder(folder / SHARDS, folder)
     everything = range(plan.run.shards)
 
+    is_done = False
+
     def clear_away():
         sweep(folder, plan.run, everything, records=True)
-        withdraw(folder, plan.run)
+        if not is_done:
+            withdraw(folder, plan.run)
 
     with _removed_if_empty(folder, is_new), part_lock(folder, part[:2], alone=overwrite, last=clear_away):
         begun = begin(folder, plan, part, overwrite)
@@ -153,6 +156,7 @@ def _generate(plan: Plan, folder: Path, workers, part: Part, progress, overwrite
             _announce_and_draw(plan, folder, todo, workers, progress, total)
             sidecars = known_sidecars(folder, begun)
         finished = finish(folder, begun, sidecars)
+        is_done = True
 
     own = sidecars[part.k - 1 :: part.n]
     return _report(folder, begun, own, todo, finished, time.monotonic() - start)

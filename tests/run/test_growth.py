@@ -210,7 +210,7 @@ def test_growth_that_was_killed_before_its_first_shard_binds_nobody(make_recipe,
 
 def of_other_numpy(folder):
     """Make the records of a data set say that another version of NumPy drew it."""
-    for path in (*folder.glob("*.json"), *folder.glob("shards/.*.json")):
+    for path in (folder / "run.json", folder / "dataset.json", *folder.glob("shards/.*.json")):
         values = json.loads(path.read_text())
         values["versions"]["numpy"] = "1.0"
         values["fingerprints"]["storage"] = "0" * 64

@@ -8,7 +8,7 @@ SMALL = {
     "patchcore": {"coreset": 0.2},
     "sequential-patchcore": {"points": 100},
     "padim": {"channels": 20},
-    "cflow": {"blocks": 2, "epochs": 2, "layers": (1, 2)},
+    "cflow": {"blocks": 2, "epochs": 20, "rate": 0.01, "layers": (1, 2)},
 }
 
 
