@@ -1,20 +1,26 @@
 """Pictures put together: color, backgrounds, blur, pasting one over the other by exact masks."""
 
-from synthgen.compose.background import diamond_square, sample_diamond_square
-from synthgen.compose.blend import gaussian_weight, lay_over
-from synthgen.compose.color import hue_palette, to_gray
-from synthgen.compose.paste import Scene
-from synthgen.compose.transform import orient, sample_transform, transform
+from importlib import import_module
 
-__all__ = [
-    "Scene",
-    "diamond_square",
-    "gaussian_weight",
-    "hue_palette",
-    "lay_over",
-    "orient",
-    "sample_diamond_square",
-    "sample_transform",
-    "to_gray",
-    "transform",
-]
+# Loaded on first use: readers of images need no compiler.
+_LAZY = {
+    "Scene": "paste",
+    "diamond_square": "background",
+    "gaussian_weight": "blend",
+    "hue_palette": "color",
+    "lay_over": "blend",
+    "orient": "transform",
+    "sample_diamond_square": "background",
+    "sample_transform": "transform",
+    "to_gray": "color",
+}
+
+__all__ = sorted(_LAZY)
+
+
+def __getattr__(name: str):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'synthgen.compose' has no attribute {name!r}")
+    value = getattr(import_module(f"synthgen.compose.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value

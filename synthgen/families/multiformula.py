@@ -363,17 +363,17 @@ def _corner(at: list[float], size: tuple[int, int], shape: tuple[int, int]) -> t
 
 def _object(own: dict, source: str, gray: bool, size: tuple[int, int]) -> tuple:
     """Return pixels and cover of an object as it is pasted."""
-    from synthgen import compose
+    from synthgen.compose.transform import orient, transform
 
     wanted = own["scale"] * min(size)
     side = max(_LEAST_SIDE, round(wanted))
     pixels, cover = draw_object(source, own["drawn"], side, gray)
     if own["transform"] is not None:
-        pixels, cover = compose.transform(pixels, cover, own["transform"])
+        pixels, cover = transform(pixels, cover, own["transform"])
 
     orientation = own["orientation"]
-    pixels = compose.orient(pixels, orientation)
-    cover = compose.orient(cover, orientation)
+    pixels = orient(pixels, orientation)
+    cover = orient(cover, orientation)
     return pixels, cover
 
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthgen.compose import orient, sample_transform, transform
+from synthgen.compose.transform import orient, sample_transform, transform
 
 
 @given(st.integers(0, 2**32))

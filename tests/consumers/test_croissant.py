@@ -9,6 +9,9 @@ import pytest
 import synthgen
 from synthgen.cards import CROISSANT, Details, write_card
 
+# Of rdflib, which mlcroissant reads descriptions with.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 
 @pytest.mark.parametrize("data", ["plates", "formulas"])
 def test_a_description_is_valid_and_nothing_is_missing_that_we_know(request, copy_of, caplog, data):
