@@ -9,8 +9,12 @@ import pytest
 import synthgen
 from synthgen.cards import CROISSANT, Details, write_card
 
-# Of rdflib, which mlcroissant reads descriptions with.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# mlcroissant leaves files open, and the library that it reads descriptions with is about to change.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 
 
 @pytest.mark.parametrize("data", ["plates", "formulas"])
