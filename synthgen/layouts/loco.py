@@ -22,7 +22,7 @@ from synthgen.layouts.export.pictures import mask_of
 from synthgen.layouts.export.sources import Picked
 from synthgen.layouts.export.tree import Tree
 from synthgen.layouts.export.writer import File, as_file
-from synthgen.layouts.files import paired, pictures_in, read_mask
+from synthgen.layouts.files import normal_entries, paired, pictures_in, read_mask
 from synthgen.layouts.truth import Truth, layers_of
 from synthgen.shards.reading import read_whole
 
@@ -69,6 +69,12 @@ def test_set(path: Path) -> list[Entry]:
     masks = partial(mvtec.masks_for, path)
     read_all = partial(_truths, config=config)
     return mvtec.kinds_of(folders, path.name, masks, read_all)
+
+
+def held_out(path: Path) -> list[Entry]:
+    """Return the normal images of ``validation/good``, which are neither for fitting nor for testing."""
+    images = pictures_in(path / "validation" / "good")
+    return normal_entries(images, path.name)
 
 
 def known(path: Path, fitting: bool) -> list[Path]:

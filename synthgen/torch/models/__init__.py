@@ -70,13 +70,17 @@ MODELS = {
     "sequential-patchcore": "A bank of fixed size, built image by image: any number of images, can go on learning.",
     "padim": "A Gaussian at each place: for parts that always lie in the same place.",
     "cflow": "The density of patches at each place, by flows that are trained: few images, slow to fit.",
+    "floor": "The distance of blurred gray values from their mean: what other models must be better than.",
+    "chance": "Random scores: what a benchmark measures for them must be what chance gives.",
 }
 
 _LAZY = {
     "AnomalyModel": "base",
     "Augmentation": "augment",
+    "Chance": "chance",
     "Cflow": "cflow",
     "Extractor": "base",
+    "Floor": "floor",
     "PaDiM": "padim",
     "PatchCore": "patchcore",
     "SequentialPatchCore": "sequential_patchcore",

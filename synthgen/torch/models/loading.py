@@ -18,7 +18,7 @@ from synthgen.torch.backbones import (
 )
 from synthgen.torch.models.base import AnomalyModel
 from synthgen.torch.models.options import make_options
-from synthgen.torch.models.store import StoredModel, damaged, read_model
+from synthgen.torch.models.store import BackboneHeader, StoredModel, damaged, read_model
 
 # Options that files of format 1 lack, with the values that their models were fitted with.
 OLDER = {"pool_padding": "none", "alignment": "bilinear", "interpolation": "bilinear"}
@@ -57,11 +57,13 @@ def load_model(path, backbone: torch.nn.Module | None = None, memory: int | None
     made = _class_of(path, stored)
     options = _options_of(path, stored, made)
 
-    if backbone is None:
-        backbone = _built(path, stored, options)
-    elif fingerprint(backbone) != stored.header.backbone.fingerprint:
-        arch = stored.header.backbone.arch
-        raise UsageError(f"{path}: backbone must have the weights of {arch} that the model was fitted with")
+    own = stored.header.backbone
+    if made.needs_backbone != (own is not None):
+        raise damaged(path, f"a {made.kind} has {'a' if made.needs_backbone else 'no'} backbone")
+    if own is not None and backbone is None:
+        backbone = _built(path, own, stored)
+    elif own is not None and fingerprint(backbone) != own.fingerprint:
+        raise UsageError(f"{path}: backbone must have the weights of {own.arch} that the model was fitted with")
 
     model = made(backbone, memory=memory, device=device, **options)
     _fill(path, model, stored)
@@ -86,7 +88,7 @@ def _options_of(path: Path, stored: StoredModel, made: type[AnomalyModel]) -> di
     except UsageError as error:
         raise damaged(path, str(error)) from error
 
-    if stored.header.format == 1 and settings.pool > 1:
+    if stored.header.format == 1 and made.needs_backbone and settings.pool > 1:
         padding = f"pool_padding {settings.pool_padding}"
         warnings.warn(
             f"{path}: an older synthgen fitted this model with {padding}; fit it again",
@@ -95,15 +97,14 @@ def _options_of(path: Path, stored: StoredModel, made: type[AnomalyModel]) -> di
     return options
 
 
-def _built(path: Path, stored: StoredModel, options: dict) -> torch.nn.Module:
+def _built(path: Path, made: BackboneHeader, stored: StoredModel) -> torch.nn.Module:
     """Return the backbone as timm builds it, with its weights."""
-    made = stored.header.backbone
     arch = made.arch
     if arch is None:
         raise UsageError(f"{path}: backbone must be given, timm has no name for it")
     check_architecture(arch)  # timm would look up others on the network
 
-    arguments = _arguments_of(arch, stored)
+    arguments = _arguments_of(arch, made, stored)
     try:
         skeleton = create_skeleton(arch, **arguments)
         check_weights(str(path), arch, stored.weights, skeleton.state_dict())
@@ -120,9 +121,8 @@ def _built(path: Path, stored: StoredModel, options: dict) -> torch.nn.Module:
     return net
 
 
-def _arguments_of(arch: str, stored: StoredModel) -> dict:
+def _arguments_of(arch: str, made: BackboneHeader, stored: StoredModel) -> dict:
     """Return what timm is given to build the backbone."""
-    made = stored.header.backbone
     arguments = size_options(arch, stored.header.image_size)
     if made.form == "features":
         return {**arguments, "features_only": True, "out_indices": made.levels}

@@ -2,7 +2,7 @@
 
 The header has `format` (2), `version` of synthgen, `kind`, `options`, `image_size`, `notes` and `backbone`: its
 `arch` and `form` in timm, `mean` and `std`, and `fingerprint`, a digest of its weights. Tensors are the model's
-own, by name, and the backbone's, as ``backbone.KEY``.
+own, by name, and the backbone's, as ``backbone.KEY``. `backbone` is null for a kind of model that has none.
 
 A second key, ``sha256``, has the digest of the whole file, see `synthgen.torch.sealed`. Files of format 1 have no
 digest.
@@ -55,7 +55,7 @@ class Header(msgspec.Struct):
     options: dict
     image_size: tuple[_Side, _Side]
     notes: dict
-    backbone: BackboneHeader
+    backbone: BackboneHeader | None
 
 
 class StoredModel(NamedTuple):
@@ -86,7 +86,7 @@ def save_model(model, path) -> None:
     StorageError
         If it cannot be written.
     """
-    if not isinstance(model.features, FeatureExtractor):
+    if model.needs_backbone and not isinstance(model.features, FeatureExtractor):
         name = type(model.features).__name__
         raise UsageError(f"{model.kind} cannot be saved with features of {name}, which no file can hold")
 
@@ -96,15 +96,13 @@ def save_model(model, path) -> None:
         raise UsageError(f"notes must be JSON values: {error}") from error
 
     tensors = {name: getattr(model, name) for name in model.state}
-    for name, value in model.features.net.state_dict().items():
-        tensors[BACKBONE + name] = value
+    if model.needs_backbone:
+        for name, value in model.features.net.state_dict().items():
+            tensors[BACKBONE + name] = value
     write_sealed(Path(path), tensors, {_HEADER: text})
 
 
 def _header_of(model) -> dict:
-    net = model.features.net
-    config = model.features.config
-    has_features_only = hasattr(net.feature_info, "out_indices")
     return {
         "format": FORMAT,
         "version": __version__,
@@ -112,15 +110,22 @@ def _header_of(model) -> dict:
         "options": model.options(),
         "image_size": list(model.image_size),
         "notes": model.notes,
-        "backbone": {
-            "arch": config.get("architecture"),
-            "form": "features" if has_features_only else "classifier",
-            "levels": list(getattr(net.feature_info, "out_indices", ())),
-            "classes": getattr(net, "num_classes", None),
-            "mean": list(config["mean"]),
-            "std": list(config["std"]),
-            "fingerprint": fingerprint(net),
-        },
+        "backbone": _backbone_header(model.features) if model.needs_backbone else None,
+    }
+
+
+def _backbone_header(features: FeatureExtractor) -> dict:
+    net = features.net
+    config = features.config
+    has_features_only = hasattr(net.feature_info, "out_indices")
+    return {
+        "arch": config.get("architecture"),
+        "form": "features" if has_features_only else "classifier",
+        "levels": list(getattr(net.feature_info, "out_indices", ())),
+        "classes": getattr(net, "num_classes", None),
+        "mean": list(config["mean"]),
+        "std": list(config["std"]),
+        "fingerprint": fingerprint(net),
     }
 
 
