@@ -36,6 +36,7 @@ _COMMANDS = {
     "fit": ("fit", "Fit an anomaly model to normal images."),
     "detect": ("anomaly", "Score images with a model, and lay heat maps over them."),
     "evaluate": ("anomaly", "Measure a model on a test set: table, thresholds, plots."),
+    "benchmark": ("benchmark", "Measure many models on many data sets, and print tables."),
     "refine": ("refine", "Find the outlines of defects, and the normal images behind them."),
     "weights": ("weights", "Bring weights of others into files that fit, detect and your code read."),
     "export-model": ("export_model", "Write a model as ONNX, for use without torch."),

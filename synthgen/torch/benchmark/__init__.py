@@ -14,5 +14,4 @@ from synthgen.torch.benchmark.merge import merge
 from synthgen.torch.benchmark.results import read_results
 from synthgen.torch.benchmark.running import run_benchmark
 
-
 __all__ = ["Benchmark", "load_benchmark", "merge", "read_results", "run_benchmark"]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from synthgen.errors import UsageError, did_you_mean
+from synthgen.metrics import registry
 from synthgen.options import check_unique, convert, named, parse_size, parse_yaml
 from synthgen.recipe import Recipe, installed_benchmarks, load_recipe, read_recipe_file
 from synthgen.seeding import MAX_SEED
@@ -403,7 +404,8 @@ def _check_grid_keys(entry: Entry, place: str, key: str) -> None:
 
 
 def _check_names(made: Benchmark, place: str) -> None:
-    """Refuse sets and pools that are named and not there."""
+    """Refuse sets, pools and metrics that are named and not there."""
+    _check_metrics(made.metrics, place)
     for name, entry in made.models.items():
         _check_known(entry.sets, made.sets, place, f"models.{name}.sets")
     for name, members in made.pools.items():
@@ -411,6 +413,15 @@ def _check_names(made: Benchmark, place: str) -> None:
     pools = made.pooled()
     for pair in made.compare:
         _check_known(pair, {**made.sets, **pools}, place, "compare")
+
+
+def _check_metrics(names, place: str) -> None:
+    """Refuse metrics that are not known; those of other code are looked at when they are trusted."""
+    ours = [name for name in names if ":" not in name]
+    try:
+        registry.columns_of(ours)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from None
 
 
 def _check_known(names, known, place: str, key: str) -> None:

@@ -35,7 +35,7 @@ _SINGLE = 50  # images for the latency
 _COMPARED = 4  # of them are compared with the batches
 _LINES = 20  # of a traceback
 _FRAMING = Framing()
-Say = Callable[[str], None]
+Say = Callable[[str], object]
 
 
 def run_job(job: Job, folder: Path, trust: bool = False, say: Say | None = None) -> Record:
@@ -54,7 +54,7 @@ def run_job(job: Job, folder: Path, trust: bool = False, say: Say | None = None)
     -------
     Record
     """
-    say = say or (lambda word: None)
+    say = say or str
     now = datetime.now().astimezone()
     started = now.isoformat(timespec="seconds")
     try:
@@ -69,7 +69,7 @@ def run_job(job: Job, folder: Path, trust: bool = False, say: Say | None = None)
     return record
 
 
-class _Fitted(NamedTuple):
+class Fitted(NamedTuple):
     """A fitted model, and the seconds of reading and of fitting."""
 
     model: Any
@@ -77,7 +77,7 @@ class _Fitted(NamedTuple):
     fit_s: float
 
 
-class _Predicted(NamedTuple):
+class Predicted(NamedTuple):
     """What a model says of the test images, and what that took."""
 
     predictions: Predictions
@@ -95,12 +95,12 @@ def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
 
     images = splits.opened(job)
     data = splits.contents(job, images, folder)
-    fitted = _fitted(job, images.fitting, trust, say)
-    found = _predicted(job, fitted.model, images.test, say)
+    fitted = fit_model(job, images.fitting, trust, say)
+    found = predict_images(job, fitted.model, images.test, say)
 
     say("measure")
     start = time.perf_counter()
-    result = measured(job, fitted.model, found.predictions, images.held)
+    result = measured(job, fitted.model, found.predictions, images.held, trust)
     measure_s = time.perf_counter() - start
 
     file = keep_files(job, folder, fitted.model, found.predictions, result)
@@ -128,7 +128,7 @@ def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
     )
 
 
-def _fitted(job: Job, images: ImageSet, trust: bool, say: Say) -> _Fitted:
+def fit_model(job: Job, images: ImageSet, trust: bool, say: Say = str) -> Fitted:
     """Return the model of a job, fitted."""
     say("load")
     model = building.built(job, trust)
@@ -141,7 +141,7 @@ def _fitted(job: Job, images: ImageSet, trust: bool, say: Say) -> _Fitted:
         calibrate_model(model, loader, job.model.calibrate)
     _fit(model, loader, job, start)
     seconds = time.perf_counter() - start
-    return _Fitted(model, loader.seconds, seconds - loader.seconds)
+    return Fitted(model, loader.seconds, seconds - loader.seconds)
 
 
 def _fit(model: Any, loader: TimedLoader, job: Job, start: float) -> None:
@@ -156,7 +156,7 @@ def _fit(model: Any, loader: TimedLoader, job: Job, start: float) -> None:
     model.fit(loader, **given)
 
 
-def _predicted(job: Job, model: Any, images: ImageSet, say: Say) -> _Predicted:
+def predict_images(job: Job, model: Any, images: ImageSet, say: Say = str) -> Predicted:
     """Return what a model says of the test images; refuse one whose answers cannot be believed."""
     say("predict")
     timed = TimedModel(model, job.model.size)
@@ -169,7 +169,7 @@ def _predicted(job: Job, model: Any, images: ImageSet, say: Say) -> _Predicted:
     singles = [_shown(images, place, job) for place in range(min(_SINGLE, len(images)))]
     latency, answers = latency_ms(model.predict, singles)
     _check(timed.kind, model, singles, answers, predictions)
-    return _Predicted(predictions, seconds - predict_s, predict_s, ms_image, latency)
+    return Predicted(predictions, seconds - predict_s, predict_s, ms_image, latency)
 
 
 def _shown(images: ImageSet, place: int, job: Job) -> torch.Tensor:
@@ -205,7 +205,7 @@ def _images(job: Job, predictions: Predictions) -> Images:
     )
 
 
-def _times(job: Job, data: dict, fitted: _Fitted, found: _Predicted, measure_s: float) -> Times:
+def _times(job: Job, data: dict, fitted: Fitted, found: Predicted, measure_s: float) -> Times:
     limit = job.time_limit
     return Times(
         read_s=fitted.read_s + found.read_s,

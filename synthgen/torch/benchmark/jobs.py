@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from synthgen.errors import UsageError, did_you_mean
+from synthgen.metrics import registry
 from synthgen.shards.files import sha256_of
 from synthgen.torch.benchmark.config import Benchmark, Slice
 from synthgen.torch.benchmark.record import RECORDS, Record
 from synthgen.torch.benchmark.sources import Category, categories_of
 from synthgen.torch.benchmark.variants import Variant, variants
 
+# Metrics that are measured in every job, whatever the tables show.
+ALWAYS = (*registry.USUAL, "average_precision", "oracle")
 _WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 
@@ -33,6 +36,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         Which images give the thresholds.
     time_limit : float or None
         Seconds of fitting.
+    metrics : tuple of str
+        Columns that were asked for.
     keep : tuple of str
     threads : int or None
     device : str or None
@@ -45,6 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     shots: int | float | Slice | None
     thresholds: str
     time_limit: float | None
+    metrics: tuple[str, ...]
     keep: tuple[str, ...]
     threads: int | None
     device: str | None
@@ -75,6 +81,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             "shots": msgspec.to_builtins(self.shots),
             "thresholds": self.thresholds,
             "time_limit": self.time_limit,
+            "metrics": [name for name in self.metrics if name not in ALWAYS],
         }
 
     @property
@@ -145,6 +152,7 @@ def _of_category(benchmark: Benchmark, variant: Variant, name: str, category: Ca
             shots=benchmark.sets[name].shots,
             thresholds=benchmark.thresholds,
             time_limit=benchmark.time_limit,
+            metrics=benchmark.metrics,
             keep=benchmark.keep,
             threads=benchmark.threads,
             device=benchmark.device,

@@ -24,7 +24,7 @@ def keep_files(job: Job, folder: Path, model: Any, predictions: Predictions, res
     if "maps" in job.keep and predictions.maps is not None:
         _write_maps(job.path(folder, "maps", ""), predictions)
     if "pictures" in job.keep:
-        _draw(job.path(folder, "pictures", ""), predictions, result)
+        _draw(job.path(folder, "pictures", ""), predictions)
 
     if "models" not in job.keep or not hasattr(model, "save"):
         return None
@@ -63,9 +63,9 @@ def _write_maps(folder: Path, predictions: Predictions) -> None:
         write_atomically(folder / f"{number:05d}.npy", file.getvalue())
 
 
-def _draw(folder: Path, predictions: Predictions, result: Measured) -> None:
+def _draw(folder: Path, predictions: Predictions) -> None:
     """Draw the curves that `evaluate` draws."""
-    from synthgen.torch.evaluation import plot_curves
+    from synthgen.torch.evaluation import measure, plot_curves
 
     make_folder(folder)
-    plot_curves(predictions, result.table, folder)
+    plot_curves(predictions, measure(predictions), folder)

@@ -1,6 +1,4 @@
-"""The images of a job: those for fitting, those held out for thresholds, those for testing; and proof that equal
-jobs saw equal files.
-"""
+"""The images of a job: those for fitting, for thresholds and for testing; and proof that jobs saw equal files."""
 
 import hashlib
 from pathlib import Path
@@ -18,6 +16,7 @@ from synthgen.torch.benchmark.config import Slice
 from synthgen.torch.benchmark.jobs import Job
 from synthgen.torch.benchmark.sources import files_of
 from synthgen.torch.evaluation.limits import divided
+from synthgen.torch.models.options import LEAST_IMAGES
 
 DATA = "data"
 HELD_OUT = "held-out"
@@ -110,10 +109,20 @@ def _held_out(normal: ImageSet, job: Job) -> tuple[ImageSet, ImageSet | None]:
 
 def held_share(count: int) -> float:
     """Return the share of so many normal images that is held out: a tenth, or five images."""
-    if not count:
-        return 0.0
-    held = max(_LEAST_HELD, round(_SHARE_HELD * count))
-    return min(held / count, 0.9)
+    return held_count(count) / count if count else 0.0
+
+
+def held_count(count: int) -> int:
+    """Return how many of so many normal images are held out; none of very few.
+
+    Examples
+    --------
+    >>> held_count(9), held_count(20), held_count(200)
+    (0, 5, 20)
+    """
+    if count < LEAST_IMAGES:
+        return 0
+    return max(_LEAST_HELD, round(_SHARE_HELD * count))
 
 
 def contents(job: Job, images: Images, folder: Path) -> dict:

@@ -295,7 +295,7 @@ def shown_metrics(results: Results) -> list[str]:
 
 
 def write_tables(folder) -> list[str]:
-    """Write ``table.json`` with everything, ``table.csv`` with a row a job, and ``table.md``; return their names."""
+    """Write ``table.json`` with everything, ``table.csv`` with a row a job, ``table.md``; return their names."""
     folder = Path(folder)
     results = read_results(folder)
     write_atomically(folder / "table.json", encode_json(as_values(results)))
