@@ -1,16 +1,20 @@
 """The model of a job: one of our kinds, one of another package, or a class of other people's code."""
 
 import inspect
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import torch
 
-from synthgen.errors import UsageError, one_line
+from synthgen.errors import SynthgenError, UsageError, one_line
+from synthgen.layouts import ImageSet
+from synthgen.layouts.framing import Framing
 from synthgen.torch import models
 from synthgen.torch.backbones import fingerprint
 from synthgen.torch.benchmark.config import check_trust, is_plugin
 from synthgen.torch.benchmark.jobs import Job
+from synthgen.torch.evaluation import Batches
 from synthgen.torch.features import FeatureExtractor
 from synthgen.torch.models.base import AnomalyModel
 
@@ -76,14 +80,18 @@ def prepare(job: Job) -> None:
     torch.use_deterministic_algorithms(is_plugin(job.model.kind), warn_only=True)
 
 
-def warm_up(model: Any, job: Job) -> None:
-    """Run a backbone once before the first clock of this process: first calls pay for much that others do not."""
+def warm_up(job: Job, images: ImageSet) -> None:
+    """Fit a model of the kind to two images before the first clock of this process: first calls compile and load."""
     key = (job.model.backbone, job.model.kind)
-    if key in _warm or not isinstance(model, AnomalyModel):
+    if key in _warm or is_plugin(job.model.kind):
         return
     _warm.add(key)
-    image = torch.zeros((1, 3, *job.model.size), dtype=torch.uint8)
-    model.features(image)
+    few = images.chosen(range(min(2, len(images))))
+    loader = Batches(few, job.model.batch, Framing(), job.model.size)
+    with suppress(SynthgenError):  # the job itself says what is wrong
+        model = built(job)
+        model.fit(loader, progress="none")
+        model.predict(next(iter(loader)))
 
 
 def parameters_of(model: Any) -> tuple[int | None, str | None]:

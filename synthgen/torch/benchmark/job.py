@@ -90,11 +90,11 @@ class Predicted(NamedTuple):
 def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
     """Return the record of a job that is done now."""
     building.prepare(job)
-    device = torch.device(job.device) if job.device else None
-    peak = PeakMemory(device)
-
     images = splits.opened(job)
     data = splits.contents(job, images, folder)
+    building.warm_up(job, images.fitting)
+
+    peak = PeakMemory(torch.device(job.device) if job.device else None)
     fitted = fit_model(job, images.fitting, trust, say)
     found = predict_images(job, fitted.model, images.test, say)
 
@@ -132,7 +132,6 @@ def fit_model(job: Job, images: ImageSet, trust: bool, say: Say = str) -> Fitted
     """Return the model of a job, fitted."""
     say("load")
     model = building.built(job, trust)
-    building.warm_up(model, job)
     loader = TimedLoader(Batches(images, job.model.batch, _FRAMING, job.model.size))
 
     say("fit")

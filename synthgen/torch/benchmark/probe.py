@@ -1,8 +1,8 @@
 """What a benchmark would take: its jobs, time and memory, from a short probe of each model; and what is missing.
 
-The probe fits each model to a few images and predicts a few. Reading, predicting and measuring grow with the images.
-Fitting grows with them and, where a coreset is chosen, with their square: two probes tell the two apart. Memory
-grows by what the model itself says that it needs.
+The probe fits each model to a few images and predicts a few. Reading, predicting and measuring grow with the number
+of images. Fitting grows with it and, where a coreset is chosen, with its square: two probes tell the two apart.
+Memory grows by what the model itself says that it needs.
 """
 
 import math
@@ -270,6 +270,8 @@ def _probed(job: Job, trust: bool) -> _Cost:
     few = min(_IMAGES, len(images.fitting))
     some = images.fitting.chosen(range(few))
     test = images.test.chosen(_mixed(images.test.labels))
+
+    building.warm_up(job, some)
 
     peak = PeakMemory(None)
     start = time.perf_counter()

@@ -214,10 +214,8 @@ class _Board:
         self.failed = 0
 
     def told(self, job: Job, word: str) -> None:
-        """Note what is being done."""
+        """Note when a job began."""
         self._begun.setdefault(job.name, time.monotonic())
-        if word != "begin":
-            self._bar.note(f"jobs {self._count}/{self._total}  {job.name}  {word}")
 
     def done(self, job: Job, error: str | None) -> None:
         """Count a job, and say that it failed, if it did."""
