@@ -312,6 +312,9 @@ def _data_set(values, place: str, key: str) -> DataSet:
 def _drawn(values, place: str, key: str) -> Drawn:
     """Return the recipes of a category; both are checked."""
     check_name(key.rpartition(".")[2], place, key)
+    for name in Drawn.__struct_fields__:
+        if name not in _mapping(values, place, key):
+            raise UsageError(f"{named(place, key)}.{name} must be a recipe, got none")
     drawn = convert(values, Drawn, place, f"{key}.")
     for name in Drawn.__struct_fields__:
         recipe_of(getattr(drawn, name), named(place, f"{key}.{name}"))
