@@ -49,7 +49,6 @@ class Predictions:
 
     def part(self, category: str, kind: str = ALL) -> Part:
         """Return one kind of defect, or all, with all normal images of its category."""
-        whole = None if kind == ALL else self.part(category)
         places = []
         labels = []
         for i, entry in enumerate(self.images.entries):
@@ -62,7 +61,7 @@ class Predictions:
         scores = self.scores[places]
         truths = [self.truths[i] for i in places]
         maps = None if self.maps is None else Maps(self.maps, places)
-        return Part(np.array(labels), scores, truths, maps, whole=whole)
+        return Part(np.array(labels), scores, truths, maps)
 
 
 def predict_set(
@@ -72,6 +71,7 @@ def predict_set(
     advance: Callable | None = None,
     unreadable: dict[str, str] | None = None,
     framing: Framing | None = None,
+    own_size: bool = False,
 ) -> Predictions:
     """Return what a model says of every image of a set.
 
@@ -81,6 +81,9 @@ def predict_set(
         As for `inspected`; the images with or without truth.
     advance : callable, optional
         Called with the number of images after each batch.
+    own_size : bool
+        Bring each map to the size of its image, and leave the truth as it is, instead of measuring at the scale at
+        which the model saw the image. What it did not see scores as the least of what it saw.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def predict_set(
 
     with tempfile.TemporaryFile() as file:
         maps = _MapFile(file)
-        for count, batch in inspected(model, images, batch_size, framing, unreadable):
+        for count, batch in inspected(model, images, batch_size, framing, unreadable, own_size):
             for found in batch:
                 item = found.item
                 kept.append(found.number)
