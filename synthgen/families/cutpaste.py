@@ -342,11 +342,12 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     Returns
     -------
     dict
-        ``class``, ``index``; ``image``, name and digest of the normal image; ``bits``, where the recipe says how
-        many are used of deep files; ``gray``, ``visibility``, ``contrast``, ``clean``; ``region``, a digest or None; ``background``, its spread
-        where the part itself is the region, or None; ``objects``, the defects, see FORMAT.md. A defect lies under
-        those before it. Its ``params`` are what `synthgen.compose.anomalies.sample_defect` draws. Folders are not
-        named: files are found by their digests.
+        ``class``, ``index``; ``image``, name and digest of the normal image; ``bits``, where the recipe says
+        how many are used of deep files; ``gray``, ``visibility``, ``contrast``, ``clean``; ``region``, a digest
+        or None; ``background``, its spread where the part itself is the region, or None; ``objects``, the
+        defects, see FORMAT.md. A defect lies under those before it. Its ``params`` are what
+        `synthgen.compose.anomalies.sample_defect` draws. Folders are not named: files are found by their
+        digests.
     """
     files = _files(options)
     rng = generator(seed, label, index, "cutpaste.image")
