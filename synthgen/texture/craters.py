@@ -32,7 +32,8 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     levels, habit = scattered(shape)
     box = scatter.box_of(rows, columns, softness)
     things = scatter.gather(levels, habit, box)
-    tiles = scatter.into_tiles(things, box, max(0.7, 3 * softness), 0.0)
+    side = max(0.4, 3 * softness)
+    tiles = scatter.into_tiles(things, box, side, 0.0)
 
     total = np.zeros(len(rows))
     _dent(total, rows, columns, things, tiles)
