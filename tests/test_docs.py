@@ -41,6 +41,8 @@ SMALL = {
     "pretrain surface": "--arch test_resnet --epochs 1 --batch-size 12 --epoch-images 12 --val-images 12 --crop 32 "
     "--scale 1:1 --class-images 2 --batch-classes 2 --mix 1:1",
     "fit": "--size 64",
+    "benchmark tiny-benchmark": "--only floor/textures/weave --workers 0 "
+    "--set sets.textures.draw.weave.normal.per_class=10 --set sets.textures.draw.weave.test.per_class=2",
 }
 # Programs that a test does not start, and why.
 NOT_RUN = {
@@ -116,7 +118,7 @@ def made_small(words: list[str]) -> list[str]:
         shutil.rmtree(out[1], ignore_errors=True)  # the page makes itself what the others take for granted
     if "--help" in words or (name == "recipes" and len(words) > 1):
         return words
-    kind = "pretrain surface" if "surface" in words and name == "pretrain" else name
+    kind = next((kind for kind in SMALL if " " in kind and set(kind.split()) <= set(words)), name)
     small = shlex.split(SMALL.get(kind, "")) if "--update" not in words else []
     if (
         name == "fit"

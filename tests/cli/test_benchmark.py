@@ -47,7 +47,10 @@ def run(*arguments, code=0):
 def test_a_run_prints_its_table_and_the_same_command_does_nothing_again(config, tmp_path):
     command = [config, "--out", tmp_path / "o", "--workers", 0, "--progress", "none"]
     done = run(*command)
-    assert done.stdout.splitlines()[0] == "small, image AUROC, 1 class, 1 seed, 6 test images" or "brick" in done.stdout
+    assert (
+        done.stdout.splitlines()[0] == "small, image AUROC, 1 class, 1 seed, 6 test images"
+        or "brick" in done.stdout
+    )
     assert [line.split()[0] for line in done.stdout.splitlines()[3:]] == ["floor", "chance"]
     assert "2 of 2 jobs done in" in done.stderr
     again = run(*command)
@@ -72,7 +75,17 @@ def test_a_run_prints_its_table_and_the_same_command_does_nothing_again(config, 
 def test_a_job_that_fails_is_in_the_table_and_the_status(config, tmp_path, monkeypatch):
     (tmp_path / "bad.py").write_text("class Bad:\n    fit = predict = lambda self, *given: 1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
-    command = [config, "--out", tmp_path / "o", "--workers", 0, "--progress", "none", "--set", "models.bad={kind: 'bad:Bad'}"]
+    command = [
+        config,
+        "--out",
+        tmp_path / "o",
+        "--workers",
+        0,
+        "--progress",
+        "none",
+        "--set",
+        "models.bad={kind: 'bad:Bad'}",
+    ]
     with pytest.raises(UsageError, match="must be trusted to run, got bad:Bad: --trust allows it"):
         run(*command)
     done = run(*command, "--trust", code=1)

@@ -81,7 +81,7 @@ def prepare(job: Job) -> None:
 
 
 def warm_up(job: Job, images: ImageSet) -> None:
-    """Fit a model of the kind to two images, once in this process: first calls compile, and no clock counts that."""
+    """Fit a model of the kind to two images, once in this process: first calls compile, which no clock counts."""
     key = (job.model.backbone, job.model.kind)
     if key in _warm or is_plugin(job.model.kind):
         return

@@ -33,20 +33,28 @@ class Grid(NamedTuple):
 
 def rendered(grid: Grid, kind: str) -> str:
     """Return a table as ``text``, ``md``, ``csv`` or ``tex``."""
-    return {"text": _text, "md": _markdown, "csv": _csv, "tex": _latex}[kind](grid)
+    forms = {"text": _text, "md": _markdown, "csv": _csv, "tex": _latex}
+    return forms[kind](grid)
 
 
 def _text(grid: Grid) -> str:
-    marked = _marked(grid, "{}*", "{} ") if grid.best else grid.rows
-    head = [f"{name} " if grid.best and place else name for place, name in enumerate(grid.head)]
-    columns = list(zip(head, *marked, strict=True))
-    widths = [max(map(len, column)) for column in columns]
+    head = grid.head
+    rows = grid.rows
+    if grid.best:
+        first, *others = grid.head
+        head = [first, *(f"{name} " for name in others)]
+        rows = _marked(grid, "{}*", "{} ")
+
+    columns = []
+    for place, column in enumerate(zip(head, *rows, strict=True)):
+        width = max(map(len, column))
+        align = str.rjust if place else str.ljust
+        columns.append([align(cell, width) for cell in column])
 
     lines = [grid.title, ""]
-    for cells in (head, *marked):
-        aligned = [cells[0].ljust(widths[0])]
-        aligned += [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-        lines.append("  ".join(aligned).rstrip())
+    for cells in zip(*columns, strict=True):
+        line = "  ".join(cells)
+        lines.append(line.rstrip())
     if grid.notes:
         lines += ["", *grid.notes]
     return "\n".join(lines)
@@ -54,13 +62,18 @@ def _text(grid: Grid) -> str:
 
 def _markdown(grid: Grid) -> str:
     rows = _marked(grid, "**{}**", "{}")
-    rule = ["---"] + ["---:"] * (len(grid.head) - 1)
+    numbers = len(grid.head) - 1
+    rule = ["---", *["---:"] * numbers]
+
     lines = [f"**{grid.title}**", ""]
     for cells in (grid.head, rule, *rows):
         escaped = [cell.replace("|", "\\|") for cell in cells]
-        lines.append(f"| {' | '.join(escaped)} |")
-    if grid.notes:
-        lines += ["", *(f"- {note}" for note in grid.notes)]
+        line = " | ".join(escaped)
+        lines.append(f"| {line} |")
+
+    notes = [f"- {note}" for note in grid.notes]
+    if notes:
+        lines += ["", *notes]
     return "\n".join(lines)
 
 
@@ -69,20 +82,35 @@ def _csv(grid: Grid) -> str:
     table = csv.writer(file, lineterminator="\n")
     table.writerow(grid.head)
     table.writerows(grid.rows)
-    return file.getvalue().rstrip("\n")
+    text = file.getvalue()
+    return text.rstrip("\n")
 
 
 def _latex(grid: Grid) -> str:
-    plain = grid._replace(rows=[list(map(_escaped, row)) for row in grid.rows])
+    head = list(map(_escaped, grid.head))
+    escaped = [list(map(_escaped, row)) for row in grid.rows]
+    plain = grid._replace(rows=escaped)
     rows = _marked(plain, r"\textbf{{{}}}", "{}")
-    columns = "l" + "r" * (len(grid.head) - 1)
-    lines = [rf"% {grid.title}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
-    lines.append(" & ".join(map(_escaped, grid.head)) + r" \\")
-    lines.append(r"\midrule")
-    lines += [" & ".join(row) + r" \\" for row in rows]
-    lines += [r"\bottomrule", r"\end{tabular}"]
+
+    numbers = len(head) - 1
+    columns = "l" + "r" * numbers
+    lines = [
+        f"% {grid.title}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        _latex_row(head),
+        r"\midrule",
+        *map(_latex_row, rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
     lines += [f"% {note}" for note in grid.notes]
     return "\n".join(lines)
+
+
+def _latex_row(cells: list[str]) -> str:
+    line = " & ".join(cells)
+    return rf"{line} \\"
 
 
 def _escaped(text: str) -> str:
@@ -92,10 +120,11 @@ def _escaped(text: str) -> str:
 def _marked(grid: Grid, best: str, other: str) -> list[list[str]]:
     """Return the rows with the best values marked; the names of rows stay."""
     rows = []
-    for i, row in enumerate(grid.rows):
-        cells = [row[0]]
-        for j, cell in enumerate(row[1:], 1):
-            form = best if (i, j) in grid.best else other
-            cells.append(form.format(cell))
+    for i, (name, *values) in enumerate(grid.rows):
+        cells = [name]
+        for j, value in enumerate(values, 1):
+            is_best = (i, j) in grid.best
+            form = best if is_best else other
+            cells.append(form.format(value))
         rows.append(cells)
     return rows

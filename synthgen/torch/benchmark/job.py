@@ -100,7 +100,8 @@ def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
 
     say("measure")
     start = time.perf_counter()
-    result = measured(job, fitted.model, found.predictions, images.held, trust)
+    model = TimedModel(fitted.model, job.model.size)
+    result = measured(job, model, found.predictions, images.held, trust)
     measure_s = time.perf_counter() - start
 
     file = keep_files(job, folder, fitted.model, found.predictions, result)

@@ -1,6 +1,7 @@
 """What a job keeps beside its record: samples for intervals, scores, maps, the model, plots."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def keep_files(job: Job, folder: Path, model: Any, predictions: Predictions, res
     if "scores" in job.keep:
         _write_scores(_made(job.path(folder, "scores", ".csv")), predictions)
     if "maps" in job.keep and predictions.maps is not None:
-        _write_maps(job.path(folder, "maps", ""), predictions)
+        _write_maps(job.path(folder, "maps", ""), predictions.maps)
     if "pictures" in job.keep:
         _draw(job.path(folder, "pictures", ""), predictions)
 
@@ -54,10 +55,10 @@ def _write_scores(path: Path, predictions: Predictions) -> None:
     write_csv(path, rows, _COLUMNS)
 
 
-def _write_maps(folder: Path, predictions: Predictions) -> None:
+def _write_maps(folder: Path, maps: Iterable[np.ndarray]) -> None:
     """Write each map as float16, numbered as the rows of the scores."""
     make_folder(folder)
-    for number, scores in enumerate(predictions.maps or ()):
+    for number, scores in enumerate(maps):
         file = io.BytesIO()
         np.save(file, np.asarray(scores, np.float16))
         write_atomically(folder / f"{number:05d}.npy", file.getvalue())

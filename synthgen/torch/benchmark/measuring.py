@@ -2,14 +2,17 @@
 
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from synthgen.layouts import ImageSet
 from synthgen.layouts.framing import Framing
 from synthgen.metrics import intervals, registry
 from synthgen.torch.benchmark.jobs import ALWAYS, Job
-from synthgen.torch.evaluation import limits_of, predict_set
-from synthgen.torch.evaluation.predictions import ALL, Predictions
+from synthgen.torch.evaluation import held_out_limits, measure, synthetic_limits, thresholds_of
+from synthgen.torch.evaluation.limits import Thresholds
+from synthgen.torch.evaluation.predictions import Predictions
+from synthgen.torch.evaluation.thresholds import HELD_OUT, SYNTHETIC
 
 
 class Measured(NamedTuple):
@@ -20,7 +23,7 @@ class Measured(NamedTuple):
     rows : list of dict
         Of the whole category, then of each kind: ``kind``, ``normal``, ``anomalous``, and the values there are.
     thresholds : dict
-        ``rule``, ``images`` that they come from, and ``image`` and ``pixel``, where there are any.
+        ``rule``, ``images`` that they come from, and ``image``, ``pixel`` and ``source`` where there are any.
     samples : dict of str to ndarray
         Metrics of resamples of the test images, (R,) each.
     """
@@ -48,36 +51,33 @@ def measured(
     """
     names = dict.fromkeys([*ALWAYS, *job.metrics])
     columns = registry.columns_of(names, trust)
-    thresholds = _thresholds(job, model, held)
-    ((category, kinds),) = predictions.parts()
+    limits = _thresholds(job, model, held)
 
     rows = []
-    for kind in (ALL, *kinds):
-        part = predictions.part(category, kind).at(thresholds.get("image"), thresholds.get("pixel"))
-        normal = len(part.labels) - part.anomalous
-        values = registry.measured(part, columns)
-        rows.append({"kind": kind, "normal": normal, "anomalous": part.anomalous, **values})
+    for row in measure(predictions, None, columns, limits):
+        counts = {"kind": row.kind, "normal": row.normal, "anomalous": row.anomalous}
+        rows.append(counts | row.values)
 
-    samples = _samples(job, predictions, category)
-    return Measured(rows, thresholds, samples)
+    images = 0 if held is None else len(held)
+    thresholds = {"rule": job.thresholds, "images": images, **msgspec.to_builtins(limits)}
+    return Measured(rows, thresholds, _samples(job, predictions))
 
 
-def _thresholds(job: Job, model: Any, held: ImageSet | None) -> dict[str, Any]:
+def _thresholds(job: Job, model: Any, held: ImageSet | None) -> Thresholds:
     """Return the thresholds of the rule of a job; none where no images were held out for them."""
     if held is None:
-        return {"rule": job.thresholds, "images": 0}
+        return Thresholds()
 
     framing = Framing()
-    predictions = predict_set(model, held, job.model.batch, framing=framing)
-    limits = limits_of(predictions.scores, predictions.maps)
-    found = {"rule": job.thresholds, "images": len(held), "image": limits.image}
-    if limits.pixel is not None:
-        found["pixel"] = limits.pixel
-    return found
+    batch = job.model.batch
+    if job.thresholds == "synthetic":
+        return thresholds_of(synthetic_limits(model, held, batch, framing, job.seed), SYNTHETIC)
+    return thresholds_of(held_out_limits(model, held, batch, framing), HELD_OUT)
 
 
-def _samples(job: Job, predictions: Predictions, category: str) -> dict[str, np.ndarray]:
+def _samples(job: Job, predictions: Predictions) -> dict[str, np.ndarray]:
     """Return the metrics of resamples; all models and seeds get the same draws of a category."""
+    ((category, _),) = predictions.parts()
     part = predictions.part(category)
     counts = intervals.count_part(part)
     name = f"{job.set}/{job.category.name}"

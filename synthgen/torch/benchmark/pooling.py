@@ -5,7 +5,8 @@ The mean is over all categories of a pool, each of which weighs the same; never 
 happened to finish compares nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -70,18 +71,43 @@ def pooled_lines(results: Results, pool: str, metric: str, better: str = "up", p
         Take means over the categories that are there.
     """
     cells = results.pool(pool)
-    table = {model: class_values(results, model, cells, metric) for model in results.models}
+    table = {}
+    for model in results.models:
+        table[model] = class_values(results, model, cells, metric)
     ranks = _mean_ranks(table, better)
-    order = sorted_models(table, better, partial)
-    samples = {model: _samples(results, model, cells, metric) for model in order}
 
-    first = samples[order[0]] if order else None
     lines = []
-    for place, model in enumerate(order):
-        own = samples[model]
-        tied = place > 0 and first is not None and own is not None and intervals.is_tied(first, own)
-        lines.append(_line(results, model, cells, metric, table[model], ranks.get(model), own, tied, partial))
+    best = None
+    for place, model in enumerate(sorted_models(table, better, partial)):
+        samples = _samples(results, model, cells, metric)
+        if place == 0:
+            best = samples
+        numbers = _Numbers(
+            values=table[model],
+            mean=pooled_mean(table[model], partial),
+            samples=samples,
+            rank=ranks.get(model),
+            tied=place > 0 and _are_tied(best, samples),
+        )
+        lines.append(_line(results, model, cells, metric, numbers))
     return lines
+
+
+class _Numbers(NamedTuple):
+    """What is known of a model on the categories of a pool."""
+
+    values: list[float | None]
+    mean: float | None
+    samples: np.ndarray | None
+    rank: float | None
+    tied: bool
+
+
+def _are_tied(first: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Return whether the resamples of two models do not tell them apart; they do not say without any."""
+    if first is None or other is None:
+        return False
+    return intervals.is_tied(first, other)
 
 
 def class_values(results: Results, model: str, cells: Sequence[Cell], metric: str) -> list[float | None]:
@@ -119,7 +145,8 @@ def _mean_ranks(table: dict[str, list[float | None]], better: str) -> dict[str, 
     if not whole:
         return {}
     numbers = np.array(list(whole.values()), float)
-    return dict(zip(whole, intervals.mean_ranks(numbers, better).tolist(), strict=True))
+    ranks = intervals.mean_ranks(numbers, better)
+    return dict(zip(whole, ranks.tolist(), strict=True))
 
 
 def _samples(results: Results, model: str, cells: Sequence[Cell], metric: str) -> np.ndarray | None:
@@ -131,48 +158,67 @@ def _samples(results: Results, model: str, cells: Sequence[Cell], metric: str) -
     return intervals.pooled(there)
 
 
-def _line(
-    results: Results,
-    model: str,
-    cells: Sequence[Cell],
-    metric: str,
-    values: list[float | None],
-    rank: float | None,
-    samples: np.ndarray | None,
-    tied: bool,
-    partial: bool,
-) -> Line:
+def _line(results: Results, model: str, cells: Sequence[Cell], metric: str, numbers: _Numbers) -> Line:
     records = results.of_model(model, cells)
-    failed = sum(record.failed for record in records)
-    of_seeds = [mean([results.value(model, cell, seed, metric) for cell in cells]) for seed in results.seeds]
+    expected = len(cells) * len(results.seeds)
+    of_seeds = [seed_mean(results, model, cells, seed, metric) for seed in results.seeds]
+    known = [value for value in numbers.values if value is not None]
+
+    interval = None
+    if numbers.samples is not None:
+        interval = intervals.interval(numbers.samples, numbers.mean)
     return Line(
         model=model,
-        mean=pooled_mean(values, partial),
-        cells=sum(value is not None for value in values),
-        interval=None if samples is None else intervals.interval(samples),
-        sd_classes=spread(values),
+        mean=numbers.mean,
+        cells=len(known),
+        interval=interval,
+        sd_classes=spread(numbers.values),
         sd_seeds=spread(of_seeds),
-        rank=rank,
-        tied=tied,
-        failed=failed,
-        missing=len(cells) * len(results.seeds) - len(records),
+        rank=numbers.rank,
+        tied=numbers.tied,
+        failed=sum(record.failed for record in records),
+        missing=expected - len(records),
         **_costs(records),
     )
 
 
+def seed_mean(
+    results: Results, model: str, cells: Sequence[Cell], seed: int, metric: str, partial: bool = False
+) -> float | None:
+    """Return the pooled mean of one seed."""
+    values = [results.value(model, cell, seed, metric) for cell in cells]
+    return pooled_mean(values, partial)
+
+
 def _costs(records: list[Record]) -> dict[str, float | None]:
     """Return what a model costs, over its jobs that did not fail."""
-    times = [record.times for record in records if record.times is not None]
-    memory = [record.memory for record in records if record.memory is not None]
-    latencies = [each.latency_ms for each in times if each.latency_ms is not None]
-    peaks = [each.gpu_peak or each.peak for each in memory if each.gpu_peak or each.peak]
-    files = [each.file for each in memory if each.file is not None]
+    fits = []
+    latencies = []
+    peaks = []
+    files = []
+    for record in records:
+        if record.times is not None:
+            fits.append(record.times.fit_s)
+            latencies.append(record.times.latency_ms)
+        if record.memory is not None:
+            peaks.append(record.memory.gpu_peak or record.memory.peak)
+            files.append(record.memory.file)
     return {
-        "fit_s": float(np.mean([each.fit_s for each in times])) if times else None,
-        "latency_ms": float(np.median(latencies)) if latencies else None,
-        "peak_mb": max(peaks) / _MEGABYTE if peaks else None,
-        "file_mb": max(files) / _MEGABYTE if files else None,
+        "fit_s": _of_known(fits, np.mean),
+        "latency_ms": _of_known(latencies, np.median),
+        "peak_mb": _of_known(peaks, _most_megabytes),
+        "file_mb": _of_known(files, _most_megabytes),
     }
+
+
+def _of_known(values: Sequence[float | None], summary: Callable) -> float | None:
+    """Return the summary of those values that are known, None of none."""
+    known = [value for value in values if value is not None]
+    return float(summary(known)) if known else None
+
+
+def _most_megabytes(values: Sequence[float]) -> float:
+    return max(values) / _MEGABYTE
 
 
 def differences(results: Results, pair: tuple[str, str], metric: str) -> dict[str, float | None]:
@@ -182,10 +228,12 @@ def differences(results: Results, pair: tuple[str, str], metric: str) -> dict[st
     """
     found: dict[str, float | None] = {}
     for model in results.models:
-        first, second = (_mean_on(results, model, name, metric) for name in pair)
-        found[model] = None if first is None or second is None else first - second
-    known = [value for value in found.values() if value is not None]
-    found["mean"] = mean(known)
+        first = _mean_on(results, model, pair[0], metric)
+        second = _mean_on(results, model, pair[1], metric)
+        found[model] = None
+        if first is not None and second is not None:
+            found[model] = first - second
+    found["mean"] = pooled_mean(list(found.values()), partial=True)
     return found
 
 

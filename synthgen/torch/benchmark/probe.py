@@ -167,7 +167,7 @@ class _Samples:
         if given.draw is None:
             return job
 
-        draw_missing(job.set, self._smaller(given, job), self._place, "none")
+        draw_missing(job.set, self._smaller(given, job), [job.category.name], self._place, "none")
         home = self._place / DRAWN / job.set
         normal = home / Path(job.category.normal).name
         test = home / Path(job.category.test).name

@@ -11,6 +11,7 @@ from synthgen.torch.benchmark.config import Benchmark
 from synthgen.torch.benchmark.record import Begun, Record, read_begun, read_records
 
 ALL = "all"
+_COUNTS = ("kind", "normal", "anomalous")  # of a row, beside its metrics
 SAMPLES = "samples"
 
 
@@ -51,28 +52,49 @@ class Results:
         self.records = {record.name: record for record in records}
         self._samples: dict[tuple, dict[str, np.ndarray]] = {}
 
-        parts = [name.split("/") for name in self.jobs]
-        self.models = list(dict.fromkeys(model for model, _, _, _ in parts))
-        self.cells = list(dict.fromkeys(Cell(name, category) for _, name, category, _ in parts))
-        self.seeds = list(dict.fromkeys(int(seed) for _, _, _, seed in parts))
+        models = {}
+        cells = {}
+        seeds = {}
+        for job in self.jobs:
+            model, name, category, seed = job.split("/")
+            models[model] = True
+            cells[Cell(name, category)] = True
+            seeds[int(seed)] = True
+        self.models = list(models)
+        self.cells = list(cells)
+        self.seeds = list(seeds)
 
     def record(self, model: str, cell: Cell, seed: int) -> Record | None:
         """Return the record of a job that did not fail, None if there is none."""
-        record = self.records.get(f"{model}/{cell}/{seed}")
-        return None if record is None or record.failed else record
+        name = f"{model}/{cell}/{seed}"
+        record = self.records.get(name)
+        if record is None or record.failed:
+            return None
+        return record
 
     def of_model(self, model: str, cells: Iterable[Cell]) -> list[Record]:
         """Return all records of a model on some cells, also those that failed."""
-        names = [f"{model}/{cell}/{seed}" for cell in cells for seed in self.seeds]
-        return [self.records[name] for name in names if name in self.records]
+        found = []
+        for cell in cells:
+            for seed in self.seeds:
+                record = self.records.get(f"{model}/{cell}/{seed}")
+                if record is not None:
+                    found.append(record)
+        return found
+
+    def of_cell(self, cell: Cell) -> list[Record]:
+        """Return all records of a category."""
+        return [record for record in self.records.values() if (record.set, record.category) == cell]
 
     def value(self, model: str, cell: Cell, seed: int, metric: str, kind: str = ALL) -> float | None:
         """Return what a job measured, None if it has no value there."""
         record = self.record(model, cell, seed)
         if record is None:
             return None
-        row = next((row for row in record.rows if row["kind"] == kind), {})
-        return row.get(metric)
+        for row in record.rows:
+            if row["kind"] == kind:
+                return row.get(metric)
+        return None
 
     def mean_of_seeds(self, model: str, cell: Cell, metric: str, kind: str = ALL) -> float | None:
         """Return the mean over all seeds, None if one of them has no value."""
@@ -83,10 +105,11 @@ class Results:
         """Return a metric of resamples of the test images, the mean over the seeds, (R,); None if it has none."""
         of_seeds = []
         for seed in self.seeds:
-            values = self._samples_of(model, cell, seed).get(metric)
-            if values is None or self.record(model, cell, seed) is None:
+            samples = self._samples_of(model, cell, seed)
+            is_there = self.record(model, cell, seed) is not None
+            if metric not in samples or not is_there:
                 return None
-            of_seeds.append(values)
+            of_seeds.append(samples[metric])
         return np.mean(of_seeds, axis=0)
 
     def _samples_of(self, model: str, cell: Cell, seed: int) -> dict[str, np.ndarray]:
@@ -125,24 +148,27 @@ class Results:
         for record in self.records.values():
             for row in record.rows:
                 names |= row
-        return [name for name in names if name not in ("kind", "normal", "anomalous")]
+        return [name for name in names if name not in _COUNTS]
 
     def warnings(self) -> list[str]:
         """Return lines on what makes numbers hard to compare: other data, other versions, notes of the readers."""
         lines = []
         for cell in self.cells:
-            found = [record for record in self.records.values() if (record.set, record.category) == tuple(cell)]
-            digests = {record.data["sha256"] for record in found if record.data}
+            digests = {record.data["sha256"] for record in self.of_cell(cell) if record.data}
             if len(digests) > 1:
                 lines.append(f"{cell}: models saw {len(digests)} different sets of files")
 
         whole = [record for record in self.records.values() if not record.failed]
         for key in ("synthgen", "torch"):
-            versions = sorted({record.versions.get(key, "unknown") for record in whole})
+            versions = {record.versions.get(key, "unknown") for record in whole}
             if len(versions) > 1:
-                lines.append(f"records were made by several versions of {key}: {', '.join(versions)}")
-        notes = [note for record in whole for note in record.data.get("notes", [])]
-        return lines + list(dict.fromkeys(notes))
+                listed = ", ".join(sorted(versions))
+                lines.append(f"records were made by several versions of {key}: {listed}")
+
+        for record in whole:
+            notes = record.data.get("notes", [])
+            lines += [note for note in notes if note not in lines]
+        return lines
 
 
 def read_results(folder) -> Results:
@@ -162,18 +188,28 @@ def read_results(folder) -> Results:
 
 def mean(values: Iterable[float | None]) -> float | None:
     """Return the mean of values, None where one is missing or there is none."""
-    given = list(values)
-    if not given or None in given:
+    known = _all_known(values)
+    if not known:
         return None
-    return float(np.mean([value for value in given if value is not None]))
+    return float(np.mean(known))
 
 
 def spread(values: Iterable[float | None]) -> float | None:
     """Return the standard deviation (n - 1) of values, None where one is missing or fewer than two are there."""
-    given = list(values)
-    if len(given) < 2 or None in given:
+    known = _all_known(values)
+    if len(known) < 2:
         return None
-    return float(np.std([value for value in given if value is not None], ddof=1))
+    return float(np.std(known, ddof=1))
+
+
+def _all_known(values: Iterable[float | None]) -> list[float]:
+    """Return values of which none is missing; none of them where one is."""
+    known = []
+    for value in values:
+        if value is None:
+            return []
+        known.append(value)
+    return known
 
 
 def read_samples(path: Path) -> dict[str, np.ndarray]:

@@ -191,9 +191,9 @@ def _run(benchmark: Benchmark, found: _Sorted, folder: Path, workers: int, trust
     if not found.left:
         return 0
 
-    used = {job.set for job in found.left}
-    for name in used:
-        draw_missing(name, benchmark.sets[name], folder, progress)
+    for name, given in benchmark.sets.items():
+        wanted = {job.category.name for job in found.left if job.set == name}
+        draw_missing(name, given, wanted, folder, progress)
 
     total = len(found.there) + len(found.left)
     with Progress(progress, total, done=len(found.there), unit="jobs") as bar:

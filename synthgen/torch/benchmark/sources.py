@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -141,11 +142,11 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(paths)
 
 
-def draw_missing(name: str, given: DataSet, folder: Path, progress: str) -> None:
-    """Draw the categories of a data set that are not there yet; other parts may draw them at the same time."""
+def draw_missing(name: str, given: DataSet, wanted: Collection[str], folder: Path, progress: str) -> None:
+    """Draw some categories of a data set that are not there yet; other parts may draw them at the same time."""
     place = folder / DRAWN / name
     for category, recipes in (given.draw or {}).items():
-        if given.classes and category not in given.classes:
+        if category not in wanted:
             continue
         for part, suffix in (("normal", _NORMAL), ("test", "")):
             recipe = recipe_of(getattr(recipes, part), f"sets.{name}.draw.{category}.{part}")

@@ -17,6 +17,7 @@ from synthgen.torch.benchmark.pooling import (
     differences,
     pooled_lines,
     pooled_mean,
+    seed_mean,
     sorted_models,
 )
 from synthgen.torch.benchmark.results import ALL, Cell, Results, read_results, spread
@@ -86,18 +87,29 @@ def _by_model(results: Results, pool: str, metric: str, partial: bool) -> Grid:
     lines = pooled_lines(results, pool, metric, better_of(metric), partial)
     cells = len(results.pool(pool))
     rows = [_row_of(line, cells, partial) for line in lines]
-    return Grid(_title(results, pool, metric), head, rows, notes=_notes(results, pool, metric, lines))
+    title = _title(results, pool, metric)
+    notes = _notes(results, metric, lines)
+    return Grid(title, head, rows, notes=notes)
 
 
 def _row_of(line: Line, cells: int, partial: bool) -> list[str]:
-    low_high = "-" if line.interval is None else f"{line.interval[0]:.3f}..{line.interval[1]:.3f}"
+    name = f"{line.model} =" if line.tied else line.model
     value = _number(line.mean)
     if partial and line.cells < cells:
         value += f" ({line.cells}/{cells})"
+
+    interval = "-"
+    if line.interval is not None and line.mean is not None:
+        low, high = line.interval
+        interval = f"{low:.3f}..{high:.3f}"
+
+    failed = str(line.failed)
+    if line.missing:
+        failed += f" +{line.missing} missing"
     return [
-        line.model + (" =" if line.tied else ""),
+        name,
         value,
-        "-" if line.mean is None else low_high,
+        interval,
         _number(line.sd_classes),
         _number(line.sd_seeds),
         _number(line.rank, ".1f"),
@@ -105,7 +117,7 @@ def _row_of(line: Line, cells: int, partial: bool) -> list[str]:
         _number(line.latency_ms, ",.3g"),
         _number(line.peak_mb, ",.0f"),
         _number(line.file_mb, ",.1f"),
-        str(line.failed) + (f" +{line.missing} missing" if line.missing else ""),
+        failed,
     ]
 
 
@@ -126,10 +138,9 @@ def _by_kind(results: Results, pool: str, metric: str, partial: bool) -> Grid:
 def _kinds(results: Results, cell: Cell) -> list[str]:
     """Return the kinds of defect of a category."""
     kinds: dict[str, None] = {}
-    for record in results.records.values():
-        if (record.set, record.category) == tuple(cell):
-            kinds |= dict.fromkeys(row["kind"] for row in record.rows if row["kind"] != ALL)
-    return list(kinds)
+    for record in results.of_cell(cell):
+        kinds |= dict.fromkeys(row["kind"] for row in record.rows)
+    return [kind for kind in kinds if kind != ALL]
 
 
 def _across(
@@ -147,47 +158,57 @@ def _across(
     better = better_of(metric)
     models = sorted_models(table, better, partial)
 
+    named = []
+    for i, (name, _, _) in enumerate(rows):
+        named.append((name, [table[model][i] for model in models]))
+    if summary:
+        named.append((_MEAN, [pooled_mean(table[model], partial) for model in models]))
+
     texts = []
     best: set[tuple[int, int]] = set()
-    for i, (name, _, _) in enumerate(rows):
-        values = [table[model][i] for model in models]
+    for i, (name, values) in enumerate(named):
         texts.append([name, *map(_number, values)])
         best |= {(i, j) for j in _best(values, better)}
-
     if summary:
-        means = [pooled_mean(table[model], partial) for model in models]
-        texts.append([_MEAN, *map(_number, means)])
-        best |= {(len(rows), j) for j in _best(means, better)}
-        texts.append([_SD, *(_number(spread(table[model])) for model in models)])
-    notes = _notes(results, pool, metric, [])
-    return Grid(_title(results, pool, metric), ["class", *models], texts, frozenset(best), notes)
+        texts.append(_spreads(table, models))
+
+    title = _title(results, pool, metric)
+    notes = _notes(results, metric, [])
+    return Grid(title, ["class", *models], texts, frozenset(best), notes)
+
+
+def _spreads(table: dict[str, list[float | None]], models: Sequence[str]) -> list[str]:
+    """Return the row of standard deviations."""
+    spreads = [spread(table[model]) for model in models]
+    return [_SD, *map(_number, spreads)]
 
 
 def _by_seed(results: Results, pool: str, metric: str, partial: bool) -> Grid:
     cells = results.pool(pool)
-    table: dict[str, list[float | None]] = {}
+    table = {}
     for model in results.models:
-        of_seeds = []
-        for seed in results.seeds:
-            values = [results.value(model, cell, seed, metric) for cell in cells]
-            of_seeds.append(pooled_mean(values, partial))
-        table[model] = of_seeds
+        table[model] = [seed_mean(results, model, cells, seed, metric, partial) for seed in results.seeds]
 
     models = sorted_models(table, better_of(metric))
     texts = []
     for i, seed in enumerate(results.seeds):
-        texts.append([str(seed), *(_number(table[model][i]) for model in models)])
-    texts.append([_SD, *(_number(spread(table[model])) for model in models)])
-    return Grid(_title(results, pool, metric), ["seed", *models], texts, notes=_notes(results, pool, metric, []))
+        values = [table[model][i] for model in models]
+        texts.append([str(seed), *map(_number, values)])
+    texts.append(_spreads(table, models))
+
+    title = _title(results, pool, metric)
+    notes = _notes(results, metric, [])
+    return Grid(title, ["seed", *models], texts, notes=notes)
 
 
 def _best(values: Sequence[float | None], better: str) -> list[int]:
     """Return the columns, from 1, of the best of some values."""
-    known = [value for value in values if value is not None]
+    known = {place: value for place, value in enumerate(values, 1) if value is not None}
     if not known:
         return []
-    best = max(known) if better == "up" else min(known)
-    return [place for place, value in enumerate(values, 1) if value is not None and math.isclose(value, best)]
+    choose = max if better == "up" else min
+    best = choose(known.values())
+    return [place for place, value in known.items() if math.isclose(value, best)]
 
 
 def better_of(metric: str) -> str:
@@ -200,12 +221,17 @@ def better_of(metric: str) -> str:
 def heading_of(metric: str) -> str:
     """Return what a table calls a value of the records."""
     base = metric.partition("@")[0]
-    owners = [name for name in registry.METRICS if base == name or base.startswith(f"{name}_")]
+    if base in registry.METRICS:
+        columns = registry.columns_of([metric])
+        return registry.heading_of(metric, columns)
+
+    # a value of a metric that returns several, such as oracle_f1
+    owners = [name for name in registry.METRICS if base.startswith(f"{name}_")]
     if not owners:
         return metric
-    owner = base if base in owners else max(owners, key=len)
-    name = metric if base == owner else owner
-    return registry.heading_of(metric, registry.columns_of([name]))
+    owner = max(owners, key=len)
+    columns = registry.columns_of([owner])
+    return registry.heading_of(metric, columns)
 
 
 def _title(results: Results, pool: str, metric: str) -> str:
@@ -219,9 +245,11 @@ def _tested(results: Results, cells: Sequence[Cell]) -> str:
     """Return the number of test images on some categories."""
     total = 0
     for cell in cells:
-        found = [record for record in results.records.values() if (record.set, record.category) == tuple(cell)]
-        counts = [sum(record.data["tested"].values()) for record in found if record.data]
-        total += max(counts, default=0)
+        counts = [0]
+        for record in results.of_cell(cell):
+            tested = record.data.get("tested", {})
+            counts.append(sum(tested.values()))
+        total += max(counts)
     return f"{total:,}"
 
 
@@ -233,18 +261,20 @@ def _number(value: float | None, form: str = ".3f") -> str:
     return "-" if value is None else format(value, form)
 
 
-def _notes(results: Results, pool: str, metric: str, lines: Sequence[Line]) -> list[str]:
+def _notes(results: Results, metric: str, lines: Sequence[Line]) -> list[str]:
     """Return the lines below a table: what marks mean, and what makes its numbers hard to believe."""
     notes = []
     if any(line.tied for line in lines):
         notes.append("= tied with the first: the 95 % interval of the difference holds 0")
-    if results.missing:
-        notes.append(f"{len(results.missing)} of {len(results.jobs)} jobs are not done: {results.missing[0]}, ..")
+    missing = results.missing
+    if missing:
+        notes.append(f"{len(missing)} of {len(results.jobs)} jobs are not done: {missing[0]}, ..")
 
-    notes += [f"{record.name} failed: {record.error}" for record in results.failures]
-    notes += [
-        f"{record.name} took longer than the time limit" for record in results.records.values() if _late(record)
-    ]
+    for record in results.failures:
+        notes.append(f"{record.name} failed: {record.error}")
+    for record in results.records.values():
+        if record.times is not None and not record.times.limit_kept:
+            notes.append(f"{record.name} took longer than the time limit")
     notes += _threshold_notes(results, metric)
     notes += _comparisons(results, metric) if lines else []
     notes += results.warnings()
@@ -252,10 +282,6 @@ def _notes(results: Results, pool: str, metric: str, lines: Sequence[Line]) -> l
         more = len(notes) - _MOST_NOTES
         notes[_MOST_NOTES:] = [f"and {more} other notes, see table.json"]
     return notes
-
-
-def _late(record) -> bool:
-    return record.times is not None and not record.times.limit_kept
 
 
 def _threshold_notes(results: Results, metric: str) -> list[str]:
@@ -267,7 +293,10 @@ def _threshold_notes(results: Results, metric: str) -> list[str]:
     if rule == "test":
         return ["thresholds are the best for the test set itself (oracle): no threshold in use can be as good"]
 
-    held = [record.thresholds.get("images", 0) for record in results.records.values() if record.thresholds]
+    held = []
+    for record in results.records.values():
+        if record.thresholds:
+            held.append(record.thresholds["images"])
     least = min(held, default=0)
     few = f", n < {_ENOUGH}" if least < _ENOUGH else ""
     return [f"thresholds from {rule} images, {least} of a category at least{few}; models are not fitted to those"]
@@ -278,13 +307,10 @@ def _comparisons(results: Results, metric: str) -> list[str]:
     lines = []
     for pair in results.benchmark.compare:
         found = differences(results, pair, metric)
-        words = [f"{model} {_signed(value)}" for model, value in found.items()]
-        lines.append(f"{pair[0]} minus {pair[1]}: {', '.join(words)}")
+        words = [f"{model} {_number(value, '+.3f')}" for model, value in found.items()]
+        listed = ", ".join(words)
+        lines.append(f"{pair[0]} minus {pair[1]}: {listed}")
     return lines
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.3f}"
 
 
 def shown_metrics(results: Results) -> list[str]:
@@ -304,8 +330,10 @@ def write_tables(folder) -> list[str]:
     pages = []
     for pool in results.pools:
         for metric in shown_metrics(results):
-            pages.append(rendered(make_grid(results, pool, metric), "md"))
-    write_atomically(folder / "table.md", ("\n\n".join(pages) + "\n").encode())
+            grid = make_grid(results, pool, metric)
+            pages.append(rendered(grid, "md"))
+    text = "\n\n".join(pages)
+    write_atomically(folder / "table.md", f"{text}\n".encode())
     return list(TABLES)
 
 
@@ -315,11 +343,14 @@ def as_values(results: Results) -> dict:
     costs: dict[str, dict] = {}
     for pool in results.pools:
         pools[pool] = {}
+        costs[pool] = {}
         for metric in shown_metrics(results):
-            lines = pooled_lines(results, pool, metric, better_of(metric))
-            values = [msgspec.to_builtins(line) for line in lines]
-            costs[pool] = {value["model"]: {name: value[name] for name in _COSTS} for value in values}
-            pools[pool][metric] = [_without(value, _COSTS) for value in values]
+            rows = []
+            for line in pooled_lines(results, pool, metric, better_of(metric)):
+                values = msgspec.to_builtins(line)
+                costs[pool][line.model] = {name: values.pop(name) for name in _COSTS}
+                rows.append(values)
+            pools[pool][metric] = rows
 
     jobs = []
     for name in results.jobs:
@@ -336,10 +367,6 @@ def as_values(results: Results) -> dict:
     }
 
 
-def _without(values: dict, names: Sequence[str]) -> dict:
-    return {name: value for name, value in values.items() if name not in names}
-
-
 def _write_jobs(path: Path, results: Results) -> None:
     rows = []
     for name in results.jobs:
@@ -347,8 +374,9 @@ def _write_jobs(path: Path, results: Results) -> None:
         if record is None:
             continue
         row = {"model": record.model, "set": record.set, "class": record.category, "seed": record.seed}
-        whole = next((each for each in record.rows if each["kind"] == ALL), {})
-        row |= _without(whole, ["kind"])
+        if record.rows:
+            row |= record.rows[0]
+            del row["kind"]
         if record.times is not None:
             row |= msgspec.to_builtins(record.times)
         row["error"] = record.error

@@ -52,11 +52,11 @@ def test_other_files_have_another_state(photos, tmp_path):
 def test_categories_are_drawn_once(values, tmp_path):
     found, made = opened(values, tmp_path, draw={"a": {"test": TEST, "normal": PLAIN}})
     (category,) = found.categories
-    draw_missing("s", made.sets["s"], tmp_path, "none")
+    draw_missing("s", made.sets["s"], ["a"], tmp_path, "none")
     record = tmp_path / "drawn" / "s" / "a" / "dataset.json"
     before = record.stat().st_mtime_ns
     assert category.test == str(record.parent)
-    draw_missing("s", made.sets["s"], tmp_path, "none")
+    draw_missing("s", made.sets["s"], ["a"], tmp_path, "none")
     assert record.stat().st_mtime_ns == before
     other, _ = opened(values, tmp_path, draw={"a": {"test": TEST | {"seed": 1}, "normal": PLAIN}})
     assert other.categories[0].state != category.state
