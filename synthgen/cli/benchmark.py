@@ -7,7 +7,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from synthgen.cli.options import Words, command, json_option, out_option, print_json, progress_option, with_options
-from synthgen.errors import UsageError
+from synthgen.errors import MissingExtraError, UsageError
 from synthgen.options import parse_scalar
 
 EXIT_SOME_FAILED = 1
@@ -124,13 +124,25 @@ def _run(config: str, as_json: bool, given: dict) -> int:
         progress=given["progress"],
         log=_say,
     )
-    files = write_tables(report.path)
+    files = write_tables(report.path) + _drawn(report.path)
     if as_json:
         print_json(report)
     else:
         _print_table(report.path, False, given)
         _say(_summary(report, files))
     return EXIT_SOME_FAILED if report.failed else 0
+
+
+def _drawn(folder: str) -> list[str]:
+    """Draw the pictures of the results; without matplotlib say so."""
+    from synthgen.torch.benchmark import read_results
+    from synthgen.torch.benchmark.plots import draw_results
+
+    try:
+        return draw_results(read_results(folder))
+    except MissingExtraError as error:
+        _say(f"no pictures: {error}")
+        return []
 
 
 def _summary(report, files: list[str]) -> str:

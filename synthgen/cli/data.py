@@ -40,7 +40,7 @@ def recipes(context, with_time, as_json):
 def _list_recipes(with_time: bool, as_json: bool) -> None:
     from synthgen.recipe import installed, load_recipe
 
-    rows = []
+    rows: list[dict] = []
     if not as_json:
         click.echo(_HEADER + _TIMES * with_time)
 
@@ -60,7 +60,12 @@ def _list_recipes(with_time: bool, as_json: bool) -> None:
     click.echo("\nbenchmarks, for `synthgen benchmark NAME`")
     for row in rows:
         if "models" in row:
-            click.echo(f"{row['name']:26s} {row['models']} models on {', '.join(row['sets'])}")
+            click.echo(_benchmark_line(row))
+
+
+def _benchmark_line(row: dict) -> str:
+    sets = ", ".join(row["sets"])
+    return f"{row['name']:26s} {row['models']} models on {sets}"
 
 
 def _benchmarks() -> list[dict]:
@@ -68,7 +73,7 @@ def _benchmarks() -> list[dict]:
     from synthgen.recipe import installed_benchmarks
     from synthgen.torch.benchmark.config import load_benchmark
 
-    rows = []
+    rows: list[dict] = []
     for name in installed_benchmarks():
         made = load_benchmark(name)
         rows.append(

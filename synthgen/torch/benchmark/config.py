@@ -218,8 +218,12 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if self.pools:
             return self.pools
         everything = tuple(self.sets)
-        single = {name: (name,) for name in self.sets}
-        return single if len(everything) == 1 else {self.benchmark: everything, **single}
+        pools: dict[str, tuple[str, ...]] = {}
+        if len(everything) > 1:
+            pools[self.benchmark] = everything
+        for name in everything:
+            pools[name] = (name,)
+        return pools
 
 
 def load_benchmark(source, overrides: dict | None = None) -> Benchmark:

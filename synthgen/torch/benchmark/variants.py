@@ -122,7 +122,7 @@ def _variant(name: str, entry: Entry, chosen: dict, benchmark: Benchmark, place:
     own = {key: value for key, value in chosen.items() if key in OWN_KEYS}
     options = {**entry.options, **{key: value for key, value in chosen.items() if key not in OWN_KEYS}}
     where = f"models.{name}"
-    kind = own.get("kind", entry.kind)
+    kind = str(own.get("kind", entry.kind))
     check_kind(kind, place, f"{where}.kind")
     if "size" in own:
         own["size"] = tuple(checked_size(own["size"], place, f"{where}.size"))

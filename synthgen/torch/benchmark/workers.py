@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -79,7 +80,7 @@ def _alone(jobs: list[Job], folder: Path, trust: bool, told: Told, done: Done) -
     from synthgen.torch.benchmark.job import run_job
 
     for job in jobs:
-        record = run_job(job, folder, trust, lambda word, job=job: told(job, word))
+        record = run_job(job, folder, trust, partial(told, job))
         done(job, record.error)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthgen.torch.models.batches import batches, size_of
+from synthgen.torch.models.batches import batches, begun, size_of
 from synthgen.torch.models.pixels import PixelModel, PixelOptions
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Chance(PixelModel):
     """
 
     kind = "chance"
-    Options = Options
+    Options = Options  # type: ignore[assignment]
     state = ()
-    settings: _Options
+    settings: _Options  # type: ignore[assignment]
 
     def state_forms(self, shape):
         """Return no form: nothing is learned."""
@@ -57,10 +57,11 @@ class Chance(PixelModel):
 
     def fit(self, loader, progress="auto", log=None) -> Chance:
         """Look at the size of the images; see `AnomalyModel.fit`."""
-        size = None
-        for images in batches(loader):
-            size = size_of(images)
+        given, first = begun(batches(loader))
+        size = size_of(first)
         self._report(log, 1, size)
+        for _ in given:
+            pass
         self.image_size = size
         return self
 

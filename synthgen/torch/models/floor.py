@@ -48,9 +48,9 @@ class Floor(PixelModel):
     """
 
     kind = "floor"
-    Options = Options
+    Options = Options  # type: ignore[assignment]
     state = ("mean",)
-    settings: _Options
+    settings: _Options  # type: ignore[assignment]
     mean: torch.Tensor
 
     def state_forms(self, shape):

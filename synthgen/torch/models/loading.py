@@ -60,10 +60,11 @@ def load_model(path, backbone: torch.nn.Module | None = None, memory: int | None
     own = stored.header.backbone
     if made.needs_backbone != (own is not None):
         raise damaged(path, f"a {made.kind} has {'a' if made.needs_backbone else 'no'} backbone")
-    if own is not None and backbone is None:
-        backbone = _built(path, own, stored)
-    elif own is not None and fingerprint(backbone) != own.fingerprint:
-        raise UsageError(f"{path}: backbone must have the weights of {own.arch} that the model was fitted with")
+    if own is not None:
+        if backbone is None:
+            backbone = _built(path, own, stored)
+        elif fingerprint(backbone) != own.fingerprint:
+            raise UsageError(f"{path}: backbone must have the weights of {own.arch} that the model was fitted with")
 
     model = made(backbone, memory=memory, device=device, **options)
     _fill(path, model, stored)
