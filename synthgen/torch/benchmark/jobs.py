@@ -180,11 +180,15 @@ def _backbone_state(backbone: str | None) -> str | None:
         return backbone
     path = Path(backbone)
     file = path / "best.safetensors" if path.is_dir() else path
-    return _digest(str(file)) if file.is_file() else backbone
+    if not file.is_file():
+        return backbone
+    status = file.stat()
+    return _digest(str(file), status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
-def _digest(path: str) -> str:
+def _digest(path: str, size: int, changed: int) -> str:
+    """Return the digest of a file; size and time of change tell a file from what it was before."""
     return "sha256:" + sha256_of(Path(path))
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Collection
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +117,6 @@ def _chosen(name: str, given: DataSet, found: list[Category], notes: list[str]) 
     return Found(chosen, missing, notes)
 
 
-@lru_cache(maxsize=1024)
 def state_of(folder: Path) -> str:
     """Return a digest of the names and sizes of all files of a folder; of a data set of ours its fingerprint."""
     if is_own(folder):
