@@ -383,7 +383,13 @@ def checked_options(kind: str, options: dict, place: str, prefix: str) -> dict:
     accepted = load(kind).Options
     known = [*OWN_KEYS, *accepted.__struct_fields__]
     made = convert(options, accepted, place, prefix, known)
-    return {name: msgspec.to_builtins(getattr(made, name)) for name in options}
+    values = plain(made)
+    return {name: values[name] for name in options}
+
+
+def plain(value) -> Any:
+    """Return a struct as the values that JSON has, lists in place of tuples."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _check_grid(grid, place: str, key: str) -> None:

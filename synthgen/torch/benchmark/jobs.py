@@ -11,7 +11,7 @@ import msgspec
 from synthgen.errors import UsageError, did_you_mean
 from synthgen.metrics import registry
 from synthgen.shards.files import sha256_of
-from synthgen.torch.benchmark.config import Benchmark, Slice
+from synthgen.torch.benchmark.config import Benchmark, Slice, plain
 from synthgen.torch.benchmark.record import RECORDS, Record
 from synthgen.torch.benchmark.sources import Category, categories_of
 from synthgen.torch.benchmark.variants import Variant, variants
@@ -78,7 +78,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             "seed": self.seed,
             "category": self.category.name,
             "data": self.category.state,
-            "shots": msgspec.to_builtins(self.shots),
+            "shots": plain(self.shots),
             "thresholds": self.thresholds,
             "time_limit": self.time_limit,
             "metrics": [name for name in self.metrics if name not in ALWAYS],

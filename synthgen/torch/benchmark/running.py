@@ -173,8 +173,7 @@ def _sorted_out(jobs: list[Job], folder: Path, retry_failed: bool, overwrite: bo
 
 def _other_settings(folder: Path, job: Job, record: Record) -> str:
     """Return the message on a record of other settings: both fingerprints, and what differs."""
-    plain = msgspec.json.decode(msgspec.json.encode(job.spec))
-    found = differences(plain, record.spec)
+    found = differences(job.spec, record.spec)
     listed = "; ".join(found[:5])
     mine = job.fingerprint[:12]
     other = record.fingerprint[:12]

@@ -18,6 +18,7 @@ from synthgen.torch.benchmark.config import (
     checked_options,
     checked_size,
     is_plugin,
+    plain,
 )
 from synthgen.torch.models import load
 
@@ -55,7 +56,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
         if is_plugin(self.kind):
             return self.options
         made = msgspec.convert(self.options, load(self.kind).Options, strict=False)
-        values = msgspec.to_builtins(made)
+        values = plain(made)
         values.pop("seed", None)
         return values
 
