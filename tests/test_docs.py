@@ -43,6 +43,7 @@ SMALL = {
     "fit": "--size 64",
     "benchmark tiny-benchmark": "--only floor/textures/weave --workers 0 "
     "--set sets.textures.draw.weave.normal.per_class=10 --set sets.textures.draw.weave.test.per_class=2",
+    "look": "--size 32 --images 16",
 }
 # Programs that a test does not start, and why.
 NOT_RUN = {

@@ -65,7 +65,7 @@ def test_metrics_are_those_that_are_asked_for(home):
     assert rows[0]["spro"] is None
     head = evaluate(home, *options).stdout.splitlines()[0]
     assert "PL@0.5  image FPR@0.99" in head
-    with pytest.raises(UsageError, match="^metric must be one of"):
+    with pytest.raises(UsageError, match=r"^metric must be one of"):
         evaluate(home, "--metric", "accuracy")
     with pytest.raises(UsageError, match="give --trust"):
         evaluate(home, "--metric", "os:getcwd")
