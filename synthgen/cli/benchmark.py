@@ -95,7 +95,7 @@ def _loaded(config: str, given: dict):
     for text in given["overrides"]:
         key, equals, value = text.partition("=")
         if not (key and equals):
-            raise UsageError(f"set must be KEY=VALUE, got {text}")
+            raise click.UsageError(f"--set must be KEY=VALUE, got {text!r}")
         overrides[key] = parse_scalar(value)
     return load_benchmark(config, overrides)
 

@@ -103,10 +103,13 @@ def test_a_dry_run_says_what_is_missing_and_writes_nothing(config, tmp_path):
 
 REFUSED = [
     ([], "--out must be a folder for the results, got none"),
-    (["--out", "o", "--set", "size"], "--set must be KEY=VALUE, got size"),
+    (["--out", "o", "--set", "size"], "--set must be KEY=VALUE, got 'size'"),
     (["--out", "o", "--workers", "-1"], "--workers must lie in 0..4096, got -1"),
     (["--out", "o", "--part", "3/2"], "--part must be K/N with 1 <= K <= N"),
-    (["--out", "o", "--only", "flor"], "--only must be the begin of a job, such as floor/brick/photos, got flor"),
+    (
+        ["--out", "o", "--only", "flor"],
+        "--only must be the beginning of a job's name, such as chance/brick/photos, got flor",
+    ),
     (["--out", "s3://bucket/o"], "--out must be a path on this machine"),
     (["--out", "o", "--set", "sizes=1"], "sizes is not a known key; did you mean size?"),
     (["--table", "--merge"], "--merge must not go with --table"),

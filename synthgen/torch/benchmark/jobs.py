@@ -210,7 +210,9 @@ def chosen(jobs: Sequence[Job], only: Sequence[str]) -> list[Job]:
         if not of_name:
             begun = {"/".join(job.name.split("/")[: len(words)]) for job in jobs}
             hint = did_you_mean(wanted, begun)
-            raise UsageError(f"only must be the begin of a job, such as {_example(jobs)}, got {wanted}{hint}")
+            raise UsageError(
+                f"only must be the beginning of a job's name, such as {_example(jobs)}, got {wanted}{hint}"
+            )
         found += [job for job in of_name if job not in found]
     return found
 
