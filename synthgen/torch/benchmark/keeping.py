@@ -38,7 +38,7 @@ def write_samples(path: Path, samples: dict[str, np.ndarray]) -> None:
     """Write the metrics of resamples, float32."""
     plain = {name: values.astype(np.float32) for name, values in samples.items()}
     file = io.BytesIO()
-    np.savez(file, **plain)  # type: ignore[arg-type] - its stub takes no names of arrays
+    np.savez(file, **plain)  # type: ignore[arg-type]
     write_atomically(path, file.getvalue())
 
 

@@ -6,7 +6,7 @@ Source: Taylor et al. 2025, figures 2 and 6.
 import math
 from pathlib import Path
 
-from synthgen.look import charts
+from synthgen.look.charts import bars, behavior
 from synthgen.torch.benchmark.pooling import Line, pooled_lines
 from synthgen.torch.benchmark.results import Results
 from synthgen.torch.benchmark.tables import better_of, heading_of, shown_metrics
@@ -52,7 +52,7 @@ def _draw_pool(results: Results, pool: str, path: Path) -> bool:
         heading = heading_of(metric)
         means[heading] = [_or_nan(lines_of[model].mean) for model in models]
         spreads[heading] = [lines_of[model].sd_classes or 0.0 for model in models]
-    charts.bars(path, models, means, spreads, f"{pool}: mean and standard deviation over classes")
+    bars(path, models, means, spreads, f"{pool}: mean and standard deviation over classes")
     return True
 
 
@@ -76,7 +76,7 @@ def _draw_behavior(results: Results, path: Path) -> bool:
     whole = [column for column in zip(*columns.values(), strict=True) if all(map(math.isfinite, column))]
     if len(columns) < 2 or not whole:
         return False
-    charts.behavior(path, columns, "What metrics say of the same results")
+    behavior(path, columns, "What metrics say of the same results")
     return True
 
 
