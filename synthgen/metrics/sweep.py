@@ -42,7 +42,8 @@ class Spans(NamedTuple):
         """Return the highest of the thresholds at which most anomalies are localised, and how many these are."""
         if not len(self.starts):
             return np.nan, 0
-        falling = np.sort(self.starts)[::-1]
+        rising = np.sort(self.starts)
+        falling = rising[::-1]
         counts = self.counts(falling)
         place = int(np.argmax(counts))
         return float(falling[place]), int(counts[place])
@@ -70,9 +71,11 @@ class Scores(NamedTuple):
         """Return the thresholds at which the IoU may change, from minus infinity up, and the IoU from each on."""
         together = np.concatenate([self.inside, self.outside])
         rising = np.sort(together, kind="stable")  # two rising runs, which this merges in linear time
-        thresholds = np.concatenate([[-np.inf], rising])
+        of_rising = self.ious(rising)
         of_everything = len(self.inside) / len(together)
-        ious = np.concatenate([[of_everything], self.ious(rising)])
+
+        thresholds = np.concatenate([[-np.inf], rising])
+        ious = np.concatenate([[of_everything], of_rising])
         return thresholds, ious
 
 
