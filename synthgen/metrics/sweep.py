@@ -56,10 +56,30 @@ class Scores(NamedTuple):
     ----------
     inside, outside : ndarray
         Scores of the pixels in its box, and of those near it outside of the box; both rise.
+    lowest : float
+        The lowest of all of them, also of those that are left out.
     """
 
     inside: np.ndarray
     outside: np.ndarray
+    lowest: float = -np.inf
+
+    @classmethod
+    def of(cls, inside: np.ndarray, outside: np.ndarray, iou: float = 0.0) -> "Scores":
+        """Return scores in order; of those outside only as many as matter where the IoU lies above a limit.
+
+        Where more pixels outside are found than ``area * (1 / iou - 1)`` the IoU is lower, whatever is found
+        inside. So only the highest of them are sorted: then all thresholds cost no more than 25 (0.10 s and 0.12 s
+        for 20 images of 256 x 256).
+        """
+        area = len(inside)
+        together = len(outside)
+        lowest = min(part.min() for part in (inside, outside) if len(part))
+        most = together if iou == 0 else int(area / iou) - area + 2
+        if most < together:
+            first = together - most
+            outside = np.partition(outside, first)[first:]
+        return cls(np.sort(inside), np.sort(outside), float(lowest))
 
     def ious(self, thresholds: np.ndarray) -> np.ndarray:
         """Return the IoU of the box with the pixels that score above each threshold."""
