@@ -9,10 +9,10 @@ from pathlib import Path
 from synthgen.look.charts import bars, behavior
 from synthgen.torch.benchmark.pooling import Line, pooled_lines
 from synthgen.torch.benchmark.results import Results
-from synthgen.torch.benchmark.tables import better_of, heading_of, shown_metrics
+from synthgen.torch.benchmark.tables import heading_of, shown_metrics
 
 BEHAVIOR = "behavior.png"
-# What the behavior of metrics is shown for, of those that the tables show.
+# What pictures show, of the metrics of the tables: areas and shares of all thresholds, beside each other.
 _COMPARED = ("image_auroc", "pixel_auroc", "aupro", "spro", "pl")
 
 
@@ -36,7 +36,7 @@ def draw_results(results: Results) -> list[str]:
 
 def _draw_pool(results: Results, pool: str, path: Path) -> bool:
     """Draw the pooled means with their standard deviations over the classes; False where there is none."""
-    metrics = [name for name in shown_metrics(results) if better_of(name) == "up"]
+    metrics = [name for name in shown_metrics(results) if name in _COMPARED]
     tables: dict[str, dict[str, Line]] = {}
     for metric in metrics:
         lines = pooled_lines(results, pool, metric)
