@@ -19,9 +19,9 @@ LIBRARIES = ("numba",)
 # A lossy codec would change pixels outside of the masks.
 LOSSLESS = True
 HELP = """
-Draw metal parts that rules hold for - a flat connector, or a tray of screws and washers - and parts that break one
-rule: missing, additional, misplaced, of the wrong size, swapped, off by one; or that are damaged. Each anomaly has its
-mask, and the saturation of MVTec LOCO.
+Draw metal parts that rules hold for - a flat connector, or a tray of screws and washers - and parts that break
+one rule: missing, additional, misplaced, of the wrong size, swapped, off by one; or that are damaged. Each anomaly
+has its mask, and the saturation of MVTec LOCO.
 
 \b
 synthgen connectors --per-class 200 --out normal
@@ -49,6 +49,8 @@ STRUCTURAL = {
 }
 # Stains of a connector, mm: the cell of their grid.
 STAIN_CELL = 9.0
+# Metal and light of a test set are those of plates from this class on: no image is also one for training.
+TEST_PLATES = 1000
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +65,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     part: Annotated[
         Literal["connector", "tray"],
         msgspec.Meta(
-            description="connector: a metal plate with holes on black cloth. tray: screws and washers in compartments."
+            description="connector: a plate with holes on black cloth. tray: screws and washers in compartments."
         ),
     ] = "connector"
     holes: Annotated[
@@ -72,9 +74,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 6
     anomalies: Annotated[
         tuple[Anomaly, ...] | None,
-        msgspec.Meta(
-            description="Kinds of anomalies (layout test).  [default: all of the part]"
-        ),
+        msgspec.Meta(description="Kinds of anomalies (layout test).  [default: all of the part]"),
     ] = None
     light: Annotated[
         Literal["ring", "ring-rotated", "ring-large", "random"],
@@ -82,7 +82,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "random"
     stains: Annotated[
         bool,
-        msgspec.Meta(description="Water stains on the connector, which are no anomaly; they have a mask of their own."),
+        msgspec.Meta(description="Water stains on the connector: no anomaly, with a mask of their own."),
     ] = False
     rotation: Annotated[
         float,
@@ -94,7 +94,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 4.0
     tone: Annotated[
         float,
-        msgspec.Meta(ge=0, le=1, description="How much exposure and metal differ from image to image, 0 for not at all."),
+        msgspec.Meta(
+            ge=0, le=1, description="How much exposure and metal differ from image to image, 0 for not at all."
+        ),
     ] = 1.0
     blur: Annotated[
         float,
@@ -183,15 +185,16 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     -------
     dict
         ``class``, ``index``, ``part``; ``texture``, ``light`` and ``camera`` as those of `stains`; ``stains``, or
-        None; ``background``, what it lies on; ``room``, the direction (x, y) from which the room is lit; ``pose``, its ``angle`` in
-        degrees and where its middle lies (x, y), mm; ``meant`` and ``made``, the part by the rules and as it is;
-        ``fields``, those asked for; ``objects``, the anomaly. Its ``params`` are ``logical``; ``regions``, where it
-        may be found; ``enough``, how many mm2 of these are enough, None for all; ``saturation``, the same in pixels.
+        None; ``background``, what it lies on; ``room``, the direction (x, y) from which the room is lit; ``pose``,
+        its ``angle`` in degrees and where its middle lies (x, y), mm; ``meant`` and ``made``, the part by the rules
+        and as it is; ``fields``, those asked for; ``objects``, the anomaly. Its ``params`` are ``logical``;
+        ``regions``, where it may be found; ``enough``, how many mm2 of these are enough, None for all;
+        ``saturation``, the same in pixels.
     """
     from synthgen.surface.connector.parts import break_rule, sample_part
 
     def stream(name: str):
-        return generator(seed, label, index, f"connectors.{name}")
+        return generator(seed, label, index, f"connectors.{options.layout}.{name}")
 
     made = meant = sample_part(stream("part"), options.part, options.holes)
     objects = []
@@ -234,7 +237,8 @@ def _sample_look(options: Options, seed: int, label: int, index: int, stream, po
     from synthgen.surface.connector.parts import sample_background
 
     plate = stains.Options(cell_size=STAIN_CELL, light=options.light, noise=options.noise, blur=options.blur)
-    plate_params = stains.sample(plate, seed, label, index)
+    first = 0 if options.layout == "train" else TEST_PLATES
+    plate_params = stains.sample(plate, seed, first + label, index)
     rng = stream("look")
     turned = pose["angle"] + between(rng, -3, 3)
     azimuth = between(rng, 0, 360)
@@ -252,7 +256,7 @@ def _sample_look(options: Options, seed: int, label: int, index: int, stream, po
         "light": plate_params["light"],
         "camera": {
             **plate_params["camera"],
-            "exposure": round(1.75 + tone * between(rng, -0.5, 0.5), 4),
+            "exposure": round(1.6 + tone * between(rng, -0.45, 0.45), 4),
         },
         "stains": plate_params["stains"] if options.stains else None,
         "background": sample_background(stream("background"), options.part),

@@ -1,4 +1,4 @@
-"""Black cloth: a plain weave with threads of their own, folds and lint (the background of Saghir 2024, section 4.2)."""
+"""Black cloth: a plain weave with folds and lint (the background of Saghir 2024, section 4.2)."""
 
 import numba
 import numpy as np

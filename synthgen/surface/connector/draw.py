@@ -61,7 +61,7 @@ def draw_connector(params: dict, size: tuple[int, int]) -> Finding:
     def picture_of(plate: dict, surface: np.ndarray):
         outline = outline_of(plate)
         edges = edges_of(outline, pose, grid, size)
-        return lay(surface, cloth, outline, edges, (pose, grid), room), edges
+        return lay((surface, cloth), outline, edges, (pose, grid), room), edges
 
     clean, before = picture_of(params["meant"], metal)
     marked = metal.copy()

@@ -141,22 +141,21 @@ def changed_between(before: Edges, after: Edges, pitch: float) -> np.ndarray:
     return differs & (shows | (holes & (outermost > 0)))
 
 
-def lay(metal: np.ndarray, cloth: np.ndarray, outline: Outline, edges: Edges, where: tuple, room: Room) -> np.ndarray:
+def lay(surfaces: tuple, outline: Outline, edges: Edges, where: tuple, room: Room) -> np.ndarray:
     """Return a picture of a plate on cloth, float32 (H, W).
 
     Parameters
     ----------
-    metal : ndarray of float32, (H, W)
-        Brightness of the metal wherever it may be.
-    cloth : ndarray of float32, (H, W)
+    surfaces : (ndarray, ndarray)
+        Brightness of the metal and of the cloth, wherever they may be seen; float32 (H, W).
     outline : Outline
     edges : Edges
     where : (Pose, Grid)
     room : Room
     """
-    pose, grid = where
+    metal, _ = surfaces
     out = np.empty_like(metal)
-    _lay(metal, cloth, outline, edges, pose, grid, room, out)
+    _lay(surfaces, outline, edges, where, room, out)
     return out
 
 
@@ -240,7 +239,9 @@ def facing(room, right, down):
 
 
 @numba.njit(cache=True)
-def _lay(metal, cloth, outline, edges, pose, grid, room, out):
+def _lay(surfaces, outline, edges, where, room, out):
+    metal, cloth = surfaces
+    pose, grid = where
     height, width = out.shape
     for r in range(height):
         for c in range(width):

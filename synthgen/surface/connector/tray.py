@@ -307,7 +307,6 @@ def _shapes(items: list[dict]) -> list[list[float]]:
         if item["kind"] == "washer":
             shapes += discs
             continue
-        _, _, _, height = SCREWS[item["size"]]
         shapes.append([*discs[0][:2], *discs[-1][:2], discs[-1][2]])
         shapes.append(discs[0])
     return shapes
