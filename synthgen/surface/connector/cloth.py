@@ -1,5 +1,7 @@
 """Black cloth: a plain weave with folds and lint (the background of Saghir 2024, section 4.2)."""
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -48,66 +50,105 @@ def weave(cloth: dict, view) -> np.ndarray:
     threads = rng.random((2, _THREADS)).astype(f32)
     shift = 40 * rng.random(3)
     fibers = _fibers(rng, cloth["lint"], view)
-    turn = cosine_and_sine(cloth["angle"])
     top, left = view.corner
+    pattern = _Weave(
+        left=left,
+        top=top,
+        pitch=view.pitch,
+        turn=cosine_and_sine(cloth["angle"]),
+        thread=cloth["thread"],
+        threads=threads,
+        folds=cloth["folds"],
+        shift=shift,
+    )
 
-    origin = (left, top, view.pitch)
-    picture = _woven(view.shape, origin, turn, cloth["thread"], threads, cloth["folds"], shift)
+    picture = np.empty(view.shape, f32)
+    _weave(pattern, picture)
     picture *= f32(cloth["level"])
+    bright = f32(2.2 * cloth["level"])
     for rows, columns in fibers:
-        picture[rows, columns] += f32(2.2 * cloth["level"])
+        picture[rows, columns] += bright
     return picture
+
+
+class _Weave(NamedTuple):
+    """A cloth as compiled code takes it: where the first pixel lies, mm, and what the threads are like."""
+
+    left: float
+    top: float
+    pitch: float
+    turn: tuple[float, float]
+    thread: float
+    threads: np.ndarray
+    folds: float
+    shift: np.ndarray
 
 
 def _fibers(rng, count: int, view) -> list:
     """Return rows and columns of the pixels of some fibers."""
     height, width = view.shape
     share = np.linspace(-1, 1, 60)
+    square = share * share
+    length = 2.2 / view.pitch
     fibers = []
     for _ in range(count):
         row, column, down, right, bow = rng.random(5).tolist()
-        length = 2.2 / view.pitch
-        bent = 2 * (bow - 0.5) * share * share
-        along = (2 * right - 1) * share + bent * (down - 0.5)
-        across = (2 * down - 1) * share - bent * (right - 0.5)
+        bent = (2 * bow - 1) * square
+        sideways = bent * (down - 0.5)
+        downwards = bent * (right - 0.5)
+        along = (2 * right - 1) * share + sideways
+        across = (2 * down - 1) * share - downwards
 
-        rows = np.rint(row * height + length * across).astype(int)
-        columns = np.rint(column * width + length * along).astype(int)
-        seen = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        first_row = row * height
+        first_column = column * width
+        rows = np.rint(first_row + length * across).astype(int)
+        columns = np.rint(first_column + length * along).astype(int)
+        seen = (rows >= 0) & (rows < height)
+        seen &= (columns >= 0) & (columns < width)
         fibers.append((rows[seen], columns[seen]))
     return fibers
 
 
 @numba.njit(cache=True)
-def _woven(shape, origin, turn, thread, threads, folds, shift):
-    """Return the weave around a brightness of 1."""
-    height, width = shape
-    left, top, pitch = origin
-    cosine, sine = turn
-    out = np.empty((height, width), f32)
-    count = threads.shape[1]
+def _weave(pattern, out):
+    """Fill a picture with a weave of brightness 1."""
+    height, width = out.shape
+    cosine, sine = pattern.turn
+    shift_x, shift_y, shift_z = pattern.shift
+    threads = pattern.threads
 
     for r in range(height):
-        y = top + r * pitch
+        y = pattern.top + r * pattern.pitch
         for c in range(width):
-            x = left + c * pitch
-            along = (cosine * x + sine * y) / thread
-            across = (cosine * y - sine * x) / thread
+            x = pattern.left + c * pattern.pitch
+            along = cosine * x + sine * y
+            across = cosine * y - sine * x
+            light = _thread_at(along / pattern.thread, across / pattern.thread, threads)
 
-            # the thread that lies on top here
-            column = int(np.floor(along))
-            row = int(np.floor(across))
-            if (column + row) % 2 == 0:
-                side = across - row
-                own = threads[0, row % count]
-            else:
-                side = along - column
-                own = threads[1, column % count]
-            off = 2 * side - 1
-            round_off = 1 - off * off
-            light = (0.35 + 0.9 * round_off) * (0.7 + 0.6 * own)
+            fold_x = _FOLDS * x + shift_x
+            fold_y = _FOLDS * y + shift_y
+            fold = perlin3(f32(fold_x), f32(fold_y), f32(shift_z))
+            nap_x = _NAP * x + shift_y
+            nap_y = _NAP * y + shift_z
+            nap = perlin3(f32(nap_x), f32(nap_y), f32(shift_x))
+            change = 1.6 * pattern.folds * fold + 0.5 * nap
+            out[r, c] = f32(light * (1 + change))
 
-            fold = perlin3(f32(_FOLDS * x + shift[0]), f32(_FOLDS * y + shift[1]), f32(shift[2]))
-            nap = perlin3(f32(_NAP * x + shift[1]), f32(_NAP * y + shift[2]), f32(shift[0]))
-            out[r, c] = f32(light * (1 + folds * 1.6 * fold + 0.5 * nap))
-    return out
+
+@numba.njit(cache=True, inline="always")
+def _thread_at(along, across, threads):
+    """Return the light of the thread that lies on top at a place, given in threads."""
+    column = int(np.floor(along))
+    row = int(np.floor(across))
+    count = threads.shape[1]
+    if (column + row) % 2 == 0:
+        side = across - row
+        own = threads[0, row % count]
+    else:
+        side = along - column
+        own = threads[1, column % count]
+
+    off = 2 * side - 1
+    rounded = 1 - off * off
+    brightness = 0.7 + 0.6 * own
+    return (0.35 + 0.9 * rounded) * brightness

@@ -1,5 +1,7 @@
 """Drawing a part with its findings: the picture, the clean twin, and what an inspector has to find."""
 
+from functools import partial
+
 import numpy as np
 
 from synthgen.surface.connector.cloth import weave
@@ -72,10 +74,10 @@ def draw_connector(params: dict, size: tuple[int, int]) -> Finding:
     # A scratch ends at the edge of the metal
     changed |= touched & (after.distance < view.pitch)
     camera = params["camera"]
-    masks = [
-        grown(changed | painted_regions(thing["params"]["regions"], pose, grid, size), camera["blur"])
-        for thing in params["objects"]
-    ]
+    masks = []
+    for thing in params["objects"]:
+        regions = painted_regions(thing["params"]["regions"], pose, grid, size)
+        masks.append(grown(changed | regions, camera["blur"]))
     return found(
         params,
         image=photograph(picture, camera),
@@ -96,16 +98,20 @@ def draw_tray(params: dict, size: tuple[int, int]) -> Finding:
     room = Room(*params["room"], params["texture"]["reflectance"])
     empty = floor_of(params["background"], pose, grid, size, room)
 
+    def filled(items: list[dict], others: list[dict]):
+        return _filled(empty, items, others, partial(_put_item, metal, pose, grid, room))
+
     meant = params["meant"]["items"]
     made = params["made"]["items"]
-    clean, before = _filled(empty, meant, made, metal, (pose, grid), room)
-    picture, after = _filled(empty, made, meant, metal, (pose, grid), room)
+    clean, before = filled(meant, made)
+    picture, after = filled(made, meant)
+    changed = before | after
 
     camera = params["camera"]
-    masks = [
-        grown(before | after | painted_regions(thing["params"]["regions"], pose, grid, size), camera["blur"])
-        for thing in params["objects"]
-    ]
+    masks = []
+    for thing in params["objects"]:
+        regions = painted_regions(thing["params"]["regions"], pose, grid, size)
+        masks.append(grown(changed | regions, camera["blur"]))
     return found(
         params,
         image=photograph(picture, camera),
@@ -116,16 +122,32 @@ def draw_tray(params: dict, size: tuple[int, int]) -> Finding:
     )
 
 
-def _filled(empty: np.ndarray, items: list[dict], others: list[dict], metal, where: tuple, room: Room):
-    """Return a tray with items, and where those lie that the others do not have, bool (H, W)."""
-    pose, grid = where
+def _put_item(metal: np.ndarray, pose, grid, room: Room, item: dict, picture: np.ndarray) -> np.ndarray:
+    """Lay an item into a picture; return the pixels that it changed, bool (H, W)."""
+    return put(solid_of(item, pose), metal, grid, room, picture)
+
+
+def _filled(empty: np.ndarray, items: list[dict], others: list[dict], lay_one) -> tuple[np.ndarray, np.ndarray]:
+    """Return a tray with items, and the pixels, bool (H, W), of those that others do not have just so."""
     picture = empty.copy()
-    own = np.zeros(empty.shape, bool)
+    changed = np.zeros(empty.shape, bool)
     for item in items:
-        touched = put(solid_of(item, pose), metal, grid, room, picture)
-        if not any(is_same(item, other) for other in others):
-            own |= touched
-    return picture, own
+        touched = lay_one(item, picture)
+        whole = [other for other in others if is_same(item, other)]
+        if not whole:
+            changed |= touched
+        elif item != whole[0]:
+            changed |= _differing(item, whole[0], empty.shape, lay_one)
+    return picture, changed
+
+
+def _differing(one: dict, other: dict, shape: tuple[int, int], lay_one) -> np.ndarray:
+    """Return the pixels, bool (H, W), in which two states of an item, alone on a white floor, differ."""
+    first = np.ones(shape, f32)
+    second = np.ones(shape, f32)
+    lay_one(one, first)
+    lay_one(other, second)
+    return first != second
 
 
 def _metal(params: dict, view: PlateView, lit) -> tuple[np.ndarray, np.ndarray | None]:

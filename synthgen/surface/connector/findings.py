@@ -44,23 +44,46 @@ def painted_regions(regions: list, pose, grid, shape: tuple[int, int]) -> np.nda
     grid : Grid
     shape : (int, int)
     """
-    height, width = shape
-    x = grid.left + grid.pitch * np.arange(width) - pose.x
-    y = (grid.top + grid.pitch * np.arange(height) - pose.y)[:, None]
-    u = pose.cosine * x + pose.sine * y
-    v = pose.cosine * y - pose.sine * x
-
+    u, v = _places(pose, grid, shape)
     covered = np.zeros(shape, bool)
     for region in regions:
         if len(region) == 3:
-            middle_u, middle_v, radius = region
-            reach = radius + RIM
-            covered |= (u - middle_u) ** 2 + (v - middle_v) ** 2 < reach * reach
+            covered |= _within_disc(u, v, region)
         elif len(region) == 4:
-            left, top, right, bottom = region
-            covered |= (u > left) & (u < right) & (v > top) & (v < bottom)
+            covered |= _within_strip(u, v, region)
         else:
             covered |= _within_capsule(u, v, region)
+    return covered
+
+
+def _places(pose, grid, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the place (u, v) on the part of every pixel, (H, W) each."""
+    height, width = shape
+    columns = np.arange(width)
+    rows = np.arange(height)[:, None]
+    x = grid.left + grid.pitch * columns - pose.x
+    y = grid.top + grid.pitch * rows - pose.y
+
+    u = pose.cosine * x + pose.sine * y
+    v = pose.cosine * y - pose.sine * x
+    return u, v
+
+
+def _within_disc(u: np.ndarray, v: np.ndarray, region: list[float]) -> np.ndarray:
+    """Return the points, bool (H, W), of a disc and its rim."""
+    middle_u, middle_v, radius = region
+    off_u = u - middle_u
+    off_v = v - middle_v
+    reach = radius + RIM
+    return off_u**2 + off_v**2 < reach * reach
+
+
+def _within_strip(u: np.ndarray, v: np.ndarray, region: list[float]) -> np.ndarray:
+    """Return the points, bool (H, W), of a strip."""
+    left, top, right, bottom = region
+    covered = (u > left) & (u < right)
+    covered &= v > top
+    covered &= v < bottom
     return covered
 
 
@@ -70,10 +93,13 @@ def _within_capsule(u: np.ndarray, v: np.ndarray, region: list[float]) -> np.nda
     along = end_u - start_u
     across = end_v - start_v
     square = along * along + across * across
-    share = ((u - start_u) * along + (v - start_v) * across) / square
-    share = np.clip(share, 0, 1)
-    off_u = u - start_u - share * along
-    off_v = v - start_v - share * across
+    from_u = u - start_u
+    from_v = v - start_v
+    projected = from_u * along + from_v * across
+    share = np.clip(projected / square, 0, 1)
+
+    off_u = from_u - share * along
+    off_v = from_v - share * across
     reach = radius + RIM
     return off_u**2 + off_v**2 < reach * reach
 
@@ -113,23 +139,37 @@ def _as_mask(marked: np.ndarray) -> np.ndarray:
 
 def _measured(thing: dict, mask: np.ndarray, instances: np.ndarray, pitch: float) -> dict:
     """Return the record of an object with box, areas, center and saturation."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    columns = np.flatnonzero(mask.any(axis=0))
     area = int(np.count_nonzero(mask))
-    box = [0, 0, 0, 0]
-    if area:
-        box = [int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1]
-
     enough = thing["params"]["enough"]
     saturation = area
     if enough is not None:
-        saturation = min(area, round(enough / (pitch * pitch)))
-    top, left, bottom, right = box
+        pixels = round(enough / (pitch * pitch))
+        saturation = min(area, pixels)
+
+    seen = instances == thing["id"]
+    top, left, bottom, right = box = _box_of(mask)
     return {
         **thing,
         "box": box,
         "area": area,
-        "visible_area": int(np.count_nonzero(instances == thing["id"])),
-        "center": [(top + bottom - 1) / 2, (left + right - 1) / 2],
+        "visible_area": int(np.count_nonzero(seen)),
+        "center": [
+            (top + bottom - 1) / 2,
+            (left + right - 1) / 2,
+        ],
         "params": {**thing["params"], "saturation": saturation},
     }
+
+
+def _box_of(mask: np.ndarray) -> list[int]:
+    """Return top, left, bottom and right of the pixels of a mask, all 0 where there is none."""
+    rows = np.flatnonzero(mask.any(axis=1)).tolist()
+    columns = np.flatnonzero(mask.any(axis=0)).tolist()
+    if not rows:
+        return [0, 0, 0, 0]
+    return [
+        rows[0],
+        columns[0],
+        rows[-1] + 1,
+        columns[-1] + 1,
+    ]

@@ -43,6 +43,9 @@ _SIZE_TOLERANCE = 0.015
 _LEAST_METAL = 2.2
 _TRIES = 400
 
+# All defects of the surface have these keys.
+_MARK_KEYS = ("kind", "vertices", "depths", "width", "radii", "height", "bend", "rim")
+
 LOGICAL = ("missing", "additional", "misplaced", "wrong_size", "swapped", "count")
 STRUCTURAL = ("damaged_edge", "cut_corner", "scratch")
 
@@ -65,10 +68,12 @@ def sample_plate(rng: np.random.Generator, holes: int) -> dict:
     """
     drilled = []
     rows = _ROWS[holes]
-    for row, (count, v) in enumerate(zip(rows, _ROWS_AT[len(rows)], strict=True)):
+    across = _ROWS_AT[len(rows)]
+    for row, count in enumerate(rows):
         for place, u in enumerate(_spread(count)):
             is_large = place in (0, count - 1)
-            drilled.append(_drill(rng, u, v, row, is_large))
+            hole = _drill(rng, (u, across[row]), row, is_large)
+            drilled.append(hole)
     return {"holes": drilled, "bites": [], "cut": None, "marks": []}
 
 
@@ -78,16 +83,19 @@ def _spread(count: int) -> list[float]:
     return [-_END + step * place for place in range(count)]
 
 
-def _drill(rng, u: float, v: float, row: int, is_large: bool) -> dict:
+def _drill(rng, place: tuple[float, float], row: int, is_large: bool) -> dict:
     """Draw a hole within the tolerances of a normal one."""
+    u, v = place
+    off_u, off_v, larger = (2 * rng.random(3) - 1).tolist()
     radius = LARGE if is_large else SMALL
-    off_u, off_v, larger = (2 * x - 1 for x in rng.random(3).tolist())
+    radius *= 1 + _SIZE_TOLERANCE * larger
+    at = [
+        round(u + _PLACE_TOLERANCE * off_u, 4),
+        round(v + _PLACE_TOLERANCE * off_v, 4),
+    ]
     return {
-        "at": [
-            round(u + _PLACE_TOLERANCE * off_u, 4),
-            round(v + _PLACE_TOLERANCE * off_v, 4),
-        ],
-        "radius": round(radius * (1 + _SIZE_TOLERANCE * larger), 4),
+        "at": at,
+        "radius": round(radius, 4),
         "row": row,
         "large": is_large,
     }
@@ -118,141 +126,138 @@ def break_rule(rng: np.random.Generator, plate: dict, kind: str) -> tuple[dict, 
 
 def _missing(rng, plate: dict) -> tuple[dict, dict]:
     """Leave one hole out."""
-    holes = plate["holes"]
-    gone = int(rng.integers(len(holes)))
-    left = holes[:gone] + holes[gone + 1 :]
-    return {**plate, "holes": left}, _finding([_disc(holes[gone])])
+    gone, others = _one_and_others(rng, plate["holes"])
+    return {**plate, "holes": others}, _finding([_disc(gone)])
 
 
 def _additional(rng, plate: dict) -> tuple[dict, dict]:
     """Drill one hole more, where there is room."""
     radius = SMALL if rng.random() < 0.7 else LARGE
-    low = (-HALF_LENGTH, -HALF_WIDTH)
-    high = (HALF_LENGTH, HALF_WIDTH)
-    tries = rng.uniform(low, high, (_TRIES, 2)).round(4).tolist()
+    corner = np.array([HALF_LENGTH, HALF_WIDTH])
+    tries = rng.uniform(-corner, corner, (_TRIES, 2))
     extra = _fitting(plate["holes"], tries, radius)
     holes = [*plate["holes"], extra]
     return {**plate, "holes": holes}, _finding([_disc(extra)])
 
 
 def _misplaced(rng, plate: dict) -> tuple[dict, dict]:
-    """Drill a hole at a wrong place, some mm off."""
-    holes = plate["holes"]
-    small = [number for number, hole in enumerate(holes) if not hole["large"]]
-    moved = small[int(rng.integers(len(small)))]
-    old = holes[moved]
-    others = holes[:moved] + holes[moved + 1 :]
-
-    u, v = old["at"]
+    """Drill a small hole at a wrong place, some mm off."""
+    old, others = _one_and_others(rng, plate["holes"], large=False)
     angles = 2 * math.pi * rng.random(_TRIES)
     far = 3.5 + 3 * rng.random(_TRIES)
-    along = u + far * np.cos(angles)
-    across = v + far * np.sin(angles)
-    tries = np.stack([along, across], axis=1).round(4).tolist()
-    new = {**old, "at": _fitting(others, tries, old["radius"])["at"]}
+    steps = [far * np.cos(angles), far * np.sin(angles)]
+    tries = old["at"] + np.stack(steps, axis=1)
+    wrong = _fitting(others, tries, old["radius"])
+    new = {**old, "at": wrong["at"]}
 
     # either place will do
-    enough = _area(old["radius"])
-    return {**plate, "holes": [*others, new]}, _finding([_disc(old), _disc(new)], enough)
+    regions = [_disc(old), _disc(new)]
+    holes = [*others, new]
+    return {**plate, "holes": holes}, _finding(regions, _area(old["radius"]))
 
 
 def _wrong_size(rng, plate: dict) -> tuple[dict, dict]:
     """Drill a small hole where a large one belongs, or a large one where a small one does."""
-    holes = plate["holes"]
-    number = int(rng.integers(len(holes)))
-    old = holes[number]
+    old, others = _one_and_others(rng, plate["holes"])
     wrong = SMALL if old["large"] else LARGE
-    new = {**old, "radius": round(wrong * between(rng, 0.92, 1.08), 4)}
+    radius = wrong * between(rng, 0.92, 1.08)
+    new = {**old, "radius": round(radius, 4)}
 
     larger = max(old, new, key=lambda hole: hole["radius"])
-    enough = _area(new["radius"])
-    return {**plate, "holes": _replaced(holes, {number: new})}, _finding([_disc(larger)], enough)
+    holes = [*others, new]
+    return {**plate, "holes": holes}, _finding([_disc(larger)], _area(new["radius"]))
 
 
 def _swapped(rng, plate: dict) -> tuple[dict, dict]:
-    """Let a large hole and its small neighbor change places."""
-    holes = plate["holes"]
-    pairs = [
-        (one, other)
-        for one, first in enumerate(holes)
-        for other, second in enumerate(holes)
-        if first["large"] and not second["large"] and first["row"] == second["row"]
-    ]
-    one, other = pairs[int(rng.integers(len(pairs)))]
-    first = {**holes[one], "radius": holes[other]["radius"]}
-    second = {**holes[other], "radius": holes[one]["radius"]}
+    """Let a large hole and a small one of its row change places."""
+    large, others = _one_and_others(rng, plate["holes"], large=True)
+    of_row = [hole for hole in others if hole["row"] == large["row"]]
+    small, _ = _one_and_others(rng, of_row, large=False)
+    rest = [hole for hole in others if hole is not small]
 
-    regions = [_disc(holes[one]), _disc(second)]
-    enough = _area(first["radius"]) + _area(second["radius"])
-    changed = _replaced(holes, {one: first, other: second})
-    return {**plate, "holes": changed}, _finding(regions, enough)
+    now_small = {**large, "radius": small["radius"]}
+    now_large = {**small, "radius": large["radius"]}
+    regions = [_disc(large), _disc(now_large)]
+    enough = _area(small["radius"]) + _area(large["radius"])
+    holes = [*rest, now_small, now_large]
+    return {**plate, "holes": holes}, _finding(regions, enough)
 
 
 def _count(rng, plate: dict) -> tuple[dict, dict]:
     """Give a row one small hole more or less, evenly spaced: no place is the wrong one."""
     holes = plate["holes"]
-    row = int(rng.integers(1 + max(hole["row"] for hole in holes)))
+    rows = 1 + max(hole["row"] for hole in holes)
+    row = int(rng.integers(rows))
     of_row = [hole for hole in holes if hole["row"] == row]
     others = [hole for hole in holes if hole["row"] != row]
-    fewer = len(of_row) > 3 and rng.random() < 0.5
-    count = len(of_row) + (-1 if fewer else 1)
+    is_fewer = len(of_row) > 3 and rng.random() < 0.5
+    count = len(of_row) - 1 if is_fewer else len(of_row) + 1
 
+    v = _ROWS_AT[rows][row]
     ends = [hole for hole in of_row if hole["large"]]
-    v = _ROWS_AT[1 + max(hole["row"] for hole in holes)][row]
-    inner = [_drill(rng, u, v, row, False) for u in _spread(count)[1:-1]]
+    places = _spread(count)[1:-1]
+    inner = [_drill(rng, (u, v), row, is_large=False) for u in places]
 
     # the missing or additional hole may be any of the row
     half = SMALL + RIM
     reach = _END - LARGE - RIM
     strip = [-reach, v - half, reach, v + half]
-    return {**plate, "holes": [*others, *ends, *inner]}, _finding([strip], _area(SMALL))
+    changed = [*others, *ends, *inner]
+    return {**plate, "holes": changed}, _finding([strip], _area(SMALL))
 
 
 def _damaged_edge(rng, plate: dict) -> tuple[dict, dict]:
     """Break pieces out of the edge and bend it."""
-    along = bool(rng.random() < 0.7)
-    side = 1 if rng.random() < 0.5 else -1
-    half, other_half = (HALF_WIDTH, HALF_LENGTH) if along else (HALF_LENGTH, HALF_WIDTH)
-    middle = between(rng, -0.75, 0.75) * other_half
+    is_long_side = bool(rng.random() < 0.7)
+    half, length = (HALF_WIDTH, HALF_LENGTH) if is_long_side else (HALF_LENGTH, HALF_WIDTH)
+    edge = half if rng.random() < 0.5 else -half
+    middle = between(rng, -0.75, 0.75) * length
 
     bites = []
     for _ in range(int(rng.integers(4, 8))):
         radius = between(rng, 0.7, 1.9)
         place = middle + between(rng, -3.5, 3.5)
-        depth = side * (half + between(rng, -0.1, 0.6) * radius)
-        u, v = (place, depth) if along else (depth, place)
-        bites.append([round(u, 4), round(v, 4), radius])
+        off = math.copysign(between(rng, -0.1, 0.6) * radius, edge)
+        at = _at_edge(place, edge + off, is_long_side)
+        bites.append([*at, radius])
 
-    dents = [_bent_edge(rng, along, middle, side * half) for _ in range(2)]
+    dents = [_bent_edge(rng, middle, edge, is_long_side) for _ in range(2)]
     return {**plate, "bites": bites, "marks": dents}, _finding([])
 
 
-def _bent_edge(rng, along: bool, middle: float, edge: float) -> dict:
+def _at_edge(place: float, depth: float, is_long_side: bool) -> list[float]:
+    """Return the point (u, v) at a place along an edge and a coordinate across it."""
+    along = round(place, 4)
+    across = round(depth, 4)
+    return [along, across] if is_long_side else [across, along]
+
+
+def _bent_edge(rng, middle: float, edge: float, is_long_side: bool) -> dict:
     """Draw a dent of the edge."""
     from synthgen.surface.marks.defects import sample_surface_defect
 
     place = middle + between(rng, -3.0, 3.0)
     inwards = math.copysign(between(rng, 0.6, 2.0), edge)
-    depth = round(edge - inwards, 4)
-    at = [round(place, 4), depth] if along else [depth, round(place, 4)]
+    at = _at_edge(place, edge - inwards, is_long_side)
     dent = sample_surface_defect(rng, "dent")
-    steeper = round(2.5 * dent["height"], 5)
+    deeper = round(2.5 * dent["height"], 5)
     angle = between(rng, 0, 360)
-    return _mark({**dent, "height": steeper}, at, angle)
+    return _mark({**dent, "height": deeper}, at, angle)
 
 
 def _cut_corner(rng, plate: dict) -> tuple[dict, dict]:
     """Cut a corner off."""
-    side_u, side_v = ((1, -1)[int(x)] for x in rng.integers(0, 2, 2))
+    side_u, side_v = (1 - 2 * rng.integers(0, 2, 2)).tolist()
     leg_u = between(rng, 5.5, 9.5)
     leg_v = between(rng, 5.5, 9.5)
 
     # through the ends of both legs
     length = math.hypot(leg_u, leg_v)
-    a = side_u * leg_v / length
-    b = side_v * leg_u / length
-    c = abs(a) * (HALF_LENGTH - leg_u) + abs(b) * HALF_WIDTH
-    cut = [round(x, 6) for x in (a, b, c)]
+    steep = leg_v / length
+    flat = leg_u / length
+    level = steep * (HALF_LENGTH - leg_u) + flat * HALF_WIDTH
+    line = (side_u * steep, side_v * flat, level)
+    cut = [round(number, 6) for number in line]
     return {**plate, "cut": cut}, _finding([])
 
 
@@ -264,14 +269,16 @@ def _scratch(rng, plate: dict) -> tuple[dict, dict]:
     vertices = np.array(scratch["vertices"])
     reach = float(np.abs(vertices).max())
     longer = between(rng, 8, 20) / reach
-    depths = np.array(scratch["depths"])
-    pressed = depths / depths.max()
+    vertices = longer * vertices
+
     width = between(rng, 0.18, 0.3)
     deepest = width * between(rng, 0.3, 0.6)
+    depths = np.array(scratch["depths"])
+    depths = deepest / depths.max() * depths
     deep = {
         **scratch,
-        "vertices": (longer * vertices).round(4).tolist(),
-        "depths": (deepest * pressed).round(6).tolist(),
+        "vertices": vertices.round(4).tolist(),
+        "depths": depths.round(6).tolist(),
         "width": width,
     }
     at = [between(rng, -22, 22), between(rng, -9, 9)]
@@ -298,8 +305,16 @@ def _finding(regions: list, enough: float | None = None) -> dict:
 
 def _mark(shape: dict, at: list[float], angle: float) -> dict:
     """Return a defect of the surface with its place; it has the same keys whatever its kind."""
-    keys = ("kind", "vertices", "depths", "width", "radii", "height", "bend", "rim")
-    return {"at": at, "angle": angle, **{key: shape.get(key) for key in keys}}
+    own = {key: shape.get(key) for key in _MARK_KEYS}
+    return {"at": at, "angle": angle, **own}
+
+
+def _one_and_others(rng, holes: list[dict], large: bool | None = None) -> tuple[dict, list[dict]]:
+    """Draw a hole, a large or a small one if it is said; return it and all others."""
+    numbers = [number for number, hole in enumerate(holes) if large in (None, hole["large"])]
+    number = numbers[int(rng.integers(len(numbers)))]
+    others = holes[:number] + holes[number + 1 :]
+    return holes[number], others
 
 
 def _disc(hole: dict) -> list[float]:
@@ -311,19 +326,25 @@ def _area(radius: float) -> float:
     return math.pi * radius * radius
 
 
-def _replaced(holes: list[dict], changes: dict[int, dict]) -> list[dict]:
-    return [changes.get(number, hole) for number, hole in enumerate(holes)]
-
-
-def _fitting(holes: list[dict], tries: list, radius: float) -> dict:
+def _fitting(holes: list[dict], tries: np.ndarray, radius: float) -> dict:
     """Return a hole at the first of some places that leaves enough metal around it, or at the roomiest of them."""
-    best = max(tries, key=lambda at: min(_LEAST_METAL, _metal_left(holes, at, radius)))
+    best: list[float] = []
+    most = -math.inf
+    for at in tries.round(4).tolist():
+        left = _metal_left(holes, at, radius)
+        if left > most:
+            most = left
+            best = at
+        if left >= _LEAST_METAL:
+            break
     return {"at": best, "radius": radius, "row": -1, "large": radius > SMALL}
 
 
-def _metal_left(holes: list[dict], at, radius: float) -> float:
+def _metal_left(holes: list[dict], at: list[float], radius: float) -> float:
     """Return how much metal would be left around a hole, mm."""
     u, v = at
-    to_edge = min(HALF_LENGTH - abs(u), HALF_WIDTH - abs(v)) - radius
-    gaps = [math.dist(hole["at"], at) - hole["radius"] - radius for hole in holes]
-    return min(to_edge, *gaps)
+    gaps = [HALF_LENGTH - abs(u), HALF_WIDTH - abs(v)]
+    for hole in holes:
+        apart = math.dist(hole["at"], at)
+        gaps.append(apart - hole["radius"])
+    return min(gaps) - radius

@@ -95,12 +95,18 @@ class Edges(NamedTuple):
 def outline_of(plate: dict) -> Outline:
     """Return the shape of a plate, as returned by `synthgen.surface.connector.plan.sample_plate`."""
     holes = [[*hole["at"], hole["radius"]] for hole in plate["holes"]]
-    cut = plate["cut"] or (1.0, 0.0, 10 * HALF_LENGTH)
+    nothing = (1.0, 0.0, 10 * HALF_LENGTH)
+    cut = plate["cut"] or nothing
     return Outline(
-        holes=np.array(holes, float).reshape(-1, 3),
-        bites=np.array(plate["bites"], float).reshape(-1, 3),
+        holes=discs_in(holes),
+        bites=discs_in(plate["bites"]),
         cut=np.array(cut, float),
     )
+
+
+def discs_in(discs: list) -> np.ndarray:
+    """Return discs (u, v, radius) as an array, (n, 3), also where there are none."""
+    return np.array(discs, float).reshape(-1, 3)
 
 
 def pose_of(pose: dict) -> Pose:
@@ -162,59 +168,97 @@ def lay(surfaces: tuple, outline: Outline, edges: Edges, where: tuple, room: Roo
 @numba.njit(cache=True)
 def _measure(outline, pose, grid, edges):
     """Fill the edges of a plate."""
-    holes = outline.holes
-    bites = outline.bites
-    cut = outline.cut
     height, width = edges.distance.shape
-
     for r in range(height):
+        y = grid.top + r * grid.pitch - pose.y
         for c in range(width):
             x = grid.left + c * grid.pitch - pose.x
-            y = grid.top + r * grid.pitch - pose.y
-            u = pose.cosine * x + pose.sine * y
-            v = pose.cosine * y - pose.sine * x
-
-            distance, along, across = _box(u, v)
+            u, v = unturned(pose, x, y)
+            nearest = _outer_edge(outline, u, v)
             number = -1
-            beyond = cut[0] * u + cut[1] * v - cut[2]
-            if beyond > distance:
-                distance = beyond
-                along = cut[0]
-                across = cut[1]
-            for k in range(len(bites)):
-                inside, right, down = _hole(u, v, bites[k])
-                if inside > distance:
-                    distance = inside
-                    along = right
-                    across = down
-            if distance < 0:
-                for k in range(len(holes)):
-                    inside, right, down = _hole(u, v, holes[k])
-                    if inside > distance:
-                        distance = inside
-                        along = right
-                        across = down
-                        number = k
+            if nearest[0] < 0:
+                nearest, number = _with_holes(outline.holes, u, v, nearest)
 
+            distance, along, across = nearest
+            right, down = turned(pose, along, across)
             edges.distance[r, c] = distance
-            edges.right[r, c] = pose.cosine * along - pose.sine * across
-            edges.down[r, c] = pose.sine * along + pose.cosine * across
+            edges.right[r, c] = right
+            edges.down[r, c] = down
             edges.hole[r, c] = number
 
 
 @numba.njit(cache=True, inline="always")
-def _box(u, v):
-    """Return the distance from the outline of a whole plate, below 0 within, and the direction away from it."""
-    beyond_u = abs(u) - (HALF_LENGTH - CORNER)
-    beyond_v = abs(v) - (HALF_WIDTH - CORNER)
+def turned(pose, u, v):
+    """Return a direction of the part in the image, (x, y)."""
+    x = pose.cosine * u - pose.sine * v
+    y = pose.sine * u + pose.cosine * v
+    return x, y
+
+
+@numba.njit(cache=True, inline="always")
+def unturned(pose, x, y):
+    """Return a direction of the image in the part, (u, v)."""
+    u = pose.cosine * x + pose.sine * y
+    v = pose.cosine * y - pose.sine * x
+    return u, v
+
+
+@numba.njit(cache=True)
+def _outer_edge(outline, u, v):
+    """Return the distance from the outer edge, below 0 on the metal, and the direction away from the metal."""
+    distance, along, across = rounded_box(u, v, HALF_LENGTH, HALF_WIDTH, CORNER)
+    a, b, c = outline.cut
+    beyond = a * u + b * v - c
+    if beyond > distance:
+        distance = beyond
+        along = a
+        across = b
+
+    bites = outline.bites
+    for k in range(len(bites)):
+        inside, right, down = _hole(u, v, bites[k])
+        if inside > distance:
+            distance = inside
+            along = right
+            across = down
+    return distance, along, across
+
+
+@numba.njit(cache=True)
+def _with_holes(holes, u, v, nearest):
+    """Return the nearest edge, that of a hole where one is nearer, and the number of the hole or -1."""
+    number = -1
+    for k in range(len(holes)):
+        edge = _hole(u, v, holes[k])
+        if edge[0] > nearest[0]:
+            nearest = edge
+            number = k
+    return nearest, number
+
+
+@numba.njit(cache=True, inline="always")
+def rounded_box(u, v, half_length, half_width, corner):
+    """Return the distance from a box with round corners, below 0 within, and the direction away from its middle."""
+    beyond_u = abs(u) - (half_length - corner)
+    beyond_v = abs(v) - (half_width - corner)
     sign_u = 1.0 if u >= 0 else -1.0
     sign_v = 1.0 if v >= 0 else -1.0
+
     if beyond_u > 0 and beyond_v > 0:
-        length = (beyond_u * beyond_u + beyond_v * beyond_v) ** 0.5
-        return length - CORNER, sign_u * beyond_u / length, sign_v * beyond_v / length
+        length = length_of(beyond_u, beyond_v)
+        along = sign_u * beyond_u / length
+        across = sign_v * beyond_v / length
+        return length - corner, along, across
     if beyond_u > beyond_v:
-        return beyond_u - CORNER, sign_u, 0.0
-    return beyond_v - CORNER, 0.0, sign_v
+        return beyond_u - corner, sign_u, 0.0
+    return beyond_v - corner, 0.0, sign_v
+
+
+@numba.njit(cache=True, inline="always")
+def length_of(x, y):
+    """Return the length of a vector."""
+    square = x * x + y * y
+    return square**0.5
 
 
 @numba.njit(cache=True, inline="always")
@@ -222,8 +266,9 @@ def _hole(u, v, disc):
     """Return how far within a disc a point lies, and the direction to its middle."""
     off_u = disc[0] - u
     off_v = disc[1] - v
-    length = max((off_u * off_u + off_v * off_v) ** 0.5, 1e-9)
-    return disc[2] - length, off_u / length, off_v / length
+    length = max(length_of(off_u, off_v), 1e-9)
+    inside = disc[2] - length
+    return inside, off_u / length, off_v / length
 
 
 @numba.njit(cache=True, inline="always")
@@ -235,7 +280,8 @@ def share_of(value):
 @numba.njit(cache=True, inline="always")
 def facing(room, right, down):
     """Return how much a steep flank that looks in a direction gets of the room's light; 1 on average."""
-    return 1 + _FACING * (right * room.x + down * room.y)
+    towards = right * room.x + down * room.y
+    return 1 + _FACING * towards
 
 
 @numba.njit(cache=True)
@@ -244,29 +290,29 @@ def _lay(surfaces, outline, edges, where, room, out):
     pose, grid = where
     height, width = out.shape
     for r in range(height):
+        y = grid.top + r * grid.pitch
         for c in range(width):
+            x = grid.left + c * grid.pitch
             distance = edges.distance[r, c]
-            right = edges.right[r, c]
-            down = edges.down[r, c]
             number = edges.hole[r, c]
+            flank = facing(room, edges.right[r, c], edges.down[r, c])
 
             cover = share_of(0.5 - distance / grid.pitch)
             behind = f32(0)
             if cover < 1 and number < 0:
                 near = 1 - share_of(distance / _SHADOW)
-                behind = cloth[r, c] * (1 - (1 - _IN_SHADOW) * near * near)
+                taken = (1 - _IN_SHADOW) * near * near
+                behind = cloth[r, c] * (1 - taken)
             elif cover < 1:
-                x = grid.left + c * grid.pitch
-                y = grid.top + r * grid.pitch
                 below = _wall_cover(outline.holes[number], pose, grid.pitch, x, y)
-                wall = room.reflectance * _WALL_LIGHT * facing(room, right, down)
+                wall = room.reflectance * _WALL_LIGHT * flank
                 behind = cloth[r, c] * _IN_HOLE
                 behind += below * (wall - behind)
 
             front = metal[r, c]
             rounded = share_of(1 + distance / RIM)
             if rounded > 0:
-                rim = room.reflectance * _RIM_LIGHT * facing(room, right, down)
+                rim = room.reflectance * _RIM_LIGHT * flank
                 front += rounded * rounded * (rim - front)
             out[r, c] = behind + cover * (front - behind)
 
@@ -274,9 +320,9 @@ def _lay(surfaces, outline, edges, where, room, out):
 @numba.njit(cache=True)
 def _wall_cover(hole, pose, pitch, x, y):
     """Return how much of a pixel in a hole shows the wall: what lies beyond the bottom edge."""
-    middle_x = pose.x + pose.cosine * hole[0] - pose.sine * hole[1]
-    middle_y = pose.y + pose.sine * hole[0] + pose.cosine * hole[1]
-    off_x = x - _BELOW * middle_x
-    off_y = y - _BELOW * middle_y
-    length = (off_x * off_x + off_y * off_y) ** 0.5
-    return share_of(0.5 + (length - _BELOW * hole[2]) / pitch)
+    u, v, radius = hole
+    right, down = turned(pose, u, v)
+    off_x = x - _BELOW * (pose.x + right)
+    off_y = y - _BELOW * (pose.y + down)
+    beyond = length_of(off_x, off_y) - _BELOW * radius
+    return share_of(0.5 + beyond / pitch)

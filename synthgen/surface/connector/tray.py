@@ -21,12 +21,17 @@ import numpy as np
 
 from synthgen.surface.chance import between
 
-# Half of what the compartments cover, the walls between them, and where the lower row begins.
+# Half of what the compartments cover, the walls between them, and from where to where the rows go.
 HALF_U = 42.0
 HALF_V = 39.0
 WALL = 2.4
-_LOWER = 6.0
+_UPPER = (-HALF_V, 3.6)
+_LOWER = (6.0, HALF_V)
 COLUMNS = 3
+# Pairs of columns.
+_PAIRS = ((0, 1), (1, 2), (0, 2))
+# What lies in each row, and how many of it in a compartment.
+_KINDS = ("screw", "washer")
 _NORMAL_COUNT = 2
 # Of each size, mm: a screw's length, radius of the shank, radius and height of the head; a washer's two radii.
 SCREWS = ((19.0, 1.4, 2.7, 2.1), (24.0, 1.7, 3.3, 2.5), (29.0, 2.0, 3.9, 3.0))
@@ -40,9 +45,10 @@ _TURN = 24.0
 
 def compartment(column: int, row: int) -> tuple[float, float, float, float]:
     """Return the floor of a compartment, (u0, v0, u1, v1)."""
-    width = (2 * HALF_U - (COLUMNS - 1) * WALL) / COLUMNS
+    walls = (COLUMNS - 1) * WALL
+    width = (2 * HALF_U - walls) / COLUMNS
     left = -HALF_U + column * (width + WALL)
-    top, bottom = (-HALF_V, _LOWER - WALL) if row == 0 else (_LOWER, HALF_V)
+    top, bottom = _UPPER if row == 0 else _LOWER
     return left, top, left + width, bottom
 
 
@@ -57,28 +63,29 @@ def sample_tray(rng: np.random.Generator) -> dict:
         there, and ``bites``, discs (u, v, radius) that are broken out.
     """
     items: list[dict] = []
-    for row, kind in enumerate(("screw", "washer")):
+    for row, kind in enumerate(_KINDS):
         for column in range(COLUMNS):
+            cell = [column, row]
             for _ in range(_NORMAL_COUNT):
-                items.append(_drop(rng, items, kind, column, [column, row]))
+                item = _drop(rng, items, kind, column, cell)
+                items.append(item)
     return {"items": items}
 
 
 def _drop(rng, items: list[dict], kind: str, size: int, cell: list[int]) -> dict:
-    """Let an item fall into a compartment, where there is room."""
+    """Let an item fall into a compartment: at the first place that has room, or at the roomiest of all tried."""
     shade = round(between(rng, 0.88, 1.1), 3)
-    left, top, right, bottom = compartment(*cell)
-    there = [item for item in items if item["cell"] == cell]
-    shares = rng.random((_TRIES, 2))
-    turns = rng.random(_TRIES)
-    best = None
-    most = -math.inf
+    there = _within(items, cell)
+    shares = rng.random((_TRIES, 2)).tolist()
+    turns = rng.random(_TRIES).tolist()
 
-    for (along, down), turn in zip(shares.tolist(), turns.tolist(), strict=True):
+    best: dict = {}
+    most = -math.inf
+    for share, turn in zip(shares, turns, strict=True):
         item = {
             "kind": kind,
             "size": size,
-            "at": [round(left + along * (right - left), 4), round(top + down * (bottom - top), 4)],
+            "at": _place_at(cell, share),
             "angle": _angle(kind, turn, cell),
             "cell": cell,
             "shade": shade,
@@ -91,8 +98,21 @@ def _drop(rng, items: list[dict], kind: str, size: int, cell: list[int]) -> dict
             best = item
         if room >= _GAP:
             break
-    assert best is not None
     return best
+
+
+def _within(items: list[dict], cell: list[int]) -> list[dict]:
+    """Return the items of a compartment."""
+    return [item for item in items if item["cell"] == cell]
+
+
+def _place_at(cell: list[int], share: list[float]) -> list[float]:
+    """Return the place (u, v) at a share of a floor."""
+    left, top, right, bottom = compartment(*cell)
+    along, down = share
+    u = left + along * (right - left)
+    v = top + down * (bottom - top)
+    return [round(u, 4), round(v, 4)]
 
 
 def _angle(kind: str, turn: float, cell: list[int]) -> float:
@@ -102,7 +122,8 @@ def _angle(kind: str, turn: float, cell: list[int]) -> float:
     if cell[1] == 1:
         return round(360 * turn, 3)
     half = 90.0 if turn < 0.5 else 270.0
-    return round(half + _TURN * (4 * (turn % 0.5) - 1), 3)
+    lean = 4 * (turn % 0.5) - 1
+    return round(half + _TURN * lean, 3)
 
 
 def discs_of(item: dict) -> np.ndarray:
@@ -113,26 +134,33 @@ def discs_of(item: dict) -> np.ndarray:
         return np.array([[u, v, radius]])
 
     length, shank, head, height = SCREWS[item["size"]]
-    along = np.linspace(-length / 2, length / 2, 12)
-    radii = np.where(along < -length / 2 + height, head, shank)
+    half = length / 2
+    along = np.linspace(-half, half, 12)
+    is_head = along < height - half
+    radii = np.where(is_head, head, shank)
     angle = math.radians(item["angle"])
-    places = [u + along * math.cos(angle), v + along * math.sin(angle), radii]
+    places = [
+        u + along * math.cos(angle),
+        v + along * math.sin(angle),
+        radii,
+    ]
     return np.stack(places, axis=1)
 
 
 def _room(item: dict, others: list[dict]) -> float:
     """Return the gap between an item and what is nearest to it, mm; below 0 where they overlap."""
-    discs = discs_of(item)
     left, top, right, bottom = compartment(*item["cell"])
-    u, v, radius = discs.T
-    gaps = [u - left, right - u, v - top, bottom - v]
-    least = float((np.min(gaps, axis=0) - radius).min())
+    u, v, radius = discs_of(item).T
+    to_walls = np.min([u - left, right - u, v - top, bottom - v], axis=0)
+    gaps = [to_walls - radius]
+
     for other in others:
-        theirs = discs_of(other)
-        between_middles = np.hypot(u[:, None] - theirs[:, 0], v[:, None] - theirs[:, 1])
-        gap = between_middles - radius[:, None] - theirs[:, 2]
-        least = min(least, float(gap.min()))
-    return least
+        their_u, their_v, their_radius = discs_of(other).T
+        along = u[:, None] - their_u
+        across = v[:, None] - their_v
+        apart = np.hypot(along, across) - their_radius
+        gaps.append(apart.min(axis=1) - radius)
+    return float(np.min(gaps))
 
 
 def break_rule(rng: np.random.Generator, tray: dict, kind: str) -> tuple[dict, dict]:
@@ -145,40 +173,46 @@ def break_rule(rng: np.random.Generator, tray: dict, kind: str) -> tuple[dict, d
 
 def _missing(rng, items: list[dict]) -> tuple[dict, dict]:
     """Leave one item out: it may have been anywhere in its compartment."""
-    gone = int(rng.integers(len(items)))
-    item = items[gone]
-    strip = list(compartment(*item["cell"]))
-    return _made(items[:gone] + items[gone + 1 :]), _finding([strip], area_of(item))
+    item, others = _one_and_others(rng, items)
+    floor = list(compartment(*item["cell"]))
+    return _made(others), _finding([floor], area_of(item))
 
 
 def _additional(rng, items: list[dict]) -> tuple[dict, dict]:
     """Add one item more: any of those in its compartment is the one too many."""
-    like = items[int(rng.integers(len(items)))]
-    extra = _drop(rng, items, like["kind"], like["size"], like["cell"])
-    there = [item for item in items if item["cell"] == like["cell"]]
-    return _made([*items, extra]), _finding(_shapes([*there, extra]), area_of(extra))
+    like, _ = _one_and_others(rng, items)
+    extra = _one_more(rng, items, like)
+    there = _within(items, like["cell"])
+    regions = _shapes([*there, extra])
+    return _made([*items, extra]), _finding(regions, area_of(extra))
+
+
+def _one_more(rng, items: list[dict], like: dict) -> dict:
+    """Let one item more fall to one of its kind and size."""
+    return _drop(rng, items, like["kind"], like["size"], like["cell"])
 
 
 def _misplaced(rng, items: list[dict]) -> tuple[dict, dict]:
     """Let an item lie in the row of the other kind."""
-    gone = int(rng.integers(len(items)))
-    item = items[gone]
-    others = items[:gone] + items[gone + 1 :]
+    item, others = _one_and_others(rng, items)
     column, row = item["cell"]
-    moved = _drop(rng, others, item["kind"], item["size"], [column, 1 - row])
+    wrong = [column, 1 - row]
+    moved = _drop(rng, others, item["kind"], item["size"], wrong)
 
-    strip = list(compartment(column, row))
-    return _made([*others, moved]), _finding([strip, *_shapes([moved])], area_of(item))
+    floor = list(compartment(column, row))
+    regions = [floor, *_shapes([moved])]
+    return _made([*others, moved]), _finding(regions, area_of(item))
 
 
 def _wrong_size(rng, items: list[dict]) -> tuple[dict, dict]:
     """Put an item of another size in the place of one."""
-    number = int(rng.integers(len(items)))
-    old = items[number]
-    others = items[:number] + items[number + 1 :]
-    wrong = (0, 2)[int(rng.integers(2))] if old["size"] == 1 else 2 - old["size"]
+    old, others = _one_and_others(rng, items)
+    other_sizes = [size for size in range(COLUMNS) if size != old["size"]]
+    wrong = other_sizes[int(rng.integers(len(other_sizes)))]
+
     new = {**old, "size": wrong}
-    if _room(new, [item for item in others if item["cell"] == old["cell"]]) < 0:
+    there = _within(others, old["cell"])
+    if _room(new, there) < 0:
         new = _drop(rng, others, old["kind"], wrong, old["cell"])
     return _made([*others, new]), _finding(_shapes([new]), area_of(new))
 
@@ -186,74 +220,84 @@ def _wrong_size(rng, items: list[dict]) -> tuple[dict, dict]:
 def _swapped(rng, items: list[dict]) -> tuple[dict, dict]:
     """Let two compartments of a row change their contents."""
     row = int(rng.integers(2))
-    one, other = ((0, 1), (1, 2), (0, 2))[int(rng.integers(3))]
-    step = compartment(other, row)[0] - compartment(one, row)[0]
-    moves = {one: (other, step), other: (one, -step)}
+    one, other = _PAIRS[int(rng.integers(len(_PAIRS)))]
+    stay = [item for item in items if item["cell"] not in ([one, row], [other, row])]
+    there = _moved(_within(items, [one, row]), [other, row])
+    back = _moved(_within(items, [other, row]), [one, row])
 
-    changed = []
+    moved = [*there, *back]
+    enough = sum(area_of(item) for item in moved)
+    return _made([*stay, *moved]), _finding(_shapes(moved), enough)
+
+
+def _moved(items: list[dict], cell: list[int]) -> list[dict]:
+    """Return items at the same places of another compartment of the row."""
+    left, _, _, _ = compartment(*cell)
     moved = []
     for item in items:
-        column, own_row = item["cell"]
-        if own_row != row or column not in moves:
-            changed.append(item)
-            continue
-        target, shift = moves[column]
+        own_left, _, _, _ = compartment(*item["cell"])
         u, v = item["at"]
-        moved.append({**item, "at": [round(u + shift, 4), v], "cell": [target, row]})
-    enough = sum(area_of(item) for item in moved)
-    return _made([*changed, *moved]), _finding(_shapes(moved), enough)
+        place = [round(u + left - own_left, 4), v]
+        moved.append({**item, "at": place, "cell": cell})
+    return moved
 
 
 def _count(rng, items: list[dict]) -> tuple[dict, dict]:
     """Let a column have one pair, a screw and its washer, more or less: the pairs are right, their count is not."""
     column = int(rng.integers(COLUMNS))
-    pairs = [[item for item in items if item["cell"] == [column, row]] for row in (0, 1)]
-    enough = sum(area_of(there[0]) for there in pairs)
-    if rng.random() < 0.5:
-        gone = [there[int(rng.integers(len(there)))] for there in pairs]
-        strips = [list(compartment(column, row)) for row in (0, 1)]
-        left = [item for item in items if item not in gone]
-        return _made(left), _finding(strips, enough)
+    screws = _within(items, [column, 0])
+    washers = _within(items, [column, 1])
+    enough = area_of(screws[0]) + area_of(washers[0])
 
-    extra = [_drop(rng, items, there[0]["kind"], there[0]["size"], there[0]["cell"]) for there in pairs]
-    return _made([*items, *extra]), _finding(_shapes([*pairs[0], *pairs[1], *extra]), enough)
+    if rng.random() < 0.5:
+        gone = [there[int(rng.integers(len(there)))] for there in (screws, washers)]
+        left = [item for item in items if item not in gone]
+        floors = [list(compartment(column, row)) for row in (0, 1)]
+        return _made(left), _finding(floors, enough)
+
+    extra = [_one_more(rng, items, there[0]) for there in (screws, washers)]
+    regions = _shapes([*screws, *washers, *extra])
+    return _made([*items, *extra]), _finding(regions, enough)
 
 
 def _damaged_edge(rng, items: list[dict]) -> tuple[dict, dict]:
     """Break pieces out of the edge of a washer."""
-    number = _one_of(rng, items, "washer")
-    washer = items[number]
+    washer, _ = _one_and_others(rng, items, "washer")
     radius, inner = WASHERS[washer["size"]]
     turn = between(rng, 0, 360)
+    u, v = washer["at"]
 
     bites = []
+    regions = []
     for _ in range(int(rng.integers(2, 5))):
         angle = math.radians(turn + between(rng, -22, 22))
         far = radius + between(rng, -0.2, 0.4)
-        size = (radius - inner) * between(rng, 0.35, 0.8)
-        bites.append([round(far * math.cos(angle), 4), round(far * math.sin(angle), 4), round(size, 4)])
+        share = between(rng, 0.35, 0.8)
+        size = round(share * (radius - inner), 4)
+        right = round(far * math.cos(angle), 4)
+        down = round(far * math.sin(angle), 4)
+        bites.append([right, down, size])
+        regions.append([round(u + right, 4), round(v + down, 4), size])
 
-    u, v = washer["at"]
-    regions = [[round(u + du, 4), round(v + dv, 4), size] for du, dv, size in bites]
-    changed = {**washer, "bites": bites}
-    return _made(_replaced(items, number, changed)), _finding(regions)
+    chipped = {**washer, "bites": bites}
+    return _made(_replaced(items, washer, chipped)), _finding(regions)
 
 
 def _broken(rng, items: list[dict]) -> tuple[dict, dict]:
     """Break the tip of a screw off."""
-    number = _one_of(rng, items, "screw")
-    screw = items[number]
+    screw, _ = _one_and_others(rng, items, "screw")
     length, shank, _, _ = SCREWS[screw["size"]]
-    # the shadow of the tip falls farther than the tip
     left = between(rng, 0.45, 0.75)
-
-    u, v = screw["at"]
     angle = math.radians(screw["angle"])
-    ends = []
+    u, v = screw["at"]
+
+    tip = []
     for place in (left * length - length / 2, length / 2):
-        ends += [round(u + place * math.cos(angle), 4), round(v + place * math.sin(angle), 4)]
-    changed = {**screw, "left": left}
-    return _made(_replaced(items, number, changed)), _finding([[*ends, round(2.2 * shank + 1, 4)]])
+        tip.append(round(u + place * math.cos(angle), 4))
+        tip.append(round(v + place * math.sin(angle), 4))
+
+    short = {**screw, "left": left}
+    return _made(_replaced(items, screw, short)), _finding([[*tip, shank]])
 
 
 _BREAKERS: dict[str, Any] = {
@@ -268,9 +312,17 @@ _BREAKERS: dict[str, Any] = {
 }
 
 
-def _one_of(rng, items: list[dict], kind: str) -> int:
-    numbers = [number for number, item in enumerate(items) if item["kind"] == kind]
-    return numbers[int(rng.integers(len(numbers)))]
+def _one_and_others(rng, items: list[dict], kind: str | None = None) -> tuple[dict, list[dict]]:
+    """Draw an item, of a kind if one is given; return it and all others."""
+    numbers = [number for number, item in enumerate(items) if kind in (None, item["kind"])]
+    number = numbers[int(rng.integers(len(numbers)))]
+    others = items[:number] + items[number + 1 :]
+    return items[number], others
+
+
+def _replaced(items: list[dict], old: dict, new: dict) -> list[dict]:
+    """Return items with one for another at its place in the order, which decides whose shadow falls on whom."""
+    return [new if item is old else item for item in items]
 
 
 def _made(items: list[dict]) -> dict:
@@ -279,10 +331,6 @@ def _made(items: list[dict]) -> dict:
 
 def _finding(regions: list, enough: float | None = None) -> dict:
     return {"regions": regions, "enough": None if enough is None else round(enough, 4)}
-
-
-def _replaced(items: list[dict], number: int, changed: dict) -> list[dict]:
-    return [*items[:number], changed, *items[number + 1 :]]
 
 
 def is_same(one: dict, other: dict) -> bool:
@@ -295,18 +343,21 @@ def area_of(item: dict) -> float:
     if item["kind"] == "washer":
         radius, inner = WASHERS[item["size"]]
         return math.pi * (radius * radius - inner * inner)
+
     length, shank, head, height = SCREWS[item["size"]]
-    return 2 * shank * (length - height) + 0.5 * math.pi * head * height
+    of_shank = 2 * shank * (length - height)
+    of_head = 0.5 * math.pi * head * height
+    return of_shank + of_head
 
 
 def _shapes(items: list[dict]) -> list[list[float]]:
-    """Return regions that cover some items."""
+    """Return regions that cover some items: a disc for a washer or a head, a capsule for a shank."""
     shapes = []
     for item in items:
         discs = discs_of(item).round(4).tolist()
-        if item["kind"] == "washer":
-            shapes += discs
-            continue
-        shapes.append([*discs[0][:2], *discs[-1][:2], discs[-1][2]])
-        shapes.append(discs[0])
+        first = discs[0]
+        shapes.append(first)
+        if item["kind"] == "screw":
+            last_u, last_v, shank = discs[-1]
+            shapes.append([first[0], first[1], last_u, last_v, shank])
     return shapes
