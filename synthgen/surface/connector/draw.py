@@ -58,7 +58,7 @@ def draw_connector(params: dict, size: tuple[int, int]) -> Finding:
     lit = prepare(params["texture"], params["light"], view)
     metal, stains = _metal(params, view, lit)
     cloth = weave(params["background"], view)
-    room = Room(*params["room"], params["texture"]["reflectance"])
+    room = _room_of(params)
 
     def picture_of(plate: dict, surface: np.ndarray):
         outline = outline_of(plate)
@@ -95,7 +95,7 @@ def draw_tray(params: dict, size: tuple[int, int]) -> Finding:
     grid = grid_of(view)
     lit = prepare(params["texture"], params["light"], view)
     metal, _ = _metal(params, view, lit)
-    room = Room(*params["room"], params["texture"]["reflectance"])
+    room = _room_of(params)
     empty = floor_of(params["background"], pose, grid, size, room)
 
     def filled(items: list[dict], others: list[dict]):
@@ -148,6 +148,12 @@ def _differing(one: dict, other: dict, shape: tuple[int, int], lay_one) -> np.nd
     lay_one(one, first)
     lay_one(other, second)
     return first != second
+
+
+def _room_of(params: dict) -> Room:
+    """Return how the room is lit, and how much of that the metal reflects."""
+    x, y = params["room"]
+    return Room(x, y, params["texture"]["reflectance"])
 
 
 def _metal(params: dict, view: PlateView, lit) -> tuple[np.ndarray, np.ndarray | None]:

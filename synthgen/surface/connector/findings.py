@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synthgen.boxes import boxes_of
 from synthgen.surface.connector.plan import RIM
 
 
@@ -139,7 +140,8 @@ def _as_mask(marked: np.ndarray) -> np.ndarray:
 
 def _measured(thing: dict, mask: np.ndarray, instances: np.ndarray, pitch: float) -> dict:
     """Return the record of an object with box, areas, center and saturation."""
-    area = int(np.count_nonzero(mask))
+    top, left, bottom, right, area = boxes_of(mask.view(np.uint8), 1)[1].tolist()
+    box = [top, left, bottom, right] if area else [0, 0, 0, 0]
     enough = thing["params"]["enough"]
     saturation = area
     if enough is not None:
@@ -147,29 +149,14 @@ def _measured(thing: dict, mask: np.ndarray, instances: np.ndarray, pitch: float
         saturation = min(area, pixels)
 
     seen = instances == thing["id"]
-    top, left, bottom, right = box = _box_of(mask)
     return {
         **thing,
         "box": box,
         "area": area,
         "visible_area": int(np.count_nonzero(seen)),
         "center": [
-            (top + bottom - 1) / 2,
-            (left + right - 1) / 2,
+            (box[0] + box[2] - 1) / 2,
+            (box[1] + box[3] - 1) / 2,
         ],
         "params": {**thing["params"], "saturation": saturation},
     }
-
-
-def _box_of(mask: np.ndarray) -> list[int]:
-    """Return top, left, bottom and right of the pixels of a mask, all 0 where there is none."""
-    rows = np.flatnonzero(mask.any(axis=1)).tolist()
-    columns = np.flatnonzero(mask.any(axis=0)).tolist()
-    if not rows:
-        return [0, 0, 0, 0]
-    return [
-        rows[0],
-        columns[0],
-        rows[-1] + 1,
-        columns[-1] + 1,
-    ]

@@ -127,7 +127,8 @@ def break_rule(rng: np.random.Generator, plate: dict, kind: str) -> tuple[dict, 
 def _missing(rng, plate: dict) -> tuple[dict, dict]:
     """Leave one hole out."""
     gone, others = _one_and_others(rng, plate["holes"])
-    return {**plate, "holes": others}, _finding([_disc(gone)])
+    finding = _finding([_disc(gone)])
+    return _drilled(plate, others), finding
 
 
 def _additional(rng, plate: dict) -> tuple[dict, dict]:
@@ -137,7 +138,8 @@ def _additional(rng, plate: dict) -> tuple[dict, dict]:
     tries = rng.uniform(-corner, corner, (_TRIES, 2))
     extra = _fitting(plate["holes"], tries, radius)
     holes = [*plate["holes"], extra]
-    return {**plate, "holes": holes}, _finding([_disc(extra)])
+    finding = _finding([_disc(extra)])
+    return _drilled(plate, holes), finding
 
 
 def _misplaced(rng, plate: dict) -> tuple[dict, dict]:
@@ -153,7 +155,8 @@ def _misplaced(rng, plate: dict) -> tuple[dict, dict]:
     # either place will do
     regions = [_disc(old), _disc(new)]
     holes = [*others, new]
-    return {**plate, "holes": holes}, _finding(regions, _area(old["radius"]))
+    finding = _finding(regions, _area(old["radius"]))
+    return _drilled(plate, holes), finding
 
 
 def _wrong_size(rng, plate: dict) -> tuple[dict, dict]:
@@ -165,7 +168,8 @@ def _wrong_size(rng, plate: dict) -> tuple[dict, dict]:
 
     larger = max(old, new, key=lambda hole: hole["radius"])
     holes = [*others, new]
-    return {**plate, "holes": holes}, _finding([_disc(larger)], _area(new["radius"]))
+    finding = _finding([_disc(larger)], _area(new["radius"]))
+    return _drilled(plate, holes), finding
 
 
 def _swapped(rng, plate: dict) -> tuple[dict, dict]:
@@ -180,7 +184,8 @@ def _swapped(rng, plate: dict) -> tuple[dict, dict]:
     regions = [_disc(large), _disc(now_large)]
     enough = _area(small["radius"]) + _area(large["radius"])
     holes = [*rest, now_small, now_large]
-    return {**plate, "holes": holes}, _finding(regions, enough)
+    finding = _finding(regions, enough)
+    return _drilled(plate, holes), finding
 
 
 def _count(rng, plate: dict) -> tuple[dict, dict]:
@@ -203,7 +208,8 @@ def _count(rng, plate: dict) -> tuple[dict, dict]:
     reach = _END - LARGE - RIM
     strip = [-reach, v - half, reach, v + half]
     changed = [*others, *ends, *inner]
-    return {**plate, "holes": changed}, _finding([strip], _area(SMALL))
+    finding = _finding([strip], _area(SMALL))
+    return _drilled(plate, changed), finding
 
 
 def _damaged_edge(rng, plate: dict) -> tuple[dict, dict]:
@@ -297,6 +303,10 @@ _BREAKERS: dict[str, Any] = {
     "cut_corner": _cut_corner,
     "scratch": _scratch,
 }
+
+
+def _drilled(plate: dict, holes: list[dict]) -> dict:
+    return {**plate, "holes": holes}
 
 
 def _finding(regions: list, enough: float | None = None) -> dict:

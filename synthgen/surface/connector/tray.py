@@ -175,7 +175,8 @@ def _missing(rng, items: list[dict]) -> tuple[dict, dict]:
     """Leave one item out: it may have been anywhere in its compartment."""
     item, others = _one_and_others(rng, items)
     floor = list(compartment(*item["cell"]))
-    return _made(others), _finding([floor], area_of(item))
+    finding = _finding([floor], area_of(item))
+    return _made(others), finding
 
 
 def _additional(rng, items: list[dict]) -> tuple[dict, dict]:
@@ -184,7 +185,8 @@ def _additional(rng, items: list[dict]) -> tuple[dict, dict]:
     extra = _one_more(rng, items, like)
     there = _within(items, like["cell"])
     regions = _shapes([*there, extra])
-    return _made([*items, extra]), _finding(regions, area_of(extra))
+    finding = _finding(regions, area_of(extra))
+    return _made([*items, extra]), finding
 
 
 def _one_more(rng, items: list[dict], like: dict) -> dict:
@@ -201,7 +203,8 @@ def _misplaced(rng, items: list[dict]) -> tuple[dict, dict]:
 
     floor = list(compartment(column, row))
     regions = [floor, *_shapes([moved])]
-    return _made([*others, moved]), _finding(regions, area_of(item))
+    finding = _finding(regions, area_of(item))
+    return _made([*others, moved]), finding
 
 
 def _wrong_size(rng, items: list[dict]) -> tuple[dict, dict]:
@@ -214,7 +217,8 @@ def _wrong_size(rng, items: list[dict]) -> tuple[dict, dict]:
     there = _within(others, old["cell"])
     if _room(new, there) < 0:
         new = _drop(rng, others, old["kind"], wrong, old["cell"])
-    return _made([*others, new]), _finding(_shapes([new]), area_of(new))
+    finding = _finding(_shapes([new]), area_of(new))
+    return _made([*others, new]), finding
 
 
 def _swapped(rng, items: list[dict]) -> tuple[dict, dict]:
@@ -227,7 +231,8 @@ def _swapped(rng, items: list[dict]) -> tuple[dict, dict]:
 
     moved = [*there, *back]
     enough = sum(area_of(item) for item in moved)
-    return _made([*stay, *moved]), _finding(_shapes(moved), enough)
+    finding = _finding(_shapes(moved), enough)
+    return _made([*stay, *moved]), finding
 
 
 def _moved(items: list[dict], cell: list[int]) -> list[dict]:
@@ -253,11 +258,13 @@ def _count(rng, items: list[dict]) -> tuple[dict, dict]:
         gone = [there[int(rng.integers(len(there)))] for there in (screws, washers)]
         left = [item for item in items if item not in gone]
         floors = [list(compartment(column, row)) for row in (0, 1)]
-        return _made(left), _finding(floors, enough)
+        finding = _finding(floors, enough)
+        return _made(left), finding
 
     extra = [_one_more(rng, items, there[0]) for there in (screws, washers)]
     regions = _shapes([*screws, *washers, *extra])
-    return _made([*items, *extra]), _finding(regions, enough)
+    finding = _finding(regions, enough)
+    return _made([*items, *extra]), finding
 
 
 def _damaged_edge(rng, items: list[dict]) -> tuple[dict, dict]:
@@ -280,7 +287,8 @@ def _damaged_edge(rng, items: list[dict]) -> tuple[dict, dict]:
         regions.append([round(u + right, 4), round(v + down, 4), size])
 
     chipped = {**washer, "bites": bites}
-    return _made(_replaced(items, washer, chipped)), _finding(regions)
+    finding = _finding(regions)
+    return _made(_replaced(items, washer, chipped)), finding
 
 
 def _broken(rng, items: list[dict]) -> tuple[dict, dict]:
@@ -297,7 +305,8 @@ def _broken(rng, items: list[dict]) -> tuple[dict, dict]:
         tip.append(round(v + place * math.sin(angle), 4))
 
     short = {**screw, "left": left}
-    return _made(_replaced(items, screw, short)), _finding([[*tip, shank]])
+    finding = _finding([[*tip, shank]])
+    return _made(_replaced(items, screw, short)), finding
 
 
 _BREAKERS: dict[str, Any] = {
