@@ -91,28 +91,34 @@ def render(contour: Contour, size: int | tuple[int, int], seed: int, levels: int
     ((64, 64), True, 2)
     """
     shape = (size, size) if isinstance(size, int) else tuple(size)
-    if not 3 <= contour.vertices <= MOST_VERTICES:
-        raise UsageError(f"vertices must lie in 3..{MOST_VERTICES}, got {contour.vertices}")
-    if not 1 <= contour.orbits <= MOST_ORBITS:
-        raise UsageError(f"orbits must lie in 1..{MOST_ORBITS}, got {contour.orbits}")
-    if not 1 <= levels <= 256:
-        raise UsageError(f"levels must lie in 1..256, got {levels}")
+    _check("vertices", contour.vertices, 3, MOST_VERTICES)
+    _check("orbits", contour.orbits, 1, MOST_ORBITS)
+    _check("levels", levels, 1, 256)
     if not 0 <= seed < 2**64:
         raise UsageError(f"seed must lie in 0..2**64-1, got {seed}")
 
-    turns = np.arange(contour.vertices) / contour.vertices
     # rounded: the last bits of sin and cos differ between CPUs
-    directions = np.stack([_sines(turns), _sines(turns + 0.25)], axis=1)
+    turns = np.arange(contour.vertices) / contour.vertices
+    down = _sines(turns)
+    right = _sines(turns + 0.25)
+    directions = np.stack([down, right], axis=1)
+    path = contour.radii * directions + contour.center
+
     first, second = contour.waves
     waves = _sines(first * turns) + _sines(second * turns)
-    steps = contour.wave_height * waves + contour.drift + contour.noise
-    path = contour.radii * directions + contour.center
+    outwards = contour.drift + contour.noise
+    steps = contour.wave_height * waves + outwards
 
     out = np.full(shape, -1, np.int16)
     scale = min(shape) / UNIT_SIDE
     strength = contour.noise * contour.noise_factor
     _draw(path, directions, steps, strength, contour.orbits, scale, u64(seed), levels, out)
     return out
+
+
+def _check(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{name} must lie in {least}..{most}, got {value}")
 
 
 def _sines(turns: np.ndarray) -> np.ndarray:
