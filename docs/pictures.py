@@ -164,7 +164,7 @@ def connectors() -> Image.Image:
         (
             "tray",
             (0, 1, 3, 5, 6, 8),
-            "--part tray: good; a washer missing, a screw misplaced, washers swapped, a pair too few, a screw broken",
+            "--part tray: good; a washer missing, a screw misplaced, washers swapped, a pair less, a screw broken",
         ),
     ):
         recipe = Recipe.from_dict({"family": "connectors", "layout": "test", "part": part, "holes": 8})
