@@ -13,6 +13,7 @@ _LAZY = {
     "PatchCore": "synthgen.torch.models",
     "SequentialPatchCore": "synthgen.torch.models",
     "ShardDataset": "synthgen.torch.data",
+    "SimpleNet": "synthgen.torch.models",
     "StreamDataset": "synthgen.torch.data",
     "import_weights": "synthgen.torch.weights",
     "load_backbone": "synthgen.torch.backbones",

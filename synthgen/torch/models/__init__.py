@@ -70,6 +70,7 @@ MODELS = {
     "sequential-patchcore": "A bank of fixed size, built image by image: any number of images, can go on learning.",
     "padim": "A Gaussian at each place: for parts that always lie in the same place.",
     "cflow": "The density of patches at each place, by flows that are trained: few images, slow to fit.",
+    "simplenet": "A network that tells normal patches from noisy ones: quick to predict, the file is small.",
 }
 
 _LAZY = {
@@ -80,6 +81,7 @@ _LAZY = {
     "PaDiM": "padim",
     "PatchCore": "patchcore",
     "SequentialPatchCore": "sequential_patchcore",
+    "SimpleNet": "simplenet",
     "load_model": "loading",
     "meld": "sequential_patchcore",
 }
