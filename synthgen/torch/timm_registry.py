@@ -8,7 +8,6 @@ from synthgen.errors import UsageError
 from synthgen.torch.backbones import (
     architecture_of,
     check_digest,
-    classes_of,
     config_of,
     import_timm,
     load_backbone,
