@@ -72,17 +72,23 @@ MODELS = {
     "padim": "A Gaussian at each place: for parts that always lie in the same place.",
     "cflow": "The density of patches at each place, by flows that are trained: few images, slow to fit.",
     "simplenet": "A network that tells normal patches from noisy ones: quick to predict, the file is small.",
+    "cutpaste": "A backbone that learned to see pasted pieces, and a Gaussian of patches: slow to fit.",
+    "sinbad": "How features are distributed over the whole image: for parts that are missing; no maps.",
+    "panda": "Nearest normal images, after a training that draws them together: quick; no maps.",
 }
 
 _LAZY = {
     "AnomalyModel": "base",
     "Augmentation": "augment",
     "Cflow": "cflow",
+    "CutPasteModel": "cutpaste",
     "Extractor": "base",
     "PaDiM": "padim",
+    "Panda": "panda",
     "PatchCore": "patchcore",
     "SequentialPatchCore": "sequential_patchcore",
     "SimpleNet": "simplenet",
+    "Sinbad": "sinbad",
     "load_model": "loading",
     "meld": "sequential_patchcore",
 }
