@@ -1,4 +1,4 @@
-"""Sets of features as vectors of fixed length: pure functions, for SINBAD (Cohen, Tzachor and Hoshen 2023)."""
+"""Sets of features as vectors of fixed length: pure functions, for SINBAD (Cohen et al. 2023)."""
 
 import math
 from typing import NamedTuple

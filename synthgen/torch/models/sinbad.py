@@ -1,4 +1,4 @@
-"""SINBAD: an image as the set of its features, which a few quantiles describe (Cohen, Tzachor and Hoshen 2023)."""
+"""SINBAD: an image as the set of its features, which a few quantiles describe (Cohen et al. 2023)."""
 
 from __future__ import annotations
 
