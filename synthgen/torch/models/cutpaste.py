@@ -122,14 +122,17 @@ class CutPasteModel(TunedModel):
 
         pictures = self._pictures(loader, progress, log)
         size = size_of(pictures)
-        sides = self._sides(size)
-        if min(sides) < _LEAST_SIDE:
-            raise UsageError(f"patch must be at least {_LEAST_SIDE} pixels wide and high, got {min(sides)}")
+        shortest = min(self._sides(size))
+        if shortest < _LEAST_SIDE:
+            raise UsageError(f"patch must be at least {_LEAST_SIDE} pixels wide and high, got {shortest}")
 
         net = self._begin_tuning()
-        self._train(pictures, net.train().requires_grad_(), progress)
+        net.train().requires_grad_()
+        self._train(pictures, net, progress)
         net.eval().requires_grad_(False)
-        self.mean, self.whitening = shrunken(self._seen(pictures))
+
+        rows = self._seen(pictures)
+        self.mean, self.whitening = shrunken(rows)
         self.image_size = size
         return self
 
@@ -149,8 +152,9 @@ class CutPasteModel(TunedModel):
         with Progress(progress, settings.epochs * len(pictures)) as bar:
             for images, labels in self._changed_patches(pictures):
                 found = head(self.embedded(images))
+                loss = cross_entropy(found, labels.to(self.device))
                 optimizer.zero_grad()
-                cross_entropy(found, labels.to(self.device)).backward()
+                loss.backward()
                 optimizer.step()
                 schedule.step()
                 bar.advance(len(images) // _CLASSES)
@@ -160,7 +164,8 @@ class CutPasteModel(TunedModel):
         import torch
         from torch import nn
 
-        channels = self.features.shape(self._sides(size_of(pictures)))[0]
+        sides = self._sides(size_of(pictures))
+        channels = self.features.shape(sides)[0]
         hidden = self.settings.hidden
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
@@ -182,10 +187,12 @@ class CutPasteModel(TunedModel):
         settings = self.settings
         for epoch in range(settings.epochs):
             rng = generator(settings.seed, 0, epoch, "cutpaste.patches")
-            change = CutPaste("3-way", seed=int(rng.integers(2**62)))
+            seed = int(rng.integers(2**62))
+            change = CutPaste("3-way", seed=seed)
             order = torch.from_numpy(rng.permutation(len(pictures)))
             for chosen in order.split(settings.batch):
-                images, labels = change(self._random_patches(pictures[chosen], rng))
+                patches = self._random_patches(pictures[chosen], rng)
+                images, labels = change(patches)
                 yield images.flatten(0, 1), labels.flatten()
 
     def _random_patches(self, images: torch.Tensor, rng) -> torch.Tensor:
@@ -195,9 +202,9 @@ class CutPasteModel(TunedModel):
         height, width = self._sides(size_of(images))
         patches = []
         for image in images:
-            row = int(rng.integers(image.shape[1] - height + 1))
-            column = int(rng.integers(image.shape[2] - width + 1))
-            patches.append(image[:, row : row + height, column : column + width])
+            top = rng.integers(image.shape[1] - height + 1)
+            left = rng.integers(image.shape[2] - width + 1)
+            patches.append(_cut(image, (int(top), int(left)), (height, width)))
         return torch.stack(patches)
 
     def _seen(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -223,22 +230,26 @@ class CutPasteModel(TunedModel):
         import torch
 
         height, width = self._sides(size_of(images))
-        rows = self._starts(images.shape[2], height)
-        columns = self._starts(images.shape[3], width)
+        tops = self._starts(images.shape[2], height)
+        lefts = self._starts(images.shape[3], width)
 
         found = []
-        for row in rows:
-            band = images[:, :, row : row + height]
-            patches = torch.stack([band[..., column : column + width] for column in columns], 1)
-            parts = [self._embedded(part) for part in patches.flatten(0, 1).split(_AT_ONCE)]
-            found.append(torch.cat(parts).view(len(images), len(columns), -1))
+        for top in tops:
+            band = [_cut(images, (top, left), (height, width)) for left in lefts]
+            patches = torch.stack(band, 1).flatten(0, 1)
+            parts = [self._embedded(part) for part in patches.split(_AT_ONCE)]
+            of_band = torch.cat(parts)
+            found.append(of_band.view(len(images), len(lefts), -1))
         return torch.stack(found, 1)
 
     def _starts(self, side: int, patch: int) -> list[int]:
         """Return where patches begin along a side of the image: evenly, from its one end to the other."""
-        left = side - patch
-        count = math.ceil(left / (self.settings.stride * patch)) + 1
-        return [round(left * number / max(1, count - 1)) for number in range(count)]
+        last = side - patch
+        stride = self.settings.stride * patch
+        gaps = math.ceil(last / stride)
+        if not gaps:
+            return [0]
+        return [round(last * number / gaps) for number in range(gaps + 1)]
 
     def _scores(self, features):
         from synthgen.torch.models.gaussians import mahalanobis
@@ -259,10 +270,19 @@ class CutPasteModel(TunedModel):
         inner = (size[0] - height + 1, size[1] - width + 1)
         maps = interpolate(patch_scores.unsqueeze(1), inner, mode="bilinear", align_corners=True)
         top = (height - 1) // 2
+        bottom = height - 1 - top
         left = (width - 1) // 2
-        sides = [left, width - 1 - left, top, height - 1 - top]
+        right = width - 1 - left
+        sides = [left, right, top, bottom]
         whole = pad(maps, sides, mode="replicate").squeeze(1)
         return smoothed(whole, self.settings.sigma)
+
+
+def _cut(images: torch.Tensor, at: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
+    """Return the patch of images (.., H, W) that begins at (row, column), of a size (h, w)."""
+    top, left = at
+    height, width = size
+    return images[..., top : top + height, left : left + width]
 
 
 MODEL = CutPasteModel

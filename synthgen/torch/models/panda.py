@@ -77,8 +77,9 @@ class Panda(TunedModel):
     def __init__(self, backbone, **options):
         super().__init__(backbone, **options)
         middle = middle_of(self.features)
-        if self.settings.epochs and self.settings.layers[-1] <= middle:
-            layers = ", ".join(map(str, self.settings.layers))
+        settings = self.settings
+        if settings.epochs and settings.layers[-1] <= middle:
+            layers = ", ".join(map(str, settings.layers))
             raise UsageError(f"layers must have one above {middle}, where the weights are trained, got {layers}")
 
     def state_forms(self, shape):
@@ -120,9 +121,11 @@ class Panda(TunedModel):
                 rng = generator(settings.seed, 0, epoch, "panda.order")
                 order = torch.from_numpy(rng.permutation(len(pictures)))
                 for chosen in order.split(settings.batch):
-                    offsets = self.embedded(pictures[chosen]) - center
+                    images = pictures[chosen]
+                    offsets = self.embedded(images) - center
+                    loss = offsets.square().mean()
                     optimizer.zero_grad()
-                    offsets.square().mean().backward()
+                    loss.backward()
                     torch.nn.utils.clip_grad_norm_(weights, _LONGEST_STEP)
                     optimizer.step()
                     bar.advance(len(chosen))
@@ -142,7 +145,8 @@ class Panda(TunedModel):
         from synthgen.torch.coreset.greedy import nearest_points
 
         distances, _ = nearest_points(features, self.bank, self.settings.neighbours)
-        return distances.square().mean(1), None
+        squared = distances.square()
+        return squared.mean(1), None
 
 
 MODEL = Panda

@@ -14,8 +14,11 @@ _LEAST_VARIANCE = 1e-12
 def random_directions(channels: int, count: int, seed: int, number: int) -> torch.Tensor:
     """Return random directions as columns (channels, count), of about length 1; `number` tells layers apart."""
     rng = generator(seed, 0, number, "sinbad.directions")
-    drawn = rng.standard_normal((channels, count), dtype=np.float32)
-    return torch.from_numpy(drawn) / math.sqrt(channels)
+    size = (channels, count)
+    drawn = rng.standard_normal(size, dtype=np.float32)
+
+    length = math.sqrt(channels)
+    return torch.from_numpy(drawn) / length
 
 
 def described(maps: torch.Tensor, directions: torch.Tensor, quantiles: int) -> torch.Tensor:
@@ -35,9 +38,11 @@ def described(maps: torch.Tensor, directions: torch.Tensor, quantiles: int) -> t
     """
     found = []
     for each in maps:
-        along = each.flatten(1).T @ directions
+        places = each.flatten(1).T
+        along = places @ directions
         ascending = along.sort(0).values
-        found.append(_quantiles(ascending, quantiles).T.flatten())
+        of_image = _quantiles(ascending, quantiles)
+        found.append(of_image.T.flatten())
     return torch.stack(found)
 
 
@@ -45,11 +50,16 @@ def _quantiles(ascending: torch.Tensor, count: int) -> torch.Tensor:
     """Return quantiles (count, P) of sorted columns (n, P), between two values by a straight line."""
     steps = torch.arange(count, device=ascending.device)
     shares = (steps + 0.5) / count
-    places = shares * (len(ascending) - 1)
+
+    last = len(ascending) - 1
+    places = shares * last
     below = places.long()
-    above = (below + 1).clamp(max=len(ascending) - 1)
-    weight = (places - below).unsqueeze(1)
-    return torch.lerp(ascending[below], ascending[above], weight)
+    above = (below + 1).clamp(max=last)
+
+    weight = places - below
+    lower = ascending[below]
+    upper = ascending[above]
+    return torch.lerp(lower, upper, weight.unsqueeze(1))
 
 
 class Whitening(NamedTuple):
@@ -68,8 +78,10 @@ class Whitening(NamedTuple):
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         """Return rows (N, D) in the whitened space, (N, D)."""
-        shortened = (rows @ self.basis) @ self.basis.T
-        return self.floor * rows - shortened
+        along = rows @ self.basis
+        shortened = along @ self.basis.T
+        whole = self.floor * rows
+        return whole - shortened
 
 
 def whitening_of(rows: torch.Tensor, shrinkage: float) -> Whitening:
@@ -78,11 +90,18 @@ def whitening_of(rows: torch.Tensor, shrinkage: float) -> Whitening:
     centered = rows - rows.mean(0)
     _, lengths, axes = torch.linalg.svd(centered, full_matrices=False)
 
+    # covariance along its axes, and that of the ball
     variances = lengths.square() / count
-    ball = max(float(variances.sum()) / channels, _LEAST_VARIANCE)
+    total = float(variances.sum())
+    ball = max(total / channels, _LEAST_VARIANCE)
     least = shrinkage * ball
-    shrunken = (1 - shrinkage) * variances + least
+    own = (1 - shrinkage) * variances
+    shrunken = own + least
 
-    floor = torch.tensor(least, device=rows.device).rsqrt()
-    difference = (floor - shrunken.rsqrt()).clamp(min=0)
-    return Whitening(floor, axes.T * difference.sqrt())
+    # what the axes are shortened by, beside all other directions
+    floor = torch.tensor(least, device=rows.device)
+    floor = floor.rsqrt()
+    difference = floor - shrunken.rsqrt()
+    factors = difference.clamp(min=0).sqrt()
+    basis = axes.T * factors
+    return Whitening(floor, basis)

@@ -108,11 +108,17 @@ class Sinbad(LayeredModel):
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the memory that fitting takes beside the backbone's own, in bytes."""
-        projected = sum(height * width for _, height, width in self._shapes(size)) * self.settings.projections
-        directions = sum(channels for channels, _, _ in self._shapes(size)) * self.settings.projections
-        # beside what is learned: descriptions before they are whitened, and a copy while they are
-        working = 2 * images * self.length * len(self._shapes(size))
-        return self.predicted_bytes(images, size) + FLOAT_BYTES * (2 * projected + directions + working)
+        shapes = self._shapes(size)
+        projected = 0
+        directions = 0
+        for channels, height, width in shapes:
+            projected += self.settings.projections * height * width
+            directions += self.settings.projections * channels
+
+        # descriptions before they are whitened, and a copy while they are
+        described = 2 * images * self.length * len(shapes)
+        numbers = 2 * projected + directions + described
+        return self.predicted_bytes(images, size) + FLOAT_BYTES * numbers
 
     def fit(self, loader, progress="auto", log=None) -> Sinbad:
         """Learn normal images; see `AnomalyModel.fit`."""
@@ -160,7 +166,8 @@ class Sinbad(LayeredModel):
                 seen += len(images)
                 if seen > expected:
                     self._check(seen, size)
-                for table, rows in zip(tables, self._descriptions(self._features(images)), strict=True):
+                descriptions = self._descriptions(self._features(images))
+                for table, rows in zip(tables, descriptions, strict=True):
                     table.append(rows)
                 bar.advance(len(images))
         return [table.filled() for table in tables]
@@ -193,7 +200,9 @@ class Sinbad(LayeredModel):
         total = 0
         for number, rows in enumerate(self._descriptions(features)):
             whitening = Whitening(self.floor[number], self.basis[number])
-            distances, _ = nearest_points(whitening(rows), self.bank[number], self.settings.neighbours)
+            whitened = whitening(rows)
+            bank = self.bank[number]
+            distances, _ = nearest_points(whitened, bank, self.settings.neighbours)
             total = total + distances.mean(1)
         return total, None
 

@@ -47,7 +47,8 @@ class TunedModel(AnomalyModel):
     def embedded(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features of images (N, C, H, W), averaged over their places, with gradients: (N, D)."""
         batch = self.features.normalise(images)
-        return self.features.forward(batch).mean((2, 3))
+        maps = self.features.forward(batch)
+        return maps.mean((2, 3))
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the memory that fitting takes beside the backbone's own, in bytes."""
@@ -55,7 +56,8 @@ class TunedModel(AnomalyModel):
         pictures = images * _CHANNELS * height * width
         weights = sum(weight.numel() for weight in self.features.net.parameters())
         # a copy of the weights, gradients, and the momentum of these
-        return pictures + 3 * FLOAT_BYTES * weights + self.predicted_bytes(images, size)
+        training = 3 * FLOAT_BYTES * weights
+        return pictures + training + self.predicted_bytes(images, size)
 
     def _pictures(self, loader, progress, log) -> torch.Tensor:
         """Return all images as bytes, (N, C, H, W), if they fit into the memory."""
@@ -75,7 +77,8 @@ class TunedModel(AnomalyModel):
                     self._check(seen, size)
                 if images.shape[1:] != shape:
                     raise UsageError(f"images must all have {shape[0]} channels, got {images.shape[1]}")
-                rows.append(_as_bytes(images).flatten(1))
+                pixels = _as_bytes(images)
+                rows.append(pixels.flatten(1))
                 bar.advance(len(images))
         return rows.filled().view(-1, *shape)
 
@@ -131,4 +134,5 @@ def _as_bytes(images: torch.Tensor) -> torch.Tensor:
 
     if images.dtype == _byte():
         return images
-    return (255 * in_unit_range(images)).round().byte()
+    levels = 255 * in_unit_range(images)
+    return levels.round().byte()
