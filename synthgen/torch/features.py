@@ -419,8 +419,8 @@ def blocks_of(backbone, arch: str | None = None) -> int:
 
     info = getattr(net, "feature_info", None)
     config = getattr(net, "pretrained_cfg", None) or {}
-    name = config.get("architecture")
-    if info is None or name is None or not is_transformer(name):
+    made = config.get("architecture")
+    if info is None or made is None or not is_transformer(made):
         return 0
     return len(getattr(info, "info", info))
 
