@@ -45,7 +45,7 @@ class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = 0.25
     epochs: Annotated[int, Meta(ge=1, le=10**6, description="Passes through the images.")] = 256
     rate: Annotated[float, Meta(gt=0, le=1, description="Learning rate at the start; it falls as a cosine.")] = 0.03
-    batch: Annotated[int, Meta(ge=2, le=10**6, description="Images in a step of the training.")] = 32
+    step_images: Annotated[int, Meta(ge=2, le=10**6, description="Images in a step of the training.")] = 32
     hidden: Annotated[
         int, Meta(ge=1, le=65_536, description="Width of the layer between features and classes, in training.")
     ] = 512
@@ -67,7 +67,7 @@ class CutPasteModel(TunedModel):
         As for `AnomalyModel`.
     patch, stride : float
         Of the patches that are learned and scored.
-    epochs, rate, batch, hidden
+    epochs, rate, step_images, hidden
         Of the training, by stochastic gradient descent.
     views : int
         Patches of each image for the Gaussian.
@@ -146,7 +146,7 @@ class CutPasteModel(TunedModel):
         head = self._new_head(pictures)
         weights = [*net.parameters(), *head.parameters()]
         optimizer = torch.optim.SGD(weights, settings.rate, momentum=_MOMENTUM, weight_decay=_DECAY)
-        steps = settings.epochs * math.ceil(len(pictures) / settings.batch)
+        steps = settings.epochs * math.ceil(len(pictures) / settings.step_images)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 
         with Progress(progress, settings.epochs * len(pictures)) as bar:
@@ -190,7 +190,7 @@ class CutPasteModel(TunedModel):
             seed = int(rng.integers(2**62))
             change = CutPaste("3-way", seed=seed)
             order = torch.from_numpy(rng.permutation(len(pictures)))
-            for chosen in order.split(settings.batch):
+            for chosen in order.split(settings.step_images):
                 patches = self._random_patches(pictures[chosen], rng)
                 images, labels = change(patches)
                 yield images.flatten(0, 1), labels.flatten()

@@ -37,7 +37,7 @@ class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         int, Meta(ge=0, le=10**6, description="Passes through the images; 0 to leave the backbone as it is.")
     ] = 15
     rate: Annotated[float, Meta(gt=0, le=1, description="Learning rate.")] = 1e-2
-    batch: Annotated[int, Meta(ge=1, le=10**6, description="Images in a step of the training.")] = 32
+    step_images: Annotated[int, Meta(ge=1, le=10**6, description="Images in a step of the training.")] = 32
     neighbours: Annotated[int, Meta(ge=1, le=10_000, description="Normal images that a score looks at.")] = 2
 
 
@@ -52,7 +52,7 @@ class Panda(TunedModel):
     ----------
     backbone, memory, device
         As for `AnomalyModel`.
-    epochs, rate, batch
+    epochs, rate, step_images
         Of the training, by stochastic gradient descent.
     neighbours : int
         A score is the mean of the squared distances to so many normal images.
@@ -120,7 +120,7 @@ class Panda(TunedModel):
             for epoch in range(settings.epochs):
                 rng = generator(settings.seed, 0, epoch, "panda.order")
                 order = torch.from_numpy(rng.permutation(len(pictures)))
-                for chosen in order.split(settings.batch):
+                for chosen in order.split(settings.step_images):
                     images = pictures[chosen]
                     offsets = self.embedded(images) - center
                     loss = offsets.square().mean()
@@ -134,7 +134,7 @@ class Panda(TunedModel):
         """Return the features of all images, (N, D)."""
         import torch
 
-        found = [self._features(part) for part in pictures.split(self.settings.batch)]
+        found = [self._features(part) for part in pictures.split(self.settings.step_images)]
         return torch.cat(found)
 
     def _features(self, images):

@@ -10,9 +10,9 @@ SMALL = {
     "padim": {"channels": 20},
     "cflow": {"blocks": 2, "epochs": 20, "rate": 0.01, "layers": (1, 2)},
     "simplenet": {"layers": (1,), "steps": 100, "rows": 256, "noise": 3.0, "hidden": 32, "rate": 0.01},
-    "cutpaste": {"layers": (1,), "stride": 0.5, "epochs": 2, "batch": 8, "hidden": 16, "views": 8},
+    "cutpaste": {"layers": (1,), "stride": 0.5, "epochs": 2, "step_images": 8, "hidden": 16, "views": 8},
     "sinbad": {"layers": (1, 2), "projections": 40},
-    "panda": {"epochs": 2, "batch": 4, "layers": (3,)},
+    "panda": {"epochs": 2, "step_images": 4, "layers": (3,)},
 }
 # Kinds that have no maps, and kinds whose maps are not of the places of the features.
 WHOLE = ("sinbad", "panda")

@@ -6,7 +6,7 @@ import pytest
 from synthgen.errors import UsageError
 from synthgen.torch.models import CutPasteModel, load_model
 
-SMALL = {"layers": (1,), "patch": 0.5, "epochs": 1, "batch": 8, "hidden": 16, "views": 4}
+SMALL = {"layers": (1,), "patch": 0.5, "epochs": 1, "step_images": 8, "hidden": 16, "views": 4}
 
 
 @pytest.fixture(scope="module")

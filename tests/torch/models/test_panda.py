@@ -6,7 +6,7 @@ import pytest
 from synthgen.errors import UsageError
 from synthgen.torch.models import Panda
 
-SMALL = {"batch": 4, "layers": (4,)}
+SMALL = {"step_images": 4, "layers": (4,)}
 
 
 def spread(model) -> float:

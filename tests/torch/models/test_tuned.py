@@ -9,7 +9,7 @@ from synthgen.torch.features import FeatureExtractor
 from synthgen.torch.models import Panda
 from synthgen.torch.models.tuned import late_weights
 
-SMALL = {"epochs": 1, "batch": 4, "layers": (3,)}
+SMALL = {"epochs": 1, "step_images": 4, "layers": (3,)}
 
 
 def test_the_backbone_that_was_given_stays_and_each_fit_begins_with_it(backbone, images):
