@@ -61,8 +61,8 @@ def published(weights, arch: str | None = None) -> Iterator[str]:
 
     name = architecture_of(path, arch)
     check_digest(path, read_card(path))
-    changes = _changes(path, load_backbone(path, arch=arch))
     table = _table()
+    changes = _changes(path, load_backbone(path, arch=arch))
     before = {key: config for key, config in table.items() if key.partition(".")[0] == name}
     try:
         for key, config in before.items():
