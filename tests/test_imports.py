@@ -14,7 +14,7 @@ ROWS = [
     {"options", "machine", "extras", "lazy", "seeding", "splitmix"},
     {"sample"},
     {"shards"},
-    {"tables"},
+    {"tables", "boxes"},
     {"ifs", "mandelbulb", "surface"},
     {"compose"},
     {"texture"},
