@@ -38,6 +38,7 @@ _BACKBONE = click.option(
     metavar="NAME|FILE",
     help="timm name, random:NAME, or weights of `synthgen pretrain`.",
 )
+_ARCH = click.option("--arch", metavar="NAME", help="timm name of a --backbone that is a file without a card.")
 _UPDATE = click.option(
     "--update", type=click.Path(), help="Go on from the model in this file, with the images of --normal."
 )
@@ -138,6 +139,7 @@ def kind_command(kind: str) -> click.Command:
     options = [
         _NORMAL,
         _BACKBONE,
+        _ARCH,
         out_option("File of the model (safetensors)."),
         click.option("--overwrite", is_flag=True, help="Replace a model that is there."),
     ]
@@ -289,7 +291,7 @@ def _new(module, given: dict):
         raise UsageError("backbone must be a name of timm's or a file of weights, got none")
 
     backbone = given.pop("backbone", None)
-    others = {name: given.pop(name) for name in ("memory", "device") if name in given}
+    others = {name: given.pop(name) for name in ("arch", "memory", "device") if name in given}
     model = module.MODEL(backbone, **others, **given)
     model.notes["backbone"] = backbone
     return model

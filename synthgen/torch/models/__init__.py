@@ -12,7 +12,8 @@ All models keep one small protocol::
 `backbone` is a name of timm's, a path of own weights (both as `synthgen.torch.backbones.load_backbone` takes
 them), a timm module, built with or without ``features_only``, or an `Extractor`, which gives features in a way of
 its own. `layers` are 1 to 4: the last four resolutions of the backbone, for most of them 1/4, 1/8, 1/16 and 1/32 of
-the image. A constructor is cheap, and its model is whole: nothing is built later.
+the image; of a vision transformer they are the numbers of its blocks. A constructor is cheap, and its model is
+whole: nothing is built later.
 
 `loader` is anything that can be iterated: it yields images (N, C, H, W), or tuples and lists whose first item
 is that, such as a `DataLoader` over `ShardDataset`; single images (C, H, W), as a `Dataset` yields them, count
@@ -70,6 +71,10 @@ MODELS = {
     "sequential-patchcore": "A bank of fixed size, built image by image: any number of images, can go on learning.",
     "padim": "A Gaussian at each place: for parts that always lie in the same place.",
     "cflow": "The density of patches at each place, by flows that are trained: few images, slow to fit.",
+    "simplenet": "A network that tells normal patches from noisy ones: quick to predict, the file is small.",
+    "cutpaste": "A backbone that learned to see pasted pieces, and a Gaussian of patches: slow to fit.",
+    "sinbad": "How features are distributed over the whole image: for parts that are missing; no maps.",
+    "panda": "Nearest normal images, after a training that draws them together: quick; no maps.",
     "floor": "The distance of blurred gray values from their mean: what other models must be better than.",
     "chance": "Random scores: what a benchmark measures for them must be what chance gives.",
 }
@@ -79,11 +84,15 @@ _LAZY = {
     "Augmentation": "augment",
     "Chance": "chance",
     "Cflow": "cflow",
+    "CutPasteModel": "cutpaste",
     "Extractor": "base",
     "Floor": "floor",
     "PaDiM": "padim",
+    "Panda": "panda",
     "PatchCore": "patchcore",
     "SequentialPatchCore": "sequential_patchcore",
+    "SimpleNet": "simplenet",
+    "Sinbad": "sinbad",
     "load_model": "loading",
     "meld": "sequential_patchcore",
 }

@@ -8,6 +8,7 @@ import torch
 from synthgen.errors import FormatError, UsageError, one_line
 from synthgen.torch import models
 from synthgen.torch.backbones import (
+    any_size_options,
     check_architecture,
     check_weights,
     create_model,
@@ -124,7 +125,7 @@ def _built(path: Path, made: BackboneHeader, stored: StoredModel) -> torch.nn.Mo
 
 def _arguments_of(arch: str, made: BackboneHeader, stored: StoredModel) -> dict:
     """Return what timm is given to build the backbone."""
-    arguments = size_options(arch, stored.header.image_size)
+    arguments = size_options(arch, stored.header.image_size) | any_size_options(arch, stored.weights)
     if made.form == "features":
         return {**arguments, "features_only": True, "out_indices": made.levels}
     return {**arguments, "num_classes": made.classes}
