@@ -8,9 +8,11 @@ from synthgen.extras import needed_for
 _LAZY = {
     "Cflow": "synthgen.torch.models",
     "CutPaste": "synthgen.torch.data.cutpaste",
+    "FeatureEnsemble": "synthgen.torch.models",
     "LiveDataset": "synthgen.torch.data",
     "PaDiM": "synthgen.torch.models",
     "PatchCore": "synthgen.torch.models",
+    "ScoreEnsemble": "synthgen.torch.models",
     "SequentialPatchCore": "synthgen.torch.models",
     "ShardDataset": "synthgen.torch.data",
     "StreamDataset": "synthgen.torch.data",

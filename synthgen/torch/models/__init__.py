@@ -48,6 +48,10 @@ entry point of the group ``synthgen.models`` in another package. The module has
     help in its annotations.
 ``MODEL``
     The class, a child of `AnomalyModel` with this ``kind`` and these ``Options``.
+``MEMBERS``
+    Of an ensemble: help of ``--member``, which takes the place of ``--backbone``.
+``CALIBRATED``
+    Of an ensemble that is fitted to images which no member was fitted to: True.
 ``meld(models, points)``
     Where models can be joined: returns one model made of several.
 
@@ -70,6 +74,8 @@ MODELS = {
     "sequential-patchcore": "A bank of fixed size, built image by image: any number of images, can go on learning.",
     "padim": "A Gaussian at each place: for parts that always lie in the same place.",
     "cflow": "The density of patches at each place, by flows that are trained: few images, slow to fit.",
+    "feature-ensemble": "The features of several backbones or models, fused and scored as one.",
+    "score-ensemble": "Fitted models together: their scores are calibrated and combined.",
 }
 
 _LAZY = {
@@ -77,8 +83,10 @@ _LAZY = {
     "Augmentation": "augment",
     "Cflow": "cflow",
     "Extractor": "base",
+    "FeatureEnsemble": "feature_ensemble",
     "PaDiM": "padim",
     "PatchCore": "patchcore",
+    "ScoreEnsemble": "score_ensemble",
     "SequentialPatchCore": "sequential_patchcore",
     "load_model": "loading",
     "meld": "sequential_patchcore",

@@ -103,8 +103,21 @@ class AnomalyModel(abc.ABC):
     differentiable: ClassVar[bool] = False
     #: Whether `graph_scores` can be written as ONNX.
     exportable: ClassVar[bool] = False
+    #: Whether the constructor takes members in place of a backbone.
+    is_ensemble: ClassVar[bool] = False
+    #: Whether an ensemble of features needs the whole model: `feature_maps` is more than `features`.
+    whole_in_ensembles: ClassVar[bool] = False
 
     def __init__(self, backbone, *, memory: int | None = None, device=None, **options):
+        self._begin(memory, options)
+        if isinstance(backbone, Extractor):
+            _refuse_for_extractor([*options, *(["device"] if device else [])])
+            self.features = backbone
+        else:
+            self.features = self._extractor(backbone, device)
+
+    def _begin(self, memory: int | None, options: dict) -> None:
+        """Check the options; nothing is learned yet."""
         if memory is not None and memory <= 0:
             raise UsageError(f"memory must be a positive number of bytes, got {memory}")
 
@@ -112,12 +125,6 @@ class AnomalyModel(abc.ABC):
         self.memory = memory
         self.image_size: tuple[int, int] | None = None
         self.notes: dict = {}
-
-        if isinstance(backbone, Extractor):
-            _refuse_for_extractor([*options, *(["device"] if device else [])])
-            self.features = backbone
-        else:
-            self.features = self._extractor(backbone, device)
 
     def _extractor(self, backbone, device):
         with needed_for(self.kind):
@@ -170,6 +177,31 @@ class AnomalyModel(abc.ABC):
     @abc.abstractmethod
     def state_forms(self, shape: tuple[int, int, int]) -> dict[str, tuple[tuple, torch.dtype]]:
         """Return shape and type of each tensor of `state`, of features of `shape` (D, h, w); None: any length."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors that make up the fitted model, by the names in `state_forms`."""
+        return {name: getattr(self, name) for name in self.state}
+
+    def take(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take tensors as `tensors` returned them; ``image_size`` is there already."""
+        for name, tensor in tensors.items():
+            setattr(self, name, tensor)
+
+    def parts(self) -> Sequence[AnomalyModel | Extractor]:
+        """Return the members of an ensemble, as its constructor takes them."""
+        return ()
+
+    def inner(self) -> dict[str, AnomalyModel]:
+        """Return models that the constructor made, whose tensors are stored under these beginnings of names."""
+        return {}
+
+    def feature_maps(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the features (N, D, h, w) of images where an ensemble of features cuts the model open."""
+        return self.features(images)
+
+    def maps_shape(self) -> tuple[int, int, int]:
+        """Return (D, h, w) of what `feature_maps` returns of an image of the model's size."""
+        return self.features.shape(self._need_fit())
 
     def _features(self, images):
         """Return what `_scores` takes."""
