@@ -15,6 +15,7 @@ _LAZY = {
     "ScoreEnsemble": "synthgen.torch.models",
     "SequentialPatchCore": "synthgen.torch.models",
     "ShardDataset": "synthgen.torch.data",
+    "SimpleNet": "synthgen.torch.models",
     "StreamDataset": "synthgen.torch.data",
     "import_weights": "synthgen.torch.weights",
     "load_backbone": "synthgen.torch.backbones",

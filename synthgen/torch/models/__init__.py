@@ -74,6 +74,7 @@ MODELS = {
     "sequential-patchcore": "A bank of fixed size, built image by image: any number of images, can go on learning.",
     "padim": "A Gaussian at each place: for parts that always lie in the same place.",
     "cflow": "The density of patches at each place, by flows that are trained: few images, slow to fit.",
+    "simplenet": "A network that tells normal patches from noisy ones: quick to predict, the file is small.",
     "feature-ensemble": "The features of several backbones or models, fused and scored as one.",
     "score-ensemble": "Fitted models together: their scores are calibrated and combined.",
 }
@@ -88,6 +89,7 @@ _LAZY = {
     "PatchCore": "patchcore",
     "ScoreEnsemble": "score_ensemble",
     "SequentialPatchCore": "sequential_patchcore",
+    "SimpleNet": "simplenet",
     "load_model": "loading",
     "meld": "sequential_patchcore",
 }

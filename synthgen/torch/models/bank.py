@@ -107,10 +107,10 @@ class BankModel(AnomalyModel):
 class Rows:
     """A table (N, D) that rows are appended to; it never moves where their number was known."""
 
-    def __init__(self, capacity: int, channels: int, device):
+    def __init__(self, capacity: int, channels: int, device, dtype: torch.dtype | None = None):
         import torch
 
-        self._rows = torch.empty((capacity, channels), device=device)
+        self._rows = torch.empty((capacity, channels), device=device, dtype=dtype)
         self._used = 0
 
     def append(self, block: torch.Tensor) -> None:

@@ -39,6 +39,7 @@ SCORERS = {
     "patchcore": "patchcore",
     "sequential-patchcore": "sequential-patchcore",
     "padim": "padim",
+    "discriminator": "simplenet",
 }
 
 
@@ -65,8 +66,10 @@ class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         str | None, Meta(description="Places of the fused map, N or WxH; by default those of the largest member.")
     ] = None
     scorer: Annotated[
-        Literal["patchcore", "sequential-patchcore", "padim"],
-        Meta(description="What scores the fused features: a bank, one of fixed size, or Gaussians."),
+        Literal["patchcore", "sequential-patchcore", "padim", "discriminator"],
+        Meta(
+            description="What scores the fused features: a bank, one of fixed size, Gaussians, or SimpleNet's network."
+        ),
     ] = "patchcore"
     set: Annotated[
         dict[str, Any], Meta(description="An option of the scorer, KEY=VALUE. May be given several times.")
