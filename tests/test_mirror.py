@@ -63,6 +63,7 @@ ELSEWHERE = {
     "texture/shape.py": "texture/test_spectral.py",
     "torch/coreset/greedy_compiled.py": "torch/coreset/test_greedy.py",
     "torch/data/items.py": "torch/data/test_shards.py",
+    "torch/ensembles/said.py": "torch/models/test_score_ensemble.py",
     "torch/data/live.py": "torch/data/test_shards.py",
     "torch/export.py": "consumers/test_onnx.py",
     "torch/models/bank.py": "torch/models/test_base.py",
@@ -93,6 +94,7 @@ REACHED_BY = {
     "texture/flat.py": "flattened",
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
+    "torch/ensembles/said.py": "qualities",
     "torch/refinement/options.py": "RefineOptions",
 }
 

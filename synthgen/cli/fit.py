@@ -168,7 +168,7 @@ def kind_command(kind: str) -> click.Command:
 
 def _members_option(module):
     """Return the option that takes the members of an ensemble."""
-    return click.option("--member", "members", metavar="NAME|FILE", multiple=True, help=module.MEMBERS)
+    return click.option("--member", metavar="NAME|FILE", multiple=True, help=module.MEMBERS)
 
 
 def _settings(typed: tuple[str, ...]) -> dict[str, str]:
@@ -316,7 +316,7 @@ def _new(module, given: dict):
     """Return a model that is to be fitted."""
     others = {name: given.pop(name) for name in ("memory", "device") if name in given}
     if hasattr(module, "MEMBERS"):
-        members = list(given.pop("members", ()))
+        members = list(given.pop("member", ()))
         model = module.MODEL(members, **others, **given)
         model.notes["members"] = members
         return model

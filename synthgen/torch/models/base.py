@@ -109,14 +109,14 @@ class AnomalyModel(abc.ABC):
     whole_in_ensembles: ClassVar[bool] = False
 
     def __init__(self, backbone, *, memory: int | None = None, device=None, **options):
-        self._begin(memory, options)
+        self._set_up(memory, options)
         if isinstance(backbone, Extractor):
             _refuse_for_extractor([*options, *(["device"] if device else [])])
             self.features = backbone
         else:
             self.features = self._extractor(backbone, device)
 
-    def _begin(self, memory: int | None, options: dict) -> None:
+    def _set_up(self, memory: int | None, options: dict) -> None:
         """Check the options; nothing is learned yet."""
         if memory is not None and memory <= 0:
             raise UsageError(f"memory must be a positive number of bytes, got {memory}")

@@ -68,7 +68,8 @@ class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     scorer: Annotated[
         Literal["patchcore", "sequential-patchcore", "padim", "discriminator"],
         Meta(
-            description="What scores the fused features: a bank, one of fixed size, Gaussians, or SimpleNet's network."
+            description="What scores the fused features: a bank, one of fixed size, Gaussians, or the network of "
+            "SimpleNet."
         ),
     ] = "patchcore"
     set: Annotated[
@@ -146,7 +147,7 @@ class FeatureEnsemble(AnomalyModel):
         from synthgen.torch.ensembles.members import name_of, opened
         from synthgen.torch.models import load
 
-        self._begin(memory, options)
+        self._set_up(memory, options)
         settings = self.settings
         extractors = [opened(each, settings, device) for each in members]
         names = [name_of(each) for each in members]

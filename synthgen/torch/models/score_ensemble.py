@@ -123,7 +123,7 @@ class ScoreEnsemble(AnomalyModel):
     def __init__(self, members: Sequence, *, memory: int | None = None, device=None, **options):
         from synthgen.torch.ensembles.members import load_members
 
-        self._begin(memory, options)
+        self._set_up(memory, options)
         files = [each for each in members if isinstance(each, str | Path)]
         read = iter(load_members(files, memory, device)) if files or not members else iter(())
         self.members = [next(read) if isinstance(each, str | Path) else each for each in members]
@@ -147,6 +147,11 @@ class ScoreEnsemble(AnomalyModel):
             raise UsageError(f"combine must have at least 3 members for a vote, got {count}")
         if settings.image_scores == "max" and not all(member.localises for member in self.members):
             raise UsageError("image_scores must be apart where a member has no maps, got max")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the members compute."""
+        return self.members[0].device
 
     @property
     def with_maps(self) -> list[int]:
