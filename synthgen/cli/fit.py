@@ -38,6 +38,7 @@ _BACKBONE = click.option(
     metavar="NAME|FILE",
     help="timm name, random:NAME, or weights of `synthgen pretrain`.",
 )
+_ARCH = click.option("--arch", metavar="NAME", help="timm name of a --backbone that is a file without a card.")
 _UPDATE = click.option(
     "--update", type=click.Path(), help="Go on from the model in this file, with the images of --normal."
 )
@@ -142,7 +143,7 @@ def kind_command(kind: str) -> click.Command:
     module = models.load(kind)
     options = [
         _NORMAL,
-        _members_option(module) if hasattr(module, "MEMBERS") else _BACKBONE,
+        *([_members_option(module)] if hasattr(module, "MEMBERS") else [_BACKBONE, _ARCH]),
         out_option("File of the model (safetensors)."),
         click.option("--overwrite", is_flag=True, help="Replace a model that is there."),
     ]
@@ -314,8 +315,8 @@ def _pixels(name: str, typed: str) -> tuple[int, int]:
 
 def _new(module, given: dict):
     """Return a model that is to be fitted."""
-    others = {name: given.pop(name) for name in ("memory", "device") if name in given}
     if hasattr(module, "MEMBERS"):
+        others = {name: given.pop(name) for name in ("memory", "device") if name in given}
         members = list(given.pop("member", ()))
         model = module.MODEL(members, **others, **given)
         model.notes["members"] = members
@@ -324,6 +325,7 @@ def _new(module, given: dict):
     if "backbone" not in given:
         raise UsageError("backbone must be a name of timm's or a file of weights, got none")
     backbone = given.pop("backbone")
+    others = {name: given.pop(name) for name in ("arch", "memory", "device") if name in given}
     model = module.MODEL(backbone, **others, **given)
     model.notes["backbone"] = backbone
     return model

@@ -20,6 +20,7 @@ _LAZY = {
     "import_weights": "synthgen.torch.weights",
     "load_backbone": "synthgen.torch.backbones",
     "load_model": "synthgen.torch.models",
+    "published": "synthgen.torch.timm_registry",
     "refine": "synthgen.torch.refinement",
     "refine_all": "synthgen.torch.refinement",
 }

@@ -29,6 +29,8 @@ TRAINED = "trained_layers"
 SUFFIX = ".safetensors"
 # Endings of checkpoints that torch writes.
 _FOREIGN = (".pth", ".pt", ".tar", ".ckpt", ".bin")
+# Modules of timm whose models are transformers that take images of any size that their patch divides.
+_TRANSFORMERS = ("vision_transformer", "deit", "eva")
 _MAX_CARD = 2**20
 _LAYERS = 4
 _MAX_SIDE = 16384
@@ -129,7 +131,8 @@ def _timm_source(name: str, pretrained: bool, seed: int) -> _Source:
         model = _published(arch)
     else:
         model = create_model(arch, seed=seed)
-    return _Source(arch, arch, model.state_dict(), config_of(model), {})
+    weights = model.state_dict()
+    return _Source(arch, arch, weights, config_of(model), any_size_options(arch, weights))
 
 
 def _file_source(path: Path, arch: str | None) -> _Source:
@@ -143,8 +146,8 @@ def _file_source(path: Path, arch: str | None) -> _Source:
         if key in card:
             config[key] = tuple(card[key])
 
-    options = size_options(arch, card.get("size"))
     weights = _read_weights(path)
+    options = size_options(arch, card.get("size")) | any_size_options(arch, weights)
     trained = card.get(TRAINED, _LAYERS)
     return _Source(str(path), arch, weights, config, options, trained)
 
@@ -196,6 +199,43 @@ def size_options(arch: str, size: int | tuple[int, int] | None) -> dict:
     """Return what timm needs to know of the image size: nothing, but for models that are made for one size only."""
     config = import_timm().models.get_pretrained_cfg(arch, allow_unregistered=True)
     return {"img_size": size} if config.fixed_input_size and size else {}
+
+
+def any_size_options(arch: str, weights: dict) -> dict:
+    """Return what timm needs to build a vision transformer that takes images of any size; nothing for others.
+
+    The transformer is built for images of the size that its weights were trained on, which the number of their
+    positions tells.
+    """
+    if not is_transformer(arch):
+        return {}
+
+    options: dict = {"dynamic_img_size": True}
+    by_name = {_flat(key): weight for key, weight in weights.items()}
+    positions = by_name.get("pos_embed")
+    patches = by_name.get("patch_embed_proj_weight")
+    if positions is None or patches is None or positions.ndim != 3 or patches.ndim != 4:
+        return options
+
+    # a few positions more than a square are those of tokens that stand for the whole image
+    side = math.isqrt(positions.shape[1])
+    return {**options, "img_size": side * patches.shape[-1]}
+
+
+def is_transformer(arch: str) -> bool:
+    """Return whether an architecture is a vision transformer, whose layers are blocks of one resolution."""
+    return import_timm().models.is_model_in_modules(arch, _TRANSFORMERS)
+
+
+def architecture_of(name_or_path, arch: str | None = None) -> str:
+    """Return the architecture of what `load_backbone` takes, which is checked but not loaded."""
+    path = weights_file(name_or_path)
+    if path is not None:
+        return _architecture(path, read_card(path), arch)
+
+    name = str(name_or_path).removeprefix(RANDOM)
+    check_architecture(name)
+    return name
 
 
 def import_timm():

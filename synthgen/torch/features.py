@@ -151,7 +151,8 @@ class FeatureExtractor:
         A name or path for `load_backbone`, or a module of timm's, with or without ``features_only``; a module
         is used as it is and put into evaluation mode.
     layers : sequence of int
-        Ascending, from 1 to 4: the last four resolutions of the backbone.
+        Ascending, from 1 to 4: the last four resolutions of the backbone. Of a vision transformer the numbers of
+        its blocks, from 1.
     pool : int
         Side of the local average, 1 for none.
     device : str or torch.device
@@ -161,6 +162,8 @@ class FeatureExtractor:
         What the local average finds beyond the edges; see `local_average`.
     alignment : {'bilinear', 'nearest'}
         How smaller layers are enlarged to the largest.
+    arch : str, optional
+        timm name of a file of weights that has no card.
 
     Raises
     ------
@@ -177,7 +180,9 @@ class FeatureExtractor:
         border: int = 0,
         pool_padding: str = "zeros",
         alignment: str = "bilinear",
+        arch: str | None = None,
     ):
+        self.blocks = blocks_of(backbone, arch)
         self.layers = tuple(layers)
         self.pool = pool
         self.device = torch.device(device)
@@ -189,21 +194,23 @@ class FeatureExtractor:
         if not isinstance(backbone, torch.nn.Module):
             from synthgen.torch.backbones import load_backbone
 
-            levels = levels_of(self.layers)
-            backbone = load_backbone(backbone, features_only=True, out_indices=levels)
+            levels = levels_of(self.layers, self.blocks)
+            backbone = load_backbone(backbone, features_only=True, out_indices=levels, arch=arch)
 
         self.net = backbone.eval().to(self.device)
-        self._forward, self._taken = _maps_of(self.net, self.layers)
+        self._forward, self._taken = _maps_of(self.net, self.layers, self.blocks)
         self._shapes: dict[tuple[int, int], tuple[int, int, int]] = {}
         self._layer_shapes: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
 
     def _check(self) -> None:
         """Refuse wrong arguments."""
         layers = self.layers
-        known = set(LAYERS).intersection(layers)
+        there = range(1, self.blocks + 1) if self.blocks else LAYERS
+        known = set(there).intersection(layers)
         ascending = tuple(sorted(known))
         if not layers or layers != ascending:
-            raise UsageError(f"layers must be some of {LAYERS}, ascending, got {layers}")
+            rule = f"the blocks 1 to {self.blocks}" if self.blocks else LAYERS
+            raise UsageError(f"layers must be some of {rule}, ascending, got {layers}")
         if self.pool < 1:
             raise UsageError(f"pool must be >= 1, got {self.pool}")
         if self.border < 0:
@@ -270,7 +277,9 @@ class FeatureExtractor:
 
     @property
     def coarsest(self) -> int:
-        """Pixels between the places of the coarsest of the layers."""
+        """Pixels between the places of the coarsest of the layers; 0 if each place depends on the whole image."""
+        if self.blocks:
+            return 0
         info: Any = self.net.feature_info
         strides = [each["reduction"] for each in getattr(info, "info", info)]
         return strides[levels_of(self.layers)[-1] % len(strides)]
@@ -389,8 +398,47 @@ def without_weights(net: torch.nn.Module) -> torch.nn.Module:
     return copy.deepcopy(net, replaced)
 
 
-def levels_of(layers: Sequence[int]) -> tuple[int, ...]:
-    """Return the places of layers 1 to 4 among a backbone's levels, from the end, as timm's ``out_indices``."""
+def blocks_of(backbone, arch: str | None = None) -> int:
+    """Return how many blocks a vision transformer has; 0 for a backbone of layers of several resolutions.
+
+    Parameters
+    ----------
+    backbone : str, Path or torch.nn.Module
+        As for `FeatureExtractor`.
+    arch : str, optional
+        timm name of a file of weights that has no card.
+    """
+    from synthgen.torch.backbones import architecture_of, create_skeleton, is_transformer
+
+    net = backbone
+    if not isinstance(net, torch.nn.Module):
+        name = architecture_of(backbone, arch)
+        if not is_transformer(name):
+            return 0
+        net = create_skeleton(name)
+
+    info = getattr(net, "feature_info", None)
+    config = getattr(net, "pretrained_cfg", None) or {}
+    name = config.get("architecture")
+    if info is None or name is None or not is_transformer(name):
+        return 0
+    return len(getattr(info, "info", info))
+
+
+def spread_layers(layers: Sequence[int], blocks: int) -> tuple[int, ...]:
+    """Return the blocks of a vision transformer that stand for layers 1 to 4: those that end its quarters."""
+    if not blocks:
+        return tuple(layers)
+    return tuple(math.ceil(layer * blocks / len(LAYERS)) for layer in layers)
+
+
+def levels_of(layers: Sequence[int], blocks: int = 0) -> tuple[int, ...]:
+    """Return the places of layers among a backbone's levels, as timm's ``out_indices``.
+
+    Layers 1 to 4 are counted from the end, the `blocks` of a vision transformer from the beginning.
+    """
+    if blocks:
+        return tuple(layer - 1 for layer in layers)
     end = len(LAYERS) + 1
     return tuple(layer - end for layer in layers)
 
@@ -402,30 +450,30 @@ def _gives_channels_last(net: torch.nn.Module) -> bool:
     return has_features_only and "NHWC" in str(layout)
 
 
-def _maps_of(net: torch.nn.Module, layers: tuple[int, ...]):
+def _maps_of(net: torch.nn.Module, layers: tuple[int, ...], blocks: int):
     """Return a function from images to a list of maps, and which of them belong to the layers."""
     name = type(net).__name__
     info = getattr(net, "feature_info", None)
     if not hasattr(net, "pretrained_cfg") or info is None:
         raise UsageError(f"backbone must be a module made by timm.create_model, got {name}")
     if hasattr(info, "out_indices"):
-        return net, _places_among(info, layers)
+        return net, _places_among(info, layers, blocks)
     if not hasattr(net, "forward_intermediates"):
         raise UsageError(f"backbone {name} can give no layers; build it with features_only=True")
 
     def forward(images):
-        wanted = list(levels_of(layers))
+        wanted = list(levels_of(layers, blocks))
         return net.forward_intermediates(images, indices=wanted, intermediates_only=True, stop_early=True)
 
     return forward, range(len(layers))
 
 
-def _places_among(info, layers: tuple[int, ...]) -> list[int]:
+def _places_among(info, layers: tuple[int, ...], blocks: int) -> list[int]:
     """Return the places of layers among the maps of a module that was built with ``features_only``."""
     count = len(info.info)
-    levels = levels_of(layers)
+    levels = levels_of(layers, blocks)
     given = [level % count for level in info.out_indices]
-    wanted = [level + count for level in levels]
+    wanted = [level % count for level in levels]
     if not set(wanted).issubset(given):
         raise UsageError(f"layers {layers} are levels {wanted} of the backbone, which gives {given}")
     return [given.index(level) for level in wanted]

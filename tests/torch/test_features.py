@@ -6,7 +6,15 @@ import torch
 
 from synthgen.errors import UsageError
 from synthgen.torch.backbones import load_backbone
-from synthgen.torch.features import FeatureExtractor, aligned, as_vectors, local_average, normalised
+from synthgen.torch.features import (
+    FeatureExtractor,
+    aligned,
+    as_vectors,
+    blocks_of,
+    local_average,
+    normalised,
+    spread_layers,
+)
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +201,33 @@ def test_a_whole_module_gives_the_features_of_one_that_gives_channels_last(image
     whole = FeatureExtractor(load_backbone("random:test_mambaout"), (1, 2))
     assert "NHWC" in str(whole.net.output_fmt)
     assert torch.equal(apart(images), whole(images))
+
+
+def test_blocks_of_a_vision_transformer_are_those_of_timm(images):
+    timm = pytest.importorskip("timm")
+    extract = FeatureExtractor("random:test_vit", (2, 5), pool=1)
+    plain = timm.create_model("test_vit", img_size=64).eval()
+    whole = load_backbone("random:test_vit").state_dict()
+    grid = whole.pop("pos_embed")
+    plain.load_state_dict(whole, strict=False)
+    plain.pos_embed.data = timm.layers.resample_abs_pos_embed(grid, [4, 4])
+
+    with torch.no_grad():
+        expected = plain.forward_intermediates(extract.normalise(images), indices=[1, 4], intermediates_only=True)
+    torch.testing.assert_close(extract(images), torch.cat(expected, 1))
+
+
+def test_a_vision_transformer_takes_images_of_any_size_that_its_patch_divides(images):
+    extract = FeatureExtractor("random:test_vit", (3,))
+    assert extract.shape((48, 80)) == (64, 3, 5)
+    assert extract(images[:, :, :48]).shape == (3, 64, 3, 4)
+    with pytest.raises(UsageError, match=r"cannot take images of 64 x 60: .* divisible by patch size"):
+        extract(images[:, :, :, :60])
+
+
+def test_layers_of_a_vision_transformer_are_the_numbers_of_its_blocks():
+    assert blocks_of("random:test_vit") == blocks_of(load_backbone("random:test_vit")) == 6
+    assert blocks_of("random:test_resnet") == 0
+    assert spread_layers((2, 3), 12) == (6, 9)
+    with pytest.raises(UsageError, match=r"layers must be some of the blocks 1 to 6, ascending, got \(7,\)"):
+        FeatureExtractor("random:test_vit", (7,))

@@ -13,7 +13,7 @@ from synthgen.torch.models.base import AnomalyModel, Extractor
 if TYPE_CHECKING:
     from synthgen.torch.models.options import ModelOptions
 
-_LAYERS = re.compile(r"(.+):([1-4](?:,[1-4])*)")
+_LAYERS = re.compile(r"(.+):([0-9]{1,2}(?:,[0-9]{1,2})*)")
 
 
 class Member(NamedTuple):
@@ -91,12 +91,13 @@ def opened(given, settings: ModelOptions, device) -> Extractor:
 
 def _extractor(member: Member, settings: ModelOptions, device) -> Extractor:
     """Return the features of a backbone."""
-    from synthgen.torch.features import FeatureExtractor
+    from synthgen.torch.features import FeatureExtractor, blocks_of, spread_layers
     from synthgen.torch.models.base import choose_device
 
+    layers = member.layers or spread_layers(settings.layers, blocks_of(member.backbone, None))
     return FeatureExtractor(
         member.backbone,
-        member.layers or settings.layers,
+        layers,
         member.pool or settings.pool,
         choose_device(device),
         0,

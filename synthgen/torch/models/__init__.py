@@ -12,7 +12,8 @@ All models keep one small protocol::
 `backbone` is a name of timm's, a path of own weights (both as `synthgen.torch.backbones.load_backbone` takes
 them), a timm module, built with or without ``features_only``, or an `Extractor`, which gives features in a way of
 its own. `layers` are 1 to 4: the last four resolutions of the backbone, for most of them 1/4, 1/8, 1/16 and 1/32 of
-the image. A constructor is cheap, and its model is whole: nothing is built later.
+the image; of a vision transformer they are the numbers of its blocks. A constructor is cheap, and its model is
+whole: nothing is built later.
 
 `loader` is anything that can be iterated: it yields images (N, C, H, W), or tuples and lists whose first item
 is that, such as a `DataLoader` over `ShardDataset`; single images (C, H, W), as a `Dataset` yields them, count

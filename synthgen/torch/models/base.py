@@ -55,6 +55,8 @@ class AnomalyModel(abc.ABC):
     ----------
     backbone : str, Path, torch.nn.Module or Extractor
         As for `FeatureExtractor`; or what gives features in a way of its own.
+    arch : str, optional
+        timm name of a backbone that is a file of weights without a card.
     memory : int, optional
         Bytes that may be used; by default what the device has left.
     device : str or torch.device, optional
@@ -63,7 +65,7 @@ class AnomalyModel(abc.ABC):
         As of the model's ``Options``, among them:
 
         layers : sequence of int
-            Of 1 to 4.
+            Of 1 to 4; of a vision transformer its blocks, by default those that end such a part of it.
         pool : int
             Side of the local average of features.
         pool_padding : {'zeros', 'none'}
@@ -108,13 +110,15 @@ class AnomalyModel(abc.ABC):
     #: Whether an ensemble of features needs the whole model: `feature_maps` is more than `features`.
     whole_in_ensembles: ClassVar[bool] = False
 
-    def __init__(self, backbone, *, memory: int | None = None, device=None, **options):
+    def __init__(self, backbone, *, arch: str | None = None, memory: int | None = None, device=None, **options):
         self._set_up(memory, options)
         if isinstance(backbone, Extractor):
-            _refuse_for_extractor([*options, *(["device"] if device else [])])
+            _refuse_for_extractor([*options, *(["device"] if device else []), *(["arch"] if arch else [])])
             self.features = backbone
         else:
-            self.features = self._extractor(backbone, device)
+            if "layers" not in options:
+                self._choose_layers(backbone, arch)
+            self.features = self._extractor(backbone, arch, device)
 
     def _set_up(self, memory: int | None, options: dict) -> None:
         """Check the options; nothing is learned yet."""
@@ -126,12 +130,20 @@ class AnomalyModel(abc.ABC):
         self.image_size: tuple[int, int] | None = None
         self.notes: dict = {}
 
-    def _extractor(self, backbone, device):
+    def _choose_layers(self, backbone, arch: str | None) -> None:
+        """Take the blocks of a vision transformer that stand for the layers of this kind of model."""
+        with needed_for(self.kind):
+            from synthgen.torch.features import blocks_of, spread_layers
+
+        layers = spread_layers(self.settings.layers, blocks_of(backbone, arch))
+        self.settings = msgspec.structs.replace(self.settings, layers=layers)
+
+    def _extractor(self, backbone, arch: str | None, device):
         with needed_for(self.kind):
             from synthgen.torch.features import FeatureExtractor
 
         options = {name: getattr(self.settings, name) for name in FEATURE_OPTIONS}
-        return FeatureExtractor(backbone, device=choose_device(device), **options)
+        return FeatureExtractor(backbone, device=choose_device(device), arch=arch, **options)
 
     @property
     def device(self) -> torch.device:
@@ -369,7 +381,7 @@ def _plain(tensor) -> np.ndarray:
 def _refuse_for_extractor(given: list[str]) -> None:
     """Refuse options that say how features are taken, where an extractor is given that does it in its own way."""
     for name in given:
-        if name in FEATURE_OPTIONS or name == "device":
+        if name in (*FEATURE_OPTIONS, "device", "arch"):
             raise UsageError(f"{name} must be left out with an extractor, which has its own")
 
 

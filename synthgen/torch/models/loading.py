@@ -8,6 +8,7 @@ import torch
 from synthgen.errors import FormatError, UsageError, one_line
 from synthgen.torch import models
 from synthgen.torch.backbones import (
+    any_size_options,
     check_architecture,
     check_weights,
     create_model,
@@ -202,7 +203,7 @@ def _built(path: Path, stored: StoredModel, number: int, size: tuple[int, int]) 
         raise UsageError(f"{path}: backbone must be given, timm has no name for it")
     check_architecture(arch)  # timm would look up others on the network
 
-    arguments = _arguments_of(arch, made, size)
+    arguments = _arguments_of(arch, made, weights, size)
     try:
         skeleton = create_skeleton(arch, **arguments)
         check_weights(str(path), arch, weights, skeleton.state_dict())
@@ -219,9 +220,9 @@ def _built(path: Path, stored: StoredModel, number: int, size: tuple[int, int]) 
     return net
 
 
-def _arguments_of(arch: str, made: BackboneHeader, size: tuple[int, int]) -> dict:
+def _arguments_of(arch: str, made: BackboneHeader, weights: dict, size: tuple[int, int]) -> dict:
     """Return what timm is given to build the backbone."""
-    arguments = size_options(arch, size)
+    arguments = size_options(arch, size) | any_size_options(arch, weights)
     if made.form == "features":
         return {**arguments, "features_only": True, "out_indices": made.levels}
     return {**arguments, "num_classes": made.classes}

@@ -12,15 +12,20 @@ Meta = msgspec.Meta
 HOLD_OUT = 0.2
 LEAST_IMAGES = 10
 FALSE_ALARMS = 0.01
+Layers = Annotated[
+    tuple[Annotated[int, Meta(ge=1, le=99)], ...],
+    Meta(
+        min_length=1,
+        description="Layers of the backbone: some of 1 to 4, for 1/4 to 1/32 of the image; of a vision transformer "
+        "the numbers of its blocks.",
+    ),
+]
 
 
 class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of every model; a model's own ``Options`` extend them."""
 
-    layers: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=4)], ...],
-        Meta(min_length=1, description="Layers of the backbone: some of 1 to 4, for 1/4 to 1/32 of the image."),
-    ] = (2, 3)
+    layers: Layers = (2, 3)
     pool: Annotated[
         int, Meta(ge=1, le=99, description="Side of the local average of features, in places; 1 for none.")
     ] = 3

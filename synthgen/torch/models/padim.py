@@ -8,7 +8,7 @@ from synthgen.errors import UsageError
 from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
 from synthgen.torch.models.batches import batches, begun, image_progress, size_of
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
-from synthgen.torch.models.options import Meta, ModelOptions
+from synthgen.torch.models.options import Layers, Meta, ModelOptions
 
 if TYPE_CHECKING:
     import torch
@@ -25,10 +25,7 @@ synthgen fit padim --normal mvtec/transistor --backbone wide_resnet50_2 --channe
 class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of PaDiM; see the annotations."""
 
-    layers: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=4)], ...],
-        Meta(min_length=1, description="Layers of the backbone: some of 1 to 4, for 1/4 to 1/32 of the image."),
-    ] = (1, 2, 3)
+    layers: Layers = (1, 2, 3)
     pool: Annotated[
         int, Meta(ge=1, le=99, description="Side of the local average of features, in places; 1 for none.")
     ] = 1

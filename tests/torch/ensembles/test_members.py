@@ -31,7 +31,8 @@ def images():
         ("random:resnet18", Member("random:resnet18")),
         ("random:resnet18:4", Member("random:resnet18", (4,))),
         ("weights/best.safetensors:1,2", Member("weights/best.safetensors", (1, 2))),
-        ("resnet18:5", Member("resnet18:5")),
+        ("vit_tiny_patch16_224:5,11", Member("vit_tiny_patch16_224", (5, 11))),
+        ("resnet18:layer2", Member("resnet18:layer2")),
         (Member("resnet18", pool=1), Member("resnet18", None, 1)),
     ],
 )

@@ -9,7 +9,7 @@ SMALL = {
     "sequential-patchcore": {"points": 100},
     "padim": {"channels": 20},
     "cflow": {"blocks": 2, "epochs": 20, "rate": 0.01, "layers": (1, 2)},
-    "simplenet": {"layers": (1,), "steps": 100, "rows": 128, "noise": 1.0, "hidden": 32, "rate": 0.01},
+    "simplenet": {"layers": (1,), "steps": 100, "rows": 256, "noise": 3.0, "hidden": 32, "rate": 0.01},
 }
 
 

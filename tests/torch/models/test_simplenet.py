@@ -8,7 +8,7 @@ from synthgen.errors import UsageError
 from synthgen.torch.features import as_vectors
 from synthgen.torch.models import SimpleNet
 
-SMALL = {"layers": (1,), "steps": 100, "rows": 128, "noise": 1.0, "hidden": 32, "rate": 0.01}
+SMALL = {"layers": (1,), "steps": 100, "rows": 256, "noise": 3.0, "hidden": 32, "rate": 0.01}
 
 
 def test_a_loss_that_stays_at_chance_is_reported(backbone, images):

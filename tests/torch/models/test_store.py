@@ -13,8 +13,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from synthgen.errors import FormatError, SynthgenError, UsageError
-from synthgen.torch.backbones import load_backbone
+from synthgen.torch.backbones import create_model, load_backbone
 from synthgen.torch.models import PaDiM, PatchCore, load_model
+from synthgen.torch.pretrain.report import write_backbone
 from synthgen.torch.sealed import write_sealed
 
 
@@ -58,6 +59,20 @@ def test_models_are_saved_whatever_form_their_backbone_has(images, tmp_path):
         assert np.array_equal(scores[-1], model.predict(images)[0])
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-4)
     np.testing.assert_allclose(scores[0], scores[2], rtol=1e-4)
+
+
+def test_a_vision_transformer_of_any_size_comes_back(images, tmp_path):
+    """Weights as `pretrain --resize 64` leaves them, used at 96 x 64."""
+    net = create_model("test_vit", 0, img_size=64, num_classes=5)
+    write_backbone(
+        tmp_path / "w.safetensors", net, {"arch": "test_vit", "size": 64, "mean": [0.5] * 3, "std": [0.2] * 3}
+    )
+    high = torch.cat([images, images[:, :, :32]], 2)
+    for backbone in (tmp_path / "w.safetensors", load_backbone(tmp_path / "w.safetensors")):
+        model = PatchCore(backbone, coreset=9).fit([high])
+        assert model.settings.layers == (3, 5)
+        model.save(tmp_path / "m")
+        assert np.array_equal(load_model(tmp_path / "m").predict(high)[1], model.predict(high)[1])
 
 
 def test_files_that_are_no_models_are_refused(backbone, images, tmp_path):
