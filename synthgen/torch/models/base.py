@@ -15,15 +15,13 @@ from synthgen.errors import DeviceError, UsageError, one_line
 from synthgen.extras import needed_for
 from synthgen.torch.models.batches import as_images, size_of
 from synthgen.torch.models.memory import available_bytes, megabytes, refuse_if_larger
-from synthgen.torch.models.options import ModelOptions, make_options
+from synthgen.torch.models.options import FEATURE_OPTIONS, ModelOptions, make_options
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
 FLOAT_BYTES = 4
-# Options that say how features are taken: an `Extractor` that is given has its own.
-FEATURE_OPTIONS = ("layers", "pool", "border", "pool_padding", "alignment")
 
 
 @runtime_checkable

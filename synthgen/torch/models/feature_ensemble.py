@@ -9,10 +9,10 @@ import msgspec
 
 from synthgen.errors import UsageError
 from synthgen.options import parse_size
-from synthgen.torch.models.base import FEATURE_OPTIONS, FLOAT_BYTES, AnomalyModel
+from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
 from synthgen.torch.models.batches import batches, begun, image_progress, size_of
 from synthgen.torch.models.memory import refuse_if_larger
-from synthgen.torch.models.options import Meta, ModelOptions
+from synthgen.torch.models.options import FEATURE_OPTIONS, Meta, ModelOptions
 
 if TYPE_CHECKING:
     import torch

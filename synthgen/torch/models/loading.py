@@ -18,8 +18,8 @@ from synthgen.torch.backbones import (
     size_options,
 )
 from synthgen.torch.features import FeatureExtractor
-from synthgen.torch.models.base import FEATURE_OPTIONS, AnomalyModel, choose_device
-from synthgen.torch.models.options import make_options
+from synthgen.torch.models.base import AnomalyModel, choose_device
+from synthgen.torch.models.options import FEATURE_OPTIONS, make_options
 from synthgen.torch.models.store import (
     FEATURES,
     MEMBER,

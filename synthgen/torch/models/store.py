@@ -18,7 +18,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -28,9 +28,12 @@ from synthgen.extras import needed_for
 from synthgen.shards.files import RawFile
 from synthgen.torch.backbones import fingerprint, too_large
 from synthgen.torch.features import FeatureExtractor
-from synthgen.torch.models.base import FEATURE_OPTIONS, AnomalyModel
+from synthgen.torch.models.options import FEATURE_OPTIONS
 from synthgen.torch.sealed import check_seal, write_sealed
 from synthgen.version import __version__
+
+if TYPE_CHECKING:
+    from synthgen.torch.models.base import AnomalyModel
 
 FORMAT = 2
 FORMAT_OF_ENSEMBLES = 3
@@ -161,7 +164,7 @@ class _Book:
     tensors : dict of Tensor
     """
 
-    def __init__(self, model: AnomalyModel):
+    def __init__(self, model: "AnomalyModel"):
         self.backbones: list[dict] = []
         self.tensors: dict[str, torch.Tensor] = {}
         self._nets: list[torch.nn.Module] = []
@@ -178,7 +181,7 @@ class _Book:
 
     def part(self, part, prefix: str) -> dict:
         """Return the record of a model or an extractor, whose tensors have this beginning."""
-        if not isinstance(part, AnomalyModel):
+        if not hasattr(part, "state_forms"):
             options = {name: getattr(part, name, None) for name in FEATURE_OPTIONS}
             size = list(self._model.image_size or ())
             return {"kind": FEATURES, "options": options, "image_size": size, "backbone": self._number_of(part)}
@@ -201,7 +204,7 @@ class _Book:
             records.append(self.part(whole, f"{prefix}{MEMBER}{number}."))
         return records
 
-    def _gather(self, model: AnomalyModel, prefix: str) -> None:
+    def _gather(self, model: "AnomalyModel", prefix: str) -> None:
         """Take the tensors of a model and of those in it."""
         for name, value in model.tensors().items():
             self.tensors[prefix + name] = value
