@@ -67,6 +67,7 @@ ELSEWHERE = {
     "torch/data/live.py": "torch/data/test_shards.py",
     "torch/export.py": "consumers/test_onnx.py",
     "torch/models/bank.py": "torch/models/test_base.py",
+    "torch/models/bridge.py": "consumers/test_bridge.py",
     "torch/models/loading.py": "torch/models/test_store.py",
     "torch/models/options.py": "torch/models/test_base.py",
     "torch/pretrain/folder.py": "torch/pretrain/test_job.py",
@@ -95,6 +96,7 @@ REACHED_BY = {
     "torch/coreset/greedy_compiled.py": "k_center",
     "torch/data/items.py": "class_to_idx",
     "torch/ensembles/said.py": "qualities",
+    "torch/models/bridge.py": "Methods of anomalib",
     "torch/refinement/options.py": "RefineOptions",
 }
 

@@ -76,6 +76,9 @@ MODELS = {
     "padim": "A Gaussian at each place: for parts that always lie in the same place.",
     "cflow": "The density of patches at each place, by flows that are trained: few images, slow to fit.",
     "simplenet": "A network that tells normal patches from noisy ones: quick to predict, the file is small.",
+    "fastflow": "The density of whole maps of features, by flows; by anomalib.",
+    "reverse-distillation": "A decoder that gives back the features of normal images; by anomalib.",
+    "stfpm": "A student that follows the backbone on normal images; by anomalib.",
     "feature-ensemble": "The features of several backbones or models, fused and scored as one.",
     "score-ensemble": "Fitted models together: their scores are calibrated and combined.",
 }

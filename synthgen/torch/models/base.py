@@ -105,6 +105,8 @@ class AnomalyModel(abc.ABC):
     exportable: ClassVar[bool] = False
     #: Whether the constructor takes members in place of a backbone.
     is_ensemble: ClassVar[bool] = False
+    #: Whether tensors of integers hold places of channels, which a file may not exceed.
+    counts_channels: ClassVar[bool] = True
     #: Whether an ensemble of features needs the whole model: `feature_maps` is more than `features`.
     whole_in_ensembles: ClassVar[bool] = False
 

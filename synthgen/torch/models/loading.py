@@ -189,7 +189,7 @@ class _Builder:
             if tensor is None:
                 raise damaged(self._path, f"it has no {prefix}{name}")
             _check_form(self._path, prefix + name, tensor, form)
-            _check_values(self._path, prefix + name, tensor, shape[0])
+            _check_values(self._path, prefix + name, tensor, shape[0] if model.counts_channels else None)
             taken[name] = tensor.to(model.device)
         model.take(taken)
 
@@ -242,12 +242,14 @@ def _check_form(path: Path, name: str, tensor: torch.Tensor, form: tuple) -> Non
         raise damaged(path, f"{name} must be {dtype} {rule}, got {tensor.dtype} {found}")
 
 
-def _check_values(path: Path, name: str, tensor: torch.Tensor, channels: int) -> None:
-    """Refuse numbers that are not finite, and integers that number no channel."""
+def _check_values(path: Path, name: str, tensor: torch.Tensor, channels: int | None) -> None:
+    """Refuse numbers that are not finite, and integers that number none of so many channels; None: any integers."""
     if tensor.is_floating_point():
         finite = torch.isfinite(tensor)
         if not finite.all():
             raise damaged(path, f"{name} must be finite")
+        return
+    if channels is None:
         return
 
     inside = (tensor >= 0) & (tensor < channels)
