@@ -17,6 +17,7 @@ from synthgen.torch.models.gaussians import Moments
 
 # Most components that a share of the variance may take.
 MOST = 512
+_ROUNDING = 1e-12
 
 
 class Block(NamedTuple):
@@ -68,7 +69,8 @@ def resized(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     here = size_of(maps)
     if here == tuple(size):
         return maps
-    shrinks = size[0] < here[0] or size[1] < here[1]
+    height, width = here
+    shrinks = size[0] < height or size[1] < width
     return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=shrinks)
 
 
@@ -100,7 +102,8 @@ def fused(maps: Sequence[torch.Tensor], block: Block, size: tuple[int, int]) -> 
 
     total = None
     for each, mean, scale, basis in zip(maps, means, scales, bases, strict=True):
-        part = resized(projected(each, mean, scale, basis), size)
+        components = projected(each, mean, scale, basis)
+        part = resized(components, size)
         total = part if total is None else total + part
     assert total is not None
     return total
@@ -137,15 +140,16 @@ def global_block(moments: Moments, channels: Sequence[int], wanted: Wanted) -> F
     mean = moments.mean[0]
     covariance = _covariance(moments)
     scale = _scales(covariance.diagonal(), channels, wanted.scale)
-    scaled = covariance / scale / scale[:, None]
-    eigenvalues, vectors = principal_axes(scaled)
+    pairs = scale * scale[:, None]
+    eigenvalues, vectors = principal_axes(covariance / pairs)
 
     count = components_of(eigenvalues, wanted.components, moments.count)
     kept = eigenvalues[:count]
     basis = _whitened(vectors[:, :count], kept, wanted.whiten)
     share = kept.sum() / eigenvalues.sum()
     # contiguous as in a file, so that a loaded block rounds as this one does
-    block = Block(mean, scale.to(mean), basis.to(mean).contiguous(), kept.to(mean))
+    plain = basis.to(mean).contiguous()
+    block = Block(mean, scale.to(mean), plain, kept.to(mean))
     return Found(block, float(share))
 
 
@@ -175,13 +179,15 @@ def individual_block(moments: Sequence[Moments], wanted: Wanted) -> Found:
         found.append(global_block(each, [channels], wanted))
 
     blocks = [each.block for each in found]
+    means, scales, bases, eigenvalues = zip(*blocks, strict=True)
     block = Block(
-        torch.cat([each.mean for each in blocks]),
-        torch.cat([each.scale for each in blocks]),
-        torch.block_diag(*[each.basis for each in blocks]),
-        torch.cat([each.eigenvalues for each in blocks]),
+        torch.cat(means),
+        torch.cat(scales),
+        torch.block_diag(*bases),
+        torch.cat(eigenvalues),
     )
-    return Found(block, min(each.share for each in found))
+    least = min(each.share for each in found)
+    return Found(block, least)
 
 
 def principal_axes(covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -220,7 +226,8 @@ def components_of(eigenvalues: torch.Tensor, wanted: int | float, rows: int) -> 
         count = channels
     elif isinstance(wanted, float):
         shares = eigenvalues.cumsum(0) / eigenvalues.sum()
-        below = int((shares < wanted - 1e-12).sum())
+        is_below = shares < wanted - _ROUNDING
+        below = int(is_below.sum())
         count = min(below + 1, MOST)
     else:
         count = wanted
@@ -246,13 +253,16 @@ def _scales(variances: torch.Tensor, channels: Sequence[int], how: str) -> torch
         return torch.ones_like(variances)
     if how == "member":
         parts = variances.split(list(channels))
-        variances = torch.cat([each.sum().expand(len(each)) for each in parts])
-    return torch.where(variances > 0, variances, 1.0).sqrt()
+        totals = [each.sum().expand(len(each)) for each in parts]
+        variances = torch.cat(totals)
+    positive = variances.masked_fill(variances <= 0, 1)
+    return positive.sqrt()
 
 
 def _whitened(basis: torch.Tensor, eigenvalues: torch.Tensor, whiten: bool) -> torch.Tensor:
     """Return a basis whose components have variance 1, if that is wanted."""
     if not whiten:
         return basis
-    least = eigenvalues[0] * 1e-12
-    return basis / eigenvalues.clamp(min=least).sqrt()
+    least = eigenvalues[0] * _ROUNDING
+    variances = eigenvalues.clamp(min=least)
+    return basis / variances.sqrt()

@@ -6,8 +6,6 @@ scores of any shape by it. All of these maps grow with the score, so they change
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from synthgen.errors import UsageError
@@ -20,19 +18,26 @@ TAIL = 0.99
 # How heavy a tail may be; 0.5 still has a variance.
 _MOST_SHAPE = 0.5
 _STEPS = 50
+_SETTLED = 1e-9
 _RIDGE = 1e-3
+# So that a score that tells nothing still keeps its order.
+_LEAST_SLOPE = 1e-6
 
 
 def length_of(way: str) -> int:
     """Return how many numbers a calibration has."""
-    return {"z": 2, "tail": QUANTILES + 3, "synthetic": 2, "none": 0}[way]
+    if way == "none":
+        return 0
+    return QUANTILES + 3 if way == "tail" else 2
 
 
 def by_moments(scores: torch.Tensor) -> torch.Tensor:
     """Return the calibration ``z`` of scores of normal images: their mean and deviation, (2,)."""
     values = scores.double()
+    mean = values.mean()
     deviation = values.std(correction=0)
-    return torch.stack([values.mean(), _positive(deviation)]).float()
+    numbers = torch.stack([mean, _positive(deviation)])
+    return numbers.float()
 
 
 def by_tail(scores: torch.Tensor) -> torch.Tensor:
@@ -44,33 +49,49 @@ def by_tail(scores: torch.Tensor) -> torch.Tensor:
         The quantiles from 0 to `TAIL`, evenly; then the number of scores, and scale and shape of the generalised
         Pareto distribution of what lies beyond, by its moments (Hosking and Wallis 1987).
     """
-    ascending = scores.flatten().double().sort().values
-    levels = torch.linspace(0, TAIL, QUANTILES, dtype=torch.float64)
-    places = levels * (len(ascending) - 1)
-    below = places.floor().long()
-    above = (below + 1).clamp(max=len(ascending) - 1)
-    share = places - below
-    quantiles = ascending[below] * (1 - share) + ascending[above] * share
+    values = scores.flatten().double()
+    ascending = values.sort().values
+    quantiles = _quantiles(ascending)
 
-    beyond = ascending[ascending > quantiles[-1]] - quantiles[-1]
+    last = quantiles[-1]
+    is_beyond = ascending > last
+    beyond = ascending[is_beyond] - last
     scale, shape = _pareto(beyond, ascending)
-    count = float(len(ascending))
-    return torch.cat([quantiles, torch.tensor([count, scale, shape], dtype=torch.float64)]).float()
+
+    count = len(ascending)
+    tail = torch.tensor([count, scale, shape]).double()
+    numbers = torch.cat([quantiles, tail])
+    return numbers.float()
+
+
+def _quantiles(ascending: torch.Tensor) -> torch.Tensor:
+    """Return the quantiles from 0 to `TAIL` of ascending scores, (QUANTILES,)."""
+    last = len(ascending) - 1
+    levels = torch.linspace(0, TAIL, QUANTILES, dtype=torch.float64)
+    places = levels * last
+
+    below = places.floor().long()
+    above = (below + 1).clamp(max=last)
+    share = places - below
+    return torch.lerp(ascending[below], ascending[above], share)
 
 
 def _pareto(beyond: torch.Tensor, scores: torch.Tensor) -> tuple[float, float]:
     """Return scale and shape of what lies beyond a quantile."""
-    spread = float(_positive(scores.std(correction=0)))
+    deviation = scores.std(correction=0)
+    exponential = (float(_positive(deviation)), 0.0)
     if len(beyond) < 2:
-        return spread, 0.0
+        return exponential
 
     mean = float(beyond.mean())
     variance = float(beyond.var())
     if mean <= 0 or variance <= 0:
-        return spread, 0.0
+        return exponential
+
     ratio = mean**2 / variance
     shape = (1 - ratio) / 2
-    shape = min(max(shape, 0.0), _MOST_SHAPE)
+    shape = max(shape, 0.0)
+    shape = min(shape, _MOST_SHAPE)
     return mean * (1 - shape), shape
 
 
@@ -82,9 +103,11 @@ def by_defects(normal: torch.Tensor, defects: torch.Tensor) -> torch.Tensor:
     normal, defects : Tensor
         Scores of normal images or pixels, and of drawn defects; both sides weigh the same.
     """
-    weights = logistic(normal.reshape(-1, 1), defects.reshape(-1, 1))
-    least = torch.tensor([1e-6, -math.inf])
-    return torch.maximum(weights, least)
+    of_normal = normal.reshape(-1, 1)
+    of_defects = defects.reshape(-1, 1)
+    slope, offset = logistic(of_normal, of_defects)
+    slope = slope.clamp(min=_LEAST_SLOPE)
+    return torch.stack([slope, offset])
 
 
 def logistic(normal: torch.Tensor, defects: torch.Tensor) -> torch.Tensor:
@@ -108,34 +131,47 @@ def logistic(normal: torch.Tensor, defects: torch.Tensor) -> torch.Tensor:
     if not len(normal) or not len(defects):
         raise UsageError("normal images and drawn defects must be at least one each, got none")
 
+    # standard scores, and a column for the offset
     rows = torch.cat([normal, defects]).double()
     mean = rows.mean(0)
-    deviation = _positive(rows.std(0, correction=0))
+    spread = rows.std(0, correction=0)
+    deviation = _positive(spread)
     standard = (rows - mean) / deviation
-    table = torch.cat([standard, torch.ones(len(rows), 1, dtype=torch.float64)], dim=1)
+    ones = torch.ones_like(rows[:, :1])
+    table = torch.cat([standard, ones], dim=1)
 
-    truth = torch.cat([torch.zeros(len(normal)), torch.ones(len(defects))]).double()
-    shares = torch.where(truth > 0, 0.5 / len(defects), 0.5 / len(normal)).double()
+    # each side weighs one half
+    truth = torch.zeros_like(rows[:, 0])
+    truth[len(normal) :] = 1
+    shares = torch.full_like(truth, 0.5 / len(normal))
+    shares[len(normal) :] = 0.5 / len(defects)
     found = _newton(table, truth, shares)
 
     weights = found[:-1] / deviation
-    offset = found[-1] - weights @ mean
-    return torch.cat([weights, offset[None]]).float()
+    offset = found[-1:] - weights @ mean
+    numbers = torch.cat([weights, offset])
+    return numbers.float()
 
 
 def _newton(table: torch.Tensor, truth: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     """Return the coefficients that make the weighed truth likeliest."""
-    ridge = _RIDGE * torch.ones(table.shape[1], dtype=torch.float64)
-    ridge[-1] = 0
+    ridge = torch.full_like(table[0], _RIDGE)
+    ridge[-1] = _SETTLED  # hardly any on the offset
     found = torch.zeros_like(ridge)
+
     for _ in range(_STEPS):
-        likely = torch.sigmoid(table @ found)
-        gradient = table.T @ (shares * (likely - truth)) + ridge * found
+        odds = table @ found
+        likely = odds.sigmoid()
+        missed = shares * (likely - truth)
+        gradient = table.T @ missed + ridge * found
+
         curvature = shares * likely * (1 - likely)
-        hessian = table.T @ (curvature[:, None] * table) + torch.diag(ridge + 1e-12)
+        weighed = curvature[:, None] * table
+        hessian = table.T @ weighed + ridge.diag()
         step = torch.linalg.solve(hessian, gradient)
+
         found = found - step
-        if step.abs().max() < 1e-9:
+        if step.abs().max() < _SETTLED:
             break
     return found
 
@@ -157,24 +193,31 @@ def _rarity(scores: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """Return minus the logarithm of the share of normal scores that are as high."""
     quantiles = numbers[:QUANTILES].contiguous()
     count, scale, shape = numbers[QUANTILES:]
-    last = quantiles[-1]
+    level = _level(scores, quantiles)
+    as_high = 1 + (1 - level) * count
+    rarity = (1 + count).log() - as_high.log()
 
-    # between two quantiles, by interpolation
-    above = torch.searchsorted(quantiles, scores.contiguous()).clamp(1, QUANTILES - 1)
-    low = quantiles[above - 1]
-    high = quantiles[above]
-    between = ((scores - low) / _positive(high - low)).clamp(0, 1)
-    level = (above - 1 + between) * (TAIL / (QUANTILES - 1))
-    rank = (1 + (1 - level) * count) / (1 + count)
-    inside = -rank.log()
+    # beyond the last quantile, along the tail
+    distance = scores - quantiles[-1]
+    beyond = distance.clamp(min=0) / scale
+    if shape > 0:
+        beyond = torch.log1p(shape * beyond) / shape
+    return rarity + beyond
 
-    # beyond the last one, along the tail
-    beyond = (scores - last).clamp(min=0) / scale
-    grown = torch.log1p(shape * beyond) / shape if shape > 0 else beyond
-    start = -((1 + (1 - TAIL) * count) / (1 + count)).log()
-    return torch.where(scores > last, start + grown, inside)
+
+def _level(scores: torch.Tensor, quantiles: torch.Tensor) -> torch.Tensor:
+    """Return the share of normal scores that lie below each score, `TAIL` at most."""
+    found = torch.searchsorted(quantiles, scores.contiguous())
+    above = found.clamp(1, QUANTILES - 1)
+    below = above - 1
+
+    low = quantiles[below]
+    width = quantiles[above] - low
+    between = (scores - low) / _positive(width)
+    place = below + between.clamp(0, 1)
+    return place * TAIL / (QUANTILES - 1)
 
 
 def _positive(values: torch.Tensor) -> torch.Tensor:
     """Return values of which those that are 0 became 1: nothing varies there."""
-    return torch.where(values > 0, values, torch.ones_like(values))
+    return values.masked_fill(values <= 0, 1)

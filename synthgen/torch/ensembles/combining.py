@@ -4,8 +4,6 @@ import torch
 
 #: Ways to combine.
 WAYS = ("mean", "max", "median", "weights", "vote", "logistic")
-# Members that a vote needs.
-VOTERS = 3
 # How much more a better member weighs (CAWPE, Large et al. 2019).
 POWER = 4
 
@@ -43,17 +41,21 @@ def combined(scores: torch.Tensor, way: str, numbers: torch.Tensor) -> torch.Ten
 
 def length_of(way: str, members: int) -> int:
     """Return how many numbers a way needs."""
-    return {"weights": members, "vote": members, "logistic": members + 1}.get(way, 0)
+    if way == "logistic":
+        return members + 1
+    return members if way in ("weights", "vote") else 0
 
 
 def weights_by_quality(qualities: torch.Tensor) -> torch.Tensor:
     """Return weights of sum 1, which grow with the fourth power of the quality, (M,)."""
-    powers = qualities.clamp(min=1e-3) ** POWER
+    positive = qualities.clamp(min=1e-3)
+    powers = positive**POWER
     return powers / powers.sum()
 
 
 def _weighed(scores: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    return (scores * _by_member(weights, scores)).sum(0)
+    weighed = scores * _by_member(weights, scores)
+    return weighed.sum(0)
 
 
 def _by_member(numbers: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -65,6 +67,8 @@ def _by_member(numbers: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
 def _median(scores: torch.Tensor) -> torch.Tensor:
     """Return the median over the members; of an even number the mean of the two in the middle."""
     ascending = scores.sort(0).values
-    upper = len(scores) // 2
-    lower = (len(scores) - 1) // 2
-    return (ascending[lower] + ascending[upper]) / 2
+    count = len(scores)
+    upper = count // 2
+    lower = (count - 1) // 2
+    both = ascending[lower] + ascending[upper]
+    return both / 2

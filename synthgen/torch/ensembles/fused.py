@@ -35,11 +35,7 @@ class Opened:
             raise UsageError(f"member {model.kind} must have border 0 to be cut open, got {model.features.border}")
         self.model = model
         self.size = model._need_fit()
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model computes."""
-        return self.model.device
+        self.device = model.device
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (N, D, h, w) of images (N, C, H, W), without gradients."""
@@ -108,11 +104,7 @@ class FusedExtractor:
         self.grid = grid
         self.border = border
         self.block: Block | None = None
-
-    @property
-    def device(self) -> torch.device:
-        """Where the features are."""
-        return self.members[0].device
+        self.device = self.members[0].device
 
     def separate(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Return the maps (N, D_m, h_m, w_m) of each member, without gradients."""

@@ -143,8 +143,8 @@ def without_its_border(features: Extractor) -> Extractor:
     )
 
 
-def load_members(paths: Sequence, memory: int | None, device) -> list[AnomalyModel]:
-    """Return the fitted models in some files.
+def load_members(given: Sequence, memory: int | None, device) -> list[AnomalyModel]:
+    """Return fitted models, those that are given as files loaded.
 
     Raises
     ------
@@ -153,10 +153,18 @@ def load_members(paths: Sequence, memory: int | None, device) -> list[AnomalyMod
     """
     from synthgen.torch.models.loading import load_model
 
-    if not paths:
+    if not given:
         raise UsageError("member must name the file of a fitted model, got none")
-    places = [Path(path).resolve() for path in paths]
-    for number, place in enumerate(places):
-        if place in places[:number]:
-            raise UsageError(f"member must name each file once, got {paths[number]} twice")
-    return [load_model(path, memory=memory, device=device) for path in paths]
+
+    known: set[Path] = set()
+    members = []
+    for each in given:
+        if not isinstance(each, str | Path):
+            members.append(each)
+            continue
+        place = Path(each).resolve()
+        if place in known:
+            raise UsageError(f"member must name each file once, got {each} twice")
+        known.add(place)
+        members.append(load_model(each, memory=memory, device=device))
+    return members

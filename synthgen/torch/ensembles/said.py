@@ -107,7 +107,8 @@ class Gathered:
         masks = torch.cat(self._masks)
         if not self._pixels:
             none = torch.zeros(0, 0)
-            return Said(images, defect_images, none, none, self._qualities(images, defect_images, None, masks))
+            qualities = self._qualities(images, defect_images, None, masks)
+            return Said(images, defect_images, none, none, qualities)
 
         pixels = torch.cat(self._pixels, dim=1)
         maps = torch.cat(self._defect_maps, dim=1)
@@ -121,5 +122,7 @@ class Gathered:
         mapped = iter(()) if maps is None else iter(maps)
         for number, member in enumerate(self._members):
             own = next(mapped).numpy() if member.localises else None
-            found.append(quality_of(images[number].numpy(), defect_images[number].numpy(), own, truth))
+            normal = images[number].numpy()
+            defects = defect_images[number].numpy()
+            found.append(quality_of(normal, defects, own, truth))
         return found

@@ -10,7 +10,7 @@ import torch
 from synthgen.metrics import aupro, image_auroc, pixel_auroc
 from synthgen.seeding import generator
 from synthgen.torch.data.cutpaste import CutPaste
-from synthgen.torch.models.batches import as_images
+from synthgen.torch.models.batches import as_images, size_of
 
 # Below this area under the curve a member finds little more than chance would.
 WEAK = 0.6
@@ -46,14 +46,17 @@ def with_defects(images: torch.Tensor, seed: int, number: int) -> Drawn:
     """
     plain = as_images(images)
     if plain.dtype != torch.uint8:
-        plain = (plain * 255).round().to(torch.uint8)
-    if min(plain.shape[-2:]) < _SMALLEST:
-        return Drawn(plain, torch.zeros(len(plain), *plain.shape[-2:], dtype=torch.bool))
+        levels = plain * 255
+        plain = levels.round().to(torch.uint8)
 
-    own = generator(seed, 0, number, "ensembles.defects")
-    draw = CutPaste("normal", area=_AREA, seed=int(own.integers(2**31)))
-    changed = draw(plain)
-    return Drawn(changed, (changed != plain).any(1))
+    changed = plain
+    if min(size_of(plain)) >= _SMALLEST:
+        rng = generator(seed, 0, number, "ensembles.defects")
+        own_seed = int(rng.integers(2**31))
+        draw = CutPaste("normal", area=_AREA, seed=own_seed)
+        changed = draw(plain)
+    differs = changed != plain
+    return Drawn(changed, differs.any(1))
 
 
 class Quality(NamedTuple):
@@ -83,11 +86,14 @@ def quality_of(normal: np.ndarray, defects: np.ndarray, maps: np.ndarray | None,
     masks : ndarray of bool, (K, H, W)
     """
     if maps is not None and masks.any():
-        return Quality(pixel_auroc(masks, maps), aupro(masks, maps))
+        of_pixels = pixel_auroc(masks, maps)
+        return Quality(of_pixels, aupro(masks, maps))
 
-    labels = np.repeat([0, 1], [len(normal), len(defects)])
-    area = image_auroc(labels, np.concatenate([normal, defects]))
-    return Quality(area, area)
+    counts = [len(normal), len(defects)]
+    labels = np.repeat([0, 1], counts)
+    scores = np.concatenate([normal, defects])
+    of_images = image_auroc(labels, scores)
+    return Quality(of_images, of_images)
 
 
 def places_found(member, images: torch.Tensor, seed: int) -> float:
@@ -98,16 +104,18 @@ def places_found(member, images: torch.Tensor, seed: int) -> float:
     """
     from synthgen.torch.coreset.greedy import nearest_points
     from synthgen.torch.ensembles.blocks import resized
-    from synthgen.torch.features import as_vectors, size_of
+    from synthgen.torch.features import as_vectors
 
-    half = (len(images) + 1) // 2
+    half = len(images) - len(images) // 2
     if half == len(images):
         return float("nan")
-    drawn = with_defects(images[half:], seed, 0)
-    bank = as_vectors(member(images[:half]))
-    maps = member(drawn.images)
 
-    distances, _ = nearest_points(as_vectors(maps), bank)
-    cover = resized(drawn.masks[:, None].float(), size_of(maps))
-    truth = (cover > 0.5).flatten().numpy()
-    return image_auroc(truth, distances.flatten().cpu().numpy())
+    normal = member(images[:half])
+    drawn = with_defects(images[half:], seed, 0)
+    maps = member(drawn.images)
+    distances, _ = nearest_points(as_vectors(maps), as_vectors(normal))
+
+    masks = drawn.masks.unsqueeze(1)
+    cover = resized(masks.float(), size_of(maps))
+    truth = cover > 0.5
+    return image_auroc(truth.flatten().cpu().numpy(), distances.flatten().cpu().numpy())

@@ -32,7 +32,8 @@ def unseen(images: ImageSet, normal: Sequence[str], members: dict[str, AnomalyMo
     for name, member in members.items():
         fitted.update(_fitted_places(name, member, normal, len(images)))
 
-    left = [place for place in range(len(images)) if place not in fitted]
+    places = range(len(images))
+    left = [place for place in places if place not in fitted]
     if len(left) < _LEAST:
         raise UsageError(
             f"normal must hold at least {_LEAST} images that no member was fitted to, got {len(left)} of "
@@ -43,18 +44,24 @@ def unseen(images: ImageSet, normal: Sequence[str], members: dict[str, AnomalyMo
 
 def _fitted_places(name: str, member: AnomalyModel, normal: Sequence[str], count: int) -> list[int]:
     """Return the places of the images that a member was fitted to."""
-    own = [Path(path).resolve() for path in member.notes.get("normal", ())]
-    given = [Path(path).resolve() for path in normal]
-    if not set(own) & set(given):
+    folders = member.notes.get("normal", ())
+    own = _resolved(folders)
+    given = _resolved(normal)
+    if not set(own).intersection(given):
         return []
 
     kept = _reproduced(member, count)
     if own != given or len(kept) != member.notes.get("images"):
-        folders = ", ".join(map(str, member.notes["normal"]))
+        listed = ", ".join(map(str, folders))
         raise UsageError(
-            f"normal must be what member {name} was fitted to, {folders} as it was then, or other folders alone"
+            f"normal must be what member {name} was fitted to, {listed} as it was then, or other folders alone"
         )
     return kept
+
+
+def _resolved(folders: Sequence[str]) -> list[Path]:
+    """Return folders by their full paths."""
+    return [Path(folder).resolve() for folder in folders]
 
 
 def _reproduced(member: AnomalyModel, count: int) -> list[int]:
@@ -67,5 +74,6 @@ def _reproduced(member: AnomalyModel, count: int) -> list[int]:
 
     scores = noted(member, NORMAL, NormalScores)
     held = scores.images if scores else 0
-    kept, _ = division(len(places), held / max(1, len(places)), seed)
+    share = held / max(1, len(places))
+    kept, _ = division(len(places), share, seed)
     return [places[place] for place in kept]

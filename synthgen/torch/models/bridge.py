@@ -84,6 +84,7 @@ class BridgeModel(AnomalyModel):
     state = ()
     counts_channels = False
     settings: BridgeOptions
+    features: Any
     network: Any
     #: Architectures that the method of anomalib can take.
     takes: ClassVar[tuple[str, ...]]
@@ -128,7 +129,7 @@ class BridgeModel(AnomalyModel):
             except (ValueError, RuntimeError) as error:
                 raise UsageError(f"{self.kind} of anomalib cannot be built: {one_line(error)}") from None
 
-        own = self.features.net.state_dict()  # type: ignore[attr-defined]
+        own = self.features.net.state_dict()
         frozen = network.get_submodule(self.frozen)
         frozen.load_state_dict({name: own[name] for name in frozen.state_dict()})
         frozen.requires_grad_(False)
@@ -229,7 +230,7 @@ class BridgeModel(AnomalyModel):
                 rng = generator(settings.seed, 0, epoch, "bridge.images")
                 order = torch.from_numpy(rng.permutation(len(images)))
                 for places in order.split(settings.batch):
-                    batch = self.features.normalise(images[places])  # type: ignore[attr-defined]
+                    batch = self.features.normalise(images[places])
                     loss = self._loss(network(batch))
                     self._check_loss(loss, epoch)
                     optimizer.zero_grad()
@@ -249,7 +250,7 @@ class BridgeModel(AnomalyModel):
             height, width = self._need_fit()
             found = " x ".join(map(str, size_of(images)))
             raise UsageError(f"images must be {height} x {width} as the model's, got {found}")
-        return self.features.normalise(images)  # type: ignore[attr-defined]
+        return self.features.normalise(images)
 
     def _scores(self, features):
         import torch
@@ -270,9 +271,9 @@ def _quiet() -> Iterator[None]:
 @contextmanager
 def _offline() -> Iterator[None]:
     """Let timm build networks without published weights, whoever asks for them: ours take their place."""
-    with needed_for("backbones"):
-        import timm
+    from synthgen.torch.backbones import import_timm
 
+    timm: Any = import_timm()
     create = timm.create_model
 
     def without_weights(name, *arguments, pretrained=False, **given):

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -101,6 +102,7 @@ class _Builder:
         """Return the model of a record, whose tensors have this beginning."""
         made = self._class_of(part)
         options = self._options_of(part, made)
+        given: Any
         if part.members:
             given = [self._member(each, f"{prefix}{MEMBER}{k}.") for k, each in enumerate(part.members)]
         else:
@@ -120,7 +122,7 @@ class _Builder:
         if part.kind != FEATURES:
             return self.model(part, prefix)
 
-        options = {name: part.options.get(name) for name in FEATURE_OPTIONS}
+        options: dict[str, Any] = {name: part.options.get(name) for name in FEATURE_OPTIONS}
         net = self._net(part)
         try:
             return FeatureExtractor(net, device=choose_device(self._device), **options)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -31,10 +31,14 @@ synthgen fit score-ensemble --normal good --member a.safetensors --member b.safe
     --calibration tail --out both.safetensors
 """
 MEMBERS = "File of a fitted model."
+# Members that a vote needs.
+VOTERS = 3
 # The images of `fit` are those that no member was fitted to.
 CALIBRATED = True
 # Most pixels of each member that are kept for a calibration.
 PIXELS = 2**22
+# A member votes where its score lies above this quantile of normal ones.
+VOTE_QUANTILE = 0.99
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,18 +125,16 @@ class ScoreEnsemble(AnomalyModel):
     weights_of_images: torch.Tensor
 
     def __init__(self, members: Sequence, *, memory: int | None = None, device=None, **options):
-        from synthgen.torch.ensembles.members import load_members
+        from synthgen.torch.ensembles.members import load_members, name_of
 
         self._set_up(memory, options)
-        files = [each for each in members if isinstance(each, str | Path)]
-        read = iter(load_members(files, memory, device)) if files or not members else iter(())
-        self.members = [next(read) if isinstance(each, str | Path) else each for each in members]
-        self.names = [str(each) if isinstance(each, str | Path) else each.kind for each in members]
+        self.members = load_members(members, memory, device)
+        self.names = [name_of(each) for each in members]
         self.qualities: list[float] = []
         self._check()
 
         sizes = [each._need_fit() for each in self.members]
-        self.members_size = max(sizes, key=lambda size: size[0] * size[1])
+        self.members_size = max(sizes, key=math.prod)
         self.features = self.members[0].features
 
     def _check(self) -> None:
@@ -143,8 +145,8 @@ class ScoreEnsemble(AnomalyModel):
             member._need_fit()
         if settings.weights and len(settings.weights) != count:
             raise UsageError(f"weights must be {count}, one for each member, got {len(settings.weights)}")
-        if settings.combine == "vote" and count < 3:
-            raise UsageError(f"combine must have at least 3 members for a vote, got {count}")
+        if settings.combine == "vote" and count < VOTERS:
+            raise UsageError(f"combine must have at least {VOTERS} members for a vote, got {count}")
         if settings.image_scores == "max" and not all(member.localises for member in self.members):
             raise UsageError("image_scores must be apart where a member has no maps, got max")
 
@@ -190,12 +192,7 @@ class ScoreEnsemble(AnomalyModel):
     def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the size of calibrations and weights, in bytes, for any number of images."""
         forms = self.state_forms((0, 0, 0))
-        numbers = 0
-        for shape, _ in forms.values():
-            length = 1
-            for side in shape:
-                length *= side
-            numbers += length
+        numbers = sum(math.prod(shape) for shape, _ in forms.values())
         return FLOAT_BYTES * numbers
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
@@ -253,22 +250,23 @@ class ScoreEnsemble(AnomalyModel):
         self.of_pixels = self._calibrations(said.pixels, said.defect_pixels)
         self.of_images = self._calibrations(said.images, said.defect_images)
 
+        # what weighs in, of all members and of those with maps
         qualities = torch.tensor([quality.aupro for quality in said.qualities])
-        self.weights_of_pixels = self._weights(
-            self._calibrated(said.pixels, self.of_pixels),
-            self._calibrated(said.defect_pixels, self.of_pixels),
-            qualities[self.with_maps],
-            [self.settings.weights[number] for number in self.with_maps] if self.settings.weights else [],
-        )
-        self.weights_of_images = self._weights(
-            self._calibrated(said.images, self.of_images),
-            self._calibrated(said.defect_images, self.of_images),
-            qualities,
-            list(self.settings.weights),
-        )
+        if self.settings.weights:
+            qualities = torch.tensor(self.settings.weights)
+        of_mapped = qualities[self.with_maps]
+
+        pixels = self._calibrated(said.pixels, self.of_pixels)
+        defect_pixels = self._calibrated(said.defect_pixels, self.of_pixels)
+        self.weights_of_pixels = self._weights(pixels, defect_pixels, of_mapped)
+
+        images = self._calibrated(said.images, self.of_images)
+        defect_images = self._calibrated(said.defect_images, self.of_images)
+        self.weights_of_images = self._weights(images, defect_images, qualities)
 
         self.qualities = [quality.auroc for quality in said.qualities]
-        self.notes["found_of_drawn_defects"] = [round(quality, 4) for quality in self.qualities]
+        rounded = [round(quality, 4) for quality in self.qualities]
+        self.notes["found_of_drawn_defects"] = rounded
         self._warn_of_weak(log)
 
     def _warn_of_weak(self, log) -> None:
@@ -296,9 +294,11 @@ class ScoreEnsemble(AnomalyModel):
                 found.append(calibration.by_tail(scores))
             elif way == "synthetic":
                 found.append(calibration.by_defects(scores, drawn))
-        return torch.stack(found) if found else torch.zeros(len(normal), 0)
+        if not found:
+            return torch.zeros(len(normal), 0)
+        return torch.stack(found)
 
-    def _calibrated(self, scores: Sequence[torch.Tensor], numbers: torch.Tensor) -> torch.Tensor:
+    def _calibrated(self, scores: Any, numbers: torch.Tensor) -> torch.Tensor:
         """Return the calibrated scores (M, ..) of each member."""
         import torch
 
@@ -307,23 +307,28 @@ class ScoreEnsemble(AnomalyModel):
         if not len(scores):
             return torch.zeros(0, 0)
         way = self.settings.calibration
-        return torch.stack([calibrated(each, way, own) for each, own in zip(scores, numbers, strict=True)])
+        found = []
+        for each, own in zip(scores, numbers, strict=True):
+            found.append(calibrated(each, way, own))
+        return torch.stack(found)
 
-    def _weights(self, normal: torch.Tensor, defects: torch.Tensor, qualities: torch.Tensor, given: list[float]):
+    def _weights(self, normal: torch.Tensor, defects: torch.Tensor, qualities: torch.Tensor) -> torch.Tensor:
         """Return what combining needs beside the scores, of calibrated scores (M, N) and (M, K)."""
         import torch
 
         from synthgen.torch.ensembles import calibration, combining
 
         combine = self.settings.combine
-        if not len(normal) or combine in ("mean", "max", "median"):
-            return torch.zeros(combining.length_of(combine, len(normal)))
-        if combine == "weights":
-            typed = torch.tensor(given)
-            return typed / typed.sum() if given else combining.weights_by_quality(qualities)
+        members = len(normal)
+        if not members or combine in ("mean", "max", "median"):
+            return torch.zeros(combining.length_of(combine, members))
         if combine == "vote":
-            return normal.quantile(0.99, dim=1) if normal.shape[1] < 10**6 else _quantile(normal)
-        return calibration.logistic(normal.T, defects.T)
+            return _thresholds(normal)
+        if combine == "logistic":
+            return calibration.logistic(normal.T, defects.T)
+        if self.settings.weights:
+            return qualities / qualities.sum()
+        return combining.weights_by_quality(qualities)
 
     def predict(self, images):
         """Return scores (N,) and maps (N, H, W) of images; see `AnomalyModel.predict`."""
@@ -349,10 +354,11 @@ class ScoreEnsemble(AnomalyModel):
         raise UsageError(f"{self.kind} has no scores of features, it asks its members")
 
 
-def _quantile(scores: torch.Tensor) -> torch.Tensor:
-    """Return the 0.99 quantile of each row, of rows that are too long for torch."""
-    place = int(0.99 * (scores.shape[1] - 1))
-    return scores.kthvalue(place + 1, dim=1).values
+def _thresholds(normal: torch.Tensor) -> torch.Tensor:
+    """Return for each member the normal score that one of a hundred lies above, (M,)."""
+    last = normal.shape[1] - 1
+    rank = int(VOTE_QUANTILE * last) + 1
+    return normal.kthvalue(rank, dim=1).values
 
 
 MODEL = ScoreEnsemble
