@@ -156,15 +156,17 @@ def load_members(given: Sequence, memory: int | None, device) -> list[AnomalyMod
     if not given:
         raise UsageError("member must name the file of a fitted model, got none")
 
-    known: set[Path] = set()
-    members = []
+    places: set[Path] = set()
     for each in given:
         if not isinstance(each, str | Path):
-            members.append(each)
             continue
         place = Path(each).resolve()
-        if place in known:
+        if place in places:
             raise UsageError(f"member must name each file once, got {each} twice")
-        known.add(place)
-        members.append(load_model(each, memory=memory, device=device))
+        places.add(place)
+
+    members = []
+    for each in given:
+        is_file = isinstance(each, str | Path)
+        members.append(load_model(each, memory=memory, device=device) if is_file else each)
     return members
