@@ -6,6 +6,7 @@ Both files are torch's. A job is a dict: `kind` says which function below does i
 `run_anomalib` is for the other side: it has a job done and returns the result.
 """
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,54 @@ def padim(arch: str, layers: list[str], weights: dict, train, test, seed: int, s
     return predict(model, test)
 
 
+def cflow(arch: str, layers: list[str], weights: dict, train, test, seed: int, epochs: int) -> dict:
+    """Return scores, maps, seconds of the fit and of an image, and peak MB of anomalib's `CflowModel`.
+
+    Each step is one of its `training_step`, on patches of a batch of images.
+    """
+    from anomalib.models.image.cflow.torch_model import CflowModel
+
+    torch.manual_seed(seed)
+    model = CflowModel(backbone=arch, layers=layers, pre_trained=False, fiber_batch_size=256)
+    model.encoder.feature_extractor.load_state_dict(weights)
+
+    start = time.perf_counter()
+    with torch.enable_grad():
+        train_cflow(model, train, epochs)
+    fit = time.perf_counter() - start
+
+    model.eval()
+    start = time.perf_counter()
+    found = [model(images) for images in test.split(8)]
+    image = (time.perf_counter() - start) / len(test)
+
+    return {
+        "scores": torch.cat([each.pred_score.flatten() for each in found]),
+        "maps": torch.cat([each.anomaly_map[:, 0] for each in found]),
+        "fit": fit,
+        "image": image,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+    }
+
+
+def train_cflow(model, train: torch.Tensor, epochs: int) -> None:
+    """Train the flows by anomalib's own training step, without its engine."""
+    from types import SimpleNamespace
+
+    from anomalib.models.image.cflow.lightning_model import Cflow
+
+    optimizer = torch.optim.Adam(model.decoders.parameters(), lr=1e-3)
+    trainer = SimpleNamespace(
+        model=model,
+        optimizers=lambda: optimizer,
+        manual_backward=lambda loss: loss.backward(),
+        log=lambda *arguments, **options: None,
+    )
+    for _ in range(epochs):
+        for number in torch.randperm(len(train)).split(8):
+            Cflow.training_step(trainer, SimpleNamespace(image=train[number]))
+
+
 def learn(model, train: torch.Tensor) -> None:
     """Show a model the training images; it keeps their features."""
     model.train()
@@ -92,7 +141,7 @@ def predict(model, test: torch.Tensor) -> dict:
     }
 
 
-JOBS = {function.__name__: function for function in (coreset, patchcore, padim)}
+JOBS = {function.__name__: function for function in (coreset, patchcore, padim, cflow)}
 
 
 def main(job_file: str, result_file: str) -> None:

@@ -45,7 +45,7 @@ def normalised(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]
     if len(shape) != 4 or shape[1] not in (1, channels):
         raise UsageError(f"images must be (N, 1 or {channels}, H, W), got {shape}")
 
-    values = _in_unit_range(images)
+    values = in_unit_range(images)
     offset = _by_channel(mean, images.device)
     scale = _by_channel(std, images.device)
     return (values - offset) / scale
@@ -57,7 +57,7 @@ def _by_channel(numbers: Sequence[float], device) -> torch.Tensor:
     return values.view(1, -1, 1, 1)
 
 
-def _in_unit_range(images: torch.Tensor) -> torch.Tensor:
+def in_unit_range(images: torch.Tensor) -> torch.Tensor:
     """Return images as float32 in [0, 1]."""
     if images.dtype == torch.uint8:
         return images.float() / 255
@@ -419,8 +419,8 @@ def blocks_of(backbone, arch: str | None = None) -> int:
 
     info = getattr(net, "feature_info", None)
     config = getattr(net, "pretrained_cfg", None) or {}
-    name = config.get("architecture")
-    if info is None or name is None or not is_transformer(name):
+    made = config.get("architecture")
+    if info is None or made is None or not is_transformer(made):
         return 0
     return len(getattr(info, "info", info))
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from synthgen.errors import UsageError
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.torch.backbones import (
     architecture_of,
     check_digest,
@@ -41,6 +41,8 @@ def published(weights, arch: str | None = None) -> Iterator[str]:
         If there are no such weights, or they are of another architecture.
     FormatError
         If the file is damaged.
+    SynthgenError
+        If timm is of a version that has no such table.
 
     Notes
     -----
@@ -59,8 +61,8 @@ def published(weights, arch: str | None = None) -> Iterator[str]:
 
     name = architecture_of(path, arch)
     check_digest(path, read_card(path))
-    changes = _changes(path, load_backbone(path, arch=arch))
     table = _table()
+    changes = _changes(path, load_backbone(path, arch=arch))
     before = {key: config for key, config in table.items() if key.partition(".")[0] == name}
     try:
         for key, config in before.items():
@@ -72,10 +74,13 @@ def published(weights, arch: str | None = None) -> Iterator[str]:
 
 def _table() -> dict:
     """Return timm's table of published weights, by name with and without a tag."""
-    import_timm()
+    timm = import_timm()
     from timm.models import _registry
 
-    return _registry._model_pretrained_cfgs
+    table = getattr(_registry, "_model_pretrained_cfgs", None)
+    if table is None:
+        raise SynthgenError(f"timm {timm.__version__} keeps its weights in a way that published does not know")
+    return table
 
 
 def _changes(path, model) -> dict:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from synthgen.cli import cli
+from synthgen.cli.fit import kind_command
 from synthgen.errors import UsageError
 from synthgen.torch import models
 
@@ -61,6 +62,12 @@ def test_the_help_of_a_kind_shows_its_own_options_and_defaults(kind):
     assert ("--update" in words) == hasattr(models.load(kind).MODEL, "update")
 
 
+@pytest.mark.parametrize("kind", models.MODELS)
+def test_no_option_of_a_kind_has_the_name_of_one_of_the_command(kind):
+    names = [param.name for param in kind_command(kind).params]
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_defaults_differ_from_kind_to_kind():
     assert "[default: 2,3]" in run("fit", "patchcore", "--help").output
     assert "[default: 1,2,3]" in run("fit", "padim", "--help").output
@@ -71,6 +78,7 @@ def test_help_pages_need_no_torch():
 import sys
 sys.modules["torch"] = None
 from synthgen.cli import cli
+from synthgen.cli.fit import kind_command
 for arguments in (["fit", "--help"], ["fit", "patchcore", "--help"], ["fit", "sequential-patchcore", "--help"],
                   ["fit", "padim", "--help"], ["pretrain", "--help"]):
     try:
@@ -281,3 +289,37 @@ def test_fitted_models_are_calibrated_on_images_that_none_saw(many, tmp_path):
     assert refused(*command, "--size", "64", "--out", tmp_path / "n") == (
         "--size must be left out: the members keep their own"
     )
+
+
+def test_a_bare_file_of_weights_is_taken_with_its_architecture(normal, tmp_path):
+    from safetensors.torch import save_file
+
+    from synthgen.torch.backbones import create_model
+
+    weights = tmp_path / "bare.safetensors"
+    save_file(create_model("test_vit", 0, img_size=32).state_dict(), weights)
+    given = ["--normal", normal, "--backbone", weights, "--size", "48x32", "--progress", "none"]
+
+    with pytest.raises(UsageError, match=r"must have a card bare\.json beside it"):
+        run("fit", "patchcore", *given, "--out", tmp_path / "m")
+    run("fit", "patchcore", *given, "--arch", "test_vit", "--layers", "2,4", "--out", tmp_path / "m")
+    model = models.load_model(tmp_path / "m")
+    assert model.image_size == (32, 48)
+    assert model.settings.layers == (2, 4)
+
+
+@pytest.mark.parametrize("kind", ["sinbad", "panda"])
+def test_models_of_whole_images_are_shown_without_pixels(kind, normal, tmp_path):
+    model = tmp_path / "m"
+    small = ["--epochs", "1"] if kind == "panda" else ["--projections", "20"]
+    run("fit", kind, "--normal", normal, *BACKBONE, *small, "--out", model)
+
+    test = tmp_path / "test"
+    photos(test / "good", 2, seed=1)
+    photos(test / "bad", 2, seed=2)
+    table = run("evaluate", model, test, "--progress", "none")
+    assert "pixel" not in table.stdout
+    assert f"{kind} scores whole images" in table.stderr
+    found = run("detect", model, test / "bad", "--out", tmp_path / "found", "--progress", "none")
+    assert f"{kind} scores whole images: no heat maps" in found.stderr
+    assert sorted(path.name for path in (tmp_path / "found").iterdir()) == ["scores.csv"]

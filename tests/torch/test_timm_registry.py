@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from synthgen.errors import UsageError
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.torch import published
 from synthgen.torch.backbones import create_model
 from synthgen.torch.pretrain.report import write_backbone
@@ -50,3 +50,10 @@ def test_timm_is_as_before_after_an_error(tmp_path):
 def test_only_files_and_folders_of_ours_will_do():
     with pytest.raises(UsageError, match="weights must be a file or a folder of `synthgen pretrain`, got resnet18"):
         published("resnet18").__enter__()
+
+
+def test_a_timm_without_the_table_is_reported(tmp_path, monkeypatch):
+    trained(tmp_path, "test_resnet")
+    monkeypatch.delattr("timm.models._registry._model_pretrained_cfgs")
+    with pytest.raises(SynthgenError, match=r"^timm .* keeps its weights in a way that published does not know"):
+        published(tmp_path).__enter__()

@@ -98,7 +98,7 @@ class AnomalyModel(abc.ABC):
     #: Tensors that make up the fitted model, by attribute.
     state: ClassVar[tuple[str, ...]]
     #: Whether `predict` returns maps.
-    localises: ClassVar[bool] = True
+    localises: bool = True
     #: Whether `local_scores` is there.
     differentiable: ClassVar[bool] = False
     #: Whether `graph_scores` can be written as ONNX.

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from synthgen.errors import UsageError
 from synthgen.torch.models.bank import Rows
-from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
+from synthgen.torch.models.base import FLOAT_BYTES
 from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
+from synthgen.torch.models.layered import LayeredModel
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
 from synthgen.torch.models.options import Layers, Meta, ModelOptions
 
@@ -42,7 +43,7 @@ class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 _Options = Options
 
 
-class Cflow(AnomalyModel):
+class Cflow(LayeredModel):
     """Learn a flow for each layer, and score patches by minus the log-sigmoid of their log-density.
 
     Parameters
@@ -120,30 +121,6 @@ class Cflow(AnomalyModel):
             codes.append(place_codes(height, width).to(self.device))
         self.flows = torch.nn.ModuleList(flows).to(self.device)
         self.codes = codes
-
-    def _shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
-        """Return channels, height and width of each layer's map, without the border."""
-        if not hasattr(self.features, "shapes"):
-            return [self.features.shape(size)]
-        return [
-            (channels, height, width)
-            for (channels, _, _), (height, width, _) in zip(
-                self.features.shapes(size), self.grids(size), strict=True
-            )
-        ]
-
-    def grids(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
-        """Return height, width and border of each layer's places; see `AnomalyModel.grids`."""
-        if not hasattr(self.features, "shapes"):
-            return super().grids(size)
-
-        shapes = self.features.shapes(size)
-        largest = max(height for _, height, _ in shapes)
-        grids = []
-        for _, height, width in shapes:
-            border = -(-self.features.border * height // largest)
-            grids.append((height - 2 * border, width - 2 * border, border))
-        return grids
 
     def state_forms(self, shape):
         """Return the forms of weights and permutations; see `AnomalyModel.state_forms`."""
@@ -255,27 +232,6 @@ class Cflow(AnomalyModel):
                 optimizer.step()
                 bar.advance(1)
         flow.requires_grad_(False)
-
-    def _features(self, images):
-        """Return the map of each layer, without the border."""
-        import torch
-
-        from synthgen.torch.features import check_finite, without_border
-
-        features = self.features
-        if not hasattr(features, "separate"):
-            return [features(images)]
-        with torch.no_grad():
-            maps = features.separate(features.normalise(images))
-        grids = self.grids(size_of(images))
-        maps = [without_border(each, grid[2]) for each, grid in zip(maps, grids, strict=True)]
-        for each in maps:
-            check_finite(each)
-        return maps
-
-    def _whole_maps(self):
-        features = self._gradual_features()
-        return features.separate, features.coarsest
 
     def _scores(self, features):
         from synthgen.torch.features import as_vectors

@@ -82,7 +82,8 @@ class Discriminator(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Return how far rows (N, D) are from normal, (N,)."""
-        return -self.judged(self.adapter(rows))
+        adapted = self.adapter(rows)
+        return -self.judged(adapted)
 
     def numbers(self) -> torch.Tensor:
         """Return all weights and the statistics of batch norm, one after the other, (W,)."""
@@ -112,14 +113,16 @@ def numbers_in(channels: int, hidden: int, adapts: bool = True) -> int:
 def _draw_weights(layer: nn.Linear, rng: np.random.Generator) -> None:
     """Draw weights as Glorot and Bengio 2010 do, from a Gaussian, and offsets as torch does by default."""
     shape = tuple(layer.weight.shape)
-    deviation = math.sqrt(2 / sum(shape))
-    weights = deviation * rng.standard_normal(shape, dtype=np.float32)
+    variance = 2 / sum(shape)
+    drawn = rng.standard_normal(shape, dtype=np.float32)
+    weights = math.sqrt(variance) * drawn
     layer.weight.data = torch.from_numpy(weights)
 
     if layer.bias is not None:
         bound = 1 / math.sqrt(layer.in_features)
         offsets = rng.uniform(-bound, bound, layer.out_features)
-        layer.bias.data = torch.from_numpy(offsets.astype(np.float32))
+        offsets = offsets.astype(np.float32)
+        layer.bias.data = torch.from_numpy(offsets)
 
 
 class Noise:
@@ -186,13 +189,16 @@ def train(
     learned, held = _divided(len(table), training.seed)
     noise = Noise(training, table.device)
     optimizers = _optimizers(network, training)
+    enough = max(_LEAST_ROWS, len(learned))
+    count = min(training.rows, enough)
 
     network.train()
     for step in range(training.steps):
         rng = generator(training.seed, 0, step, "simplenet.rows")
-        count = min(training.rows, max(_LEAST_ROWS, len(learned)))
-        places = learned[rng.integers(len(learned), size=count)]
-        loss = noisy_loss(network, table.take(places), noise, training.margin)
+        numbers = rng.integers(len(learned), size=count)
+        places = learned[numbers]
+        rows = table.take(places)
+        loss = noisy_loss(network, rows, noise, training.margin)
 
         for each in optimizers:
             each.zero_grad()
@@ -213,19 +219,23 @@ def has_learned(loss: float, margin: float) -> bool:
 
 def _divided(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the places of the rows to train on, and of those that are held out, chosen at random."""
-    order = generator(seed, 0, 0, "simplenet.held").permutation(count)
+    rng = generator(seed, 0, 0, "simplenet.held")
+    order = rng.permutation(count)
     held = count // _ONE_HELD_OF
-    return order[held:], order[: max(1, held)]
+    at_least_one = max(1, held)
+    return order[held:], order[:at_least_one]
 
 
 def _optimizers(network: Discriminator, training: Training) -> list[torch.optim.Optimizer]:
     """Return the optimizers of the published code, one for the adapter and one for the rest."""
     adapter = list(network.adapter.parameters())
     rest = [*network.hidden.parameters(), *network.norm.parameters(), *network.last.parameters()]
-    optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, training.rate, weight_decay=_DECAY)]
-    if adapter:
-        optimizers.append(torch.optim.AdamW(adapter, training.adapter_rate))
-    return optimizers
+    of_rest = torch.optim.Adam(rest, training.rate, weight_decay=_DECAY)
+    if not adapter:
+        return [of_rest]
+
+    of_adapter = torch.optim.AdamW(adapter, training.adapter_rate)
+    return [of_rest, of_adapter]
 
 
 def _held_loss(
@@ -234,7 +244,9 @@ def _held_loss(
     """Return the mean loss over the rows that were held out."""
     total = 0.0
     for start in range(0, len(held), training.rows):
-        places = held[start : start + training.rows]
-        loss = noisy_loss(network, table.take(places), noise, training.margin)
+        end = start + training.rows
+        places = held[start:end]
+        rows = table.take(places)
+        loss = noisy_loss(network, rows, noise, training.margin)
         total += len(places) * float(loss)
     return total / len(held)

@@ -6,6 +6,9 @@ from synthgen.errors import UsageError
 from synthgen.seeding import generator
 
 BLOCK_PLACES = 256
+# Of the diagonal of a covariance, so that it can be inverted: as a share of the variances, and at all.
+_LEAST_SHARE = 1e-6
+_LEAST_VARIANCE = 1e-12
 
 
 class Moments:
@@ -64,6 +67,29 @@ def whitened(scatter: torch.Tensor, degrees: int, regularisation: float) -> torc
         inverse = torch.linalg.solve_triangular(factor, unit.expand_as(factor), upper=False)
         block.copy_(inverse)
     return scatter
+
+
+def shrunken(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean (D,) and whitening (D, D), as of `whitened`, of rows (N, D).
+
+    The covariance is drawn towards that of a ball, by the share that Ledoit and Wolf 2004 find best, so that it can
+    be inverted however few the rows are.
+    """
+    count, channels = rows.shape
+    mean = rows.mean(0)
+    centered = rows - mean
+    scatter = centered.T @ centered
+    variance = float(scatter.trace()) / (count * channels)
+
+    # how far the covariance is from a ball, and how much of that is chance
+    offset = scatter.square().sum() / count**2 - channels * variance**2
+    fourth = centered.square().sum(1).square().sum() / count
+    chance = (fourth - scatter.square().sum() / count**2) / count
+    share = float((chance / offset).clamp(0, 1)) if offset > 0 else 1.0
+
+    floor = max(share * variance, _LEAST_SHARE * variance, _LEAST_VARIANCE)
+    kept = (1 - share) * scatter
+    return mean, whitened(kept.unsqueeze(0), count, floor)[0]
 
 
 def mahalanobis(offsets: torch.Tensor, whitening: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import tempfile
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class KeptRows:
         self._stored: np.ndarray | None = None
 
         is_large = bytes_of(expected, channels) > limit
-        self._file = self._new_file() if is_large else None
+        self._file: Any = self._new_file() if is_large else None
         self._rows = Rows(0 if is_large else expected, channels, device, torch.float16)
 
     def __len__(self) -> int:

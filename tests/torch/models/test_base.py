@@ -10,8 +10,8 @@ from synthgen.torch.models import AnomalyModel, PaDiM, PatchCore, SequentialPatc
 from synthgen.torch.models.options import ModelOptions
 
 
-def test_a_defect_is_scored_higher_and_found_where_it_is(make, images):
-    model = make(sigma=2.0).fit([images[:6]])
+def test_a_defect_is_scored_higher_and_found_where_it_is(make_with_maps, images):
+    model = make_with_maps(sigma=2.0).fit([images[:6]])
     defect = images[6:].clone()
     defect[:, :, 36:52, 8:24] = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8).tile(8, 8)
     normal, _ = model.predict(images[6:])
@@ -23,6 +23,17 @@ def test_a_defect_is_scored_higher_and_found_where_it_is(make, images):
     for row, column in (np.unravel_index(m.argmax(), m.shape) for m in maps):
         assert 30 <= row <= 58
         assert 2 <= column <= 30
+
+
+def test_a_model_of_whole_images_scores_a_defect_higher_and_has_no_maps(make_whole, images):
+    model = make_whole().fit([images[:6]])
+    defect = images[6:].clone()
+    defect[:, :, 36:52, 8:24] = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8).tile(8, 8)
+    scores, maps = model.predict(defect)
+    assert (scores > model.predict(images[6:])[0]).all()
+    assert scores.shape == (2,)
+    assert scores.dtype == np.float32
+    assert maps is None
 
 
 def test_equal_seeds_give_equal_models(make, images):
@@ -104,10 +115,11 @@ def test_options_out_of_range_are_refused(backbone, model, options, name):
         model(backbone, **options)
 
 
-def test_a_border_is_neither_learned_nor_scored(make, images, tmp_path):
+def test_a_border_is_neither_learned_nor_scored(make_with_places, images, tmp_path):
     # without padding the scores at the edge are as high as elsewhere
     options = {"sigma": 0.0, "pool_padding": "none"}
-    plain, model = make(**options).fit([images[:6]]), make(**options, border=1).fit([images[:6]])
+    plain = make_with_places(**options).fit([images[:6]])
+    model = make_with_places(**options, border=1).fit([images[:6]])
     places = plain.features(images).shape[2]
     assert model.features(images).shape[2] == places - 2
     defect = images[6:].clone()
@@ -122,7 +134,7 @@ def test_a_border_is_neither_learned_nor_scored(make, images, tmp_path):
     np.testing.assert_array_equal(load_model(tmp_path / "m").predict(defect)[1], maps)
     half = places // 2
     with pytest.raises(UsageError, match=f"border must be less than half of the {places} x {places} places"):
-        make(border=half).fit([images])
+        make_with_places(border=half).fit([images])
 
 
 class Means:

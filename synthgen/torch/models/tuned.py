@@ -1,0 +1,138 @@
+"""What models share that train a copy of their backbone on the normal images."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from synthgen.errors import UsageError
+from synthgen.torch.models.bank import Rows
+from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
+from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
+from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+
+if TYPE_CHECKING:
+    import torch
+
+    from synthgen.torch.features import FeatureExtractor
+
+_CHANNELS = 3
+
+
+class TunedModel(AnomalyModel):
+    """A model whose backbone is trained; the one that was given stays as it is.
+
+    The images are held as bytes while the backbone is trained: the memory for that grows with them.
+    """
+
+    features: FeatureExtractor
+
+    def __init__(self, backbone, **options):
+        super().__init__(backbone, **options)
+        self._given: FeatureExtractor | None = None
+        self._own: FeatureExtractor | None = None
+        if not hasattr(self.features, "with_net"):
+            name = type(self.features).__name__
+            raise UsageError(f"{self.kind} must have a backbone that it can train, got features of {name}")
+
+    def _begin_tuning(self) -> torch.nn.Module:
+        """Take a copy of the backbone that was given, and return it."""
+        if self._given is None or self.features is not self._own:
+            self._given = self.features
+        net = copy.deepcopy(self._given.net)
+        self._own = self._given.with_net(net)
+        self.features = self._own
+        return net
+
+    def embedded(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the features of images (N, C, H, W), averaged over their places, with gradients: (N, D)."""
+        batch = self.features.normalise(images)
+        maps = self.features.forward(batch)
+        return maps.mean((2, 3))
+
+    def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
+        """Return the memory that fitting takes beside the backbone's own, in bytes."""
+        height, width = size
+        pictures = images * _CHANNELS * height * width
+        weights = sum(weight.numel() for weight in self.features.net.parameters())
+        # a copy of the weights, gradients, and the momentum of these
+        training = 3 * FLOAT_BYTES * weights
+        return pictures + training + self.predicted_bytes(images, size)
+
+    def _pictures(self, loader, progress, log) -> torch.Tensor:
+        """Return all images as bytes, (N, C, H, W), if they fit into the memory."""
+        given, first = begun(batches(loader))
+        size = size_of(first)
+        expected = images_in(loader) or 0
+        self._check(max(expected, len(first)), size)
+        self._report(log, max(expected, len(first)), size)
+
+        shape = first.shape[1:]
+        rows = Rows(expected, shape.numel(), "cpu", _byte())
+        seen = 0
+        with image_progress(progress, loader) as bar:
+            for images in given:
+                seen += len(images)
+                if seen > expected:
+                    self._check(seen, size)
+                if images.shape[1:] != shape:
+                    raise UsageError(f"images must all have {shape[0]} channels, got {images.shape[1]}")
+                pixels = _as_bytes(images)
+                rows.append(pixels.flatten(1))
+                bar.advance(len(images))
+        return rows.filled().view(-1, *shape)
+
+    def _check(self, images: int, size: tuple[int, int]) -> None:
+        """Refuse images that do not fit into the memory."""
+
+        def needed(count: int) -> int:
+            return self.needed_bytes(count, size)
+
+        limit = self._limit()
+        fitting = largest_fitting(needed, images, limit)
+        what = f"{images} images and the training of the backbone"
+        refuse_if_larger(what, needed(images), limit, f"{fitting} images would fit")
+
+
+def late_weights(features: FeatureExtractor) -> list[torch.nn.Parameter]:
+    """Return the weights of a backbone behind its layer 2, or in the second half of a vision transformer."""
+    from synthgen.torch.features import levels_of
+
+    info = features.net.feature_info
+    levels = getattr(info, "info", info)
+    level = levels_of([middle_of(features)], features.blocks)[0]
+    last_early = _flat(levels[level]["module"])
+
+    weights = list(features.net.named_parameters())
+    first_late = 0
+    for number, (name, _) in enumerate(weights, 1):
+        if last_early in _flat(name):
+            first_late = number
+    return [weight for _, weight in weights[first_late:]]
+
+
+def middle_of(features: FeatureExtractor) -> int:
+    """Return the last layer whose weights stay: 2, or the block at the middle of a vision transformer."""
+    from synthgen.torch.features import spread_layers
+
+    return spread_layers((2,), features.blocks)[0]
+
+
+def _flat(name: str) -> str:
+    return "_" + name.replace(".", "_") + "_"
+
+
+def _byte() -> torch.dtype:
+    import torch
+
+    return torch.uint8
+
+
+def _as_bytes(images: torch.Tensor) -> torch.Tensor:
+    """Return images as uint8."""
+    from synthgen.torch.features import in_unit_range
+
+    if images.dtype == _byte():
+        return images
+    levels = 255 * in_unit_range(images)
+    return levels.round().byte()
