@@ -12,6 +12,7 @@ DISTRIBUTION = "synthgen-vision"
 EXTRAS = {
     "torch": ("torch", "torchvision", "timm", "safetensors", "scipy", "sklearn", "skimage", "matplotlib"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "anomalib": ("anomalib",),
     "scene": ("pyrender", "trimesh", "OpenGL"),
 }
 _CHECKOUT = Path(__file__).parents[1]

@@ -122,7 +122,9 @@ def made_small(words: list[str]) -> list[str]:
     if "--help" in words or (name == "recipes" and len(words) > 1):
         return words
     kind = next((kind for kind in SMALL if " " in kind and set(kind.split()) <= set(words)), name)
-    small = shlex.split(SMALL.get(kind, "")) if "--update" not in words else []
+    keeps_its_own = "--update" in words or "score-ensemble" in words
+    small = [] if keeps_its_own else shlex.split(SMALL.get(kind, ""))
+    words = [word.replace("resnet18:", "random:test_resnet:") for word in words]
     if (
         name == "fit"
         and "--backbone" in words

@@ -70,6 +70,11 @@ _COMMON = (
         f"[default: {HOLD_OUT}; none of fewer than {LEAST_IMAGES} images]",
     ),
     click.option(
+        "--shots",
+        type=click.IntRange(min=1),
+        help="Take so many of the normal images, chosen at random, and leave the others out.",
+    ),
+    click.option(
         "--false-alarms",
         type=click.FloatRange(0, 0.5),
         help=f"Share of normal images that may reach the thresholds.  [default: {FALSE_ALARMS}]",
@@ -138,8 +143,7 @@ def kind_command(kind: str) -> click.Command:
     module = models.load(kind)
     options = [
         _NORMAL,
-        _BACKBONE,
-        _ARCH,
+        *([_members_option(module)] if hasattr(module, "MEMBERS") else [_BACKBONE, _ARCH]),
         out_option("File of the model (safetensors)."),
         click.option("--overwrite", is_flag=True, help="Replace a model that is there."),
     ]
@@ -152,6 +156,8 @@ def kind_command(kind: str) -> click.Command:
         check_place(out, overwrite)
         share = HOLD_OUT if hold_out is None else hold_out
         alarms = FALSE_ALARMS if false_alarms is None else false_alarms
+        if "set" in given:
+            given["set"] = _settings(given["set"])
         work = _Work(module, batch, progress, share, alarms)
         model = _made(work, given)
         model.save(out)
@@ -159,6 +165,24 @@ def kind_command(kind: str) -> click.Command:
 
     run = with_options(run, [*options, *options_of(module.Options), *_COMMON])
     return command(kind, help=inspect.cleandoc(module.HELP))(run)
+
+
+def _members_option(module):
+    """Return the option that takes the members of an ensemble."""
+    return click.option("--member", metavar="NAME|FILE", multiple=True, help=module.MEMBERS)
+
+
+def _settings(typed: tuple[str, ...]) -> dict[str, str]:
+    """Return what is given as KEY=VALUE, by key."""
+    found: dict[str, str] = {}
+    for each in typed:
+        key, sign, value = each.partition("=")
+        if not (key and sign):
+            raise UsageError(f"set must be KEY=VALUE, got {each!r}")
+        if key in found:
+            raise UsageError(f"set must name each key once, got {key} twice")
+        found[key.replace("-", "_")] = value
+    return found
 
 
 def check_place(out, overwrite: bool) -> None:
@@ -202,7 +226,7 @@ class _Work(NamedTuple):
 
 def _made(work: _Work, given: dict):
     """Return the model that the options ask for: a new one, one that goes on, or several joined."""
-    given = {name: value for name, value in given.items() if value not in (None, ())}
+    given = {name: value for name, value in given.items() if value not in (None, (), {})}
     if "memory" in given:
         given["memory"] *= _MEGABYTE
 
@@ -215,6 +239,8 @@ def _made(work: _Work, given: dict):
     # the folder first: that it is not there is said at once
     images = _opened(given["normal"])
     _need_torch(work)
+    if getattr(work.module, "CALIBRATED", False):
+        return _calibrated(work, given, images)
     if "update" in given:
         return _updated(work, given, images)
     return _fitted(work, given, images)
@@ -234,7 +260,9 @@ def _fitted(work: _Work, given: dict, images):
     typed = given.pop("size", None)
     size = _size(typed, framing)
     share = given.pop("calibrate", None)
+    shots = given.pop("shots", None)
     model = _new(work.module, given)
+    images = _sampled(images, shots, model)
     images, held = _divided(work, images.with_bits(framing.bits), model)
 
     keep_framing(model, framing)
@@ -287,14 +315,53 @@ def _pixels(name: str, typed: str) -> tuple[int, int]:
 
 def _new(module, given: dict):
     """Return a model that is to be fitted."""
+    if hasattr(module, "MEMBERS"):
+        others = {name: given.pop(name) for name in ("memory", "device") if name in given}
+        members = list(given.pop("member", ()))
+        model = module.MODEL(members, **others, **given)
+        model.notes["members"] = members
+        return model
+
     if module.MODEL.needs_backbone and "backbone" not in given:
         raise UsageError("backbone must be a name of timm's or a file of weights, got none")
-
     backbone = given.pop("backbone", None)
     others = {name: given.pop(name) for name in ("arch", "memory", "device") if name in given}
     model = module.MODEL(backbone, **others, **given)
     model.notes["backbone"] = backbone
     return model
+
+
+def _calibrated(work: _Work, given: dict, images):
+    """Return an ensemble of fitted models, calibrated on images that none of them was fitted to."""
+    from synthgen.torch.ensembles.unseen import unseen
+    from synthgen.torch.evaluation.inspection import keep_framing
+
+    normal = list(given.pop("normal"))
+    for name in (*_FRAMING, "size", "calibrate", "shots"):
+        if name in given:
+            raise UsageError(f"{name} must be left out: the members keep their own")
+
+    model = _new(work.module, given)
+    framing = _common_framing(model)
+    chosen = unseen(images.with_bits(framing.bits), normal, dict(zip(model.names, model.members, strict=True)))
+    _say(f"{len(chosen)} of {len(images)} normal images calibrate the members, which were not fitted to them")
+
+    keep_framing(model, framing)
+    model.notes |= {"normal": normal, "images": len(chosen)}
+    _fit(model, _in_batches(chosen, work.batch_size, framing, model.members_size), work.progress)
+    _find_thresholds(work, model, chosen)
+    return model
+
+
+def _common_framing(model):
+    """Return how all members of an ensemble see images."""
+    from synthgen.torch.evaluation import kept_framing
+
+    framing = kept_framing(model.members[0])
+    for name, member in zip(model.names, model.members, strict=True):
+        if kept_framing(member) != framing:
+            raise UsageError(f"members must be models that see images in the same way, {name} is not")
+    return framing
 
 
 def _updated(work: _Work, given: dict, images):
@@ -303,14 +370,18 @@ def _updated(work: _Work, given: dict, images):
     from synthgen.torch.evaluation.limits import forget
 
     path = given.pop("update")
-    given.pop("normal")
+    normal = given.pop("normal")
+    shots = given.pop("shots", None)
     _refuse_others("update", given, {"memory", "device"}, "the model in the file keeps its own")
     model = work.load(path, **given)
     earlier = model.notes.get("updated", [])
     model.notes["updated"] = [*earlier, str(path)]
     forget(model)
+    if "normal" in model.notes:
+        model.notes["normal"] = [*model.notes["normal"], *normal]
 
     framing = kept_framing(model)
+    images = _sampled(images, shots, model)
     images, held = _divided(work, images.with_bits(framing.bits), model)
     loader = _in_batches(images, work.batch_size, framing, model.image_size)
     model.update(loader, work.progress, _say)
@@ -353,6 +424,7 @@ def _opened(normal):
     from synthgen.layouts import open_normal
 
     images = open_normal(normal)
+    _check_one_category(images)
     for source in images.sources:
         _say(f"{source.place}: {source.count} normal images ({source.layout})")
     for line in images.left_out:
@@ -360,6 +432,36 @@ def _opened(normal):
     if len(images.sources) > 1:
         _say(f"{len(images)} normal images in all, from {len(images.sources)} places")
     return images
+
+
+def _check_one_category(images) -> None:
+    """Refuse a folder of several categories: one model would be fitted to things that do not look alike."""
+    from synthgen.layouts.entries import shown
+
+    start = 0
+    for source in images.sources:
+        end = start + source.count
+        categories = sorted({images.entries[place].category for place in range(start, end)})
+        start = end
+        if len(categories) > 1:
+            listed = shown(categories)
+            raise UsageError(
+                f"{source.place}: must be one category to fit a model to, got {len(categories)} ({listed}); "
+                f"fit a model to each, as with --normal {Path(source.place) / categories[0]}"
+            )
+
+
+def _sampled(images, shots: int | None, model):
+    """Return so many of the images, chosen at random; all where the number is not given."""
+    from synthgen.torch.evaluation.limits import sampled
+
+    if shots is None:
+        return images
+    seed = getattr(model.settings, "seed", 0)
+    chosen = sampled(images, shots, seed)
+    model.notes["shots"] = shots
+    _say(f"{shots} of {len(images)} normal images, chosen with seed {seed}")
+    return chosen
 
 
 def _divided(work: _Work, images, model):

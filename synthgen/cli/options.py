@@ -236,7 +236,7 @@ def option_of(field):
     sequence = sequence_in(field.type)
     is_list = sequence is not None and get_args(sequence)[-1] is Ellipsis
 
-    if field.default not in (None, ()):
+    if field.default not in (None, (), msgspec.NODEFAULT):
         between = "," if is_list else ":"
         text += f"  [default: {_show(field.default, between)}]"
     if bool in kinds:
@@ -245,6 +245,8 @@ def option_of(field):
         choice = Words(get_args(hint))
         return click.option(f"--{flag}", type=choice, help=text)
 
+    if get_origin(hint) is dict:
+        return click.option(f"--{flag}", metavar="KEY=VALUE", multiple=True, help=text)
     if is_list:
         metavar = "A,B,.."
     elif sequence is not None:

@@ -208,6 +208,89 @@ def test_the_backbone_is_calibrated_on_the_normal_images_by_the_share_that_is_ty
     assert "--calibrate cannot be given with --update" in told
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    return photos(tmp_path_factory.mktemp("ensembles") / "many", 20)
+
+
+def test_a_sample_of_the_images_is_taken_by_the_seed(many, tmp_path):
+    command = ["fit", "patchcore", "--normal", many, "--coreset", "9", *BACKBONE, "--hold-out", "0"]
+    done = run(*command, "--shots", "6", "--seed", "3", "--out", tmp_path / "m")
+    assert "6 of 20 normal images, chosen with seed 3" in done.stderr.splitlines()
+    notes = models.load_model(tmp_path / "m").notes
+    assert (notes["images"], notes["shots"]) == (6, 6)
+    assert refused(*command[1:], "--shots", "21", "--out", tmp_path / "n") == (
+        "--shots must be at most the 20 normal images, got 21"
+    )
+
+
+def test_a_folder_of_several_categories_is_refused(tmp_path):
+    for name in ("bolt", "nut"):
+        photos(tmp_path / "parts" / name / "train" / "good", 2)
+        photos(tmp_path / "parts" / name / "test" / "good", 1)
+    line = refused("padim", "--normal", tmp_path / "parts", "--out", tmp_path / "m", *BACKBONE)
+    assert line == (
+        f"{tmp_path}/parts: must be one category to fit a model to, got 2 (bolt, nut); fit a model to each, as "
+        f"with --normal {tmp_path}/parts/bolt"
+    )
+    both = ["--normal", tmp_path / "parts" / "bolt", "--normal", tmp_path / "parts" / "nut"]
+    assert run("fit", "padim", *both, "--out", tmp_path / "m", *BACKBONE)
+
+
+def test_features_of_several_backbones_are_fused(many, tmp_path):
+    out = tmp_path / "m"
+    options = ["--normal", many, "--size", "32", "--progress", "none", "--components", "4", "--scorer", "padim"]
+    member = ["--member", "random:test_resnet:2,3", "--member", "random:test_resnet:1"]
+    done = run("fit", "feature-ensemble", *options, *member, "--set", "channels=3", "--out", out)
+    assert "feature-ensemble: 4 components of" in done.stderr
+    model = models.load_model(out)
+    assert model.scorer.settings.channels == 3
+    assert model.notes["members"] == ["random:test_resnet:2,3", "random:test_resnet:1"]
+    for wrong, message in (
+        (["--set", "channels"], "--set must be KEY=VALUE, got 'channels'"),
+        (["--set", "a=1", "--set", "a=2"], "--set must name each key once, got a twice"),
+        (["--scorer", "padmi"], "did you mean padim"),
+    ):
+        assert message in refused("feature-ensemble", *options, *member, *wrong, "--out", tmp_path / "n")
+    assert refused("feature-ensemble", *options, "--out", tmp_path / "n") == (
+        "--member must name a backbone or the file of a model, got none"
+    )
+
+
+def test_fitted_models_are_calibrated_on_images_that_none_saw(many, tmp_path):
+    member = []
+    for number, seed in enumerate(("1", "2")):
+        out = tmp_path / f"{number}.safetensors"
+        run(
+            "fit",
+            "patchcore",
+            "--normal",
+            many,
+            "--coreset",
+            "9",
+            "--seed",
+            seed,
+            "--hold-out",
+            "0.5",
+            "--out",
+            out,
+            *BACKBONE,
+        )
+        member += ["--member", out]
+
+    out = tmp_path / "both.safetensors"
+    command = ["score-ensemble", "--normal", many, "--progress", "none", *member]
+    lines = run("fit", *command, "--out", out).stderr.splitlines()
+    model = models.load_model(out)
+    left = model.notes["images"]
+    assert 2 <= left < 10
+    assert f"{left} of 20 normal images calibrate the members, which were not fitted to them" in lines
+    assert model.notes["thresholds"]["image"] > 0
+    assert refused(*command, "--size", "64", "--out", tmp_path / "n") == (
+        "--size must be left out: the members keep their own"
+    )
+
+
 def test_a_bare_file_of_weights_is_taken_with_its_architecture(normal, tmp_path):
     from safetensors.torch import save_file
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from synthgen.errors import FormatError
+from synthgen.errors import FormatError, UsageError
 from synthgen.layouts import ImageSet
 from synthgen.seeding import generator
 from synthgen.torch.models.options import FALSE_ALARMS, LEAST_IMAGES
@@ -70,16 +70,37 @@ def divided(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageS
 
     None are held out of fewer than `LEAST_IMAGES`.
     """
-    count = len(images)
+    kept, out = division(len(images), share, seed)
+    if not out:
+        return images, None
+    return images.chosen(kept), images.chosen(out)
+
+
+def division(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Return the places of the images that `divided` returns, ascending; the second list may be empty."""
     held = round(share * count)
     if count < LEAST_IMAGES or not held:
-        return images, None
+        return list(range(count)), []
 
     rng = generator(seed, 0, 0, "fit.hold_out")
     order = rng.permutation(count)
     kept = sorted(order[held:].tolist())
     out = sorted(order[:held].tolist())
-    return images.chosen(kept), images.chosen(out)
+    return kept, out
+
+
+def sampled(images: ImageSet, shots: int, seed: int) -> ImageSet:
+    """Return so many images of a set, chosen at random, in their order."""
+    return images.chosen(sample(len(images), shots, seed))
+
+
+def sample(count: int, shots: int, seed: int) -> list[int]:
+    """Return the places of `shots` of `count` images, chosen at random, ascending."""
+    if shots > count:
+        raise UsageError(f"shots must be at most the {count} normal images, got {shots}")
+    rng = generator(seed, 0, 0, "fit.shots")
+    order = rng.permutation(count)
+    return sorted(order[:shots].tolist())
 
 
 def limits_of(scores: np.ndarray, maps: Iterable[np.ndarray] | None, false_alarms: float = FALSE_ALARMS) -> Limits:
@@ -155,7 +176,7 @@ class Judge:
         own = kept(model)
         self.image = own.image if threshold is None else threshold
         self.pixel = own.pixel if pixel_threshold is None else pixel_threshold
-        self._normal = _noted(model, NORMAL, NormalScores)
+        self._normal = noted(model, NORMAL, NormalScores)
 
     @property
     def colors(self) -> tuple[float, float] | None:
@@ -178,7 +199,7 @@ class Judge:
         return verdict
 
 
-def _noted(model, name: str, kind):
+def noted(model, name: str, kind):
     """Return a struct that the notes of a model keep, None where they keep none."""
     if name not in model.notes:
         return None
@@ -196,7 +217,7 @@ def kept(model) -> Thresholds:
     FormatError
         If the notes of the model hold something else in their place.
     """
-    return _noted(model, THRESHOLDS, Thresholds) or Thresholds()
+    return noted(model, THRESHOLDS, Thresholds) or Thresholds()
 
 
 def keep(

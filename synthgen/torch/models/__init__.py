@@ -49,6 +49,10 @@ entry point of the group ``synthgen.models`` in another package. The module has
     help in its annotations.
 ``MODEL``
     The class, a child of `AnomalyModel` with this ``kind`` and these ``Options``.
+``MEMBERS``
+    Of an ensemble: help of ``--member``, which takes the place of ``--backbone``.
+``CALIBRATED``
+    Of an ensemble that is fitted to images which no member was fitted to: True.
 ``meld(models, points)``
     Where models can be joined: returns one model made of several.
 
@@ -75,6 +79,11 @@ MODELS = {
     "cutpaste": "A backbone that learned to see pasted pieces, and a Gaussian of patches: slow to fit.",
     "sinbad": "How features are distributed over the whole image: for parts that are missing; no maps.",
     "panda": "Nearest normal images, after a training that draws them together: quick; no maps.",
+    "fastflow": "The density of whole maps of features, by flows; by anomalib.",
+    "reverse-distillation": "A decoder that gives back the features of normal images; by anomalib.",
+    "stfpm": "A student that follows the backbone on normal images; by anomalib.",
+    "feature-ensemble": "The features of several backbones or models, fused and scored as one.",
+    "score-ensemble": "Fitted models together: their scores are calibrated and combined.",
     "floor": "The distance of blurred gray values from their mean: what other models must be better than.",
     "chance": "Random scores: what a benchmark measures for them must be what chance gives.",
 }
@@ -86,10 +95,12 @@ _LAZY = {
     "Cflow": "cflow",
     "CutPasteModel": "cutpaste",
     "Extractor": "base",
+    "FeatureEnsemble": "feature_ensemble",
     "Floor": "floor",
     "PaDiM": "padim",
     "Panda": "panda",
     "PatchCore": "patchcore",
+    "ScoreEnsemble": "score_ensemble",
     "SequentialPatchCore": "sequential_patchcore",
     "SimpleNet": "simplenet",
     "Sinbad": "sinbad",

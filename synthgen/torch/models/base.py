@@ -15,15 +15,13 @@ from synthgen.errors import DeviceError, UsageError, one_line
 from synthgen.extras import needed_for
 from synthgen.torch.models.batches import as_images, size_of
 from synthgen.torch.models.memory import available_bytes, megabytes, refuse_if_larger
-from synthgen.torch.models.options import ModelOptions, make_options
+from synthgen.torch.models.options import FEATURE_OPTIONS, ModelOptions, make_options
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
 FLOAT_BYTES = 4
-# Options that say how features are taken: an `Extractor` that is given has its own.
-FEATURE_OPTIONS = ("layers", "pool", "border", "pool_padding", "alignment")
 
 
 @runtime_checkable
@@ -107,16 +105,15 @@ class AnomalyModel(abc.ABC):
     needs_backbone: ClassVar[bool] = True
     #: Whether `graph_scores` can be written as ONNX.
     exportable: ClassVar[bool] = False
+    #: Whether the constructor takes members in place of a backbone.
+    is_ensemble: ClassVar[bool] = False
+    #: Whether tensors of integers hold places of channels, which a file may not exceed.
+    counts_channels: ClassVar[bool] = True
+    #: Whether an ensemble of features needs the whole model: `feature_maps` is more than `features`.
+    whole_in_ensembles: ClassVar[bool] = False
 
     def __init__(self, backbone, *, arch: str | None = None, memory: int | None = None, device=None, **options):
-        if memory is not None and memory <= 0:
-            raise UsageError(f"memory must be a positive number of bytes, got {memory}")
-
-        self.settings = make_options(self.Options, options)
-        self.memory = memory
-        self.image_size: tuple[int, int] | None = None
-        self.notes: dict = {}
-
+        self._set_up(memory, options)
         if isinstance(backbone, Extractor):
             _refuse_for_extractor([*options, *(["device"] if device else []), *(["arch"] if arch else [])])
             self.features = backbone
@@ -124,6 +121,16 @@ class AnomalyModel(abc.ABC):
             if "layers" not in options:
                 self._choose_layers(backbone, arch)
             self.features = self._extractor(backbone, arch, device)
+
+    def _set_up(self, memory: int | None, options: dict) -> None:
+        """Check the options; nothing is learned yet."""
+        if memory is not None and memory <= 0:
+            raise UsageError(f"memory must be a positive number of bytes, got {memory}")
+
+        self.settings = make_options(self.Options, options)
+        self.memory = memory
+        self.image_size: tuple[int, int] | None = None
+        self.notes: dict = {}
 
     def _choose_layers(self, backbone, arch: str | None) -> None:
         """Take the blocks of a vision transformer that stand for the layers of this kind of model."""
@@ -184,6 +191,31 @@ class AnomalyModel(abc.ABC):
     @abc.abstractmethod
     def state_forms(self, shape: tuple[int, int, int]) -> dict[str, tuple[tuple, torch.dtype]]:
         """Return shape and type of each tensor of `state`, of features of `shape` (D, h, w); None: any length."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors that make up the fitted model, by the names in `state_forms`."""
+        return {name: getattr(self, name) for name in self.state}
+
+    def take(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take tensors as `tensors` returned them; ``image_size`` is there already."""
+        for name, tensor in tensors.items():
+            setattr(self, name, tensor)
+
+    def parts(self) -> Sequence[AnomalyModel | Extractor]:
+        """Return the members of an ensemble, as its constructor takes them."""
+        return ()
+
+    def inner(self) -> dict[str, AnomalyModel]:
+        """Return models that the constructor made, whose tensors are stored under these beginnings of names."""
+        return {}
+
+    def feature_maps(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the features (N, D, h, w) of images where an ensemble of features cuts the model open."""
+        return self.features(images)
+
+    def maps_shape(self) -> tuple[int, int, int]:
+        """Return (D, h, w) of what `feature_maps` returns of an image of the model's size."""
+        return self.features.shape(self._need_fit())
 
     def _features(self, images):
         """Return what `_scores` takes."""

@@ -8,6 +8,8 @@ from synthgen.options import check_unique, convert
 from synthgen.seeding import MAX_SEED
 
 Meta = msgspec.Meta
+# Options that say how features are taken: an `Extractor` that is given has its own.
+FEATURE_OPTIONS = ("layers", "pool", "border", "pool_padding", "alignment")
 # Thresholds from normal images: the share that is held out, of how many at least, and how many may reach them.
 HOLD_OUT = 0.2
 LEAST_IMAGES = 10

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from synthgen.errors import UsageError
 from synthgen.torch.models.augment import Augmentation
 from synthgen.torch.models.bank import BankModel, BankOptions
-from synthgen.torch.models.base import FEATURE_OPTIONS, FLOAT_BYTES
+from synthgen.torch.models.base import FLOAT_BYTES
 from synthgen.torch.models.batches import batches, begun, image_progress, size_of
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
-from synthgen.torch.models.options import Meta
+from synthgen.torch.models.options import FEATURE_OPTIONS, Meta
 
 if TYPE_CHECKING:
     import torch

@@ -90,6 +90,7 @@ class SimpleNet(AnomalyModel):
     kind = "simplenet"
     Options = Options
     state = ("weights",)
+    whole_in_ensembles = True
     settings: _Options
 
     @property
@@ -221,6 +222,15 @@ class SimpleNet(AnomalyModel):
             adapter_rate=settings.adapter_rate,
             seed=settings.seed,
         )
+
+    def feature_maps(self, images):
+        """Return what the adapter makes of the features (Saghir 2024, section 4.1); see `AnomalyModel`."""
+        from synthgen.torch.features import as_vectors
+
+        features = self.features(images)
+        count, channels, height, width = features.shape
+        adapted = self.network.adapter(as_vectors(features))
+        return adapted.view(count, height, width, channels).permute(0, 3, 1, 2)
 
     def _scores(self, features):
         from synthgen.torch.features import as_vectors

@@ -94,7 +94,7 @@ def test_files_that_are_no_models_are_refused(backbone, images, tmp_path):
         return {**header, **values}
 
     refused(tensors, None, "must be a model that synthgen saved")
-    refused(tensors, changed(format=3), "format must be 1 or 2, got 3")
+    refused(tensors, changed(format=4), "format must be 1, 2 or 3, got 4")
     refused(tensors, changed(kind="other"), "unknown kind other; a newer synthgen reads it")
     refused(tensors, changed(options={}, image_size=None), "is a damaged model")
     refused(tensors, changed(image_size=[0, 64]), r"is a damaged model: .*image_size")

@@ -1,0 +1,299 @@
+"""Methods of anomalib on our backbones: its networks and losses, our training, normalising and files.
+
+The networks are built with our weights in them, and nothing is downloaded. Images are normalised as the backbone
+wants them. A prediction depends on one image only: what anomalib does afterwards, with the scores of a whole test
+set, is left out.
+"""
+
+from __future__ import annotations
+
+import abc
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import msgspec
+
+from synthgen.errors import UsageError, one_line
+from synthgen.extras import needed_for
+from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
+from synthgen.torch.models.batches import batches, images_in, size_of
+from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.options import Meta, ModelOptions
+
+if TYPE_CHECKING:
+    import torch
+
+_NET = "net."
+# What anomalib calls the layers of a ResNet.
+LAYERS = ("layer1", "layer2", "layer3")
+
+
+class BridgeOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of all methods of anomalib; layers, pooling and alignment are the method's own."""
+
+    layers: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=4)], ...],
+        Meta(min_length=1, description="Layers of the backbone; anomalib takes 1,2,3."),
+    ] = (1, 2, 3)
+    pool: Annotated[int, Meta(ge=1, le=1, description="The method has no local average: 1.")] = 1
+    border: Annotated[int, Meta(ge=0, le=0, description="The method has no border: 0.")] = 0
+    sigma: Annotated[
+        float, Meta(ge=0, le=1000, description="Pixels by which maps are smoothed, beside what the method does.")
+    ] = 0.0
+    epochs: Annotated[int, Meta(ge=1, le=10**6, description="Passes through the images.")] = 100
+    batch: Annotated[int, Meta(ge=1, le=10**5, description="Images in a step of the training.")] = 32
+    set: Annotated[
+        dict[str, Any],
+        Meta(description="An argument of anomalib's network, KEY=VALUE. May be given several times."),
+    ] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.layers != (1, 2, 3):
+            given = ",".join(map(str, self.layers))
+            raise ValueError(f"layers must be 1,2,3, which anomalib takes, got {given}")
+
+
+class BridgeModel(AnomalyModel):
+    """A method of anomalib: a network that is trained on normal images.
+
+    Parameters
+    ----------
+    backbone, memory, device
+        As for `AnomalyModel`; the architecture must be one of ``takes``.
+    epochs, batch
+        Of the training. Images are shuffled in each epoch.
+    set : dict
+        Arguments of anomalib's network.
+    **options
+        As for `AnomalyModel`.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+        Of anomalib, with the weights of the backbone in it.
+
+    Notes
+    -----
+    The images are held as bytes while the network is trained: the memory for that grows with the images.
+    """
+
+    Options = BridgeOptions
+    state = ()
+    counts_channels = False
+    settings: BridgeOptions
+    features: Any
+    network: Any
+    #: Architectures that the method of anomalib can take.
+    takes: ClassVar[tuple[str, ...]]
+    #: Where the weights of the backbone lie in the network.
+    frozen: ClassVar[str]
+
+    def __init__(self, backbone, **options):
+        super().__init__(backbone, **options)
+        config = getattr(self.features, "config", {})
+        self.arch = str(config.get("architecture", type(self.features).__name__))
+        if self.arch not in self.takes:
+            known = ", ".join(self.takes)
+            raise UsageError(
+                f"backbone must be one that {self.kind} of anomalib can take ({known}), got {self.arch}"
+            )
+
+    @abc.abstractmethod
+    def _built(self, size: tuple[int, int]) -> torch.nn.Module:
+        """Return the network of anomalib for images of a size, with no weights that are worth anything."""
+
+    @abc.abstractmethod
+    def _loss(self, answer) -> torch.Tensor:
+        """Return the loss of what the network answers in training."""
+
+    @abc.abstractmethod
+    def _optimizer(self, network) -> torch.optim.Optimizer:
+        """Return the optimizer of the publication."""
+
+    def _made(self, size: tuple[int, int]) -> torch.nn.Module:
+        """Return the network for images of a size: random from the seed, but for the backbone's weights."""
+        import torch
+
+        typed = ", ".join(self.settings.set)
+        with torch.random.fork_rng(devices=[]), needed_for(self.kind), _quiet(), _offline():
+            torch.manual_seed(self.settings.seed)
+            try:
+                network = self._built(size)
+            except TypeError as error:
+                raise UsageError(
+                    f"set must hold arguments of {self.kind} of anomalib, got {typed}: {error}"
+                ) from None
+            except (ValueError, RuntimeError) as error:
+                raise UsageError(f"{self.kind} of anomalib cannot be built: {one_line(error)}") from None
+
+        own = self.features.net.state_dict()
+        frozen = network.get_submodule(self.frozen)
+        frozen.load_state_dict({name: own[name] for name in frozen.state_dict()})
+        frozen.requires_grad_(False)
+        return network.to(self.device)
+
+    def _learned(self, network) -> dict[str, torch.Tensor]:
+        """Return the tensors of a network beside those of the backbone."""
+        tensors = {}
+        for name, value in network.state_dict().items():
+            if not name.startswith(f"{self.frozen}."):
+                tensors[_NET + name] = value
+        return tensors
+
+    def tensors(self):
+        """Return what was learned; see `AnomalyModel.tensors`."""
+        return self._learned(self.network)
+
+    def take(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take what was learned; see `AnomalyModel.take`."""
+        self.network = self._made(self._need_fit())
+        stored = {name.removeprefix(_NET): value for name, value in tensors.items()}
+        self.network.load_state_dict(stored, strict=False)
+        self.network.eval().requires_grad_(False)
+
+    def state_forms(self, shape):
+        """Return the forms of what was learned; see `AnomalyModel.state_forms`."""
+        learned = self._learned(self._made(self._need_fit()))
+        return {name: (tuple(value.shape), value.dtype) for name, value in learned.items()}
+
+    def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
+        """Return the size of what is learned, in bytes, for any number of images."""
+        return sum(value.nbytes for value in self._learned(self._made(size)).values())
+
+    def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
+        """Return the memory that fitting takes beside the backbone's own, in bytes, without what torch holds."""
+        return self._needed(images, size, self.predicted_bytes(images, size))
+
+    def _needed(self, images: int, size: tuple[int, int], learned: int) -> int:
+        height, width = size
+        pixels = 3 * height * width
+        in_a_step = min(images, self.settings.batch)
+        # gradients, and up to two more numbers of each weight
+        return 4 * learned + pixels * (images + FLOAT_BYTES * in_a_step)
+
+    def fit(self, loader, progress="auto", log=None) -> BridgeModel:
+        """Learn normal images; see `AnomalyModel.fit`."""
+        import torch
+
+        images = self._collected(loader, log)
+        size = size_of(images)
+        network = self._made(size)
+        with torch.random.fork_rng(devices=[]), _quiet():
+            torch.manual_seed(self.settings.seed)
+            self._train(network, images, progress)
+
+        self.network = network.eval().requires_grad_(False)
+        self.image_size = size
+        return self
+
+    def _collected(self, loader, log) -> torch.Tensor:
+        """Return all images as bytes, (N, C, H, W), if they and the training fit into the memory."""
+        import torch
+
+        taken: list[torch.Tensor] = []
+        learned = None
+        for images in batches(loader):
+            if learned is None:
+                size = size_of(images)
+                learned = self.predicted_bytes(1, size)
+                self._check(images_in(loader) or len(images), size, learned)
+                self._report(log, images_in(loader) or len(images), size)
+            if images.dtype != torch.uint8:
+                images = (images * 255).round().to(torch.uint8)
+            taken.append(images)
+        return torch.cat(taken)
+
+    def _check(self, images: int, size: tuple[int, int], learned: int) -> None:
+        """Refuse images that do not fit into the memory."""
+
+        def needed(count: int) -> int:
+            return self._needed(count, size, learned)
+
+        limit = self._limit()
+        fitting = largest_fitting(needed, images, limit)
+        refuse_if_larger(f"{images} images and the network", needed(images), limit, f"{fitting} images would fit")
+
+    def _train(self, network, images: torch.Tensor, progress) -> None:
+        import torch
+
+        from synthgen.run.progress import Progress
+        from synthgen.seeding import generator
+
+        settings = self.settings
+        optimizer = self._optimizer(network)
+        network.train()
+        with Progress(progress, settings.epochs * len(images)) as bar:
+            for epoch in range(settings.epochs):
+                rng = generator(settings.seed, 0, epoch, "bridge.images")
+                order = torch.from_numpy(rng.permutation(len(images)))
+                for places in order.split(settings.batch):
+                    batch = self.features.normalise(images[places])
+                    loss = self._loss(network(batch))
+                    self._check_loss(loss, epoch)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                    bar.advance(len(places))
+
+    def _check_loss(self, loss: torch.Tensor, epoch: int) -> None:
+        if not bool(loss.isfinite()):
+            raise UsageError(
+                f"{self.kind} does not learn from these images: its loss is {float(loss)} in epoch {epoch + 1}"
+            )
+
+    def _features(self, images):
+        """Return normalised images, which the network takes."""
+        if size_of(images) != self._need_fit():
+            height, width = self._need_fit()
+            found = " x ".join(map(str, size_of(images)))
+            raise UsageError(f"images must be {height} x {width} as the model's, got {found}")
+        return self.features.normalise(images)
+
+    def _scores(self, features):
+        import torch
+
+        with torch.no_grad(), _quiet():
+            answer = self.network(features)
+        return None, answer.anomaly_map.squeeze(1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep warnings of anomalib, and of what it imports, to itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Let timm build networks without published weights, whoever asks for them: ours take their place."""
+    from synthgen.torch.backbones import import_timm
+
+    timm: Any = import_timm()
+    create = timm.create_model
+
+    def without_weights(name, *arguments, pretrained=False, **given):
+        return create(name, *arguments, pretrained=False, **given)
+
+    timm.create_model = without_weights
+    try:
+        yield
+    finally:
+        timm.create_model = create
+
+
+def text_as_value(value):
+    """Return text as the number or truth value that it spells; other values as they are.
+
+    Examples
+    --------
+    >>> text_as_value("8"), text_as_value("0.5"), text_as_value("true"), text_as_value("add"), text_as_value(8)
+    (8, 0.5, True, 'add', 8)
+    """
+    from synthgen.options import parse_scalar
+
+    return parse_scalar(value) if isinstance(value, str) else value
