@@ -1,0 +1,86 @@
+"""Which samples of a data set a gallery shows: only these are read, however many there are."""
+
+from typing import NamedTuple
+
+from synthgen.errors import UsageError
+from synthgen.look.sheet import spread
+from synthgen.seeding import generator
+
+MOST_CLASSES = 2000
+MOST_PER_CLASS = 64
+# Samples that a gallery shows unless it is told how many, and how many of a class at least and at most.
+_USUAL = 512
+_USUAL_CLASSES = 64
+_LEAST_OF_CLASS = 8
+_MOST_OF_CLASS = 32
+
+
+class Chosen(NamedTuple):
+    """Samples of a data set.
+
+    Attributes
+    ----------
+    labels : list of int
+        Classes, spread over all of them.
+    indices : list of list of int
+        For each class the numbers of its samples, rising.
+    """
+
+    labels: list[int]
+    indices: list[list[int]]
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return sum(map(len, self.indices))
+
+
+def chosen_samples(manifest, classes: int | None = None, per_class: int | None = None) -> Chosen:
+    """Return the samples to show: classes spread evenly, samples drawn by lot, the same each time.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    classes, per_class : int, optional
+        At most so many. Default: 64 classes, and together about 512 samples.
+
+    Raises
+    ------
+    UsageError
+        If a number is out of range.
+    """
+    _check("classes", classes, MOST_CLASSES)
+    _check("per_class", per_class, MOST_PER_CLASS)
+
+    shown = min(classes or _USUAL_CLASSES, manifest.classes)
+    usual = max(_LEAST_OF_CLASS, min(_MOST_OF_CLASS, _USUAL // shown))
+    of_class = min(per_class or usual, manifest.per_class)
+
+    labels = spread(manifest.classes, shown)
+    indices = [_drawn(manifest, label, of_class) for label in labels]
+    return Chosen(labels, indices)
+
+
+def fewer(chosen: Chosen, share: float) -> Chosen:
+    """Return about this share of some samples: fewer of each class, and fewer classes where that is not enough."""
+    most = max(map(len, chosen.indices))
+    of_class = max(1, int(most * share))
+    kept = len(chosen.labels)
+    if of_class == most:
+        kept = max(1, int(kept * share))
+
+    places = spread(len(chosen.labels), kept)
+    labels = [chosen.labels[place] for place in places]
+    indices = [chosen.indices[place][:of_class] for place in places]
+    return Chosen(labels, indices)
+
+
+def _drawn(manifest, label: int, count: int) -> list[int]:
+    rng = generator(manifest.seed, label, 0, "gallery")
+    numbers = rng.choice(manifest.per_class, count, replace=False)
+    return sorted(numbers.tolist())
+
+
+def _check(name: str, value: int | None, most: int) -> None:
+    if value is not None and not 1 <= value <= most:
+        raise UsageError(f"{name} must lie in 1..{most}, got {value}")
