@@ -37,12 +37,13 @@ def document(
     beside : bool
         Whether the page also shows pictures that lie beside it.
     """
-    script = "\n".join(_text(f"{part}.js") for part in parts)
-    style = "\n".join(_text(f"{part}.css") for part in parts)
-    encoded = {name: base64.b64encode(picture).decode() for name, picture in pictures.items()}
+    script = _joined(parts, "js")
+    style = _joined(parts, "css")
+    encoded = {name: _base64(picture) for name, picture in pictures.items()}
     sources = "data: 'self'" if beside else "data:"
 
-    page = Template(_text("page.html")).substitute(
+    template = Template(_text("page.html"))
+    page = template.substitute(
         title=html.escape(title),
         script=script,
         script_digest=_digest(script),
@@ -56,8 +57,9 @@ def document(
 
 def packed(value) -> str:
     """Return a JSON-able value as text that takes little room, and that the script of a page unpacks."""
-    squeezed = zlib.compress(_json(value).encode("utf-8", "replace"), 9)
-    return base64.b64encode(squeezed).decode()
+    raw = _json(value).encode("utf-8", "replace")
+    squeezed = zlib.compress(raw, 9)
+    return _base64(squeezed)
 
 
 def is_ours(content: bytes) -> bool:
@@ -82,12 +84,24 @@ def _json(value) -> str:
 
 def _digest(text: str) -> str:
     """Return the digest of a script or a style sheet, as content policies name it."""
-    value = hashlib.sha256(text.encode()).digest()
-    return "sha256-" + base64.b64encode(value).decode()
+    raw = text.encode()
+    value = hashlib.sha256(raw).digest()
+    return "sha256-" + _base64(value)
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _joined(parts: Sequence[str], ending: str) -> str:
+    """Return the files of one kind, one after the other."""
+    texts = [_text(f"{part}.{ending}") for part in parts]
+    return "\n".join(texts)
 
 
 @lru_cache
 def _text(name: str) -> str:
     """Return a file of the pages; one that is not there is empty."""
-    file = files("synthgen.look").joinpath("pages", name)
+    folder = files("synthgen.look")
+    file = folder.joinpath("pages", name)
     return file.read_text(encoding="utf-8") if file.is_file() else ""

@@ -1,6 +1,7 @@
 """Pictures of fields as WebP files: one alone, or many of a size side by side in a sprite."""
 
 import io
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -65,26 +66,28 @@ def picture(values: np.ndarray, kind: str, size: tuple[int, int]) -> Image.Image
         What the field is, as in a manifest.
     size : tuple of int
     """
-    height, width = size
-    is_smaller = size != values.shape[:2]
     if kind == "ids":
-        nearest = _nearest(values, size) if is_smaller else values
-        return Image.fromarray(picture_of(nearest, ids=True))
+        ids = _nearest(values, size)
+        colors = picture_of(ids, ids=True)
+        return Image.fromarray(colors)
 
-    pixels = _scaled(values) if kind == "array" and values.ndim == 2 else picture_of(values)
+    is_plane = kind == "array" and values.ndim == 2
+    pixels = _scaled(values) if is_plane else picture_of(values)
     image = Image.fromarray(pixels)
-    if is_smaller:
-        image = image.resize((width, height), Image.Resampling.BOX)
-    return image.point(_marked) if kind == "mask" and is_smaller else image
+    height, width = size
+    if image.size == (width, height):
+        return image
+    small = image.resize((width, height), Image.Resampling.BOX)
+    return small.point(_marked) if kind == "mask" else small
 
 
 def id_picture(values: np.ndarray, size: tuple[int, int]) -> Image.Image:
     """Return ids (H, W) as a picture that programs read them from: the low byte is red, the high one is green."""
     ids = _nearest(values, size)
-    low = ids & 255
-    high = ids >> 8
-    planes = np.stack([low, high, np.zeros_like(low)], axis=-1)
-    return Image.fromarray(planes.astype(np.uint8))
+    planes = np.zeros((*size, 3), np.uint8)
+    planes[..., 0] = ids & 255
+    planes[..., 1] = ids >> 8
+    return Image.fromarray(planes)
 
 
 def webp(image: Image.Image, exact: bool = False, large: bool = False) -> bytes:
@@ -97,13 +100,17 @@ def webp(image: Image.Image, exact: bool = False, large: bool = False) -> bytes:
 
 def sprite(images: list[Image.Image]) -> Image.Image:
     """Return pictures of one size as one, in rows of at most `COLUMNS`."""
-    width, height = images[0].size
+    first = images[0]
+    width, height = first.size
     columns = min(len(images), COLUMNS)
-    rows = -(-len(images) // COLUMNS)
-    sheet = Image.new(images[0].mode, (columns * width, rows * height))
+    rows = math.ceil(len(images) / COLUMNS)
+    size = (columns * width, rows * height)
+
+    sheet = Image.new(first.mode, size)
     for number, image in enumerate(images):
         row, column = divmod(number, COLUMNS)
-        sheet.paste(image, (column * width, row * height))
+        corner = (column * width, row * height)
+        sheet.paste(image, corner)
     return sheet
 
 
@@ -112,10 +119,10 @@ def _nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     places = []
     for length, wanted in zip(values.shape, size, strict=True):
         middles = np.arange(wanted) + 0.5
-        place = middles * length / wanted
-        places.append(place.astype(int))
-    rows, columns = places
-    return values[np.ix_(rows, columns)]
+        scaled = middles * length / wanted
+        places.append(scaled.astype(int))
+    chosen = np.ix_(*places)
+    return values[chosen]
 
 
 def _marked(level: int) -> int:
@@ -129,7 +136,12 @@ def _scaled(values: np.ndarray) -> np.ndarray:
     if not known.any():
         return np.zeros(values.shape, np.uint8)
 
-    least = numbers[known].min()
-    span = max(numbers[known].max() - least, np.finfo(np.float64).tiny)
-    levels = np.where(known, (numbers - least) / span, 0)
-    return np.rint(levels * 255).astype(np.uint8)
+    finite = numbers[known]
+    least = finite.min()
+    span = finite.max() - least
+    filled = np.where(known, numbers, least)
+    heights = filled - least
+    levels = heights / span if span > 0 else heights
+
+    shades = np.rint(levels * 255)
+    return shades.astype(np.uint8)

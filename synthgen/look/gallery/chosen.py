@@ -52,9 +52,12 @@ def chosen_samples(manifest, classes: int | None = None, per_class: int | None =
     _check("classes", classes, MOST_CLASSES)
     _check("per_class", per_class, MOST_PER_CLASS)
 
-    shown = min(classes or _USUAL_CLASSES, manifest.classes)
-    usual = max(_LEAST_OF_CLASS, min(_MOST_OF_CLASS, _USUAL // shown))
-    of_class = min(per_class or usual, manifest.per_class)
+    wanted = classes or _USUAL_CLASSES
+    shown = min(wanted, manifest.classes)
+    if per_class is None:
+        share = _USUAL // shown
+        per_class = max(_LEAST_OF_CLASS, min(_MOST_OF_CLASS, share))
+    of_class = min(per_class, manifest.per_class)
 
     labels = spread(manifest.classes, shown)
     indices = [_drawn(manifest, label, of_class) for label in labels]
@@ -64,15 +67,22 @@ def chosen_samples(manifest, classes: int | None = None, per_class: int | None =
 def fewer(chosen: Chosen, share: float) -> Chosen:
     """Return about this share of some samples: fewer of each class, and fewer classes where that is not enough."""
     most = max(map(len, chosen.indices))
-    of_class = max(1, int(most * share))
-    kept = len(chosen.labels)
-    if of_class == most:
-        kept = max(1, int(kept * share))
+    of_class = _share_of(most, share)
+    count = len(chosen.labels)
+    # what fewer of each class do not bring
+    rest = min(1.0, share * most / of_class)
+    kept = _share_of(count, rest)
 
-    places = spread(len(chosen.labels), kept)
+    places = spread(count, kept)
     labels = [chosen.labels[place] for place in places]
     indices = [chosen.indices[place][:of_class] for place in places]
     return Chosen(labels, indices)
+
+
+def _share_of(count: int, share: float) -> int:
+    """Return a share of a number, rounded down, at least 1."""
+    part = int(count * share)
+    return max(1, part)
 
 
 def _drawn(manifest, label: int, count: int) -> list[int]:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from synthgen.look.gallery.formulas import formula_of
 from synthgen.look.gallery.heat import cells_of, grid_of, heat_picture, marking_field
-from synthgen.look.gallery.measures import Value, measured
+from synthgen.look.gallery.measures import Measures, measured
 from synthgen.look.gallery.trimmed import object_table, trimmed
 from synthgen.look.page import packed
 from synthgen.look.pictures import Kind, id_picture, is_shown, picture, sprite, webp, within
@@ -59,7 +59,7 @@ class ShownClass(NamedTuple):
     name: str
     indices: list[int]
     pictures: dict[str, bytes]
-    measures: list[dict[str, list[Value]]]
+    measures: list[Measures]
     grids: list[np.ndarray | None]
     details: str
 
@@ -72,10 +72,12 @@ class ShownClass(NamedTuple):
 def look_of(dataset: Dataset, cell: int, large: int) -> Look:
     """Return how a data set is shown with pictures of so many pixels on their longer side."""
     fields = dataset.manifest.fields
-    shown = [name for name, entry in fields.items() if is_shown(entry.kind, entry.shape, entry.dtype)]
-    ordered = [name for name in _FIRST if name in shown]
-    ordered += [name for name in shown if name not in _FIRST]
-    kinds = [Kind(name, fields[name].kind) for name in ordered]
+    ordered = dict.fromkeys((*_FIRST, *fields))
+    kinds = []
+    for name in ordered:
+        entry = fields.get(name)
+        if entry is not None and is_shown(entry.kind, entry.shape, entry.dtype):
+            kinds.append(Kind(name, entry.kind))
 
     height, width = fields["image"].shape[:2]
     size = (height, width)
@@ -100,9 +102,13 @@ def shown_class(dataset: Dataset, look: Look, label: int, indices: list[int]) ->
         place = dataset.find(label, index)
         sample = dataset[place]
         for kind in look.kinds:
-            thumbs[kind.name].append(_thumb(sample, kind, look))
-        measures.append(measured(sample, len(dataset.encoded(place, "image"))))
-        grids.append(None if marking is None else grid_of(sample.fields[marking]))
+            thumb = picture(_values(sample, kind), kind.kind, look.cell)
+            thumbs[kind.name].append(thumb)
+
+        stored = dataset.encoded(place, "image")
+        measures.append(measured(sample, len(stored)))
+        grid = None if marking is None else grid_of(sample.fields[marking])
+        grids.append(grid)
         details.append(_details(sample))
 
     pictures = _pictures(look, class_name(label), thumbs, grids)
@@ -125,10 +131,6 @@ def large_pictures(dataset: Dataset, look: Look, label: int, index: int) -> dict
     return pictures
 
 
-def _thumb(sample: Sample, kind: Kind, look: Look) -> Image.Image:
-    return picture(_values(sample, kind), kind.kind, look.cell)
-
-
 def _values(sample: Sample, kind: Kind) -> np.ndarray:
     return sample.image if kind.name == "image" else sample.fields[kind.name]
 
@@ -141,8 +143,10 @@ def _pictures(look: Look, begin: str, thumbs: dict, grids: list) -> dict[str, by
         pictures[f"{begin}-{kind.name}"] = webp(sheet, kind.is_exact)
 
     images = [np.asarray(thumb, np.float32) for thumb in thumbs["image"]]
-    mean = np.rint(np.mean(images, axis=0))
-    pictures[f"{begin}..mean"] = webp(Image.fromarray(mean.astype(np.uint8)))
+    mean = np.mean(images, axis=0)
+    levels = np.rint(mean)
+    picture_of_mean = Image.fromarray(levels.astype(np.uint8))
+    pictures[f"{begin}..mean"] = webp(picture_of_mean)
 
     known = [grid for grid in grids if grid is not None]
     if known:

@@ -135,7 +135,7 @@ class Contents(NamedTuple):
 
 
 def contents_of(dataset: Dataset, look: Look, chosen: Chosen, wanted: Chosen, advance) -> Contents:
-    """Return the contents of a gallery without large pictures; `advance` is called with the number of images read."""
+    """Return a gallery without large pictures; `advance` is called with the number of images of each class."""
     classes = []
     pictures: dict[str, bytes] = {}
     for label, indices in zip(chosen.labels, chosen.indices, strict=True):

@@ -47,7 +47,7 @@ def _of_maps(maps) -> dict | None:
 
 
 def _of_variant(variant: dict) -> list[str]:
-    """Return the equations of a variant V(n, b): for each axis its three bits are cos or sin, phi or theta, + or -."""
+    """Return the equations of a variant V(n, b). The three bits of an axis are cos or sin, phi or theta, + or -."""
     power = variant["power"]
     rule = variant["rule"]
     lines = [f"V({power}, {rule:09b})"]

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from synthgen.look.colors import colored
-from synthgen.look.pictures import webp, within
 from synthgen.layouts.defects import defect_field
 from synthgen.layouts.entries import NORMAL
+from synthgen.look.colors import colored
+from synthgen.look.pictures import webp, within
 
 CELLS = 16  # on the longer side of an image
 
@@ -27,22 +27,26 @@ def title_of(names: Sequence[str]) -> str:
 def grid_of(mask: np.ndarray) -> np.ndarray:
     """Return the share of each cell that a mask (H, W) covers, float32 (rows, columns)."""
     rows, columns = within(mask.shape, CELLS)
-    marked = np.where(mask > 0, np.float32(1), np.float32(0))
-    small = Image.fromarray(marked).resize((columns, rows), Image.Resampling.BOX)
+    marked = mask > 0
+    picture = Image.fromarray(marked.astype(np.float32))
+    small = picture.resize((columns, rows), Image.Resampling.BOX)
     return np.asarray(small)
 
 
 def heat_picture(grids: Sequence[np.ndarray]) -> bytes:
     """Return a picture of the mean of grids, the hottest cell brightest."""
     mean = np.mean(grids, axis=0)
-    hottest = max(float(mean.max()), np.finfo(np.float32).tiny)
-    colors = colored(mean / hottest)
-    return webp(Image.fromarray(colors), exact=True)
+    hottest = mean.max()
+    heat = mean / hottest if hottest > 0 else mean
+    colors = colored(heat)
+    picture = Image.fromarray(colors)
+    return webp(picture, exact=True)
 
 
 def cells_of(grid: np.ndarray | None) -> str:
     """Return which cells hold something, a bit each, row by row, in hexadecimal; nothing for None."""
     if grid is None:
         return ""
-    bits = np.packbits(grid.ravel() > 0)
+    marked = grid > 0
+    bits = np.packbits(marked)
     return bits.tobytes().hex()

@@ -5,12 +5,14 @@ Every bar of a distribution knows its samples, so that it filters the gallery.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 Value = float | str
+Measures = dict[str, list[Value]]
 _BARS = 12
 _MOST_WORDS = 20
 # Numbers that grow over more than this are put into bars by their logarithms.
@@ -45,7 +47,7 @@ class Distribution(NamedTuple):
     bars: list[dict]
 
 
-def measured(sample, stored: int) -> dict[str, list[Value]]:
+def measured(sample, stored: int) -> Measures:
     """Return the measures of a sample: name -> values, one for each object where it is a measure of objects.
 
     Parameters
@@ -55,7 +57,9 @@ def measured(sample, stored: int) -> dict[str, list[Value]]:
         Bytes of the encoded image.
     """
     image = sample.image
-    values: dict[str, list[Value]] = {"brightness": [float(image.mean())], "bytes": [stored]}
+    brightness = float(image.mean())
+    values: Measures = {"brightness": [brightness], "bytes": [stored]}
+
     objects = sample.params.get("objects")
     has_objects = isinstance(objects, list)
     if has_objects:
@@ -64,75 +68,83 @@ def measured(sample, stored: int) -> dict[str, list[Value]]:
 
     mask = sample.fields.get("mask")
     if mask is not None:
-        covered = float((mask > 0).mean())
-        name = "covered" if has_objects else "empty"
-        values[name] = [covered if has_objects else 1 - covered]
+        marked = mask > 0
+        covered = float(marked.mean())
+        values |= {"covered": [covered]} if has_objects else {"empty": [1 - covered]}
     return values
 
 
-def _of_objects(objects: list[dict], pixels: int) -> dict[str, list[Value]]:
+def _of_objects(objects: list[dict], pixels: int) -> Measures:
     """Return the measures of objects; one that a record lacks is left out."""
-    values: dict[str, list[Value]] = {
-        "objects": [len(objects)],
-        "kind": [],
-        "area": [],
-        "aspect": [],
-        "visible": [],
-    }
-    for thing in objects:
-        values["kind"].append(str(thing.get("kind")))
-        area = thing.get("area")
-        seen = thing.get("visible_area")
-        if seen:
-            values["area"].append(seen / pixels)
-        if area and seen is not None:
-            values["visible"].append(seen / area)
+    values: Measures = {"objects": [len(objects)]}
+    for name in ("kind", "area", "aspect", "visible"):
+        values[name] = []
 
-        top, left, bottom, right = thing.get("box") or (0, 0, 0, 0)
-        if bottom > top and right > left:
-            values["aspect"].append((right - left) / (bottom - top))
+    for thing in objects:
+        for name, value in _of_object(thing, pixels).items():
+            values[name].append(value)
     return values
 
 
-def distributions(measures: Sequence[dict[str, list[Value]]]) -> list[Distribution]:
+def _of_object(thing: dict, pixels: int) -> dict[str, Value]:
+    kind = thing.get("kind")
+    values: dict[str, Value] = {"kind": str(kind)}
+    area = thing.get("area")
+    seen = thing.get("visible_area")
+    if seen:
+        values["area"] = seen / pixels
+    if area and seen is not None:
+        values["visible"] = seen / area
+
+    box = thing.get("box") or (0, 0, 0, 0)
+    top, left, bottom, right = box
+    if bottom > top and right > left:
+        height = bottom - top
+        values["aspect"] = (right - left) / height
+    return values
+
+
+def distributions(measures: Sequence[Measures]) -> list[Distribution]:
     """Return the distributions of what was measured of some samples, in the order of `TITLES`."""
     found = []
     for name, title in TITLES.items():
         columns = [of_sample.get(name, []) for of_sample in measures]
-        values = [value for column in columns for value in column]
-        if values:
-            bars = _words(columns) if isinstance(values[0], str) else _numbers(columns, values)
-            found.append(Distribution(name, title, bars))
+        values = {value for column in columns for value in column}
+        if not values:
+            continue
+        is_words = any(isinstance(value, str) for value in values)
+        bars = _words(columns) if is_words else _numbers(columns, sorted(values))
+        found.append(Distribution(name, title, bars))
     return found
 
 
 def _words(columns: list[list[Value]]) -> list[dict]:
     """Return a bar for each of the commonest words."""
-    counts = Counter(word for column in columns for word in column)
-    common = sorted(counts, key=lambda word: (-counts[word], word))
-    return [_bar(str(word), columns, lambda value, word=word: value == word) for word in common[:_MOST_WORDS]]
+    counts = Counter(str(word) for column in columns for word in column)
+    by_count = sorted(counts, key=lambda word: (-counts[word], word))
+    return [_bar(word, columns, word.__eq__) for word in by_count[:_MOST_WORDS]]
 
 
-def _numbers(columns: list[list[Value]], values: list) -> list[dict]:
-    """Return bars of numbers: one for each where there are few whole ones, else ranges of equal width."""
-    distinct = sorted(set(values))
-    if len(distinct) <= _BARS and all(isinstance(value, int) for value in distinct):
-        return [_bar(str(number), columns, lambda value, number=number: value == number) for number in distinct]
+def _numbers(columns: list[list[Value]], distinct: list) -> list[dict]:
+    """Return bars of numbers: one for each where there are few whole ones, else ranges."""
+    are_whole = all(isinstance(value, int) for value in distinct)
+    if are_whole and len(distinct) <= _BARS:
+        return [_bar(str(number), columns, number.__eq__) for number in distinct]
 
     edges = _edges(distinct[0], distinct[-1])
     bars = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
-        is_last = high == edges[-1]
-        inside = _between(low, math.inf if is_last else high)
-        bars.append(_bar(f"{_short(low)} .. {_short(high)}", columns, inside))
+    for low, high in pairwise(edges):
+        text = f"{_short(low)} .. {_short(high)}"
+        end = math.inf if high == edges[-1] else high
+        bars.append(_bar(text, columns, _between(low, end)))
     return bars
 
 
-def _between(low: float, high: float):
-    return lambda value: low <= value < high
+def _between(low: float, end: float) -> Callable:
+    return lambda value: low <= value < end
 
 
-def _bar(text: str, columns: list[list[Value]], belongs) -> dict:
+def _bar(text: str, columns: list[list[Value]], belongs: Callable) -> dict:
     """Return a bar with the values that belong to it."""
     counts = [sum(map(belongs, column)) for column in columns]
     samples = [number for number, count in enumerate(counts) if count]
@@ -140,12 +152,13 @@ def _bar(text: str, columns: list[list[Value]], belongs) -> dict:
 
 
 def _edges(least: float, greatest: float) -> list[float]:
-    """Return the edges of bars between two numbers."""
+    """Return the edges of bars between two numbers: of equal width, or of equal ratio where they grow much."""
     if least == greatest:
         return [least, greatest]
-    if least > 0 and greatest / least > _WIDE:
-        return np.geomspace(least, greatest, _BARS + 1).tolist()
-    return np.linspace(least, greatest, _BARS + 1).tolist()
+    is_wide = least > 0 and greatest / least > _WIDE
+    space = np.geomspace if is_wide else np.linspace
+    inner = space(least, greatest, _BARS + 1)[1:-1]
+    return [least, *inner.tolist(), greatest]
 
 
 def _short(number: float) -> str:
@@ -158,6 +171,7 @@ def _short(number: float) -> str:
     """
     if number == 0:
         return "0"
-    digits = 2 - math.floor(math.log10(abs(number)))
+    size = math.floor(math.log10(abs(number)))
+    digits = 2 - size
     rounded = round(number, digits)
     return f"{rounded:,.0f}" if digits <= 0 else f"{rounded:.{min(digits, 6)}f}"

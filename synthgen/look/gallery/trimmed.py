@@ -1,6 +1,7 @@
 """Parameters cut to what a person reads: long lists, long texts and many objects would fill a page."""
 
 from collections import Counter
+from itertools import groupby
 
 _MOST_TEXT = 300
 _MOST_ITEMS = 16
@@ -9,6 +10,7 @@ _MOST_DEPTH = 8
 # Objects of a sample in the table, and those with their parameters.
 _MOST_OBJECTS = 60
 _MOST_FULL = 12
+_KEYS = ("id", "kind", "box", "area", "visible_area", "center")
 
 
 def trimmed(value, depth: int = 0):
@@ -21,22 +23,32 @@ def trimmed(value, depth: int = 0):
     """
     if isinstance(value, str):
         return value if len(value) <= _MOST_TEXT else value[:_MOST_TEXT] + " .."
-    if isinstance(value, dict | list) and depth >= _MOST_DEPTH:
+    if not isinstance(value, dict | list):
+        return value
+    if depth >= _MOST_DEPTH:
         return ".."
-    if isinstance(value, dict):
-        items = list(value.items())
-        kept = {key: trimmed(item, depth + 1) for key, item in items[:_MOST_KEYS]}
-        return kept | _left_out(items, _MOST_KEYS)
-    if isinstance(value, list):
-        kept_items = [trimmed(item, depth + 1) for item in value[:_MOST_ITEMS]]
-        return kept_items + list(_left_out(value, _MOST_ITEMS))
-    return value
+    return _trimmed_dict(value, depth + 1) if isinstance(value, dict) else _trimmed_list(value, depth + 1)
 
 
-def _left_out(items: list, most: int) -> dict[str, str]:
-    """Return the mark that says how many items are not shown."""
-    more = len(items) - most
-    return {f".. {more} more": ""} if more > 0 else {}
+def _trimmed_dict(value: dict, depth: int) -> dict:
+    kept = {}
+    for key in list(value)[:_MOST_KEYS]:
+        kept[key] = trimmed(value[key], depth)
+
+    more = len(value) - len(kept)
+    if more:
+        kept[_mark(more)] = ""
+    return kept
+
+
+def _trimmed_list(value: list, depth: int) -> list:
+    kept = [trimmed(item, depth) for item in value[:_MOST_ITEMS]]
+    more = len(value) - len(kept)
+    return [*kept, _mark(more)] if more else kept
+
+
+def _mark(more: int) -> str:
+    return f".. {more} more"
 
 
 def object_table(objects: list[dict]) -> dict:
@@ -50,30 +62,17 @@ def object_table(objects: list[dict]) -> dict:
         ``kinds``: runs of [kind, number of objects], in the order of their ids. ``rows``: the objects that are
         listed, the rarest first, with ``params`` for some. ``count``: how many there are.
     """
-    counts = Counter(_kind(thing) for thing in objects)
-    by_rarity = sorted(range(len(objects)), key=lambda place: (counts[_kind(objects[place])], place))
-    full = set(by_rarity[:_MOST_FULL])
+    kinds = [str(thing.get("kind")) for thing in objects]
+    counts = Counter(kinds)
+    by_rarity = sorted(range(len(objects)), key=lambda place: (counts[kinds[place]], place))
 
     rows = []
     for place in by_rarity[:_MOST_OBJECTS]:
         thing = objects[place]
-        row = {key: thing.get(key) for key in ("id", "kind", "box", "area", "visible_area", "center")}
-        if place in full:
+        row = {key: thing.get(key) for key in _KEYS}
+        if len(rows) < _MOST_FULL:
             row["params"] = trimmed(thing.get("params"))
         rows.append(row)
-    return {"kinds": _runs(objects), "rows": rows, "count": len(objects)}
 
-
-def _runs(objects: list[dict]) -> list[list]:
-    runs: list[list] = []
-    for thing in objects:
-        kind = _kind(thing)
-        if runs and runs[-1][0] == kind:
-            runs[-1][1] += 1
-        else:
-            runs.append([kind, 1])
-    return runs
-
-
-def _kind(thing: dict) -> str:
-    return str(thing.get("kind"))
+    runs = [[kind, len(list(run))] for kind, run in groupby(kinds)]
+    return {"kinds": runs, "rows": rows, "count": len(objects)}

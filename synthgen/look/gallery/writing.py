@@ -53,7 +53,7 @@ def write_one(out: Path, page: bytes) -> list[int]:
 
 
 def write_folder(out: Path, page: bytes, pictures: dict[str, bytes]) -> list[int]:
-    """Write a page and its pictures as a folder, which takes the place of a gallery; return the sizes of the files."""
+    """Write a page and its pictures as a folder, in place of a gallery; return the sizes of the files."""
     out = out.absolute()
     work = _beside(out)
     make_folder(work / PICTURES, out)
@@ -71,9 +71,15 @@ def write_folder(out: Path, page: bytes, pictures: dict[str, bytes]) -> list[int
 def _swap(work: Path, out: Path) -> None:
     """Give a finished folder its name; the gallery that had it goes."""
     old = _beside(out)
-    if os.path.lexists(out):
+    had_one = os.path.lexists(out)
+    if had_one:
         os.replace(out, old)
-    os.replace(work, out)
+    try:
+        os.replace(work, out)
+    except OSError:
+        if had_one:
+            os.replace(old, out)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
