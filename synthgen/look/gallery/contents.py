@@ -1,5 +1,6 @@
 """What a gallery is made of, and the page that shows it."""
 
+import math
 import re
 from typing import NamedTuple
 
@@ -13,8 +14,7 @@ from synthgen.look.pictures import COLUMNS
 from synthgen.sample import format_key
 from synthgen.shards.dataset import Dataset
 
-# What base64 makes of bytes.
-ENCODED = 4 / 3
+_QUOTES = 6  # around the name and the content of a picture in a page, and what is between
 _PARTS = ("common", "gallery")
 _HEAT = "all..heat"
 # Pages that are opened from a file may not read the pixels of pictures beside them, so these are inside.
@@ -95,13 +95,12 @@ class Contents(NamedTuple):
             return self
         used = len(self.page(in_folder))
         used += sum(map(len, self.beside().values())) if in_folder else 0
-        factor = 1 if in_folder else ENCODED
         pictures = dict(self.pictures)
 
         large = 0
         for label, index in _in_turn(self.chosen):
             of_sample = large_pictures(self.dataset, self.look, label, index)
-            used += int(sum(map(len, of_sample.values())) * factor)
+            used += _cost(of_sample, in_folder)
             if used > budget:
                 break
             pictures |= of_sample
@@ -148,6 +147,15 @@ def contents_of(dataset: Dataset, look: Look, chosen: Chosen, wanted: Chosen, ad
     if grids:
         pictures[_HEAT] = heat_picture(grids)
     return Contents(dataset, look, chosen, wanted, classes, pictures)
+
+
+def _cost(pictures: dict[str, bytes], in_folder: bool) -> int:
+    """Return the bytes that pictures take."""
+    cost = 0
+    for name, data in pictures.items():
+        is_beside = in_folder and not _INSIDE.fullmatch(name)
+        cost += len(data) if is_beside else math.ceil(len(data) / 3) * 4 + len(name) + _QUOTES
+    return cost
 
 
 def _in_turn(chosen: Chosen):

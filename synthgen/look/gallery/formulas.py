@@ -24,7 +24,7 @@ def formula_of(record: dict) -> dict | None:
     Examples
     --------
     >>> formula_of({"variants": [{"power": 9, "rule": 40}]})["text"][1:]
-    ['x = r⁹ cos(9 φ) + cx', 'y = r⁹ sin(9 φ) + cy', 'z = r⁹ cos(9 φ) + cz']
+    ['x = r⁹ cos(9 φ) + cx', 'y = -r⁹ sin(9 φ) + cy', 'z = r⁹ cos(9 φ) + cz']
     """
     if "maps" in record:
         return _of_maps(record["maps"])

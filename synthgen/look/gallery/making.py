@@ -6,7 +6,7 @@ from typing import NamedTuple
 from synthgen.errors import UsageError
 from synthgen.look.gallery.chosen import Chosen, chosen_samples, fewer
 from synthgen.look.gallery.classes import Look, look_of, shown_class
-from synthgen.look.gallery.contents import ENCODED, Contents, contents_of
+from synthgen.look.gallery.contents import Contents, contents_of
 from synthgen.look.gallery.writing import check_out, is_one_file, write_folder, write_one
 from synthgen.look.pictures import check_encoder
 from synthgen.run.progress import Progress
@@ -17,6 +17,7 @@ LIMIT = 20_000_000
 # The longer side of a large picture.
 LARGE = 512
 _LEAST_CELL = 32
+_ENCODED = 4 / 3  # what base64 makes of a byte
 _SAFE = 0.8  # the share of the limit that an estimate may use
 
 
@@ -128,7 +129,7 @@ def _estimated(dataset: Dataset, look: Look, chosen: Chosen) -> Chosen:
     middle = len(chosen.labels) // 2
     shown = shown_class(dataset, look, chosen.labels[middle], chosen.indices[middle])
     pictures = sum(map(len, shown.pictures.values()))
-    size = pictures * ENCODED + len(shown.details)
+    size = pictures * _ENCODED + len(shown.details)
 
     share = LIMIT * _SAFE / (size * len(chosen.labels))
     return chosen if share >= 1 else fewer(chosen, share)
