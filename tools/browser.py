@@ -7,6 +7,7 @@ with Browser() as browser:
 """
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 _PATIENCE = 30.0  # seconds
 _STEP = 0.02
+_FREE = 10  # descriptors from here on are none of those that the browser reads
 
 
 def program() -> str | None:
@@ -38,15 +40,21 @@ class Browser:
             "--disable-background-networking", "--remote-debugging-pipe", f"--user-data-dir={self._profile.name}",
         ]  # fmt: skip
         # The browser reads commands from its descriptor 3 and answers on 4.
-        shell = ["sh", "-c", f'exec "$@" 3<&{read_there} 4>&{write_there}', "sh", *command]
+        descriptors = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _FREE) for descriptor in (read_there, write_there)]
+
+        def connect() -> None:
+            for number, descriptor in enumerate(descriptors, 3):
+                os.dup2(descriptor, number)
+
         self._process = subprocess.Popen(
-            shell,
-            pass_fds=(read_there, write_there),
+            command,
+            pass_fds=(3, 4),
+            preexec_fn=connect,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(read_there)
-        os.close(write_there)
+        for descriptor in (read_there, write_there, *descriptors):
+            os.close(descriptor)
         self._buffer = b""
         self._number = 0
         self.events: list[dict] = []
@@ -63,7 +71,7 @@ class Browser:
         """Return a page that a file is shown in, of a size (width, height), light or dark."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = Page(self, session)
+        page = Page(self, target, session)
         for domain in ("Page", "Runtime", "Network", "Log"):
             page.call(f"{domain}.enable")
         width, height = size
@@ -105,9 +113,14 @@ class Browser:
 class Page:
     """A page of a browser."""
 
-    def __init__(self, browser: Browser, session: str):
+    def __init__(self, browser: Browser, target: str, session: str):
         self._browser = browser
+        self._target = target
         self._session = session
+
+    def close(self) -> None:
+        """Close the page; what it has done stays known."""
+        self._browser.call("Target.closeTarget", targetId=self._target)
 
     def call(self, method: str, **params) -> dict:
         """Return the answer to a command for this page."""
@@ -179,5 +192,4 @@ class Page:
         return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
 
     def _events(self) -> list[dict]:
-        self.value("1")  # what has happened before is known then
         return [event for event in self._browser.events if event.get("sessionId") == self._session]

@@ -372,7 +372,7 @@ async function showSample(label, index) {
       const picture = pen.createImageData(map.width, map.height);
       for (let i = 0; i < map.found.length; i += 1) {
         const id = map.found[i];
-        if (id && (id === lit || ((state.overlay || opaque) && isShown(id)))) {
+        if (id && isShown(id) && (id === lit || state.overlay || opaque)) {
           picture.data.set(idColor(id), 4 * i);
           picture.data[4 * i + 3] = opaque ? 255 : id === lit ? 200 : 120;
         } else if (opaque) picture.data[4 * i + 3] = 255;
