@@ -1,0 +1,415 @@
+"""How far a number can be believed: the metrics of many resamples of the test images.
+
+The paired bootstrap: normal and anomalous images are drawn anew with replacement, within each class, and every
+model sees the same draw. So what separates two models is not hidden by what makes images hard for both.
+
+Everything that the metrics of a resample follow from is counted once an image. Image AUROC comes from the ranks
+of the scores, and PL from a table of the anomalies that are localised at each threshold: both are exact. Pixel
+AUROC, AUPRO and sPRO come from counts at `THRESHOLDS` quantiles of the normal pixels. Report their exact values:
+the counts serve the interval alone.
+
+Examples
+--------
+>>> labels = np.array([0, 0, 0, 1, 1, 1])
+>>> counts = count(labels, np.array([0.1, 0.2, 0.3, 0.25, 0.4, 0.5]))
+>>> samples = resampled(counts, draws(labels, 100, seed=0, name="brick"))
+>>> low, high = interval(samples["image_auroc"], 8 / 9)
+>>> low < 8 / 9 < high
+True
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from synthgen.errors import UsageError
+from synthgen.metrics.inputs import read_labels, read_twice
+from synthgen.metrics.localisation import localised_spans
+from synthgen.metrics.part import Part
+from synthgen.metrics.regions import by_region
+from synthgen.metrics.sweep import Spans
+from synthgen.seeding import generator
+
+THRESHOLDS = 200
+RESAMPLES = 2000
+LEVEL = 0.95
+IOU = 0.3
+MAX_FPR = {"aupro": 0.3, "spro": 0.05}
+_MOST_PIXELS = 10**6  # normal pixels that the thresholds are taken from
+
+
+class Counts(NamedTuple):
+    """What the metrics of any resample of some images follow from: N images, T thresholds.
+
+    `_asdict` gives the arrays for a file, ``Counts(**arrays)`` takes them back. What was not counted is None.
+
+    Attributes
+    ----------
+    labels, scores : ndarray, (N,)
+    normal, defect : ndarray of float32, (N, T), or None
+        Pixels above each threshold, without and with a defect.
+    overlap : ndarray of float32, (N, T), or None
+        The sum over the defect regions of an image of their share above it.
+    pixels : ndarray of int64, (N, 3), or None
+        Pixels without and with a defect, and defect regions.
+    localised : ndarray of float32, (N, L), or None
+        Anomalies of an image that are localised at each of L other thresholds.
+    anomalies : ndarray of int64, (N,), or None
+    saturated : ndarray of float32, (N, T), or None
+        As `overlap`, for regions that saturate.
+    regions : ndarray of int64, (N,), or None
+        Regions that saturate.
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray
+    normal: np.ndarray | None = None
+    defect: np.ndarray | None = None
+    overlap: np.ndarray | None = None
+    pixels: np.ndarray | None = None
+    localised: np.ndarray | None = None
+    anomalies: np.ndarray | None = None
+    saturated: np.ndarray | None = None
+    regions: np.ndarray | None = None
+
+
+def count(labels, scores, masks: Iterable | None = None, maps: Iterable | None = None, iou: float = IOU) -> Counts:
+    """Return what the metrics of any resample of some images follow from.
+
+    Parameters
+    ----------
+    labels, scores : array, (N,)
+    masks, maps : array (N, H, W), or iterables of images (H, W), optional
+        Without them images alone are measured.
+    iou : float
+        From which on an anomaly is localised.
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    UsageError
+        As `synthgen.metrics.image_auroc` and `synthgen.metrics.pixel_auroc` do.
+    """
+    labels = np.asarray(labels)
+    scores = np.asarray(scores)
+    read_labels(labels, scores)
+    counts = Counts(labels == 1, scores)
+    if masks is None or maps is None:
+        return counts
+
+    read = read_twice(masks, maps)
+    thresholds = _thresholds(read, len(labels))
+    rows = [_pixels_of(mask, values, thresholds) for mask, values in read()]
+    normal, defect, overlap, pixels = (np.array(column) for column in zip(*rows, strict=True))
+    localised, anomalies = _localised(read, iou)
+    return counts._replace(
+        normal=normal.astype(np.float32),
+        defect=defect.astype(np.float32),
+        overlap=overlap.astype(np.float32),
+        pixels=pixels,
+        localised=localised,
+        anomalies=anomalies,
+    )
+
+
+def count_part(part: Part, iou: float = IOU) -> Counts:
+    """Return what the metrics of any resample of the images of a part follow from, sPRO included."""
+    if not part.is_measured_by_pixels:
+        return count(part.labels, part.scores)
+    counts = count(part.labels, part.scores, part.instances, part.pixel_maps, iou)
+    if not any(part.saturation):
+        return counts
+
+    read = read_twice(part.instances, part.pixel_maps)
+    thresholds = _thresholds(read, len(part.labels))
+    saturated = []
+    images = zip(part.regions, part.saturation, part.pixel_maps, strict=True)
+    for regions, enough, values in images:
+        shares = [_share_above(values[mask], thresholds, most) for mask, most in zip(regions, enough, strict=True)]
+        saturated.append(np.sum(shares, axis=0) if shares else np.zeros(len(thresholds)))
+    regions_of = np.array([len(enough) for enough in part.saturation])
+    return counts._replace(saturated=np.array(saturated, np.float32), regions=regions_of)
+
+
+def _thresholds(read, images: int) -> np.ndarray:
+    """Return quantiles of the normal pixels: few where nearly all pixels are above, many where few are."""
+    most = max(1, _MOST_PIXELS // max(images, 1))
+    kept = []
+    for mask, values in read():
+        normal = values[~mask]
+        step = max(1, len(normal) // most)
+        kept.append(normal[::step])
+
+    coarse = THRESHOLDS // 10
+    low = np.linspace(0, 0.6, coarse)
+    high = 1 - np.geomspace(0.4, 1e-5, THRESHOLDS - coarse)
+    together = np.concatenate(kept)
+    if len(together) == 0:
+        return np.zeros(THRESHOLDS)
+    return np.quantile(together, np.concatenate([low, high]))
+
+
+def _pixels_of(mask: np.ndarray, values: np.ndarray, thresholds: np.ndarray) -> tuple:
+    """Return the rows of `normal`, `defect`, `overlap` and `pixels` of an image."""
+    normal = values[~mask]
+    inside = values[mask]
+    regions = by_region(mask, inside)
+    overlap = np.zeros(len(thresholds))
+    for region in regions:
+        overlap += _share_above(region, thresholds)
+    numbers = np.array([len(normal), len(inside), len(regions)], np.int64)
+    return _above(normal, thresholds), _above(inside, thresholds), overlap, numbers
+
+
+def _above(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Return how many values reach each threshold."""
+    rising = np.sort(values)
+    return len(values) - np.searchsorted(rising, thresholds)
+
+
+def _share_above(values: np.ndarray, thresholds: np.ndarray, enough: float | None = None) -> np.ndarray:
+    """Return which share of the values of a region reaches each threshold; `enough` of them are all."""
+    needed = len(values) if enough is None else min(enough, len(values))
+    return np.minimum(_above(values, thresholds) / needed, 1)
+
+
+def _localised(read, iou: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many anomalies of each image are localised at some thresholds, and how many there are."""
+    of_images = []
+    anomalies = []
+    for pair in read():
+        (spans,), number = localised_spans(lambda pair=pair: iter([pair]), (iou,))
+        of_images.append(spans)
+        anomalies.append(number)
+
+    lowest = min((float(values.min()) for mask, values in read() if mask.any()), default=0.0)
+    of_images = [spans.above(lowest) for spans in of_images]
+    thresholds = _starts(of_images)
+    table = [spans.counts(thresholds) for spans in of_images]
+    return np.array(table, np.float32), np.array(anomalies, np.int64)
+
+
+def _starts(of_images: list[Spans]) -> np.ndarray:
+    """Return the thresholds at which the number of localised anomalies may be highest, thinned out evenly."""
+    starts = np.unique(np.concatenate([spans.starts for spans in of_images]))
+    if len(starts) <= THRESHOLDS:
+        return starts
+    places = np.linspace(0, len(starts) - 1, THRESHOLDS)
+    return starts[places.astype(int)]
+
+
+def draws(labels, resamples: int = RESAMPLES, seed: int = 0, name: str = "") -> np.ndarray:
+    """Return how often each image occurs in each resample, float32 (R, N).
+
+    Parameters
+    ----------
+    labels : array, (N,)
+        Normal images are drawn among the normal ones, anomalous among the anomalous.
+    resamples : int
+    seed : int
+    name : str
+        Of the class: classes are drawn independently, whatever their order. All models get the same draw.
+    """
+    anomalous = np.asarray(labels) == 1
+    rng = generator(seed, 0, 0, f"bootstrap {name}")
+    weights = np.zeros((resamples, len(anomalous)), np.float32)
+    for group in (False, True):
+        places = np.flatnonzero(anomalous == group)
+        total = len(places)
+        if total:
+            equal = np.full(total, 1 / total)
+            weights[:, places] = rng.multinomial(total, equal, resamples)
+    return weights
+
+
+def resampled(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the metrics of resamples, (R,) each: those that were counted.
+
+    Parameters
+    ----------
+    counts : Counts
+    weights : ndarray, (R, N)
+        As `draws` gives them.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``image_auroc``, ``average_precision``, and where there are maps ``pixel_auroc``, ``aupro``, ``pl`` and
+        ``spro``. ``nan`` where a resample has nothing to count.
+    """
+    if weights.shape[1] != len(counts.labels):
+        raise UsageError(f"weights must be for {len(counts.labels)} images, got {weights.shape[1]}")
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = {"image_auroc": _image_auroc(counts, weights), "average_precision": _precision(counts, weights)}
+        if counts.pixels is not None:
+            found |= _of_pixels(counts, weights)
+        if counts.localised is not None:
+            found["pl"] = _pl(counts.localised, counts.anomalies, weights)
+    return found
+
+
+def _image_auroc(counts: Counts, weights: np.ndarray) -> np.ndarray:
+    """Return the share of pairs in which the anomalous image scores higher; ties count half."""
+    anomalous = counts.labels.astype(bool)
+    of_defects = counts.scores[anomalous][:, None]
+    of_normal = counts.scores[~anomalous]
+    higher = (of_defects > of_normal).astype(float)
+    higher += (of_defects == of_normal) / 2
+
+    first = weights[:, anomalous]
+    second = weights[:, ~anomalous]
+    won = (first @ higher * second).sum(axis=1)
+    return won / (first.sum(axis=1) * second.sum(axis=1))
+
+
+def _precision(counts: Counts, weights: np.ndarray) -> np.ndarray:
+    """Return the average precision; equal scores are one threshold."""
+    order = np.argsort(-counts.scores, kind="stable")
+    falling = counts.scores[order]
+    last_of_ties = np.append(falling[1:] != falling[:-1], True)
+
+    ordered = weights[:, order].astype(float)
+    of_defects = ordered * counts.labels[order]
+    predicted = np.cumsum(ordered, axis=1)[:, last_of_ties]
+    true = np.cumsum(of_defects, axis=1)[:, last_of_ties]
+    new = np.diff(true, axis=1, prepend=0)
+    precision = true / np.maximum(predicted, 1)
+    return (new * precision).sum(axis=1) / true[:, -1]
+
+
+def _of_pixels(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the areas under the curves of the pixels."""
+    normal, defective, regions = (weights @ counts.pixels).T
+    fpr = weights @ counts.normal / normal[:, None]
+    found = {
+        "pixel_auroc": _areas(fpr, weights @ counts.defect / defective[:, None], 1.0),
+        "aupro": _areas(fpr, weights @ counts.overlap / regions[:, None], MAX_FPR["aupro"]),
+    }
+    if counts.saturated is not None:
+        of_regions = weights @ counts.regions
+        found["spro"] = _areas(fpr, weights @ counts.saturated / of_regions[:, None], MAX_FPR["spro"])
+    return found
+
+
+def _areas(fpr: np.ndarray, height: np.ndarray, limit: float) -> np.ndarray:
+    """Return the areas (R,) under curves (R, T), lowest threshold first, up to a rate, divided by that rate."""
+    ends = np.zeros((len(fpr), 1))
+    rates = np.hstack([ends, fpr[:, ::-1], ends + 1])
+    heights = np.hstack([ends, height[:, ::-1], ends + 1])
+
+    # the part of each segment that lies below the limit, cut by linear interpolation
+    left = rates[:, :-1]
+    right = rates[:, 1:]
+    cut = np.clip(right, None, limit)
+    width = np.maximum(cut - left, 0)
+    whole = np.maximum(right - left, np.finfo(float).tiny)
+    rise = heights[:, 1:] - heights[:, :-1]
+    at_cut = heights[:, :-1] + rise * np.minimum(width / whole, 1)
+    mean = (heights[:, :-1] + at_cut) / 2
+    return (width * mean).sum(axis=1) / limit
+
+
+def _pl(localised: np.ndarray, anomalies: np.ndarray | None, weights: np.ndarray) -> np.ndarray:
+    """Return the share of anomalies that are localised at the best threshold of each resample."""
+    total = weights @ anomalies
+    if localised.shape[1] == 0:
+        return np.where(total > 0, 0.0, np.nan)
+    found = weights @ localised
+    return found.max(axis=1) / total
+
+
+def interval(samples: np.ndarray, value: float | None = None, level: float = LEVEL) -> tuple[float, float]:
+    """Return the lower and the upper end of the interval of a number, from its resamples.
+
+    With the value itself, which lies in [0, 1], the interval is symmetric on the scale of the logit, with the
+    spread of the resamples (delta method): plain quantiles of the bootstrap are too narrow near 1, where AUROCs
+    lie. Without it, as for a difference, the interval holds a share of the samples and is cut evenly.
+
+    Parameters
+    ----------
+    samples : ndarray, (R,)
+        Those that are ``nan`` are left out.
+    value : float, optional
+        Of all images. At exactly 0 or 1 there is no logit, and the samples are cut.
+    level : float
+        In (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        ``nan`` without a sample.
+    """
+    finite = samples[np.isfinite(samples)]
+    if len(finite) == 0:
+        return np.nan, np.nan
+    if value is not None and 0 < value < 1:
+        return _around(value, float(finite.std()), level)
+
+    tail = (1 - level) / 2
+    low, high = np.quantile(finite, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _around(value: float, spread: float, level: float) -> tuple[float, float]:
+    """Return the interval around a share that is symmetric on the scale of the logit."""
+    place = (1 + level) / 2
+    deviations = NormalDist().inv_cdf(place)
+    logit = math.log(value / (1 - value))
+    reach = deviations * spread / (value * (1 - value))
+    low = 1 / (1 + math.exp(-logit + reach))
+    high = 1 / (1 + math.exp(-logit - reach))
+    return low, high
+
+
+def pooled(samples: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the mean over classes of the samples of each, (R,): every class weighs the same."""
+    return np.mean(np.stack(samples), axis=0)
+
+
+def is_tied(first: np.ndarray, other: np.ndarray, level: float = LEVEL) -> bool:
+    """Return whether the interval of the paired difference of two models holds 0.
+
+    Parameters
+    ----------
+    first, other : ndarray, (R,)
+        Their samples of the same draws.
+    level : float
+    """
+    low, high = interval(first - other, level=level)
+    return not (low > 0 or high < 0)
+
+
+def ranks(values: Sequence[float], better: str = "up") -> np.ndarray:
+    """Return the rank of each value (M,), from 1 for the best; equal values share the mean of their ranks.
+
+    Examples
+    --------
+    >>> ranks([0.5, 0.9, 0.5, 0.1]).tolist()
+    [2.5, 1.0, 2.5, 4.0]
+    """
+    given = np.asarray(values, float)
+    sign = -1 if better == "up" else 1
+    _, which, times = np.unique(sign * given, return_inverse=True, return_counts=True)
+    last = np.cumsum(times)
+    shared = last - (times - 1) / 2
+    return shared[which]
+
+
+def mean_ranks(table: np.ndarray, better: str = "up") -> np.ndarray:
+    """Return the mean rank over classes of each model, (M,).
+
+    Parameters
+    ----------
+    table : ndarray, (M, C)
+        The value of each model on each class, all there.
+    better : {'up', 'down'}
+    """
+    of_classes = [ranks(column, better) for column in np.asarray(table).T]
+    return np.mean(of_classes, axis=0)
