@@ -9,6 +9,7 @@ import runpy
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import synthgen
@@ -189,3 +190,28 @@ def test_the_format_and_the_card_are_part_of_the_page(page):
     )
     page.value("location.hash = '#/format'")
     page.wait("document.querySelector('main pre')?.textContent.startsWith('# The format of a synthgen data set')")
+
+
+def test_a_report_shows_its_table_curves_and_images(browser, tmp_path):
+    from synthgen.look.report import Chart, Line, Shot, Table, write_report
+
+    steps = np.linspace(0, 1, 20)
+    image = np.full((30, 90, 3), 128, np.uint8)
+    path = write_report(
+        tmp_path / "report.html",
+        NAMES[1],
+        [("test set", NAMES[2])],
+        [Table("Table", ["kind", "auroc"], [["a", 0.5], ["b", 0.9], ["c", None]])],
+        [Chart("ROC", "false", "true", [Line("all", steps, np.sqrt(steps)), Line("dent", steps, steps)])],
+        [Shot("Worst", NAMES[3], image)],
+    )
+    page = browser.open(path)
+    page.wait("document.querySelectorAll('.charts polyline').length === 2")
+    page.wait("document.querySelector('.shots img').naturalWidth === 90")
+    assert texts(page, "h1") == [NAMES[1]]
+    page.click("th:nth-of-type(2) button")
+    assert texts(page, "section tbody td:first-of-type") == ["b", "a", "c"]
+    page.move(".legend button")
+    assert page.value("document.querySelectorAll('.charts .faint').length") == 1
+    assert page.complaints() == []
+    assert [url for url in page.requests() if not url.startswith(("data:", path.as_uri()))] == []

@@ -17,6 +17,7 @@ _BARS = 12
 _MOST_WORDS = 20
 # Numbers that grow over more than this are put into bars by their logarithms.
 _WIDE = 30
+_MOST_DIGITS = 6
 
 # name -> title. The order is that of the page.
 TITLES = {
@@ -122,7 +123,8 @@ def _words(columns: list[list[Value]]) -> list[dict]:
     """Return a bar for each of the commonest words."""
     counts = Counter(str(word) for column in columns for word in column)
     by_count = sorted(counts, key=lambda word: (-counts[word], word))
-    return [_bar(word, columns, word.__eq__) for word in by_count[:_MOST_WORDS]]
+    common = by_count[:_MOST_WORDS]
+    return [_bar(word, columns, word.__eq__) for word in common]
 
 
 def _numbers(columns: list[list[Value]], distinct: list) -> list[dict]:
@@ -173,5 +175,8 @@ def _short(number: float) -> str:
         return "0"
     size = math.floor(math.log10(abs(number)))
     digits = 2 - size
-    rounded = round(number, digits)
-    return f"{rounded:,.0f}" if digits <= 0 else f"{rounded:.{min(digits, 6)}f}"
+    if digits <= 0:
+        rounded = round(number, digits)
+        return f"{rounded:,.0f}"
+    shown = min(digits, _MOST_DIGITS)
+    return f"{number:.{shown}f}"

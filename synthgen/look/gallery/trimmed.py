@@ -63,11 +63,12 @@ def object_table(objects: list[dict]) -> dict:
         listed, the rarest first, with ``params`` for some. ``count``: how many there are.
     """
     kinds = [str(thing.get("kind")) for thing in objects]
-    counts = Counter(kinds)
-    by_rarity = sorted(range(len(objects)), key=lambda place: (counts[kinds[place]], place))
+    rarity = Counter(kinds)
+    numbered = enumerate(kinds)
+    by_rarity = sorted((rarity[kind], place) for place, kind in numbered)
 
     rows = []
-    for place in by_rarity[:_MOST_OBJECTS]:
+    for _, place in by_rarity[:_MOST_OBJECTS]:
         thing = objects[place]
         row = {key: thing.get(key) for key in _KEYS}
         if len(rows) < _MOST_FULL:
