@@ -180,9 +180,9 @@ class Page:
             params = event.get("params", {})
             if event["method"] == "Runtime.exceptionThrown":
                 found.append(json.dumps(params["exceptionDetails"]))
-            if event["method"] == "Log.entryAdded":
+            if event["method"] == "Log.entryAdded" and params["entry"]["level"] == "error":
                 found.append(params["entry"]["text"])
-            if event["method"] == "Runtime.consoleAPICalled":
+            if event["method"] == "Runtime.consoleAPICalled" and params["type"] == "error":
                 found.append(json.dumps(params["args"]))
         return found
 

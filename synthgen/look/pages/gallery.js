@@ -501,7 +501,7 @@ async function showSample(label, index) {
 }
 
 function objectTable(objects, hiddenIds, light, paint) {
-  const columns = [["", false], ["id", true], ["kind", false], ["box", false], ["area", true], ["visible", true]];
+  const columns = [["", false], ["id", true], ["kind", false], ["box", true], ["area", true], ["visible", true]];
   const shell = table(columns, objects.rows.map((thing) => {
     const box = el("input", { type: "checkbox", checked: true, "aria-label": `show object ${thing.id}`, onchange: () => {
       if (box.checked) hiddenIds.delete(thing.id);
