@@ -80,6 +80,7 @@ ELSEWHERE = {
 REACHED_BY = {
     "cli/export_model.py": "export-model",
     "cli/family.py": "fractals",
+    "exports.py": "TARGETS",
     "families/_objects.py": "source",
     "families/_records.py": "visible_area",
     "look/gallery/contents.py": "megabytes",
