@@ -30,7 +30,7 @@ class Chosen(NamedTuple):
     indices: list[list[int]]
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many samples there are."""
         return sum(map(len, self.indices))
 

@@ -74,8 +74,8 @@ class Contents(NamedTuple):
     def notes(self) -> list[str]:
         """Return sentences on what is not shown."""
         manifest = self.dataset.manifest
-        count = self.chosen.count
-        missing = self.wanted.count - count
+        count = self.chosen.total
+        missing = self.wanted.total - count
         notes = []
         if count < manifest.count:
             of_class = len(self.chosen.indices[0])

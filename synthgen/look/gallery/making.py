@@ -119,7 +119,7 @@ def _fitting(dataset: Dataset, look: Look, wanted: Chosen, progress) -> Contents
     chosen = _estimated(dataset, look, wanted)
     while True:
         contents = _drawn(dataset, look, chosen, wanted, progress)
-        if len(contents.page(in_folder=False)) <= LIMIT or chosen.count == 1:
+        if len(contents.page(in_folder=False)) <= LIMIT or chosen.total == 1:
             return contents
         chosen = fewer(chosen, _SAFE)
 
@@ -136,7 +136,7 @@ def _estimated(dataset: Dataset, look: Look, chosen: Chosen) -> Chosen:
 
 
 def _drawn(dataset: Dataset, look: Look, chosen: Chosen, wanted: Chosen, progress) -> Contents:
-    with Progress(progress, chosen.count) as bar:
+    with Progress(progress, chosen.total) as bar:
         return contents_of(dataset, look, chosen, wanted, bar.advance)
 
 
@@ -145,7 +145,7 @@ def _report(out: Path, contents: Contents, sizes: list[int]) -> GalleryReport:
     return GalleryReport(
         str(out),
         classes=len(chosen.labels),
-        samples=chosen.count,
+        samples=chosen.total,
         large=contents.large,
         files=len(sizes),
         bytes=sum(sizes),

@@ -67,7 +67,7 @@ def object_table(objects: list[dict]) -> dict:
     numbered = enumerate(kinds)
     by_rarity = sorted((rarity[kind], place) for place, kind in numbered)
 
-    rows = []
+    rows: list[dict] = []
     for _, place in by_rarity[:_MOST_OBJECTS]:
         thing = objects[place]
         row = {key: thing.get(key) for key in _KEYS}

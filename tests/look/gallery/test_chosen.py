@@ -37,12 +37,12 @@ def test_samples_are_drawn_by_lot_once_each_and_are_the_same_each_time():
 def test_fewer_samples_are_no_more_than_the_share_until_one_is_left(share):
     chosen = chosen_samples(manifest_of(40, 16), 40, 16)
     less = fewer(chosen, share)
-    assert less.count <= max(1, share * chosen.count)
+    assert less.total <= max(1, share * chosen.total)
     assert set(less.labels) <= set(chosen.labels)
-    while less.count > 1:
-        before = less.count
+    while less.total > 1:
+        before = less.total
         less = fewer(less, 0.8)
-        assert less.count < before
+        assert less.total < before
 
 
 @pytest.mark.parametrize("numbers", [(0, None), (None, 0), (10**6, None), (None, 65)])
