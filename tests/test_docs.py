@@ -41,6 +41,7 @@ SMALL = {
     "pretrain surface": "--arch test_resnet --epochs 1 --batch-size 12 --epoch-images 12 --val-images 12 --crop 32 "
     "--scale 1:1 --class-images 2 --batch-classes 2 --mix 1:1",
     "fit": "--size 64",
+    "look": "--size 32 --images 16",
 }
 # Programs that a test does not start, and why.
 NOT_RUN = {

@@ -38,6 +38,7 @@ _COMMANDS = {
     "detect": ("anomaly", "Score images with a model, and lay heat maps over them."),
     "evaluate": ("anomaly", "Measure a model on a test set: table, thresholds, plots."),
     "refine": ("refine", "Find the outlines of defects, and the normal images behind them."),
+    "look": ("look_weights", "Compare backbones: filters, features of labelled images, convergence."),
     "weights": ("weights", "Bring weights of others into files that fit, detect and your code read."),
     "export-model": ("export_model", "Write a model as ONNX, for use without torch."),
     "doctor": ("system", "Say what is installed, what runs, how fast, and how to get the rest."),

@@ -138,9 +138,14 @@ class Evaluation:
         _say(f"{folder}: {', '.join(written)}")
 
     def _pictures(self, predictions, thresholds, folder: Path) -> list[Path]:
+        from synthgen.torch.evaluation import kept_framing
         from synthgen.torch.evaluation.pictures import write_pictures
 
-        return write_pictures({self.model.kind: predictions}, folder, thresholds.pixel)
+        framing = kept_framing(self.model)
+        size = tuple(self.model.image_size)
+        name = self.model.kind
+        boxes = None if self.given["own_size"] else lambda shape: framing.seen(shape, size).box
+        return write_pictures({name: predictions}, folder, {name: thresholds.pixel}, boxes)
 
 
 def _scores_of(predictions) -> list[dict]:

@@ -65,6 +65,22 @@ def test_a_resample_has_the_metrics_of_the_images_that_were_drawn(images):
             assert found[name][number] == pytest.approx(value, abs=tolerance), name
 
 
+def test_intervals_give_the_metrics_of_the_whole_set():
+    rng = np.random.default_rng(0)
+    masks = np.zeros((24, 48, 48), bool)
+    for i in range(12):
+        masks[i, 8 : 14 + i, 10:30] = True
+        masks[i, 40:44, 40:44] = True
+    maps = rng.random(masks.shape).astype(np.float32) + masks * rng.random((24, 1, 1))
+    scores = maps.max(axis=(1, 2))
+    counts = count(masks.any(axis=(1, 2)), scores, masks, maps)
+    found = resampled(counts, np.array([[1] * 24, [1] * 10 + [0] * 2 + [1] * 12], np.float32))
+    whole, without = np.column_stack([found[name] for name in ("image_auroc", "pixel_auroc", "aupro")])
+    exact = image_auroc(masks.any(axis=(1, 2)), scores), pixel_auroc(masks, maps), aupro(masks, maps)
+    assert np.allclose(whole, exact, atol=5e-3)
+    assert not np.allclose(whole, without, atol=1e-4)
+
+
 def test_saturated_regions_have_an_spro_of_their_own(images):
     masks, maps, scores = images
     truths = [Truth((mask.astype(np.int32),), (mask,), (20.0,)) if mask.any() else None for mask in masks]
