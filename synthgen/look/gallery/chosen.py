@@ -55,8 +55,8 @@ def chosen_samples(manifest, classes: int | None = None, per_class: int | None =
     wanted = classes or _USUAL_CLASSES
     shown = min(wanted, manifest.classes)
     if per_class is None:
-        share = _USUAL // shown
-        per_class = max(_LEAST_OF_CLASS, min(_MOST_OF_CLASS, share))
+        share = min(_USUAL // shown, _MOST_OF_CLASS)
+        per_class = max(_LEAST_OF_CLASS, share)
     of_class = min(per_class, manifest.per_class)
 
     labels = spread(manifest.classes, shown)
@@ -73,9 +73,13 @@ def fewer(chosen: Chosen, share: float) -> Chosen:
     rest = min(1.0, share * most / of_class)
     kept = _share_of(count, rest)
 
-    places = spread(count, kept)
-    labels = [chosen.labels[place] for place in places]
-    indices = [chosen.indices[place][:of_class] for place in places]
+    labels = []
+    indices = []
+    for place in spread(count, kept):
+        label = chosen.labels[place]
+        of_label = chosen.indices[place]
+        labels.append(label)
+        indices.append(of_label[:of_class])
     return Chosen(labels, indices)
 
 

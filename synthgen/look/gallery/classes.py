@@ -142,16 +142,21 @@ def _pictures(look: Look, begin: str, thumbs: dict, grids: list) -> dict[str, by
         sheet = sprite(thumbs[kind.name])
         pictures[f"{begin}-{kind.name}"] = webp(sheet, kind.is_exact)
 
-    images = [np.asarray(thumb, np.float32) for thumb in thumbs["image"]]
-    mean = np.mean(images, axis=0)
-    levels = np.rint(mean)
-    picture_of_mean = Image.fromarray(levels.astype(np.uint8))
-    pictures[f"{begin}..mean"] = webp(picture_of_mean)
+    mean = _mean(thumbs["image"])
+    pictures[f"{begin}..mean"] = webp(mean)
 
     known = [grid for grid in grids if grid is not None]
     if known:
         pictures[f"{begin}..heat"] = heat_picture(known)
     return pictures
+
+
+def _mean(images: list[Image.Image]) -> Image.Image:
+    """Return the mean of images of one size."""
+    pixels = [np.asarray(image, np.float32) for image in images]
+    mean = np.mean(pixels, axis=0)
+    levels = np.rint(mean)
+    return Image.fromarray(levels.astype(np.uint8))
 
 
 def _details(sample: Sample) -> dict:

@@ -6,7 +6,7 @@ Every bar of a distribution knows its samples, so that it filters the gallery.
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -110,21 +110,27 @@ def distributions(measures: Sequence[Measures]) -> list[Distribution]:
     found = []
     for name, title in TITLES.items():
         columns = [of_sample.get(name, []) for of_sample in measures]
-        values = {value for column in columns for value in column}
-        if not values:
-            continue
-        is_words = any(isinstance(value, str) for value in values)
-        bars = _words(columns) if is_words else _numbers(columns, sorted(values))
-        found.append(Distribution(name, title, bars))
+        bars = _bars(columns)
+        if bars:
+            found.append(Distribution(name, title, bars))
     return found
+
+
+def _bars(columns: list[list[Value]]) -> list[dict]:
+    """Return the bars of the values of some samples; none where there are no values."""
+    values = set(chain.from_iterable(columns))
+    if not values:
+        return []
+    are_words = any(isinstance(value, str) for value in values)
+    return _words(columns) if are_words else _numbers(columns, sorted(values))
 
 
 def _words(columns: list[list[Value]]) -> list[dict]:
     """Return a bar for each of the commonest words."""
-    counts = Counter(str(word) for column in columns for word in column)
-    by_count = sorted(counts, key=lambda word: (-counts[word], word))
-    common = by_count[:_MOST_WORDS]
-    return [_bar(word, columns, word.__eq__) for word in common]
+    words = map(str, chain.from_iterable(columns))
+    counts = Counter(sorted(words))
+    common = counts.most_common(_MOST_WORDS)
+    return [_bar(word, columns, word.__eq__) for word, _ in common]
 
 
 def _numbers(columns: list[list[Value]], distinct: list) -> list[dict]:

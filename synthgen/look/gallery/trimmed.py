@@ -1,12 +1,14 @@
 """Parameters cut to what a person reads: long lists, long texts and many objects would fill a page."""
 
 from collections import Counter
-from itertools import groupby
+from collections.abc import Callable
+from itertools import groupby, islice
 
 _MOST_TEXT = 300
 _MOST_ITEMS = 16
 _MOST_KEYS = 60
 _MOST_DEPTH = 8
+_MOST_WHOLE = 2**53 - 1  # whole numbers that JavaScript keeps; larger ones, such as seeds, become text
 # Objects of a sample in the table, and those with their parameters.
 _MOST_OBJECTS = 60
 _MOST_FULL = 12
@@ -22,17 +24,26 @@ def trimmed(value, depth: int = 0):
     [15, '.. 4 more']
     """
     if isinstance(value, str):
-        return value if len(value) <= _MOST_TEXT else value[:_MOST_TEXT] + " .."
+        return _trimmed_text(value)
+    if isinstance(value, int) and abs(value) > _MOST_WHOLE:
+        return str(value)
     if not isinstance(value, dict | list):
         return value
     if depth >= _MOST_DEPTH:
         return ".."
-    return _trimmed_dict(value, depth + 1) if isinstance(value, dict) else _trimmed_list(value, depth + 1)
+    cut: Callable = _trimmed_dict if isinstance(value, dict) else _trimmed_list
+    return cut(value, depth + 1)
+
+
+def _trimmed_text(text: str) -> str:
+    if len(text) <= _MOST_TEXT:
+        return text
+    return text[:_MOST_TEXT] + " .."
 
 
 def _trimmed_dict(value: dict, depth: int) -> dict:
     kept = {}
-    for key in list(value)[:_MOST_KEYS]:
+    for key in islice(value, _MOST_KEYS):
         kept[key] = trimmed(value[key], depth)
 
     more = len(value) - len(kept)
@@ -75,5 +86,8 @@ def object_table(objects: list[dict]) -> dict:
             row["params"] = trimmed(thing.get("params"))
         rows.append(row)
 
-    runs = [[kind, len(list(run))] for kind, run in groupby(kinds)]
+    runs = []
+    for kind, run in groupby(kinds):
+        length = sum(1 for _ in run)
+        runs.append([kind, length])
     return {"kinds": runs, "rows": rows, "count": len(objects)}

@@ -23,6 +23,10 @@ def test_what_is_cut_is_never_longer_and_short_values_stay(value):
         assert cut == value
 
 
+def test_seeds_keep_all_their_digits():
+    assert trimmed([2**53 - 1, 2**63 - 1, -(2**60), True]) == [2**53 - 1, str(2**63 - 1), str(-(2**60)), True]
+
+
 def test_long_parts_end_in_a_mark():
     assert trimmed("x" * 1000).endswith(" ..")
     assert list(trimmed({str(i): i for i in range(100)}))[-1] == ".. 40 more"
