@@ -1,6 +1,6 @@
 """Labelled images: a folder with a folder for each class, or a data set of ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,14 +19,14 @@ class Labelled(NamedTuple):
 
     Attributes
     ----------
-    pictures : list of callable
+    pictures : sequence of callable
         Each returns an image, uint8 (H, W, 3).
     labels : ndarray of int, (N,)
     names : list of str
         Of the classes.
     """
 
-    pictures: list[Callable[[], np.ndarray]]
+    pictures: Sequence[Callable[[], np.ndarray]]
     labels: np.ndarray
     names: list[str]
 
@@ -61,7 +61,7 @@ def open_labelled(path, images: int, classes: int = MOST_CLASSES) -> Labelled:
     labels = []
     for label, name in enumerate(chosen):
         of_class = found[name]
-        places = _spread(of_class.count, each)
+        places = _spread(of_class.size, each)
         pictures += [partial(of_class.read, place) for place in places]
         labels += [label] * len(places)
     return Labelled(pictures, np.array(labels), chosen)
@@ -76,7 +76,7 @@ def _spread(count: int, most: int) -> list[int]:
 class _Class(NamedTuple):
     """How many images a class has, and what reads one of them."""
 
-    count: int
+    size: int
     read: Callable[[int], np.ndarray]
 
 
@@ -88,7 +88,8 @@ def _of_folders(path: Path) -> dict[str, _Class]:
     for folder in subfolders(path):
         files = pictures_in(folder)
         if files:
-            found[folder.name] = _Class(len(files), partial(_of_file, files))
+            read = partial(_of_file, files)
+            found[folder.name] = _Class(len(files), read)
     return found
 
 
@@ -103,7 +104,9 @@ def _of_dataset(path: Path) -> dict[str, _Class]:
     count = dataset.manifest.per_class
     found = {}
     for label, row in enumerate(dataset.classes):
-        found[f"{label} {row['name']}"] = _Class(count, partial(_of_sample, dataset, label))
+        name = f"{label} {row['name']}"
+        read = partial(_of_sample, dataset, label)
+        found[name] = _Class(count, read)
     return found
 
 

@@ -25,6 +25,7 @@ GROUPS = {
 }  # fmt: skip
 _PERCENTILES = (5, 95)
 _GRID = "0.9"
+_ERRORS = {"capsize": 1.5, "error_kw": {"lw": 0.8}}
 
 
 def grouped(values: Mapping[str, float], groups: Mapping[str, Sequence[str]] | None = None) -> dict[str, float]:
@@ -74,22 +75,26 @@ def bars(
     -------
     Path
     """
-    figure = _figure(max(5.0, 1.5 + 0.22 * len(names) * (len(values) + 1)), 4.4)
+    metrics = len(values)
+    models = len(names)
+    columns = models * (metrics + 1)
+    figure = _figure(max(5.0, 1.5 + 0.22 * columns), 4.4)
     axes = figure.subplots()
-    places = np.arange(len(names))
-    width = 0.8 / max(len(values), 1)
+    places = np.arange(models)
+    width = 0.8 / max(metrics, 1)
+    middle = (metrics - 1) / 2
 
     for number, (metric, heights) in enumerate(values.items()):
-        offset = (number - (len(values) - 1) / 2) * width
+        offset = (number - middle) * width
         lines = None if spreads is None else spreads[metric]
-        axes.bar(places + offset, heights, width, yerr=lines, label=metric, capsize=1.5, error_kw={"lw": 0.8})
+        axes.bar(places + offset, heights, width, yerr=lines, label=metric, **_ERRORS)
     axes.set_xticks(places, names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_ylim(*_limits(values, spreads))
-    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_xlim(-0.6, models - 0.4)
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=_GRID)
     axes.set_title(title)
-    axes.legend(fontsize="small", ncols=max(len(values), 1), loc="upper center", bbox_to_anchor=(0.5, -0.28))
+    axes.legend(fontsize="small", ncols=metrics, loc="upper center", bbox_to_anchor=(0.5, -0.28))
     return _saved(figure, path)
 
 
@@ -98,9 +103,12 @@ def _limits(values: Mapping, spreads: Mapping | None) -> tuple[float, float]:
     lows = [0.0]
     highs = [1.0]
     for metric, heights in values.items():
+        middle = np.asarray(heights)
         lines = 0.0 if spreads is None else np.asarray(spreads[metric])
-        lows.append(float(np.nanmin(heights - lines)))
-        highs.append(float(np.nanmax(heights + lines)))
+        low = middle - lines
+        high = middle + lines
+        lows.append(float(np.nanmin(low)))
+        highs.append(float(np.nanmax(high)))
     return min(lows), 1.02 * max(highs)
 
 
@@ -139,8 +147,9 @@ def spider(path: Path, axes_names: Sequence[str], polygons: Mapping[str, Sequenc
     axes.set_theta_offset(np.pi / 2)
     axes.set_xticks(angles, axes_names)
     axes.tick_params(axis="x", pad=16)
-    lowest = min((min(values) for values in polygons.values()), default=0.0)
-    axes.set_ylim(max(0.0, np.floor(lowest * 10 - 1) / 10), 1)
+    lowest = min(min(values) for values in polygons.values())
+    tenth = np.floor(10 * lowest - 1) / 10
+    axes.set_ylim(max(0.0, tenth), 1)
     axes.grid(color="0.85")
     axes.set_title(title)
     axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(-0.12, -0.1))
@@ -159,8 +168,9 @@ def behavior(path: Path, values: Mapping[str, Sequence[float]], title: str = "")
         Metric to a value for each column; columns in which one is ``nan`` are left out.
     title : str
     """
-    table = np.array([np.asarray(column, float) for column in values.values()])
-    table = table[:, np.isfinite(table).all(axis=0)]
+    table = np.array(list(values.values()), float)
+    is_whole = np.isfinite(table).all(axis=0)
+    table = table[:, is_whole]
     table = _within(table, table.mean(axis=0))
 
     figure = _figure(9, 4)
@@ -182,8 +192,9 @@ def _within(table: np.ndarray, means: np.ndarray) -> np.ndarray:
         return table
     low, high = np.percentile(means, _PERCENTILES)
     kept = (means >= low) & (means <= high)
+    columns = table[:, kept]
     order = np.argsort(means[kept], kind="stable")
-    return table[:, kept][:, order]
+    return columns[:, order]
 
 
 def recall_over_coverage(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Path:
@@ -226,9 +237,11 @@ def convergence(path: Path, runs: Mapping[str, Sequence[Mapping]], columns: Sequ
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     for axes, column in zip(panels, columns, strict=True):
         for name, rows in runs.items():
-            points = [(row["epoch"], row[column]) for row in rows if row.get(column) is not None]
-            epochs, heights = np.array(points, float).reshape(-1, 2).T
-            axes.plot(epochs, heights, label=name, marker="." if len(points) < 30 else "")
+            there = [row for row in rows if row.get(column) is not None]
+            epochs = [row["epoch"] for row in there]
+            heights = [row[column] for row in there]
+            marker = "." if len(there) < 30 else ""
+            axes.plot(epochs, heights, label=name, marker=marker)
         axes.set_xlabel("epoch")
         axes.set_ylabel(column.replace("_", " "))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -259,7 +272,8 @@ def scatter(path: Path, panels: Mapping[str, np.ndarray], labels: np.ndarray, na
     for axes, (title, points) in zip(frames, panels.items(), strict=True):
         for number, name in enumerate(names):
             own = points[labels == number]
-            axes.scatter(*own.T, s=7, color=shades(number % shades.N), label=name, linewidths=0)
+            color = shades(number % shades.N)
+            axes.scatter(*own.T, s=7, color=color, label=name, linewidths=0)
         axes.set_title(title, fontsize=10)
         axes.set_xticks([])
         axes.set_yticks([])

@@ -20,6 +20,8 @@ _OPACITY = 0.65
 _GAP = 6
 _BAR = 4  # pixels of the box around the columns of a model
 _TITLE = 20
+_LINE = 18  # height of a line of text
+_LEGEND = 260  # width
 _MOST_PIXELS = 10**8
 _LEAST_SPAN = float(np.finfo(np.float32).tiny)
 
@@ -81,27 +83,68 @@ def comparison_sheet(images: Sequence[Shown], models: Sequence[Scale], cell: int
         If there is no image or no model, an image lacks a map, or the sheet would be too large.
     """
     _check(images, models)
-    columns = 2 + 2 * len(models)
-    width = _left(columns) + columns * cell
-    height = _TITLE + _GAP + len(images) * (cell + _TITLE) + _BAR
-    if width * height > _MOST_PIXELS:
-        raise UsageError(f"images must fit into {_MOST_PIXELS:,} pixels, got a sheet of {width} x {height}")
-
-    sheet = Image.new("RGB", (width, height), "white")
-    pen = ImageDraw.Draw(sheet)
+    page = _Page.of(len(images), len(models), cell)
+    pen = ImageDraw.Draw(page.sheet)
     font = ImageFont.load_default(12)
+
     for row, shown in enumerate(images):
-        top = _TITLE + _GAP + row * (cell + _TITLE)
+        top = page.top(row)
         pen.text((_GAP, top), shown.name, fill="black", font=font)
         for column, picture in enumerate(_pictures(shown, models)):
-            left = _left(column) + column * cell
-            sheet.paste(_fitted(picture, cell), (left, top + _TITLE - 2))
+            place = (page.left(column), top + _LINE)
+            page.sheet.paste(_fitted(picture, cell), place)
 
     for column, title in enumerate(("image", "truth")):
-        pen.text((_left(column) + column * cell, _GAP), title, fill="black", font=font)
+        pen.text((page.left(column), _GAP), title, fill="black", font=font)
     for number, scale in enumerate(models):
-        _draw_box(pen, number, scale.name, cell, height, font)
-    return sheet
+        _draw_box(pen, page, number, scale.name)
+    return page.sheet
+
+
+class _Page(NamedTuple):
+    """An empty sheet, and where its pictures lie: two columns, and two for each model with a box around.
+
+    Attributes
+    ----------
+    sheet : Image
+    cell : int
+        Side of a picture.
+    """
+
+    sheet: Image.Image
+    cell: int
+
+    @classmethod
+    def of(cls, rows: int, models: int, cell: int) -> "_Page":
+        """Return the page for some images and models; raise UsageError if it would be too large."""
+        columns = 2 + 2 * models
+        width = _left(columns, cell)
+        height = _top(rows, cell) + _BAR
+        if width * height > _MOST_PIXELS:
+            raise UsageError(f"images must fit into {_MOST_PIXELS:,} pixels, got a sheet of {width} x {height}")
+        sheet = Image.new("RGB", (width, height), "white")
+        return cls(sheet, cell)
+
+    def top(self, row: int) -> int:
+        """Return where the name of an image stands; its pictures lie below."""
+        return _top(row, self.cell)
+
+    def left(self, column: int) -> int:
+        """Return where the pictures of a column begin."""
+        return _left(column, self.cell)
+
+
+def _top(row: int, cell: int) -> int:
+    height = cell + _TITLE
+    return _TITLE + _GAP + row * height
+
+
+def _left(column: int, cell: int) -> int:
+    """Return where a column begins: the space is wider before each model."""
+    models = max(0, column // 2)
+    gaps = _GAP * (column + 1)
+    boxes = 2 * _BAR * models
+    return gaps + boxes + column * cell
 
 
 def _check(images: Sequence[Shown], models: Sequence[Scale]) -> None:
@@ -112,30 +155,40 @@ def _check(images: Sequence[Shown], models: Sequence[Scale]) -> None:
             raise UsageError(f"maps must be one for each of {len(models)} models, got {len(shown.maps)}")
 
 
-def _left(column: int) -> int:
-    """Return the space left of a column beside the columns before it: wider before each model."""
-    models = max(0, column // 2)
-    return _GAP * (column + 1) + 2 * _BAR * models
-
-
-def _draw_box(pen, number: int, name: str, cell: int, height: int, font) -> None:
+def _draw_box(pen, page: _Page, number: int, name: str) -> None:
     """Draw the box around both columns of a model, with its name."""
     first = 2 + 2 * number
-    left = _left(first) + first * cell - _BAR
-    right = _left(first + 1) + (first + 2) * cell + _BAR
-    color = BOXES[number % len(BOXES)]
-    pen.text((left + _BAR, _GAP - 3), name, fill=color, font=font)
-    pen.rectangle((left, _TITLE - 2, right - 1, height - 2), outline=color, width=2)
+    inner_left = page.left(first)
+    inner_right = page.left(first + 1) + page.cell
+    left = inner_left - _BAR
+    right = inner_right + _BAR - 1
+    bottom = page.sheet.height - 2
+
+    color = _color(number)
+    font = ImageFont.load_default(12)
+    pen.text((inner_left, _GAP - 3), name, fill=color, font=font)
+    pen.rectangle((left, _LINE, right, bottom), outline=color, width=2)
+
+
+def _color(number: int) -> tuple[int, int, int]:
+    """Return the color of a model."""
+    return BOXES[number % len(BOXES)]
 
 
 def _pictures(shown: Shown, models: Sequence[Scale]) -> list[np.ndarray]:
     """Return the pictures of a row, uint8 (.., .., 3)."""
-    truth = np.full(shown.image.shape, 128, np.uint8) if shown.mask is None else _black_and_white(shown.mask)
+    if shown.mask is None:
+        truth = np.full(shown.image.shape, 128, np.uint8)
+    else:
+        truth = _black_and_white(shown.mask)
+
     pictures = [shown.image, truth]
     for scale, scores in zip(models, shown.maps, strict=True):
         span = max(scale.high - scale.low, _LEAST_SPAN)
-        pictures.append(colored((scores - scale.low) / span))
-        pictures.append(_black_and_white(scores >= scale.threshold))
+        heat = (scores - scale.low) / span
+        found = scores >= scale.threshold
+        pictures.append(colored(heat))
+        pictures.append(_black_and_white(found))
     return pictures
 
 
@@ -146,10 +199,10 @@ def _black_and_white(mask: np.ndarray) -> np.ndarray:
 
 def _fitted(picture: np.ndarray, cell: int) -> Image.Image:
     """Return a picture stretched to a square cell; few pixels stay sharp."""
-    height, width = picture.shape[:2]
-    small = max(height, width) <= cell
-    way = Image.Resampling.NEAREST if small else Image.Resampling.BILINEAR
-    return Image.fromarray(np.ascontiguousarray(picture)).resize((cell, cell), way)
+    is_small = max(picture.shape) <= cell
+    way = Image.Resampling.NEAREST if is_small else Image.Resampling.BILINEAR
+    plain = np.ascontiguousarray(picture)
+    return Image.fromarray(plain).resize((cell, cell), way)
 
 
 def decided(image: np.ndarray, mask: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
@@ -172,17 +225,25 @@ def decided(image: np.ndarray, mask: np.ndarray, scores: np.ndarray, threshold: 
     from synthgen.compose import color
 
     size = image.shape[:2]
-    found = resized(np.float32(scores >= threshold), size) >= 0.5
-    truth = resized(np.float32(mask), size) >= 0.5
-    gray = color.to_gray(image)[..., None]
-    picture = np.repeat(gray, 3, axis=2).astype(np.uint8)
+    found = _mask_of_size(scores >= threshold, size)
+    truth = _mask_of_size(mask, size)
+    gray = color.to_gray(image).astype(np.uint8)
+    picture = np.repeat(gray[..., None], 3, axis=2)
 
     groups = ((found & truth, HIT), (found & ~truth, FALSE_ALARM), (truth & ~found, MISSED))
     for pixels, tint in groups:
         share = np.where(pixels, _OPACITY, 0.0)
-        picture = blended(picture, np.array(tint), share).astype(np.uint8)
-    picture[outline(truth)] = (255, 255, 255)
+        mixed = blended(picture, np.array(tint), share)
+        picture = mixed.astype(np.uint8)
+    edge = outline(truth)
+    picture[edge] = (255, 255, 255)
     return picture
+
+
+def _mask_of_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a mask at another size, bool."""
+    shares = resized(mask.astype(np.float32), size)
+    return shares >= 0.5
 
 
 def decision_sheet(images: Sequence[Shown], models: Sequence[Scale], cell: int = 192) -> Image.Image:
@@ -200,27 +261,36 @@ def decision_sheet(images: Sequence[Shown], models: Sequence[Scale], cell: int =
     """
     marked = [shown for shown in images if shown.mask is not None]
     _check(marked, models)
-    width = _GAP + len(models) * (cell + _GAP)
-    height = 2 * _TITLE + len(marked) * (cell + _TITLE)
-    sheet = Image.new("RGB", (max(width, 260), height), "white")
+    step = cell + _GAP
+    row_height = cell + _TITLE
+    width = _GAP + len(models) * step
+    height = 2 * _TITLE + len(marked) * row_height
+    sheet = Image.new("RGB", (max(width, _LEGEND), height), "white")
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(12)
     _draw_legend(pen, font)
 
     for row, shown in enumerate(marked):
-        top = 2 * _TITLE + row * (cell + _TITLE)
+        top = 2 * _TITLE + row * row_height
         pen.text((_GAP, top), shown.name, fill="black", font=font)
-        for column, (scale, scores) in enumerate(zip(models, shown.maps, strict=True)):
-            picture = decided(shown.image, np.asarray(shown.mask), scores, scale.threshold)
-            sheet.paste(_fitted(picture, cell), (_GAP + column * (cell + _GAP), top + _TITLE - 2))
+        mask = np.asarray(shown.mask)
+        for column, scores in enumerate(shown.maps):
+            left = _GAP + column * step
+            picture = decided(shown.image, mask, scores, models[column].threshold)
+            sheet.paste(_fitted(picture, cell), (left, top + _LINE))
+
     for column, scale in enumerate(models):
-        pen.text((_GAP + column * (cell + _GAP), _TITLE), scale.name, fill=BOXES[column % len(BOXES)], font=font)
+        left = _GAP + column * step
+        pen.text((left, _TITLE), scale.name, fill=_color(column), font=font)
     return sheet
 
 
 def _draw_legend(pen, font) -> None:
     left = _GAP
-    for text, tint in (("found", HIT), ("false alarm", FALSE_ALARM), ("missed", MISSED)):
-        pen.rectangle((left, 6, left + 10, 16), fill=tint)
-        pen.text((left + 14, 3), text, fill="black", font=font)
-        left += 24 + round(pen.textlength(text, font=font))
+    entries = {"found": HIT, "false alarm": FALSE_ALARM, "missed": MISSED}
+    for text, tint in entries.items():
+        right = left + 10
+        pen.rectangle((left, 6, right, 16), fill=tint)
+        pen.text((right + 4, 3), text, fill="black", font=font)
+        length = pen.textlength(text, font=font)
+        left = right + 14 + round(length)

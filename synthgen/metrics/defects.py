@@ -48,7 +48,8 @@ def defect_wise_recall(instances: Iterable, predictions: Iterable | None = None,
     share(coverage, "coverage")
     covered = covered_shares(instances, predictions)
     noticed = (covered > 0) & (covered >= coverage)
-    return ratio(int(np.count_nonzero(noticed)), len(covered))
+    found = np.count_nonzero(noticed)
+    return ratio(int(found), len(covered))
 
 
 def covered_shares(instances: Iterable, predictions: Iterable | None = None) -> np.ndarray:
@@ -84,6 +85,8 @@ def recall_curve(
     """
     covered = covered_shares(instances, predictions)
     noticed = covered[covered > 0]
-    found = [int(np.count_nonzero(noticed >= coverage)) for coverage in coverages]
-    recalls = [ratio(number, len(covered)) for number in found]
+    recalls = []
+    for coverage in coverages:
+        found = np.count_nonzero(noticed >= coverage)
+        recalls.append(ratio(int(found), len(covered)))
     return np.array(coverages), np.array(recalls)

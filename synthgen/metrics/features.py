@@ -33,18 +33,23 @@ def knn_accuracy(features: np.ndarray, labels: np.ndarray, neighbors: int = NEIG
     if neighbors < 1:
         raise UsageError(f"neighbors must be >= 1, got {neighbors}")
     directions = _directions(features)
-    likeness = directions @ directions.T
-    np.fill_diagonal(likeness, -np.inf)
+    distance = -directions @ directions.T
+    np.fill_diagonal(distance, np.inf)
 
     known, numbers, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    others = max(1, int(sizes.min()) - 1)
-    most = min(neighbors, others)
-    nearest = np.argpartition(-likeness, most - 1, axis=1)[:, :most]
-    votes = np.zeros((len(labels), len(known)), int)
+    others = int(sizes.min()) - 1
+    most = min(neighbors, max(1, others))
+    nearest = np.argpartition(distance, most - 1, axis=1)
+    nearest = nearest[:, :most]
+
+    images = np.arange(len(labels))
+    votes = np.zeros((len(images), len(known)), int)
     for column in nearest.T:
-        votes[np.arange(len(labels)), numbers[column]] += 1
+        classes = numbers[column]
+        votes[images, classes] += 1
     named = votes.argmax(axis=1)
-    return float((named == numbers).mean())
+    right = named == numbers
+    return float(right.mean())
 
 
 def effective_dimensions(features: np.ndarray) -> float:
@@ -54,11 +59,14 @@ def effective_dimensions(features: np.ndarray) -> float:
     near one line (Ugwu et al. 2024, section 7.3).
     """
     centered = features - features.mean(axis=0)
-    variances = np.linalg.svd(centered, compute_uv=False) ** 2
+    lengths = np.linalg.svd(centered, compute_uv=False)
+    variances = lengths**2
     total = variances.sum()
     if total == 0:
         return 0.0
-    return float(total**2 / (variances**2).sum())
+
+    shares = variances / total
+    return float(1 / np.sum(shares**2))
 
 
 def intraclass_compactness(features: np.ndarray, labels: np.ndarray) -> float:
@@ -83,7 +91,8 @@ def intraclass_compactness(features: np.ndarray, labels: np.ndarray) -> float:
         If there are fewer than two images.
     """
     _check(features, labels)
-    directions = _directions(features - features.mean(axis=0))
+    centered = features - features.mean(axis=0)
+    directions = _directions(centered)
     means = []
     for label in np.unique(labels):
         own = directions[labels == label]
@@ -91,13 +100,19 @@ def intraclass_compactness(features: np.ndarray, labels: np.ndarray) -> float:
         if count < 2:
             continue
         total = own.sum(axis=0)
-        norms = (own**2).sum()  # each with itself
-        means.append((total @ total - norms) / (count * (count - 1)))
-    return float(np.mean(means)) if means else np.nan
+        of_all = total @ total
+        with_itself = np.sum(own**2)
+        pairs = count * (count - 1)
+        means.append((of_all - with_itself) / pairs)
+
+    if not means:
+        return np.nan
+    return float(np.mean(means))
 
 
 def _check(features: np.ndarray, labels: np.ndarray) -> None:
-    if features.ndim != 2 or labels.shape != features.shape[:1] or len(labels) < 2:
+    are_rows = features.ndim == 2 and labels.shape == features.shape[:1]
+    if not are_rows or len(labels) < 2:
         rule = "features must be (N, D) of two images or more, with N labels"
         raise UsageError(f"{rule}, got {features.shape} and {labels.shape}")
 
@@ -105,4 +120,5 @@ def _check(features: np.ndarray, labels: np.ndarray) -> None:
 def _directions(features: np.ndarray) -> np.ndarray:
     """Return features of length 1; those of length 0 stay 0."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.where(lengths > 0, lengths, 1)
+    lengths[lengths == 0] = 1
+    return features / lengths

@@ -38,6 +38,7 @@ RESAMPLES = 2000
 LEVEL = 0.95
 IOU = 0.3
 MAX_FPR = {"aupro": 0.3, "spro": 0.05}
+_FARTHEST = 700  # where exp overflows
 _MOST_PIXELS = 10**6  # normal pixels that the thresholds are taken from
 
 
@@ -106,13 +107,15 @@ def count(labels, scores, masks: Iterable | None = None, maps: Iterable | None =
     read = read_twice(masks, maps)
     thresholds = _thresholds(read, len(labels))
     rows = [_pixels_of(mask, values, thresholds) for mask, values in read()]
-    normal, defect, overlap, pixels = (np.array(column) for column in zip(*rows, strict=True))
+    columns = zip(*rows, strict=True)
+    normal, defect, overlap, pixels = columns
+
     localised, anomalies = _localised(read, iou)
     return counts._replace(
-        normal=normal.astype(np.float32),
-        defect=defect.astype(np.float32),
-        overlap=overlap.astype(np.float32),
-        pixels=pixels,
+        normal=np.array(normal, np.float32),
+        defect=np.array(defect, np.float32),
+        overlap=np.array(overlap, np.float32),
+        pixels=np.array(pixels),
         localised=localised,
         anomalies=anomalies,
     )
@@ -128,18 +131,19 @@ def count_part(part: Part, iou: float = IOU) -> Counts:
 
     read = read_twice(part.instances, part.pixel_maps)
     thresholds = _thresholds(read, len(part.labels))
-    saturated = []
-    images = zip(part.regions, part.saturation, part.pixel_maps, strict=True)
-    for regions, enough, values in images:
-        shares = [_share_above(values[mask], thresholds, most) for mask, most in zip(regions, enough, strict=True)]
-        saturated.append(np.sum(shares, axis=0) if shares else np.zeros(len(thresholds)))
-    regions_of = np.array([len(enough) for enough in part.saturation])
-    return counts._replace(saturated=np.array(saturated, np.float32), regions=regions_of)
+    saturated = np.zeros((len(part.labels), len(thresholds)), np.float32)
+    images = zip(saturated, part.regions, part.saturation, part.pixel_maps, strict=True)
+    for row, regions, saturation, values in images:
+        for mask, enough in zip(regions, saturation, strict=True):
+            row += _share_above(values[mask], thresholds, enough)
+
+    numbers = [len(saturation) for saturation in part.saturation]
+    return counts._replace(saturated=saturated, regions=np.array(numbers))
 
 
 def _thresholds(read, images: int) -> np.ndarray:
     """Return quantiles of the normal pixels: few where nearly all pixels are above, many where few are."""
-    most = max(1, _MOST_PIXELS // max(images, 1))
+    most = max(1, _MOST_PIXELS // images)
     kept = []
     for mask, values in read():
         normal = values[~mask]
@@ -147,12 +151,15 @@ def _thresholds(read, images: int) -> np.ndarray:
         kept.append(normal[::step])
 
     coarse = THRESHOLDS // 10
+    fine = THRESHOLDS - coarse
     low = np.linspace(0, 0.6, coarse)
-    high = 1 - np.geomspace(0.4, 1e-5, THRESHOLDS - coarse)
+    high = 1 - np.geomspace(0.4, 1e-5, fine)
+    shares = np.concatenate([low, high])
+
     together = np.concatenate(kept)
     if len(together) == 0:
         return np.zeros(THRESHOLDS)
-    return np.quantile(together, np.concatenate([low, high]))
+    return np.quantile(together, shares)
 
 
 def _pixels_of(mask: np.ndarray, values: np.ndarray, thresholds: np.ndarray) -> tuple:
@@ -163,8 +170,10 @@ def _pixels_of(mask: np.ndarray, values: np.ndarray, thresholds: np.ndarray) -> 
     overlap = np.zeros(len(thresholds))
     for region in regions:
         overlap += _share_above(region, thresholds)
-    numbers = np.array([len(normal), len(inside), len(regions)], np.int64)
-    return _above(normal, thresholds), _above(inside, thresholds), overlap, numbers
+    above = _above(normal, thresholds)
+    defective = _above(inside, thresholds)
+    numbers = [len(normal), len(inside), len(regions)]
+    return above, defective, overlap, numbers
 
 
 def _above(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -175,20 +184,25 @@ def _above(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 def _share_above(values: np.ndarray, thresholds: np.ndarray, enough: float | None = None) -> np.ndarray:
     """Return which share of the values of a region reaches each threshold; `enough` of them are all."""
-    needed = len(values) if enough is None else min(enough, len(values))
-    return np.minimum(_above(values, thresholds) / needed, 1)
+    area = len(values)
+    needed = area if enough is None else min(enough, area)
+    shares = _above(values, thresholds) / needed
+    return np.minimum(shares, 1)
 
 
 def _localised(read, iou: float) -> tuple[np.ndarray, np.ndarray]:
     """Return how many anomalies of each image are localised at some thresholds, and how many there are."""
     of_images = []
     anomalies = []
-    for pair in read():
-        (spans,), number = localised_spans(lambda pair=pair: iter([pair]), (iou,))
+    lowest = np.inf
+    for mask, values in read():
+        alone = [(mask, values)]
+        (spans,), number = localised_spans(alone.__iter__, (iou,))
         of_images.append(spans)
         anomalies.append(number)
+        if number:
+            lowest = min(lowest, float(values.min()))
 
-    lowest = min((float(values.min()) for mask, values in read() if mask.any()), default=0.0)
     of_images = [spans.above(lowest) for spans in of_images]
     thresholds = _starts(of_images)
     table = [spans.counts(thresholds) for spans in of_images]
@@ -197,11 +211,16 @@ def _localised(read, iou: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _starts(of_images: list[Spans]) -> np.ndarray:
     """Return the thresholds at which the number of localised anomalies may be highest, thinned out evenly."""
-    starts = np.unique(np.concatenate([spans.starts for spans in of_images]))
-    if len(starts) <= THRESHOLDS:
+    of_all = [spans.starts for spans in of_images]
+    together = np.concatenate(of_all)
+    starts = np.unique(together)
+    last = len(starts) - 1
+    if last < THRESHOLDS:
         return starts
-    places = np.linspace(0, len(starts) - 1, THRESHOLDS)
-    return starts[places.astype(int)]
+
+    spread = np.linspace(0, last, THRESHOLDS)
+    places = spread.astype(int)
+    return starts[places]
 
 
 def draws(labels, resamples: int = RESAMPLES, seed: int = 0, name: str = "") -> np.ndarray:
@@ -217,14 +236,16 @@ def draws(labels, resamples: int = RESAMPLES, seed: int = 0, name: str = "") -> 
         Of the class: classes are drawn independently, whatever their order. All models get the same draw.
     """
     anomalous = np.asarray(labels) == 1
+    images = len(anomalous)
     rng = generator(seed, 0, 0, f"bootstrap {name}")
-    weights = np.zeros((resamples, len(anomalous)), np.float32)
+    weights = np.zeros((resamples, images), np.float32)
+
     for group in (False, True):
-        places = np.flatnonzero(anomalous == group)
-        total = len(places)
+        of_group = anomalous == group
+        total = np.count_nonzero(of_group)
         if total:
             equal = np.full(total, 1 / total)
-            weights[:, places] = rng.multinomial(total, equal, resamples)
+            weights[:, of_group] = rng.multinomial(total, equal, resamples)
     return weights
 
 
@@ -243,11 +264,14 @@ def resampled(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
         ``image_auroc``, ``average_precision``, and where there are maps ``pixel_auroc``, ``aupro``, ``pl`` and
         ``spro``. ``nan`` where a resample has nothing to count.
     """
-    if weights.shape[1] != len(counts.labels):
-        raise UsageError(f"weights must be for {len(counts.labels)} images, got {weights.shape[1]}")
+    images = len(counts.labels)
+    given = weights.shape[1]
+    if given != images:
+        raise UsageError(f"weights must be for {images} images, got {given}")
 
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = {"image_auroc": _image_auroc(counts, weights), "average_precision": _precision(counts, weights)}
+        found = {"image_auroc": _image_auroc(counts, weights)}
+        found["average_precision"] = _precision(counts, weights)
         if counts.pixels is not None:
             found |= _of_pixels(counts, weights)
         if counts.localised is not None:
@@ -260,25 +284,32 @@ def _image_auroc(counts: Counts, weights: np.ndarray) -> np.ndarray:
     anomalous = counts.labels.astype(bool)
     of_defects = counts.scores[anomalous][:, None]
     of_normal = counts.scores[~anomalous]
-    higher = (of_defects > of_normal).astype(float)
-    higher += (of_defects == of_normal) / 2
+    higher = of_defects > of_normal
+    same = of_defects == of_normal
+    wins = higher + same / 2
 
     first = weights[:, anomalous]
     second = weights[:, ~anomalous]
-    won = (first @ higher * second).sum(axis=1)
-    return won / (first.sum(axis=1) * second.sum(axis=1))
+    of_second = first @ wins
+    won = (of_second * second).sum(axis=1)
+    pairs = first.sum(axis=1) * second.sum(axis=1)
+    return won / pairs
 
 
 def _precision(counts: Counts, weights: np.ndarray) -> np.ndarray:
     """Return the average precision; equal scores are one threshold."""
     order = np.argsort(-counts.scores, kind="stable")
     falling = counts.scores[order]
-    last_of_ties = np.append(falling[1:] != falling[:-1], True)
+    differs = falling[1:] != falling[:-1]
+    last_of_ties = np.append(differs, True)
 
     ordered = weights[:, order].astype(float)
     of_defects = ordered * counts.labels[order]
-    predicted = np.cumsum(ordered, axis=1)[:, last_of_ties]
-    true = np.cumsum(of_defects, axis=1)[:, last_of_ties]
+    predicted = np.cumsum(ordered, axis=1)
+    predicted = predicted[:, last_of_ties]
+    true = np.cumsum(of_defects, axis=1)
+    true = true[:, last_of_ties]
+
     new = np.diff(true, axis=1, prepend=0)
     precision = true / np.maximum(predicted, 1)
     return (new * precision).sum(axis=1) / true[:, -1]
@@ -286,34 +317,55 @@ def _precision(counts: Counts, weights: np.ndarray) -> np.ndarray:
 
 def _of_pixels(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Return the areas under the curves of the pixels."""
-    normal, defective, regions = (weights @ counts.pixels).T
-    fpr = weights @ counts.normal / normal[:, None]
+    totals = weights @ counts.pixels
+    normal, defective, regions = totals.T
+    fpr = _shares(weights, counts.normal, normal)
+    recall = _shares(weights, counts.defect, defective)
+    overlap = _shares(weights, counts.overlap, regions)
     found = {
-        "pixel_auroc": _areas(fpr, weights @ counts.defect / defective[:, None], 1.0),
-        "aupro": _areas(fpr, weights @ counts.overlap / regions[:, None], MAX_FPR["aupro"]),
+        "pixel_auroc": _areas(fpr, recall, 1.0),
+        "aupro": _areas(fpr, overlap, MAX_FPR["aupro"]),
     }
+
     if counts.saturated is not None:
         of_regions = weights @ counts.regions
-        found["spro"] = _areas(fpr, weights @ counts.saturated / of_regions[:, None], MAX_FPR["spro"])
+        saturated = _shares(weights, counts.saturated, of_regions)
+        found["spro"] = _areas(fpr, saturated, MAX_FPR["spro"])
     return found
+
+
+def _shares(weights: np.ndarray, table: np.ndarray | None, totals: np.ndarray) -> np.ndarray:
+    """Return what resamples (R, N) have of a table (N, T), over their totals (R,)."""
+    found = weights @ table
+    return found / totals[:, None]
 
 
 def _areas(fpr: np.ndarray, height: np.ndarray, limit: float) -> np.ndarray:
     """Return the areas (R,) under curves (R, T), lowest threshold first, up to a rate, divided by that rate."""
-    ends = np.zeros((len(fpr), 1))
-    rates = np.hstack([ends, fpr[:, ::-1], ends + 1])
-    heights = np.hstack([ends, height[:, ::-1], ends + 1])
-
-    # the part of each segment that lies below the limit, cut by linear interpolation
+    rates = _from_zero_to_one(fpr)
+    heights = _from_zero_to_one(height)
     left = rates[:, :-1]
     right = rates[:, 1:]
-    cut = np.clip(right, None, limit)
+    low = heights[:, :-1]
+    high = heights[:, 1:]
+
+    # the part of each segment that lies below the limit, cut by linear interpolation
+    cut = np.minimum(right, limit)
     width = np.maximum(cut - left, 0)
     whole = np.maximum(right - left, np.finfo(float).tiny)
-    rise = heights[:, 1:] - heights[:, :-1]
-    at_cut = heights[:, :-1] + rise * np.minimum(width / whole, 1)
-    mean = (heights[:, :-1] + at_cut) / 2
-    return (width * mean).sum(axis=1) / limit
+    share = np.minimum(width / whole, 1)
+    at_cut = low + share * (high - low)
+
+    mean = (low + at_cut) / 2
+    areas = (width * mean).sum(axis=1)
+    return areas / limit
+
+
+def _from_zero_to_one(values: np.ndarray) -> np.ndarray:
+    """Return values (R, T), the highest threshold first, between columns of 0 and 1."""
+    zero = np.zeros((len(values), 1))
+    falling = values[:, ::-1]
+    return np.hstack([zero, falling, zero + 1])
 
 
 def _pl(localised: np.ndarray, anomalies: np.ndarray | None, weights: np.ndarray) -> np.ndarray:
@@ -361,11 +413,17 @@ def _around(value: float, spread: float, level: float) -> tuple[float, float]:
     """Return the interval around a share that is symmetric on the scale of the logit."""
     place = (1 + level) / 2
     deviations = NormalDist().inv_cdf(place)
-    logit = math.log(value / (1 - value))
-    reach = deviations * spread / (value * (1 - value))
-    low = 1 / (1 + math.exp(-logit + reach))
-    high = 1 / (1 + math.exp(-logit - reach))
-    return low, high
+    rest = 1 - value
+    logit = math.log(value / rest)
+    reach = deviations * spread / (value * rest)
+    return _share_of(logit - reach), _share_of(logit + reach)
+
+
+def _share_of(logit: float) -> float:
+    """Return the share that has a logit."""
+    if logit < -_FARTHEST:
+        return 0.0
+    return 1 / (1 + math.exp(-logit))
 
 
 def pooled(samples: Sequence[np.ndarray]) -> np.ndarray:

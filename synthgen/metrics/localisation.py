@@ -177,9 +177,9 @@ def localised_spans(read: Reader, ious: Sequence[float]) -> tuple[list[Spans], i
     found: list[list[tuple]] = [[] for _ in ious]
     count = 0
     lowest = np.inf
-    for _, _, scores in _anomalies(read):
+    for _, _, scores in _anomalies(read, min(ious)):
         thresholds, of_anomaly = scores.all_ious()
-        lowest = min(lowest, float(thresholds[1]))
+        lowest = min(lowest, scores.lowest)
         for spans, limit in zip(found, ious, strict=True):
             starts, ends = spans_of(thresholds, of_anomaly, limit)
             owners = np.full(len(starts), count)
@@ -214,8 +214,11 @@ def anomaly_ious(read: Reader, thresholds: np.ndarray) -> np.ndarray:
     return np.array(rows).reshape(-1, len(thresholds))
 
 
-def _anomalies(read: Reader) -> Iterator[tuple[int, Box, Scores]]:
-    """Yield each anomaly: the number of its image among those that are read, its box, and the scores around it."""
+def _anomalies(read: Reader, iou: float = 0.0) -> Iterator[tuple[int, Box, Scores]]:
+    """Yield each anomaly: the number of its image among those that are read, its box, and the scores around it.
+
+    Scores that are of no account for an IoU above `iou` are left out.
+    """
     for image, (mask, scores) in enumerate(read()):
         if not mask.any():
             continue
@@ -224,7 +227,7 @@ def _anomalies(read: Reader) -> Iterator[tuple[int, Box, Scores]]:
         for number, box in enumerate(boxes):
             inside = covered(box, scores.shape)
             outside = (nearest == number) & ~inside
-            yield image, box, Scores(np.sort(scores[inside]), np.sort(scores[outside]))
+            yield image, box, Scores.of(scores[inside], scores[outside], iou)
 
 
 def anomaly_boxes(mask: np.ndarray) -> list[Box]:

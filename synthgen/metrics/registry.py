@@ -292,9 +292,11 @@ def heading_of(name: str, columns: Iterable[Column]) -> str:
     >>> heading_of("oracle_pixel_f1", columns_of(["oracle"]))
     'oracle pixel F1'
     """
+    columns = list(columns)
     for column in columns:
         if column.name == name:
             return column.heading
+    for column in columns:
         key = name.removeprefix(f"{column.name}_")
         if key != name:
             words = METRICS[key].heading if key in METRICS else key.replace("_", " ")

@@ -16,7 +16,7 @@ import torch
 
 from synthgen.errors import FormatError, UsageError
 from synthgen.metrics.features import effective_dimensions, intraclass_compactness, knn_accuracy
-from synthgen.torch.backbones import SUFFIX
+from synthgen.torch.backbones import SUFFIX, config_of
 from synthgen.torch.evaluation.inspection import as_batch
 from synthgen.torch.features import normalised
 from synthgen.torch.pretrain.report import CSV, filters_picture, first_filters
@@ -61,11 +61,12 @@ def penultimate(
 
     from synthgen.compose.pictures import stretched
 
-    config = model.pretrained_cfg
+    config = config_of(model)
     rows = []
     for start in range(0, len(labelled.pictures), batch_size):
-        pictures = [read() for read in labelled.pictures[start : start + batch_size]]
-        images = [np.asarray(stretched(Image.fromarray(picture), size)) for picture in pictures]
+        readers = labelled.pictures[start : start + batch_size]
+        pictures = [Image.fromarray(read()) for read in readers]
+        images = [np.asarray(stretched(picture, size)) for picture in pictures]
         batch = normalised(as_batch(images), config["mean"], config["std"])
         rows.append(_features(model, batch))
         if advance is not None:

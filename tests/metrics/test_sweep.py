@@ -11,7 +11,8 @@ values = st.lists(st.integers(0, 6), min_size=1, max_size=12)
 
 @given(values, st.lists(st.integers(0, 6), max_size=12), st.sampled_from([0.0, 0.2, 0.5, 0.9]))
 def test_an_iou_lies_above_its_limit_within_the_spans_alone(inside, outside, limit):
-    scores = Scores(np.sort(np.array(inside, float)), np.sort(np.array(outside, float)))
+    scores = Scores.of(np.array(inside, float), np.array(outside, float), limit)
+    assert scores.lowest == min(inside + outside)
     starts, ends = spans_of(*scores.all_ious(), limit)
     for threshold in np.arange(-1, 8, 0.5):
         within = ((starts <= threshold) & (threshold < ends)).any()

@@ -55,21 +55,39 @@ def bounds_of(
         if row.kind != ALL:
             continue
         samples = _pooled(of_categories) if row.category == MEAN else of_categories[row.category]
-        for name, value in row.values.items():
-            if name not in samples:
-                continue
-            low, high = intervals.interval(samples[name], value)
-            images = row.normal + row.anomalous
-            bound = {"category": row.category, "metric": name, "value": value, "low": low, "high": high}
-            bounds.append(bound | {"images": images})
+        bounds += _bounds_of(row, samples)
+    return bounds
+
+
+def _bounds_of(row: Row, samples: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Return the intervals of the values of a row that have resamples."""
+    images = row.normal + row.anomalous
+    bounds = []
+    for name, value in row.values.items():
+        if name not in samples:
+            continue
+        low, high = intervals.interval(samples[name], value)
+        bound = {
+            "category": row.category,
+            "metric": name,
+            "value": value,
+            "low": low,
+            "high": high,
+            "images": images,
+        }
+        bounds.append(bound)
     return bounds
 
 
 def _pooled(of_categories: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Return the samples of the mean over categories, of those metrics that all of them have."""
-    all_of_them = list(of_categories.values())
-    shared = [name for name in all_of_them[0] if all(name in samples for samples in all_of_them)]
-    return {name: intervals.pooled([samples[name] for samples in all_of_them]) for name in shared}
+    first, *others = of_categories.values()
+    pooled = {}
+    for name in first:
+        if all(name in samples for samples in others):
+            of_each = [first[name], *(samples[name] for samples in others)]
+            pooled[name] = intervals.pooled(of_each)
+    return pooled
 
 
 def format_bounds(bounds: Sequence[dict[str, Any]]) -> str:
@@ -79,8 +97,7 @@ def format_bounds(bounds: Sequence[dict[str, Any]]) -> str:
     lines = [f"{'category':{width}s}  {'metric':12s}  value  95 % interval  images"]
     for bound in bounds:
         heading = METRICS[bound["metric"]].heading
+        place = f"{bound['category']:{width}s}  {heading:12s}"
         span = f"{bound['low']:.3f}..{bound['high']:.3f}"
-        lines.append(
-            f"{bound['category']:{width}s}  {heading:12s}  {bound['value']:.3f}  {span:>13s}  {bound['images']:6d}"
-        )
+        lines.append(f"{place}  {bound['value']:.3f}  {span:>13s}  {bound['images']:6d}")
     return "\n".join(lines)

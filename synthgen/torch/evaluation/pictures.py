@@ -15,6 +15,7 @@ from synthgen.shards.files import replacing
 from synthgen.torch.evaluation.predictions import Predictions
 
 PER_KIND = 2  # images of each kind of defect on a sheet
+_MOST_PIXELS = 10_000  # of an image, which tell the range of colors
 
 Boxes = Callable[[tuple[int, int]], Box]
 
@@ -50,18 +51,23 @@ def write_pictures(
 
     first = next(iter(mapped.values()))
     several = len(first.parts()) > 1
+    given = thresholds or {}
     written = []
     for category, kinds in first.parts():
         parts = {name: found.part(category) for name, found in mapped.items()}
         if not all(part.is_measured_by_pixels for part in parts.values()):
             continue
-        scales = [_scale(name, part, (thresholds or {}).get(name)) for name, part in parts.items()]
+        scales = [_scale(name, part, given.get(name)) for name, part in parts.items()]
         images = _shown(mapped, category, boxes)
-        ending = f"-{category}.png" if several else ".png"
-        for name, draw in (("sheet", comparison_sheet), ("decisions", decision_sheet)):
-            written.append(_save(draw(images, scales), folder / f"{name}{ending}"))
         curves = _curves(mapped, scales, category, kinds)
-        written.append(recall_over_coverage(folder / f"coverage{ending}", curves, category))
+
+        ending = f"-{category}.png" if several else ".png"
+        sheet = comparison_sheet(images, scales)
+        decisions = decision_sheet(images, scales)
+        written.append(_save(sheet, folder / f"sheet{ending}"))
+        written.append(_save(decisions, folder / f"decisions{ending}"))
+        coverage = folder / f"coverage{ending}"
+        written.append(recall_over_coverage(coverage, curves, category))
     return written
 
 
@@ -71,8 +77,11 @@ def _scale(name: str, part: Part, threshold: float | None) -> Scale:
     if threshold is None:
         threshold, _ = part.best_pixel_threshold
         shown = f"{name}, oracle"
-    scores = np.concatenate([scores.ravel()[:: max(1, scores.size // 10_000)] for scores in part.pixel_maps])
-    low, high = color_range(scores, threshold)
+    some = []
+    for scores in part.pixel_maps:
+        step = max(1, scores.size // _MOST_PIXELS)
+        some.append(scores.ravel()[::step])
+    low, high = color_range(np.concatenate(some), threshold)
     return Scale(shown, low, high, threshold)
 
 
@@ -87,9 +96,11 @@ def _shown(models: Mapping[str, Predictions], category: str, boxes: Boxes | None
     images = []
     for kind in sorted(places):
         of_kind = places[kind]
-        spread = np.linspace(0, len(of_kind) - 1, min(PER_KIND, len(of_kind)))
+        last = len(of_kind) - 1
+        spread = np.linspace(0, last, min(PER_KIND, last + 1))
         for place in spread.astype(int):
-            images.append(_shown_at(models, of_kind[place], boxes))
+            shown = _shown_at(models, of_kind[place], boxes)
+            images.append(shown)
     return images
 
 

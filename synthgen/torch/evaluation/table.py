@@ -53,6 +53,12 @@ class Row:
             raise AttributeError(f"a row has no {name}")
         return self.values.get(name)
 
+    def value(self, name: str) -> Any:
+        """Return what a column of the table has for this row; None where it has nothing."""
+        if name in _FIRST:
+            return getattr(self, name)
+        return self.values.get(name)
+
     def with_values(self, **values: float) -> "Row":
         """Return the same row with further values."""
         return replace(self, values={**self.values, **values})
@@ -78,18 +84,20 @@ def as_dicts(rows: Sequence[Row], columns: Sequence[Column] = ()) -> list[dict[s
     names = _names(rows)
     asked = [column.name for column in columns if column.name != _ORACLE]
     names = list(dict.fromkeys([*asked, *names]))
-    found = []
-    for row in rows:
-        plain: dict[str, Any] = {name: getattr(row, name) for name in _FIRST}
-        plain |= {name: row.values.get(name) for name in names}
-        found.append(plain)
-    return found
+    all_names = [*_FIRST, *names]
+    return [{name: row.value(name) for name in all_names} for row in rows]
 
 
 def _names(rows: Iterable[Row]) -> list[str]:
     """Return the names of all values of some rows, in the order of the fullest."""
-    in_order = sorted(rows, key=lambda row: -len(row.values))
-    return list(dict.fromkeys(name for row in in_order for name in row.values))
+    names: dict[str, None] = {}
+    for row in sorted(rows, key=_fullest_first):
+        names |= dict.fromkeys(row.values)
+    return list(names)
+
+
+def _fullest_first(row: Row) -> int:
+    return -len(row.values)
 
 
 def measure(
@@ -180,14 +188,11 @@ def format_table(rows: Sequence[Row], columns: Sequence[Column] = ()) -> str:
         Where metrics have headings that the registry does not know.
     """
     names = _names(rows)
-    known = {column.name: column for column in columns_of(METRICS)}
-    known |= {column.name: column for column in _with_limits(names)}
-    known |= {column.name: column for column in columns}
-
+    known = [*columns, *_with_limits(names), *columns_of(METRICS)]
     table = []
     for name in [*_FIRST, *names]:
-        head = _heading(name, list(known.values()))
-        values = [getattr(row, name) if name in _FIRST else row.values.get(name) for row in rows]
+        head = _heading(name, known)
+        values = [row.value(name) for row in rows]
         cells = [head, *(_cell(value, name) for value in values)]
         width = max(map(len, cells))
         align = str.ljust if name in _TEXTS else str.rjust
@@ -218,4 +223,5 @@ def _cell(value: str | float | None, name: str) -> str:
         return "-"
     if name in _FIRST:
         return str(value)
-    return f"{value:.4g}" if _THRESHOLD in name else f"{value:.3f}"
+    form = ".4g" if _THRESHOLD in name else ".3f"
+    return f"{value:{form}}"

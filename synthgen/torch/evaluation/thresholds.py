@@ -34,6 +34,7 @@ _AREA = (0.002, 0.04)
 _SEVERITY = (0.4, 1.0)
 _VISIBILITY = 12
 _TRIES = 10
+_CATEGORY = ""
 
 
 def held_out_limits(
@@ -77,52 +78,66 @@ def synthetic_limits(
     """
     if not len(images):
         raise UsageError("images must hold normal images to paste defects on, got none")
-    predictions = predict_set(model, with_defects(images, seed), batch_size, framing=framing)
-    (category, _), *_ = predictions.parts()
-    part = predictions.part(category)
+    twins = with_defects(images, seed)
+    predictions = predict_set(model, twins, batch_size, framing=framing)
+    part = predictions.part(_CATEGORY)
     image, _ = part.best_threshold
+    count = len(images)
     if not part.is_measured_by_pixels:
-        return Limits(image, None, NormalScores(len(images)))
+        return Limits(image, None, NormalScores(count))
+
     pixel, _ = part.best_pixel_threshold
-    medians = [np.median(scores) for label, scores in zip(part.labels, part.pixel_maps, strict=True) if not label]
-    return Limits(image, pixel, NormalScores(len(images), float(np.median(medians))))
+    medians = []
+    for label, scores in zip(part.labels, part.pixel_maps, strict=True):
+        if not label:
+            medians.append(np.median(scores))
+    of_pixels = float(np.median(medians))
+    return Limits(image, pixel, NormalScores(count, of_pixels))
 
 
 def thresholds_of(limits: Limits, rule: str) -> Thresholds:
     """Return thresholds with a few words on where they come from."""
     images = limits.normal.images
-    few = f", n < {FEW}" if rule == HELD_OUT and images < FEW else ""
-    return Thresholds(limits.image, limits.pixel, f"{rule} (n = {images}{few})")
+    are_few = rule == HELD_OUT and images < FEW
+    few = f", n < {FEW}" if are_few else ""
+    source = f"{rule} (n = {images}{few})"
+    return Thresholds(limits.image, limits.pixel, source)
 
 
 def with_defects(images: ImageSet, seed: int = 0) -> ImageSet:
     """Return normal images, and each once more with a pasted defect and its exact mask; nothing is read yet."""
-    twins = [_twin(entry, seed, number) for number, entry in enumerate(images.entries)]
-    normal = [replace(entry, category="", kind="good", label=0) for entry in images.entries]
-    return ImageSet([*normal, *twins], images.sources, images.left_out, images.size, images.bits)
+    normal = []
+    twins = []
+    for number, entry in enumerate(images.entries):
+        normal.append(replace(entry, category=_CATEGORY, kind="good", label=0))
+        twins.append(_twin(entry, seed, number))
+    return ImageSet(normal + twins, images.sources, images.left_out, images.size, images.bits)
 
 
 def _twin(entry: Entry, seed: int, number: int) -> Entry:
     """Return the entry of an image with a pasted defect."""
     picture = partial(_picture, entry.picture, seed, number)
     truth = partial(_truth, entry.picture, seed, number)
-    return Entry(entry.name, 1, "synthetic", "", picture, truth)
+    return Entry(entry.name, 1, "synthetic", _CATEGORY, picture, truth)
 
 
 def _picture(read: Callable[..., np.ndarray], seed: int, number: int, *bits) -> np.ndarray:
-    pixels, _ = _pasted(read(*bits), seed, number)
+    clean = read(*bits)
+    pixels, _ = _pasted(clean, seed, number)
     return pixels
 
 
 def _truth(read: Callable[..., np.ndarray], seed: int, number: int, shape: tuple[int, int]) -> Truth:
-    _, instances = _pasted(read(), seed, number)
+    clean = read()
+    _, instances = _pasted(clean, seed, number)
     return truth_of_regions(instances > 0)
 
 
 def _pasted(clean: np.ndarray, seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Return an image with a defect, and the ids of its pixels; the same defect at each call."""
     rng = generator(seed, 0, number, "evaluation.synthetic")
-    shape, source = rng.integers(0, [len(_SHAPES), len(_SOURCES)])
-    defect = sample_defect(rng, _SHAPES[shape], _SOURCES[source], _AREA, _SEVERITY, more=_TRIES)
+    shape = _SHAPES[rng.integers(len(_SHAPES))]
+    source = _SOURCES[rng.integers(len(_SOURCES))]
+    defect = sample_defect(rng, shape, source, _AREA, _SEVERITY, more=_TRIES)
     pixels, instances, _ = paste_defects(clean, [defect], least=_VISIBILITY)
     return pixels, instances
