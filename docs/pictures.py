@@ -1,5 +1,6 @@
 """Makes the pictures of the README: ``make readme-pictures``."""
 
+import runpy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import synthgen
 from synthgen import families
+from synthgen.look.gallery import gallery as write_gallery
 from synthgen.look.sheet import picture_of, tinted
 from synthgen.recipe import Recipe, load_recipe
 
@@ -220,6 +222,43 @@ def textures() -> Image.Image:
     )
 
 
+def gallery() -> Image.Image:
+    """Return the gallery of plates in a browser, light and dark: a plate with its objects, and distributions."""
+    browser_of = runpy.run_path(str(HERE.parent / "tools" / "browser.py"))["Browser"]
+    values = {
+        "family": "stains", "layout": "test", "per_class": 24, "size": "612x512", "cell_size": 18,
+        "impurities": ["sticker", "fingerprint"], "fields": ["clean"],
+    }  # fmt: skip
+    with TemporaryDirectory() as folder, browser_of() as browser:
+        data = Path(folder) / "plates"
+        synthgen.generate(Recipe.from_dict(values), data, workers=0, progress=False)
+        page_file = Path(folder) / "plates.html"
+        write_gallery(data, page_file, megabytes=10)
+
+        light = browser.open(page_file, (1240, 900))
+        light.value("location.hash = '#/sample/1/' + data.classes[1].indices[0]")
+        light.click("#option-overlay")
+        light.wait("!document.querySelector('.stage canvas').hidden")
+        light.value("scrollTo(0, 0)")
+
+        dark = browser.open(page_file, (1240, 900), "dark")
+        dark.value("location.hash = '#/distributions'")
+        dark.wait("document.querySelectorAll('.figures figure').length > 0")
+
+        shots = []
+        for page in (light, dark):
+            file = Path(folder) / "shot.png"
+            page.picture(file)
+            with Image.open(file) as shot:
+                shots.append(shot.convert("RGB"))
+
+    width, height = shots[0].size
+    both = Image.new("RGB", (2 * width + GAP, height), "white")
+    both.paste(shots[0], (0, 0))
+    both.paste(shots[1], (width + GAP, 0))
+    return both.resize((both.width * 2 // 3, both.height * 2 // 3), Image.Resampling.LANCZOS)
+
+
 def describe(recipe: Recipe, label: int) -> str:
     """Return the name of a class."""
     return families.load(recipe.family).describe_class(recipe.options, recipe.seed, label)["name"]
@@ -234,3 +273,4 @@ if __name__ == "__main__":
     multiformula().save(HERE / "multiformula.png", optimize=True)
     fractals().save(HERE / "fractals.png", optimize=True)
     mandelbulbs().save(HERE / "mandelbulbs.png", optimize=True)
+    gallery().quantize(256).save(HERE / "gallery.png", optimize=True)

@@ -178,20 +178,26 @@ def _classes(names: Sequence[str]) -> str:
 
 
 def _making(manifest: Manifest) -> str:
-    """Return the part that says how to make the same data set; files of the user's are named, not their folders."""
-    recipe = dict(manifest.recipe)
-    for name in input_files(manifest):
-        recipe[name] = re.split(r"[\\/]", recipe[name])[-1]
-    text = yaml.safe_dump(recipe, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    """Return the part that says how to make the same data set."""
+    text = recipe_text(manifest)
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     return "\n\n".join(
         (
             "## Make it again",
-            _fenced(text.rstrip("\n"), "yaml"),
+            _fenced(text, "yaml"),
             _fenced("synthgen run recipe.yaml --out FOLDER", "console"),
             f"Equal versions give equal bytes: {versions}.",
         )
     )
+
+
+def recipe_text(manifest: Manifest) -> str:
+    """Return the recipe of a data set as YAML; files of the user's are named, not their folders."""
+    recipe = dict(manifest.recipe)
+    for name in input_files(manifest):
+        recipe[name] = re.split(r"[\\/]", recipe[name])[-1]
+    text = yaml.safe_dump(recipe, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    return text.rstrip("\n")
 
 
 def _fenced(text: str, kind: str) -> str:

@@ -31,6 +31,7 @@ _COMMANDS = {
     "preview": ("look", "Make a labelled contact sheet."),
     "export": ("export", "Write data sets, or weights, as other programs read them."),
     "card": ("card", "Describe a data set for others: README.md and croissant.json."),
+    "gallery": ("gallery", "Write a data set as a page that opens from a file."),
     "render": ("look", "Draw one sample, without the files of its data set."),
     "pretrain": ("pretrain", "Train a backbone on a data set (Ugwu et al. 2024)."),
     "fit": ("fit", "Fit an anomaly model to normal images."),

@@ -20,7 +20,7 @@ _ALIASES = {"category": "--object", "flavour": "--flavor"}
 
 def _own_options(draw):
     """Add the options of exports."""
-    from synthgen.layouts.export.options import Options
+    from synthgen.exports import Options
 
     return with_options(draw, options_of(Options))
 

@@ -115,7 +115,7 @@ class Evaluation:
 
         from synthgen.shards.files import write_atomically
         from synthgen.tables import write_csv
-        from synthgen.torch.evaluation import as_dicts, plot_curves
+        from synthgen.torch.evaluation import as_dicts, kept_framing, panels_of, plot_panels, write_page
         from synthgen.torch.evaluation.anomalies import COLUMNS, anomalies_of
 
         scores = _scores_of(predictions)
@@ -129,7 +129,9 @@ class Evaluation:
         if anomalies:
             write_csv(folder / "anomalies.csv", anomalies, list(COLUMNS))
             written.append("anomalies.csv")
-        pictures = plot_curves(predictions, rows, folder)
+        panels = panels_of(predictions, rows)
+        pictures = plot_panels(panels, folder)
+        pictures.append(write_page(predictions, rows, panels, kept_framing(self.model), folder))
         if self.given["pictures"]:
             pictures += self._pictures(predictions, thresholds, folder)
         written += [path.name for path in pictures]

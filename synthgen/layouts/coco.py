@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from msgspec.json import encode as encode_json
+
 from synthgen.errors import UsageError
 from synthgen.layouts.export.objects import Thing, things_of
 from synthgen.layouts.export.pictures import image_of
@@ -133,7 +135,7 @@ def _write_annotations(write: Callable[[str], None], numbers: dict[str, int], ro
 def _write_list(write: Callable[[str], None], entries: Iterator[dict]) -> None:
     between = "\n"
     for entry in entries:
-        write(between + json.dumps(entry))
+        write(between + encode_json(entry).decode())
         between = ",\n"
 
 

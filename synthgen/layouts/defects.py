@@ -9,10 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from synthgen.errors import UsageError
+from synthgen.exports import ALL, DEFECTS
 
-# What `truth` may be, beside the name of a field.
-DEFECTS = "defects"
-ALL = "all"
 _KINDS = ("mask", "ids", "coverage")
 
 

@@ -8,7 +8,7 @@ from synthgen.cards import CARD, CROISSANT, Details
 from synthgen.cards.readme import Files, card_of, label_type
 from synthgen.cards.writing import card_files
 from synthgen.errors import UsageError
-from synthgen.layouts.export.options import Options
+from synthgen.exports import Options
 from synthgen.layouts.export.pictures import image_of
 from synthgen.layouts.export.sources import Picked
 from synthgen.layouts.export.tree import Tree

@@ -97,9 +97,9 @@ def contact_sheet(
         If there is no such field or source, or the sheet would be too large.
     """
     samples = _samples(source)
-    labels = _spread(len(samples.names), classes)
+    labels = spread(len(samples.names), classes)
     columns = min(per_class, samples.per_class)
-    size = _fitted(samples.size, cell)
+    size = fitted(samples.size, cell)
     grid = _Grid(len(labels), columns, size)
     sheet = _empty_sheet(grid)
     pen = ImageDraw.Draw(sheet)
@@ -119,7 +119,7 @@ def contact_sheet(
     return sheet
 
 
-def _spread(count: int, most: int) -> list[int]:
+def spread(count: int, most: int) -> list[int]:
     """Return at most so many numbers, evenly spread over 0..count-1."""
     shown = min(most, count)
     places = np.linspace(0, count - 1, shown)
@@ -127,7 +127,7 @@ def _spread(count: int, most: int) -> list[int]:
     return np.unique(whole).tolist()
 
 
-def _fitted(size: tuple[int, int], longer: int) -> tuple[int, int]:
+def fitted(size: tuple[int, int], longer: int) -> tuple[int, int]:
     """Return a size (H, W) of the same proportions whose longer side is so long."""
     scale = longer / max(size)
     height, width = [round(side * scale) for side in size]

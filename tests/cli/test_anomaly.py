@@ -139,7 +139,7 @@ def test_a_model_without_maps_scores_and_is_measured_by_whole_images(home, tmp_p
     head = measured.stdout.splitlines()[0]
     assert " ".join(head.split()) == "category kind normal anomalous image AUROC oracle F1 oracle threshold"
     written = {path.name for path in (tmp_path / "report").iterdir()}
-    assert written == {"scores.csv", "table.json", "roc.png"}
+    assert written == {"scores.csv", "table.json", "roc.png", "report.html"}
 
 
 def test_a_sequential_model_goes_on_and_is_melded(home, tmp_path):

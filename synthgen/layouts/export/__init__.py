@@ -6,9 +6,8 @@ A target is the class `Writer` of a module of `synthgen.layouts`, beside the rea
 one, and a line in `TARGETS`.
 """
 
-from synthgen.layouts.export.batches import TARGETS
+from synthgen.exports import TARGETS, Options
 from synthgen.layouts.export.check import Findings, check
 from synthgen.layouts.export.job import ExportReport, export
-from synthgen.layouts.export.options import Options
 
 __all__ = ["TARGETS", "ExportReport", "Findings", "Options", "check", "export"]

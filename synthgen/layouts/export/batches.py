@@ -7,23 +7,10 @@ from pathlib import Path
 import msgspec
 
 from synthgen.errors import UsageError
-from synthgen.layouts.export.options import Options
+from synthgen.exports import TARGETS, Options
 from synthgen.layouts.export.sources import Picked, Source, picked
 from synthgen.layouts.export.tree import Batch, FileRow, Tree
 from synthgen.layouts.export.writer import File, Writer
-
-# Target -> the module of `synthgen.layouts` that writes it, and for whom.
-TARGETS = {
-    "imagefolder": ("imagefolder", "torchvision's ImageFolder, timm"),
-    "mvtec": ("mvtec", "anomalib, patchcore-inspection and all else that reads MVTec AD"),
-    "mvtec-loco": ("loco", "anomalib, and what else reads MVTec LOCO AD"),
-    "anomalib-folder": ("plain", "anomalib's Folder, with a configuration"),
-    "coco": ("coco", "pycocotools, torchvision, Detectron, RF-DETR, FiftyOne, LightlyStudio"),
-    "yolo-seg": ("yolo", "ultralytics"),
-    "hf": ("huggingface", "Hugging Face datasets and the Hub"),
-    "anomalygen": ("anomalygen", "NVIDIA's AnomalyGen"),
-    "visa": ("visa", "readers of VisA"),
-}
 
 
 class Job(msgspec.Struct, frozen=True):

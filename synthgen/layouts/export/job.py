@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from synthgen.errors import FormatError, LockedError, UsageError
+from synthgen.exports import Options
 from synthgen.layouts.export.batches import Batches, Job
-from synthgen.layouts.export.options import Options
 from synthgen.layouts.export.record import Head, Record, head_of, read_record, record_path, write_record
 from synthgen.layouts.export.tree import Tree
 from synthgen.layouts.export.worker import Worker

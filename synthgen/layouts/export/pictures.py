@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synthgen.layouts.export.options import Options
+from synthgen.exports import Options
 from synthgen.layouts.export.sources import Picked
 from synthgen.shards.codecs import encode_png, suffix
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from synthgen.errors import UsageError
+from synthgen.exports import Options
 from synthgen.layouts.defects import check_truth
 from synthgen.layouts.entries import NORMAL, shown
-from synthgen.layouts.export.options import Options
 from synthgen.layouts.export.splits import Splits, split_numbers
 from synthgen.sample import format_key
 from synthgen.shards.dataset import open_dataset

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthgen.errors import UsageError
+from synthgen.exports import Options
 from synthgen.layouts.defects import DEFECTS, defect_field, marked_pixels
 from synthgen.layouts.entries import NORMAL
-from synthgen.layouts.export.options import Options
 from synthgen.layouts.export.pictures import Encoded
 from synthgen.layouts.export.sources import Picked, Source
 from synthgen.layouts.export.splits import Splits, parse_splits

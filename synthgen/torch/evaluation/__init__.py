@@ -7,7 +7,8 @@ from synthgen.metrics.part import Part
 from synthgen.torch.evaluation.detection import Choices, detect
 from synthgen.torch.evaluation.inspection import Batches, Found, inspected, kept_framing
 from synthgen.torch.evaluation.limits import divided, limits_of
-from synthgen.torch.evaluation.plots import plot_curves
+from synthgen.torch.evaluation.pages import write_page
+from synthgen.torch.evaluation.plots import panels_of, plot_curves, plot_panels
 from synthgen.torch.evaluation.predictions import Predictions, predict_set
 from synthgen.torch.evaluation.table import Row, as_dicts, format_table, measure
 from synthgen.torch.evaluation.thresholds import held_out_limits, synthetic_limits, thresholds_of
@@ -28,8 +29,11 @@ __all__ = [
     "kept_framing",
     "limits_of",
     "measure",
+    "panels_of",
     "plot_curves",
+    "plot_panels",
     "predict_set",
     "synthetic_limits",
     "thresholds_of",
+    "write_page",
 ]

@@ -110,6 +110,11 @@ def plot_curves(predictions: Predictions, rows: list[Row], folder: Path) -> list
     MissingExtraError
         If matplotlib is not installed.
     """
+    return plot_panels(panels_of(predictions, rows), folder)
+
+
+def panels_of(predictions: Predictions, rows: list[Row]) -> list["Panel"]:
+    """Return the curves that are drawn: of images and, where defects are known, of pixels and regions."""
     images = []
     pixels = []
     overlaps = []
@@ -127,13 +132,22 @@ def plot_curves(predictions: Predictions, rows: list[Row], folder: Path) -> list
         pixels.append(_Line(name, row.pixel_auroc, by_pixel))
         overlaps.append(_Line(name, row.aupro, by_region))
 
-    panels = [_Panel("Images: ROC, area", "true positive rate", 1.0, images)]
+    panels = [Panel("Images: ROC, area", "true positive rate", 1.0, images)]
     if pixels:
-        panels.append(_Panel("Pixels: ROC, area", "true positive rate", 1.0, pixels))
-    written = [_save(panels, folder / "roc.png")]
+        panels.append(Panel("Pixels: ROC, area", "true positive rate", 1.0, pixels))
     if overlaps:
-        panel = _Panel(f"Region overlap, area up to {MAX_FPR}", "mean overlap of regions", MAX_FPR, overlaps)
-        written.append(_save([panel], folder / "overlap.png"))
+        panel = Panel(f"Region overlap, area up to {MAX_FPR}", "mean overlap of regions", MAX_FPR, overlaps)
+        panels.append(panel)
+    return panels
+
+
+def plot_panels(panels: list["Panel"], folder: Path) -> list[Path]:
+    """Write panels as ``roc.png`` and ``overlap.png``; return the files written."""
+    rates = [panel for panel in panels if panel.limit == 1]
+    overlaps = [panel for panel in panels if panel.limit < 1]
+    written = [_save(rates, folder / "roc.png")]
+    if overlaps:
+        written.append(_save(overlaps, folder / "overlap.png"))
     return written
 
 
@@ -143,7 +157,9 @@ class _Line(NamedTuple):
     curve: Curve
 
 
-class _Panel(NamedTuple):
+class Panel(NamedTuple):
+    """A chart: its title, what it measures upward, up to which rate, and its lines."""
+
     title: str
     height: str  # what its upward axis measures
     limit: float  # of the false positive rate
@@ -166,7 +182,7 @@ def _drawn(predictions: Predictions, rows: list[Row]) -> list[tuple[Row, str]]:
     return drawn
 
 
-def _save(panels: list[_Panel], path: Path) -> Path:
+def _save(panels: list[Panel], path: Path) -> Path:
     """Write panels side by side as a PNG."""
     with needed_for("plots"):
         from matplotlib.figure import Figure
@@ -182,7 +198,7 @@ def _save(panels: list[_Panel], path: Path) -> Path:
     return path
 
 
-def _draw(axes, panel: _Panel) -> None:
+def _draw(axes, panel: Panel) -> None:
     for number, (name, area, curve) in enumerate(panel.lines):
         label = name if area is None else f"{name}  {area:.3f}"
         curve = _thinned(curve, panel.limit)

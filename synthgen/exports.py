@@ -1,12 +1,27 @@
-"""What an export is asked for."""
+"""What an export may be asked for: targets and options, known without loading what writes them."""
 
 from typing import Annotated, Literal
 
 import msgspec
 
-from synthgen.layouts.defects import DEFECTS
-
 Meta = msgspec.Meta
+
+# What `truth` may be, beside the name of a field: see `synthgen.layouts.defects`.
+DEFECTS = "defects"
+ALL = "all"
+
+# Target -> the module of `synthgen.layouts` that writes it, and for whom.
+TARGETS = {
+    "imagefolder": ("imagefolder", "torchvision's ImageFolder, timm"),
+    "mvtec": ("mvtec", "anomalib, patchcore-inspection and all else that reads MVTec AD"),
+    "mvtec-loco": ("loco", "anomalib, and what else reads MVTec LOCO AD"),
+    "anomalib-folder": ("plain", "anomalib's Folder, with a configuration"),
+    "coco": ("coco", "pycocotools, torchvision, Detectron, RF-DETR, FiftyOne, LightlyStudio"),
+    "yolo-seg": ("yolo", "ultralytics"),
+    "hf": ("huggingface", "Hugging Face datasets and the Hub"),
+    "anomalygen": ("anomalygen", "NVIDIA's AnomalyGen"),
+    "visa": ("visa", "readers of VisA"),
+}
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

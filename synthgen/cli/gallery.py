@@ -1,0 +1,44 @@
+"""The command that shows a data set to people who have neither the data nor Python."""
+
+import click
+
+from synthgen.cli.options import command, json_option, out_option, print_json, progress_option
+
+
+@command(compiles=False)
+@click.argument("dataset", type=click.Path())
+@out_option("Folder to write, or one file: a name that ends in .html.")
+@click.option("--classes", type=int, help="Show at most N classes, spread over all.  [default: 64]")
+@click.option("--per-class", type=int, help="Show at most N images of each.  [default: 8, or more of few classes]")
+@click.option("--cell", type=int, default=128, help="Longer side of a small picture in pixels.  [default: 128]")
+@click.option(
+    "--megabytes", type=float, default=3, help="Add large pictures up to this size of the gallery.  [default: 3]"
+)
+@json_option
+@progress_option
+def gallery(dataset, out, classes, per_class, cell, megabytes, as_json, progress):
+    """Write DATASET as a page that opens from a file: its classes, fields, objects, formulas and distributions.
+
+    The page asks nothing of a network. One file has at most 20 MB, and shows fewer images where they do not fit.
+
+    \b
+    synthgen gallery fractals-1000x1000 -o gallery.html
+    synthgen gallery plates -o site --per-class 32 --megabytes 15
+    """
+    from synthgen.look.gallery import gallery as write
+
+    report = write(dataset, out, classes, per_class, cell, megabytes, progress)
+    if as_json:
+        print_json(report._asdict())
+        return
+    _print(report)
+
+
+def _print(report) -> None:
+    from synthgen.machine import human_bytes
+
+    size = human_bytes(report.bytes)
+    files = "1 file" if report.files == 1 else f"{report.files:,} files"
+    click.echo(f"{report.path}: {report.samples:,} images of {report.classes:,} classes, {files}, {size}")
+    for note in report.notes:
+        click.echo(f"  {note}")
