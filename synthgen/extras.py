@@ -13,6 +13,8 @@ EXTRAS = {
     "torch": ("torch", "torchvision", "timm", "safetensors", "scipy", "sklearn", "skimage", "matplotlib"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "scene": ("pyrender", "trimesh", "OpenGL"),
+    "remote": ("fsspec", "s3fs"),
+    "ray": ("ray",),
 }
 _CHECKOUT = Path(__file__).parents[1]
 

@@ -103,7 +103,7 @@ def look_ahead(recipe: Recipe, workers, as_json) -> None:
     """Print the plan of a recipe."""
     from synthgen.run import make_plan, probe
     from synthgen.run.estimate import drawer_of, effective_workers
-    from synthgen.run.job import describe
+    from synthgen.run.work import describe
 
     what = make_plan(recipe)
     workers = effective_workers(what, workers)

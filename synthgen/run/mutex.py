@@ -145,16 +145,20 @@ def _is_dead(name: str) -> bool:
         host, pid = found["host"], int(found["pid"])
     except (ValueError, KeyError, TypeError):
         return False
-    if host != socket.gethostname() or os.name == "nt" or pid <= 0:
-        return False
+    return host == socket.gethostname() and not is_alive(pid)
 
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process of this machine may be alive; where the system cannot say it is taken to be."""
+    if os.name == "nt" or pid <= 0:
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return True
+        return False
     except (OSError, OverflowError):
         pass
-    return False
+    return True
 
 
 def _own_name() -> bytes:
