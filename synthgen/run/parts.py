@@ -170,12 +170,13 @@ def _array_of(scheduler: _Scheduler, environ) -> _Array:
 
     task = number(scheduler.task)
     first = scheduler.base if scheduler.first is None else number(scheduler.first)
-    step = number(scheduler.step) if scheduler.step in environ else 1
-    step = max(step, 1)
+    step = 1
+    if scheduler.step is not None and scheduler.step in environ:
+        step = max(number(scheduler.step), 1)
 
     tasks = None if scheduler.count is None else number(scheduler.count)
     last = None if tasks is None else first + (tasks - 1) * step
-    if scheduler.last in environ:
+    if scheduler.last is not None and scheduler.last in environ:
         last = number(scheduler.last)
     if tasks is None and last is not None:
         tasks = (last - first) // step + 1
