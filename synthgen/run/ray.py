@@ -6,6 +6,8 @@ the same bytes each time.
 
 import json
 import os
+import re
+import socket
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -30,6 +32,8 @@ _TASKS_PER_CPU = 4
 _RETRIES = 2
 _POLL_SECONDS = 0.5
 _MOST_REASON = 300
+_HOST_AND_PORT = re.compile(r"([^:/]+):([0-9]{1,5})")
+_PATIENCE = 10.0
 
 
 class Tally:
@@ -133,6 +137,7 @@ class Ray:
             means |= {"include_dashboard": False}
 
         try:
+            _check_reachable(self._crew.address or "")
             self._ray.init(address=self._crew.address, **means)
         # It raises errors of many kinds, also for other versions of itself.
         except Exception as error:
@@ -232,6 +237,13 @@ class Ray:
         if "error" in found:
             raise error_of(found["kind"], found["error"])
         return found
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `OSError` if nobody listens at HOST:PORT: Ray itself would wait for minutes."""
+    match = _HOST_AND_PORT.fullmatch(address)
+    if match is not None:
+        socket.create_connection((match[1], int(match[2])), _PATIENCE).close()
 
 
 class _Counted:
