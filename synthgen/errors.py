@@ -48,9 +48,9 @@ def error_of(kind: str, message: str) -> SynthgenError:
     >>> error_of("StorageError", "d: the disk is full")
     StorageError('d: the disk is full')
     """
-    known = globals().get(kind)
-    is_ours = isinstance(known, type) and issubclass(known, SynthgenError)
-    return known(message) if is_ours else SynthgenError(message)
+    children = {child.__name__: child for child in SynthgenError.__subclasses__()}
+    known = children.get(kind, SynthgenError)
+    return known(message)
 
 
 def did_you_mean(name, known: collections.abc.Iterable[str]) -> str:

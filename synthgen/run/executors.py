@@ -46,7 +46,8 @@ class Crew(msgspec.Struct, frozen=True):
     def check(self) -> None:
         """Raise `UsageError` unless all values are in range and belong together."""
         if self.executor not in EXECUTORS:
-            raise UsageError(f"executor must be {' or '.join(EXECUTORS)}, got {self.executor!r}")
+            known = " or ".join(EXECUTORS)
+            raise UsageError(f"executor must be {known}, got {self.executor!r}")
         if self.workers is not None and not 0 <= self.workers <= _MOST_WORKERS:
             raise UsageError(f"workers must lie in 0..{_MOST_WORKERS}, got {self.workers}")
         if not 0 < self.cpus_per_task <= _MOST_OF_A_TASK:
@@ -54,13 +55,13 @@ class Crew(msgspec.Struct, frozen=True):
         if not 0 <= self.gpus_per_task <= _MOST_OF_A_TASK:
             raise UsageError(f"gpus_per_task must lie in 0..{_MOST_OF_A_TASK}, got {self.gpus_per_task}")
 
-        means = msgspec.structs.replace(self, executor="ray", workers=None)
-        if self.executor != "ray" and means != Crew("ray"):
-            name = next(name for name in _OF_RAY if getattr(self, name) != getattr(Crew(), name))
-            raise UsageError(f"{name} must go with the executor ray, got {self.executor}")
-
-
-_OF_RAY = ("address", "cpus_per_task", "gpus_per_task")
+        if self.executor == "ray":
+            return
+        usual = Crew()
+        for name in ("address", "cpus_per_task", "gpus_per_task"):
+            given = getattr(self, name)
+            if given != getattr(usual, name):
+                raise UsageError(f"{name} must go with the executor ray, got {self.executor}")
 
 
 class Executor(Protocol):

@@ -44,7 +44,7 @@ class _Scheduler(NamedTuple):
     task: str
     first: str | None = None
     last: str | None = None
-    count: str | None = None
+    tasks: str | None = None
     step: str | None = None
     base: int = 1
 
@@ -55,7 +55,7 @@ _SCHEDULERS = (
         task="SLURM_ARRAY_TASK_ID",
         first="SLURM_ARRAY_TASK_MIN",
         last="SLURM_ARRAY_TASK_MAX",
-        count="SLURM_ARRAY_TASK_COUNT",
+        tasks="SLURM_ARRAY_TASK_COUNT",
         step="SLURM_ARRAY_TASK_STEP",
     ),
     _Scheduler(
@@ -68,7 +68,7 @@ _SCHEDULERS = (
     _Scheduler("LSF", task="LSB_JOBINDEX", last="LSB_JOBINDEX_END", step="LSB_JOBINDEX_STEP"),
     _Scheduler("PBS", task="PBS_ARRAY_INDEX"),
     _Scheduler("Torque", task="PBS_ARRAYID"),
-    _Scheduler("AWS Batch", task="AWS_BATCH_JOB_ARRAY_INDEX", count="AWS_BATCH_JOB_ARRAY_SIZE", base=0),
+    _Scheduler("AWS Batch", task="AWS_BATCH_JOB_ARRAY_INDEX", tasks="AWS_BATCH_JOB_ARRAY_SIZE", base=0),
     _Scheduler("Kubernetes", task="JOB_COMPLETION_INDEX", base=0),
 )
 # What schedulers set in jobs that belong to no array.
@@ -152,7 +152,8 @@ def _array(environ) -> _Array:
     """Return what the scheduler says of the array that this process is a task of."""
     for scheduler in _SCHEDULERS:
         task = environ.get(scheduler.task)
-        if task is not None and task != _NO_TASK.get(scheduler.task):
+        none = _NO_TASK.get(scheduler.task)
+        if task not in (None, none):
             return _array_of(scheduler, environ)
 
     names = ", ".join(scheduler.name for scheduler in _SCHEDULERS)
@@ -169,17 +170,24 @@ def _array_of(scheduler: _Scheduler, environ) -> _Array:
             ) from None
 
     task = number(scheduler.task)
-    first = scheduler.base if scheduler.first is None else number(scheduler.first)
+    first = scheduler.base
+    if scheduler.first is not None:
+        first = number(scheduler.first)
+
     step = 1
     if scheduler.step is not None and scheduler.step in environ:
         step = max(number(scheduler.step), 1)
 
-    tasks = None if scheduler.count is None else number(scheduler.count)
-    last = None if tasks is None else first + (tasks - 1) * step
+    tasks = None
+    last = None
+    if scheduler.tasks is not None:
+        tasks = number(scheduler.tasks)
+        last = first + (tasks - 1) * step
     if scheduler.last is not None and scheduler.last in environ:
         last = number(scheduler.last)
     if tasks is None and last is not None:
         tasks = (last - first) // step + 1
+
     return _Array(scheduler, task, first, last, tasks, step)
 
 

@@ -63,13 +63,13 @@ def draw_shard(text: str, shard: int, tally) -> dict:
     shard : int
     tally : actor handle of `Tally`
     """
+    drawn = 0
 
     def send(message: dict) -> None:
-        nonlocal total
-        total += message["progress"]
-        tally.set.remote(shard, total)
+        nonlocal drawn
+        drawn += message["progress"]
+        tally.set.remote(shard, drawn)
 
-    total = 0
     try:
         order, plan = _prepared(text)
         order.target.write(plan, shard, Counter(send))

@@ -73,14 +73,21 @@ class Work(msgspec.Struct, frozen=True):
         """Say what a run will take, and draw shards."""
         estimate = self.executor.probe(plan, todo)
         offered = self.executor.offered(plan)
-        at_a_time = max(1, estimate.workers(offered))
-        check_disk(estimate, plan, target, at_a_time)
+        workers = estimate.workers(offered)
+        check_disk(estimate, plan, target, max(1, workers))
 
         if self.progress not in ("none", False):
-            tell(self._announced(plan, estimate, offered))
-        total = sum(map(plan.run.shard_count, self.shards_of(plan.run)))
-        with Progress(self.progress, total, total - estimate.samples) as progress:
-            self.executor.run(plan, target, todo, estimate.workers(offered), progress)
+            line = self._announced(plan, estimate, offered)
+            tell(line)
+        with self._progress_of(plan, estimate) as progress:
+            self.executor.run(plan, target, todo, workers, progress)
+
+    def _progress_of(self, plan: Plan, estimate: Estimate) -> Progress:
+        """Return a progress over all samples of the part, some of which may be there already."""
+        shards = self.shards_of(plan.run)
+        total = sum(map(plan.run.shard_count, shards))
+        done = total - estimate.samples
+        return Progress(self.progress, total, done)
 
     def _announced(self, plan: Plan, estimate: Estimate, offered: int) -> str:
         """Return the line that says what a run will take."""
@@ -99,20 +106,28 @@ class Work(msgspec.Struct, frozen=True):
 
     def check_devices(self, place, run: RunRecord, sidecars: list[Sidecar | None]) -> None:
         """Refuse shards of several devices, where these draw a little differently."""
-        if not run.tolerance or self.any_device or not self.executor.has_many_devices:
+        is_exact = run.tolerance == 0
+        if is_exact or self.any_device or not self.executor.has_many_devices:
             return
+
         found = {sidecar.device for sidecar in sidecars if sidecar is not None}
-        if len(found) > 1:
-            names = "; ".join(sorted(found))
-            raise UsageError(
-                f"{place}: must be drawn on one kind of device, got {names}; images differ by up to "
-                f"{run.tolerance:g} gray levels on average between devices: --any-device accepts them"
-            )
+        if len(found) < 2:
+            return
+
+        names = "; ".join(sorted(found))
+        difference = f"images differ by up to {run.tolerance:g} gray levels on average between devices"
+        raise UsageError(
+            f"{place}: must be drawn on one kind of device, got {names}; {difference}: --any-device accepts them"
+        )
 
     def report(self, path, begun: RunRecord, sidecars, todo: list[int], finished: bool, seconds: float) -> Report:
         """Return what a run did; `sidecars`: those of all shards, `todo`: the shards that it drew."""
-        own = [sidecars[shard] for shard in self.shards_of(begun)]
-        known = [sidecar for sidecar in own if sidecar is not None]
+        known = []
+        for shard in self.shards_of(begun):
+            sidecar = sidecars[shard]
+            if sidecar is not None:
+                known.append(sidecar)
+
         total = sum(sidecar.count for sidecar in known)
         drawn = sum(map(begun.shard_count, todo))
         return Report(
@@ -148,10 +163,16 @@ def describe(plan: Plan, estimate: Estimate, offered: int, shares_device: bool |
     shards = f"{run.shards:,} {run.storage} shards"
 
     size = human_bytes(estimate.bytes)
-    time_needed = human_time(estimate.seconds(offered))
+    seconds = estimate.seconds(offered)
+    time_needed = human_time(seconds)
+
     if shares_device is None:
-        shares_device = not drawer_of(plan).exclusive
-    who = _who_works(estimate, offered) if shares_device else "in one process, which uses all of the device"
+        drawer = drawer_of(plan)
+        shares_device = not drawer.exclusive
+    who = "in one process, which uses all of the device"
+    if shares_device:
+        who = _who_works(estimate, offered)
+
     to_draw = f"{estimate.samples:,} images, about {size}, {time_needed} {who}"
     return f"{plan.recipe.name}: {images}, {shards}; to draw: {to_draw}"
 

@@ -197,7 +197,7 @@ class Place:
         """Remove objects; those that are missing are passed over."""
         for name in names:
             with self._failing(name, "removed"):
-                with suppress(_MISSING):
+                with suppress(*_MISSING):
                     self._store.rm_file(self._path(name))
 
     def _make_room(self, name: str) -> None:
