@@ -51,7 +51,7 @@ def draw_into_store(plan: Plan, place: Place, work: Work, scratch=None) -> Repor
     sweep_scratch(above)
 
     there = place.sizes()
-    _check_strangers(place, there)
+    _check_strangers(place, there, plan.run)
     if work.overwrite:
         _remove_listed(place, there, above)
         there = place.sizes()
@@ -67,14 +67,19 @@ def draw_into_store(plan: Plan, place: Place, work: Work, scratch=None) -> Repor
     return work.report(place.address, begun, sidecars, todo, finished, time.monotonic() - start)
 
 
-def _check_strangers(place: Place, there: dict[str, int]) -> None:
-    """Refuse an address below which something else lies."""
+def _check_strangers(place: Place, there: dict[str, int], run: RunRecord) -> None:
+    """Refuse an address below which something else lies: without a run record, sidecars tell whose shards are."""
     if RUN in there:
         return
-    strangers = [name for name in there if not is_beside_data(name) and not _is_lease(name)]
+
+    own = {name for shard in range(run.shards) for name in _names(run, shard)}
+    own |= {CLASSES, DATASET}
+    others = there.keys() - own
+    strangers = [name for name in others if not is_beside_data(name) and not _is_lease(name)]
     if strangers:
         found = f"{len(strangers)} other objects, for example {min(strangers)}"
         raise UsageError(f"{place.address}: must be empty or hold this data set, got {found}")
+    _ = _sidecars(place, there, run)
 
 
 def _remove_listed(place: Place, there: dict[str, int], above: Path) -> None:

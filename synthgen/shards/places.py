@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from synthgen.errors import FormatError, MissingExtraError, StorageError, SynthgenError, UsageError, one_line
 from synthgen.extras import needed_for
@@ -71,12 +72,13 @@ class Place:
         if not is_remote(address):
             raise UsageError(f"path must be an address, got {os.fspath(address)}")
         self.address = address_of(address)
-        self._system = None
+        self._root = ""
+        self._system: Any = None
         self._process = 0
         _ = self._store  # an unknown scheme is refused here
 
     def __getstate__(self):
-        return {"address": self.address, "_system": None, "_process": 0}
+        return {**self.__dict__, "_system": None, "_process": 0}
 
     @property
     def scheme(self) -> str:

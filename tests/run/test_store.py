@@ -111,6 +111,17 @@ def test_a_finished_data_set_is_not_drawn_again_but_what_is_missing_is(draw, mak
     assert contents(f"{memory}/d") == expected
 
 
+def test_a_run_record_that_is_lost_is_written_again_where_the_shards_are_of_the_same_data(
+    draw, make_recipe, memory, expected
+):
+    draw(make_recipe(), f"{memory}/d", part=(1, 2))
+    Place(f"{memory}/d").remove(["run.json"])
+    with pytest.raises(UsageError, match=r"\.train-000000\.json: is of other data than this run"):
+        draw(make_recipe(seed=3), f"{memory}/d")
+    assert draw(make_recipe(), f"{memory}/d").resumed == 9 + 9 + 4
+    assert contents(f"{memory}/d") == expected
+
+
 def test_other_data_is_refused_unless_it_is_to_be_replaced(draw, make_recipe, memory, expected):
     draw(make_recipe(seed=3), f"{memory}/d")
     before = contents(f"{memory}/d")

@@ -1,5 +1,7 @@
 """A place in a store: names below an address, whole objects, and errors that name the key."""
 
+import pickle
+
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -54,6 +56,13 @@ def test_objects_are_listed_put_read_and_removed_by_their_names(place, tmp_path)
     assert (tmp_path / "copy").read_bytes() == b"12345"
     place.remove(["note", "missing"])
     assert place.sizes() == {"shards/file": 5}
+
+
+def test_a_place_that_was_sent_to_another_process_reads_the_same(place):
+    place.write("note", b"123")
+    received = pickle.loads(pickle.dumps(place))  # noqa: S301 - it is our own
+    assert received.read_all(["note"]) == {"note": b"123"}
+    assert pickle.loads(pickle.dumps(place)).read("note", 9) == b"123"  # noqa: S301
 
 
 def test_larger_objects_than_expected_are_not_read(place):
