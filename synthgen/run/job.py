@@ -84,11 +84,12 @@ def generate(
     """
     recipe = load_recipe(recipe)
     out = recipe.name if out is None else out
-    folder = None if is_remote(out) else Path(out)
+    place = place_of(out) if is_remote(out) else None
+    folder = Path(out)
     crew = Crew(executor, workers, address, cpus_per_task, gpus_per_task)
     crew.check()
 
-    part = parse_part(part, folder)
+    part = parse_part(part, folder if place is None else None)
     if overwrite and part.n > 1:
         raise UsageError(
             f"overwrite must not go with part, got part {part.k}/{part.n}: it would remove what other parts drew"
@@ -96,9 +97,9 @@ def generate(
     with chosen_device(device), system_errors(out), executor_of(crew) as draws:
         work = Work(draws, part, progress, overwrite, any_device)
         plan = _with_device(make_plan(recipe), draws)
-        if folder is None:
-            return draw_into_store(plan, place_of(out), work, scratch)
-        return _draw_into_folder(plan, folder, work)
+        if place is None:
+            return _draw_into_folder(plan, folder, work)
+        return draw_into_store(plan, place, work, scratch)
 
 
 def _with_device(plan: Plan, executor: Executor) -> Plan:
@@ -110,8 +111,9 @@ def _with_device(plan: Plan, executor: Executor) -> Plan:
 def _draw_into_folder(plan: Plan, folder: Path, work: Work) -> Report:
     start = time.monotonic()
     overwrite = work.overwrite
-    if not overwrite:
-        plan = _with_device(continued(folder, plan), work.executor)
+    grown = plan if overwrite else continued(folder, plan)
+    if grown is not plan:
+        plan = _with_device(grown, work.executor)
     begun_record(folder, plan.run, overwrite)
     is_new = not folder.exists()
     make_folder(folder / SHARDS, folder)
