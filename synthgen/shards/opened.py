@@ -97,15 +97,24 @@ class OpenShards:
 
         for _ in range(_TRIES):
             self._mirror.fetch(shard)
+            self._close_removed()
             try:
                 return open_shard(self._folder, self._manifest, shard)
             except FormatError as error:
                 # Another process may need the room in the cache, and remove the copy just now.
-                path = self._folder / SHARDS / self._manifest.shard_name(shard)
                 failure = error
-                if path.exists():
+                if self._path(shard).exists():
                     break
         raise failure
+
+    def _close_removed(self) -> None:
+        """Give up the shards whose copies were removed: the disk has room only when nobody holds them open."""
+        for shard in list(self._readers):
+            if not self._path(shard).exists():
+                self._readers.pop(shard, None)
+
+    def _path(self, shard: int) -> Path:
+        return self._folder / SHARDS / self._manifest.shard_name(shard)
 
 
 def _most_open() -> int:
