@@ -40,6 +40,19 @@ class MissingExtraError(SynthgenError, ImportError):
     """An optional dependency is not installed; the message names the extra that installs it."""
 
 
+def error_of(kind: str, message: str) -> SynthgenError:
+    """Return an error of ours that another process reported, by the name of its class.
+
+    Examples
+    --------
+    >>> error_of("StorageError", "d: the disk is full")
+    StorageError('d: the disk is full')
+    """
+    children = {child.__name__: child for child in SynthgenError.__subclasses__()}
+    known = children.get(kind, SynthgenError)
+    return known(message)
+
+
 def did_you_mean(name, known: collections.abc.Iterable[str]) -> str:
     """Return the end of a message on a name that is not known: the one that was meant, or nothing.
 

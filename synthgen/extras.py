@@ -14,6 +14,8 @@ EXTRAS = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "anomalib": ("anomalib",),
     "scene": ("pyrender", "trimesh", "OpenGL"),
+    "remote": ("fsspec", "s3fs"),
+    "ray": ("ray",),
 }
 _CHECKOUT = Path(__file__).parents[1]
 

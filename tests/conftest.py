@@ -36,6 +36,8 @@ NEEDS = {
     "tests/consumers/test_exports.py": ("anomalib", "datasets", "pandas", "pycocotools", "torch", "timm"),
     "tests/consumers/test_huggingface.py": ("datasets", "pyarrow"),
     "tests/consumers/test_onnx.py": ("onnx", "onnxruntime", "torch", "timm"),
+    "tests/consumers/test_ray.py": ("ray",),
+    "tests/consumers/test_stores.py": ("moto", "s3fs"),
     "tests/layouts/test_outlines.py": ("scipy",),
     "tests/mandelbulb/test_renderer.py": ("skimage",),
     "tests/metrics/test_boxes.py": ("skimage",),
@@ -43,7 +45,10 @@ NEEDS = {
     "tests/metrics/test_localisation.py": ("scipy", "skimage"),
     "tests/metrics/test_pixels.py": ("sklearn",),
     "tests/metrics/test_regions.py": ("skimage", "sklearn"),
+    "tests/run/test_store.py": ("fsspec",),
     "tests/shards/test_damage.py": ("torch",),
+    "tests/shards/test_mirror.py": ("fsspec",),
+    "tests/shards/test_places.py": ("fsspec",),
     "tests/surface/mesh": ("trimesh",),
     "tests/surface/test_perlin.py": ("noise",),
     "tests/test_naming.py": ("trimesh",),
@@ -51,7 +56,7 @@ NEEDS = {
 }
 # What else brings packages: extra -> packages, by the names under which they are imported.
 OF_TESTS = {
-    "consumers": ("anomalib", "datasets", "mlcroissant", "pandas", "pyarrow", "pycocotools"),
+    "consumers": ("anomalib", "datasets", "mlcroissant", "moto", "pandas", "pyarrow", "pycocotools"),
     "test": ("noise", "proportion_localised", "torchdata", "webdataset"),
 }
 
@@ -124,6 +129,17 @@ def data_set(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / request.param
     synthgen.generate(small_recipe(storage={"format": request.param}), folder, workers=0, progress=False)
     return folder
+
+
+@pytest.fixture
+def memory():
+    """The address of a store in the memory of this process, empty before and after."""
+    import fsspec
+
+    store = fsspec.filesystem("memory").store
+    store.clear()
+    yield "memory://bucket"
+    store.clear()
 
 
 @pytest.fixture

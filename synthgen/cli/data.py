@@ -201,7 +201,7 @@ def verify(folder, pixels, workers, as_json, progress):
         raise FormatError(f"{error}; where it was finished, running the same recipe again makes it anew") from None
     with Progress(progress, len(dataset)) as bar:
         found = check(folder, pixels, bar.advance, workers)
-    found = _with_classes(folder, dataset.manifest, found)
+    found = _with_classes(dataset, found)
 
     if as_json:
         print_json({"ok": found.ok, **msgspec.to_builtins(found)})
@@ -212,7 +212,7 @@ def verify(folder, pixels, workers, as_json, progress):
         raise SystemExit(EXIT_DAMAGED)
 
 
-def _with_classes(folder, manifest, found):
+def _with_classes(dataset, found):
     """Return a verification to which the class table, where its bytes are right, is compared with the recipe."""
     from synthgen.run.classes import compared_classes
     from synthgen.shards.manifest import CLASSES
@@ -221,7 +221,8 @@ def _with_classes(folder, manifest, found):
     if CLASSES in named:
         return found
 
-    table = compared_classes(folder, manifest)
+    _ = dataset.classes  # fetches it, where the data set lies in a store
+    table = compared_classes(dataset.path, dataset.manifest)
     problems = found.problems + table.problems
     unread = found.unread + table.unread
     digest = None if problems or unread else found.digest

@@ -11,6 +11,7 @@ from synthgen import families
 from synthgen.cli.options import (
     command,
     json_option,
+    out_option,
     print_json,
     recipe_argument,
     recipe_of,
@@ -54,15 +55,41 @@ def run(recipe, changes, **options):
 @recipe_argument
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Replace a key of the recipe.")
 @click.option("--workers", type=int, help="Processes to plan for.  [default: one for each CPU]")
+@click.option("--jobs", type=int, help="Plan for an array of so many jobs, each of as many processes.")
+@click.option("--slurm", is_flag=True, help="Print the script of such an array for Slurm's sbatch.")
+@out_option("Where the jobs of the script draw.  [default: the recipe's name]", required=False)
 @json_option
-def plan(recipe, changes, workers, as_json):
+def plan(recipe, changes, workers, jobs, slurm, out, as_json):
     """Print what drawing RECIPE would take: images, shards, disk, workers that can work, time from a short probe.
 
     \b
     synthgen plan fractals-1k
     synthgen plan fractals-1k --set per_class=10 --workers 16
+    synthgen plan fractals-1k --jobs 64 --workers 8 --slurm > draw.sbatch
     """
-    look_ahead(_loaded(recipe, changes), workers, as_json)
+    loaded = _loaded(recipe, changes)
+    if slurm:
+        _print_script(loaded, recipe, changes, workers, jobs, out)
+        return
+    look_ahead(loaded, workers, as_json, jobs)
+
+
+def _print_script(loaded: Recipe, recipe: str, changes, workers, jobs, out) -> None:
+    """Print the job script of a recipe."""
+    from synthgen.machine import available_cpus
+    from synthgen.run import make_plan, probe
+    from synthgen.run.scripts import slurm_script
+
+    if jobs is None:
+        raise click.UsageError("--slurm needs --jobs N")
+    words = ["synthgen", "run", recipe]
+    for change in changes:
+        words += ["--set", change]
+    words += ["--out", out or loaded.name]
+
+    workers = available_cpus() if workers is None else workers
+    estimate = probe(make_plan(loaded))
+    click.echo(slurm_script(loaded.name, estimate, jobs, workers, words), nl=False)
 
 
 def _loaded(recipe, texts) -> Recipe:
@@ -99,16 +126,20 @@ def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:
     )
 
 
-def look_ahead(recipe: Recipe, workers, as_json) -> None:
-    """Print the plan of a recipe."""
+def look_ahead(recipe: Recipe, workers, as_json, jobs=None) -> None:
+    """Print the plan of a recipe, on request also what each of some jobs takes."""
+    from synthgen.machine import human_bytes, human_time
     from synthgen.run import make_plan, probe
     from synthgen.run.estimate import drawer_of, effective_workers
-    from synthgen.run.job import describe
+    from synthgen.run.scripts import share_of_job
+    from synthgen.run.work import describe
 
     what = make_plan(recipe)
     workers = effective_workers(what, workers)
     estimate = probe(what)
+    share = None if jobs is None else share_of_job(estimate, jobs)
     if as_json:
+        of_a_job = {} if share is None else {"jobs": jobs, "seconds_of_a_job": share.seconds(workers)}
         print_json({
             "name": recipe.name,
             "classes": recipe.classes,
@@ -121,6 +152,12 @@ def look_ahead(recipe: Recipe, workers, as_json) -> None:
             "workers": estimate.workers(workers),
             "most_workers": 1 if drawer_of(what).exclusive else estimate.shards,
             "fingerprint": what.run.fingerprints.data,
+            **of_a_job,
         })  # fmt: skip
-    else:
-        click.echo(describe(what, estimate, workers))
+        return
+
+    click.echo(describe(what, estimate, workers))
+    if share is not None:
+        size = human_bytes(share.bytes)
+        time_needed = human_time(share.seconds(workers))
+        click.echo(f"{jobs:,} jobs of up to {share.shards:,} shards, {size} and {time_needed} each")

@@ -169,16 +169,32 @@ def run_options(draw, devices: bool = True):
         any_device_option,
     )
     options = (
-        out_option("Folder of the data set.  [default: the recipe's name]", required=False),
+        out_option("Folder of the data set, or s3://, gs://..  [default: the recipe's name]", required=False),
         click.option("--workers", type=int, help="Processes; 0 draws in this one.  [default: one for each CPU]"),
-        click.option("--part", help="Draw part K/N only, 1-based; auto takes it from a Slurm job array."),
+        click.option("--part", help="Draw part K/N only, 1-based; auto takes it from a job array."),
         click.option("--dry-run", is_flag=True, help="Print the plan, with time and disk, and stop."),
         click.option("--overwrite", is_flag=True, help="Replace a data set that lies in the folder."),
         *(chosen if devices else ()),
+        *_cluster_options(),
         json_option,
         progress_option,
     )
     return with_options(draw, options)
+
+
+def _cluster_options():
+    """Return the options of runs that draw on other machines, or write to them."""
+    return (
+        click.option(
+            "--scratch",
+            type=click.Path(),
+            help="Where shards for a store are drawn.",
+        ),
+        click.option("--executor", type=Words(["local", "ray"]), default="local", help="Who draws."),
+        click.option("--address", help="Of a Ray cluster; auto joins that of this machine.  [default: begin one]"),
+        click.option("--cpus-per-task", type=float, default=1, help="CPUs that a task of Ray takes."),
+        click.option("--gpus-per-task", type=float, default=0, help="GPUs that a task of Ray takes."),
+    )
 
 
 def with_options(draw, options):

@@ -17,6 +17,8 @@ _EXTRAS = {
     "torch": ("torch", "torchvision", "timm", "safetensors", "scipy", "matplotlib"),
     "scene": ("pyrender", "trimesh"),
     "opencl-cpu": ("intel-opencl-rt",),
+    "remote": ("fsspec", "s3fs"),
+    "ray": ("ray",),
 }
 
 

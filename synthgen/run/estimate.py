@@ -19,6 +19,7 @@ from synthgen.machine import available_cpus, cpu_name, human_bytes
 from synthgen.run.draw import draw_sample
 from synthgen.run.plan import Plan
 from synthgen.run.shard import encode_sample, write_samples
+from synthgen.run.target import Target
 from synthgen.shards.files import sha256_of, write_atomically
 
 # Samples are drawn for so long, and so many of them at most; of slow ones a few, or one.
@@ -218,11 +219,15 @@ def drawer_of(plan: Plan):
     return families.device_of(family, plan.recipe.options)
 
 
-def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
-    """Refuse a run that the disk cannot hold; say how many images a class would fit."""
-    above = (out, *out.absolute().parents)
-    place = next(path for path in above if path.is_dir())
-    free = shutil.disk_usage(place).free
+def check_disk(estimate: Estimate, plan: Plan, target: Target, at_a_time: int) -> None:
+    """Refuse a run that the disk cannot hold; say how many images a class would fit.
+
+    Of shards that go into a store the disk holds those that are drawn at a time.
+    """
+    free = _free_bytes(Path(target.folder))
+    if target.address is not None:
+        _check_scratch(estimate, target, at_a_time, free)
+        return
     needed = estimate.bytes * _SPARE
     if needed <= free:
         return
@@ -231,7 +236,26 @@ def check_disk(estimate: Estimate, plan: Plan, out: Path) -> None:
     fitting = int((plan.run.per_class - before) * free / needed)
     advice = f"--per-class {before + fitting} would fit" if fitting else "not even one image a class would fit"
     size = human_bytes(estimate.bytes)
-    raise StorageError(f"{out}: needs about {size} of disk, {human_bytes(free)} are free; {advice}")
+    raise StorageError(f"{target.folder}: needs about {size} of disk, {human_bytes(free)} are free; {advice}")
+
+
+def _free_bytes(folder: Path) -> int:
+    """Return how much the disk has free on which a folder lies, or will lie."""
+    above = (folder, *folder.absolute().parents)
+    place = next(path for path in above if path.is_dir())
+    return shutil.disk_usage(place).free
+
+
+def _check_scratch(estimate: Estimate, target: Target, at_a_time: int, free: int) -> None:
+    """Refuse to draw more shards at a time than a scratch folder can hold: each beside its columns."""
+    of_a_shard = 2 * estimate.bytes / max(1, estimate.shards)
+    needed = of_a_shard * at_a_time * _SPARE
+    if needed > free:
+        size = human_bytes(needed)
+        raise StorageError(
+            f"scratch {target.folder}: needs about {size} for {at_a_time} shards at a time, {human_bytes(free)} "
+            "are free; fewer workers, or another --scratch, need less"
+        )
 
 
 def effective_workers(plan: Plan, workers: int | None) -> int:

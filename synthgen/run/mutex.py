@@ -1,10 +1,16 @@
-"""A lock in the form of a file: held by one process, named after its holder, given back when the holder dies."""
+"""A lock in the form of a file: held by one process, named after its holder, given back when the holder dies.
+
+A file system without locks is given a second file, the claim, which one process can make. It says who holds it, and
+its time is renewed while the holder lives: from another machine nothing else shows that a process is dead.
+"""
 
 import errno
 import json
 import os
 import secrets
 import socket
+import threading
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +24,11 @@ except ImportError:  # Windows
     fcntl = None
 
 _BUSY = (errno.EWOULDBLOCK, errno.EACCES)
-_NO_LOCKS = (*UNSUPPORTED, errno.ENOLCK)
+_NO_LOCKS = (*UNSUPPORTED, errno.ENOLCK, errno.EPERM)
+# How often a holder renews the time of its claim, and how old that of a dead one is.
+_BEAT_SECONDS = 30.0
+_SILENT_SECONDS = 600.0
+_warned: set[Path] = set()
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
 
@@ -30,12 +40,17 @@ class FileLock:
         # Without a descriptor a second file is the lock: see `_claimed`.
         self._descriptor = descriptor
         self._held = True
+        self._ended = threading.Event()
+        if descriptor is None:
+            beat = threading.Thread(target=_beat, args=(claim_path(path), self._ended), daemon=True)
+            beat.start()
 
     def release(self) -> None:
         """Give the lock back and remove its file; a second call does nothing."""
         if not self._held:
             return
         self._held = False
+        self._ended.set()
 
         # A file that cannot be removed now is a leftover, which others find to be free.
         with suppress(OSError):
@@ -61,7 +76,9 @@ def try_lock(path: Path) -> FileLock | None:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-        return _claimed(path)
+        lock = _claimed(path)
+        _warn(path.parent)
+        return lock
 
 
 def holder(path: Path) -> str:
@@ -69,7 +86,8 @@ def holder(path: Path) -> str:
     claim = claim_path(path)
     if claim.exists():
         name = _read(claim) or "another process"
-        return f"{name}; this file system has no locks: if that process is dead, remove {claim}"
+        wait = f"or wait for {_SILENT_SECONDS / 60:.0f} minutes"
+        return f"{name}; this file system has no locks: if that process is dead, remove {claim}, {wait}"
     return _read(path) or "another process"
 
 
@@ -117,10 +135,10 @@ def _claimed(path: Path) -> FileLock | None:
         try:
             descriptor = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
-            if _is_dead(_read(claim)):
-                _discard(claim)
-                continue
-            return None
+            if not _is_dead(claim):
+                return None
+            _discard(claim)
+            continue
 
         with os.fdopen(descriptor, "wb") as file:
             file.write(_own_name())
@@ -132,29 +150,63 @@ def _discard(claim: Path) -> None:
     aside = claim.with_name(f"{claim.name}.{secrets.token_hex(4)}")
     with suppress(FileNotFoundError):
         os.replace(claim, aside)
-        if _is_dead(_read(aside)):
+        if _is_dead(aside):
             aside.unlink()
         else:
             os.replace(aside, claim)
 
 
-def _is_dead(name: str) -> bool:
-    """Return whether a holder is known to be dead: nothing is known of those on other machines."""
+def _is_dead(claim: Path) -> bool:
+    """Return whether the holder of a claim is dead; one on another machine is when it does not renew its claim."""
     try:
-        found = json.loads(name)
-        host, pid = found["host"], int(found["pid"])
+        found = json.loads(_read(claim))
+        host = found["host"]
+        pid = int(found["pid"])
     except (ValueError, KeyError, TypeError):
-        return False
-    if host != socket.gethostname() or os.name == "nt" or pid <= 0:
+        return _is_silent(claim)
+    if host == socket.gethostname():
+        return not is_alive(pid)
+    return _is_silent(claim)
+
+
+def _is_silent(claim: Path) -> bool:
+    """Return whether the time of a claim is old, by the clock of the file system."""
+    probe = claim.with_name(f".clock.{secrets.token_hex(4)}.tmp")
+    try:
+        probe.touch()
+        now = probe.stat().st_mtime
+        probe.unlink()
+        return now - claim.stat().st_mtime > _SILENT_SECONDS
+    except OSError:
         return False
 
+
+def _beat(claim: Path, ended: threading.Event) -> None:
+    """Renew the time of a claim until it is given back."""
+    while not ended.wait(_BEAT_SECONDS):
+        with suppress(OSError):
+            os.utime(claim)
+
+
+def _warn(folder: Path) -> None:
+    """Say once of each folder that it has no locks."""
+    if folder in _warned:
+        return
+    _warned.add(folder)
+    warnings.warn(f"{folder}: has no locks; a file that names host and process holds each part", stacklevel=3)
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process of this machine may be alive; where the system cannot say it is taken to be."""
+    if os.name == "nt" or pid <= 0:
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return True
+        return False
     except (OSError, OverflowError):
         pass
-    return False
+    return True
 
 
 def _own_name() -> bytes:

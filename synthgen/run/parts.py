@@ -1,4 +1,4 @@
-"""Parts of a run: K of N from the caller, or from Slurm's job arrays."""
+"""Parts of a run: K of N from the caller, or from the job array that a process is a task of."""
 
 import os
 import re
@@ -33,13 +33,56 @@ class Part(NamedTuple):
     step: int = 1
 
 
-class _Array(NamedTuple):
-    """What Slurm says of a job array, and of the task at hand."""
+class _Scheduler(NamedTuple):
+    """Which variables tell the tasks of a job array what they are.
 
+    A name that is None says that the scheduler does not tell. `base` is the number of the first task, where that is
+    not told.
+    """
+
+    name: str
+    task: str
+    first: str | None = None
+    last: str | None = None
+    tasks: str | None = None
+    step: str | None = None
+    base: int = 1
+
+
+_SCHEDULERS = (
+    _Scheduler(
+        "Slurm",
+        task="SLURM_ARRAY_TASK_ID",
+        first="SLURM_ARRAY_TASK_MIN",
+        last="SLURM_ARRAY_TASK_MAX",
+        tasks="SLURM_ARRAY_TASK_COUNT",
+        step="SLURM_ARRAY_TASK_STEP",
+    ),
+    _Scheduler(
+        "SGE",
+        task="SGE_TASK_ID",
+        first="SGE_TASK_FIRST",
+        last="SGE_TASK_LAST",
+        step="SGE_TASK_STEPSIZE",
+    ),
+    _Scheduler("LSF", task="LSB_JOBINDEX", last="LSB_JOBINDEX_END", step="LSB_JOBINDEX_STEP"),
+    _Scheduler("PBS", task="PBS_ARRAY_INDEX"),
+    _Scheduler("Torque", task="PBS_ARRAYID"),
+    _Scheduler("AWS Batch", task="AWS_BATCH_JOB_ARRAY_INDEX", tasks="AWS_BATCH_JOB_ARRAY_SIZE", base=0),
+    _Scheduler("Kubernetes", task="JOB_COMPLETION_INDEX", base=0),
+)
+# What schedulers set in jobs that belong to no array.
+_NO_TASK = {"SGE_TASK_ID": "undefined", "LSB_JOBINDEX": "0"}
+
+
+class _Array(NamedTuple):
+    """What a scheduler says of a job array, and of the task at hand; `last` and `tasks` None where it does not."""
+
+    scheduler: _Scheduler
     task: int
     first: int
-    last: int
-    tasks: int
+    last: int | None
+    tasks: int | None
     step: int
 
 
@@ -50,7 +93,9 @@ def parse_part(part, folder: Path | None = None) -> Part:
     ----------
     part : str, (int, int) or None
         ``"K/N"`` with 1 <= K <= N, a pair, or None for the whole. ``"auto"`` takes both from the variables that
-        Slurm gives to the tasks of a job array. ``"auto/N"`` takes K from there: tasks are numbered from 1.
+        Slurm, SGE, LSF and AWS Batch give to the tasks of a job array. ``"auto/N"`` takes K from there, also from
+        those of PBS, Torque and Kubernetes, which do not tell N. Tasks are numbered from 1, those of AWS Batch and
+        Kubernetes from 0.
     folder : Path, optional
         Of the data set. Where it was begun in parts, ``"auto"`` keeps to their number, so that some tasks of an
         array can be sent again.
@@ -75,7 +120,8 @@ def parse_part(part, folder: Path | None = None) -> Part:
     number, total = match.groups() if match else ("0", "0")
     n = int(total)
     if n and number == "auto":
-        return _numbered(_array(os.environ), _Split(n))
+        array = _array(os.environ)
+        return _numbered(array, _Split(n, array.scheduler.base))
 
     k = 0 if number == "auto" else int(number)
     if not 1 <= k <= n:
@@ -103,22 +149,55 @@ def _recorded(folder: Path | None) -> _Split | None:
 
 
 def _array(environ) -> _Array:
-    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
-    try:
-        task, first, count = (int(environ[name]) for name in names)
-        step = int(environ.get("SLURM_ARRAY_TASK_STEP", 1))
-        even_last = first + (count - 1) * step
-        last = int(environ.get("SLURM_ARRAY_TASK_MAX", even_last))
-    except (KeyError, ValueError):
-        needed = ", ".join(names)
-        raise UsageError(f"part auto needs {needed} as numbers: run it in a Slurm job array") from None
-    return _Array(task, first, last, count, max(step, 1))
+    """Return what the scheduler says of the array that this process is a task of."""
+    for scheduler in _SCHEDULERS:
+        task = environ.get(scheduler.task)
+        none = _NO_TASK.get(scheduler.task)
+        if task not in (None, none):
+            return _array_of(scheduler, environ)
+
+    names = ", ".join(scheduler.name for scheduler in _SCHEDULERS)
+    raise UsageError(f"part auto needs a job array of one of {names}: no variable of theirs is set")
+
+
+def _array_of(scheduler: _Scheduler, environ) -> _Array:
+    def number(name: str) -> int:
+        try:
+            return int(environ[name])
+        except (KeyError, ValueError):
+            raise UsageError(
+                f"part auto needs {name} as a number: run it in a {scheduler.name} job array"
+            ) from None
+
+    task = number(scheduler.task)
+    first = scheduler.base
+    if scheduler.first is not None:
+        first = number(scheduler.first)
+
+    step = 1
+    if scheduler.step is not None and scheduler.step in environ:
+        step = max(number(scheduler.step), 1)
+
+    tasks = None
+    last = None
+    if scheduler.tasks is not None:
+        tasks = number(scheduler.tasks)
+        last = first + (tasks - 1) * step
+    if scheduler.last is not None and scheduler.last in environ:
+        last = number(scheduler.last)
+    if tasks is None and last is not None:
+        tasks = (last - first) // step + 1
+
+    return _Array(scheduler, task, first, last, tasks, step)
 
 
 def _auto_part(array: _Array, recorded: _Split | None) -> Part:
     """Return the part of a task: as the folder was begun, or else as the array is."""
     if recorded is not None:
         return _numbered(array, recorded)
+
+    if array.tasks is None or array.last is None:
+        raise UsageError(f"part auto must be auto/N: {array.scheduler.name} does not say of how many parts")
 
     even_last = array.first + (array.tasks - 1) * array.step
     is_even = array.last == even_last
@@ -137,11 +216,13 @@ def _numbered(array: _Array, split: _Split) -> Part:
     last = split.first + (split.parts - 1) * split.step
     number, rest = divmod(array.task - split.first, split.step)
     has_part = rest == 0 and 0 <= number < split.parts
-    lies_within = split.first <= array.first and array.last <= last
+    lies_within = array.last is None or (split.first <= array.first and array.last <= last)
     if has_part and lies_within:
         return Part(number + 1, split.parts, split.first, split.step)
 
     tasks = f"from {split.first} to {last} in even steps of {split.step}"
     rule = f"a task {tasks}, one for each of {split.parts} parts"
-    found = f"task {array.task} of an array from {array.first} to {array.last}"
+    found = f"task {array.task}"
+    if array.last is not None:
+        found += f" of an array from {array.first} to {array.last}"
     raise UsageError(f"part auto must be {rule}, got {found}")

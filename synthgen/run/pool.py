@@ -13,12 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-import msgspec
-
-from synthgen import errors
-from synthgen.errors import SynthgenError, WorkerError
+from synthgen.errors import WorkerError, error_of
+from synthgen.run.orders import order_of
 from synthgen.run.plan import Plan
 from synthgen.run.progress import Progress
+from synthgen.run.target import Target
 
 _TRIES = 2
 # What the kernel sends to a process when memory runs out: SIGKILL.
@@ -40,7 +39,7 @@ _HOME = str(Path(__file__).parents[2])
 class _Worker:
     """One worker process, and what it is doing."""
 
-    def __init__(self, plan: Plan, folder: Path):
+    def __init__(self, plan: Plan, target: Target):
         path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _HOME)))
         # A session of its own: Ctrl-C in the terminal reaches the parent alone, which then ends the workers.
         self.process = subprocess.Popen(
@@ -55,12 +54,7 @@ class _Worker:
         self.shard: int | None = None
         self.counted = 0
         self._rest = b""
-        self._send({
-            "recipe": plan.recipe.to_dict(),
-            "folder": str(folder.absolute()),
-            "fingerprint": plan.run.fingerprints.data,
-            "grown_from": msgspec.to_builtins(plan.run.grown_from),
-        })  # fmt: skip
+        self._send(order_of(plan, target).to_dict())
 
     def start(self, shard: int) -> None:
         self.shard = shard
@@ -89,7 +83,7 @@ class _Worker:
         return self.process.wait()
 
 
-def run_pool(plan: Plan, folder: Path, shards: list[int], workers: int, progress: Progress) -> None:
+def run_pool(plan: Plan, target: Target, shards: list[int], workers: int, progress: Progress) -> None:
     """Write `shards` with `workers` processes.
 
     A worker that dies is named by its shard, and the shard is given to a new worker, once.
@@ -101,7 +95,7 @@ def run_pool(plan: Plan, folder: Path, shards: list[int], workers: int, progress
     SynthgenError
         What a worker reported, for example a full disk.
     """
-    pool = _Pool(plan, folder, shards, progress)
+    pool = _Pool(plan, target, shards, progress)
     try:
         pool.run(workers)
     finally:
@@ -111,9 +105,9 @@ def run_pool(plan: Plan, folder: Path, shards: list[int], workers: int, progress
 class _Pool:
     """The workers of a run, and the shards that wait for them."""
 
-    def __init__(self, plan: Plan, folder: Path, shards: list[int], progress: Progress):
+    def __init__(self, plan: Plan, target: Target, shards: list[int], progress: Progress):
         self._plan = plan
-        self._folder = folder
+        self._target = target
         self._progress = progress
         self._waiting = list(reversed(shards))
         self._tries = dict.fromkeys(shards, 0)
@@ -136,7 +130,7 @@ class _Pool:
 
     def _hire(self) -> None:
         try:
-            worker = _Worker(self._plan, self._folder)
+            worker = _Worker(self._plan, self._target)
         except OSError as error:
             raise WorkerError(
                 f"a worker process cannot be started: {error.strerror}; fewer workers need less"
@@ -165,8 +159,7 @@ class _Pool:
     def _take(self, worker: _Worker, report: dict) -> None:
         """Act on one report of a worker."""
         if "error" in report:
-            kind = getattr(errors, report["kind"], SynthgenError)
-            raise kind(report["error"])
+            raise error_of(report["kind"], report["error"])
         if "done" in report:
             worker.shard = None
         else:

@@ -12,7 +12,6 @@ import threading
 import time
 import warnings
 from functools import partial
-from pathlib import Path
 
 _REPORT_SECONDS = 0.2
 
@@ -29,7 +28,7 @@ def main() -> None:
     write = _prepared(orders.get(), send)
     while write is not None:
         shard = orders.get()["shard"]
-        counter = _Counter(send)
+        counter = Counter(send)
         try:
             write(shard, counter)
         except SynthgenError as error:
@@ -51,23 +50,15 @@ def _taken_stdout():
 
 def _prepared(first: dict, send):
     """Return the function that writes a shard of the plan in the first order, or None if it cannot be made."""
-    import msgspec
-
-    from synthgen.errors import SynthgenError, UsageError
-    from synthgen.recipe import Recipe
-    from synthgen.run.plan import make_plan
-    from synthgen.run.shard import write_shard
-    from synthgen.shards.manifest import Stage
+    from synthgen.errors import SynthgenError
+    from synthgen.run.orders import Order, prepared
 
     try:
-        stages = msgspec.convert(first["grown_from"], list[Stage])
-        plan = make_plan(Recipe.from_dict(first["recipe"]), stages)
-        if plan.run.fingerprints.data != first["fingerprint"]:
-            raise UsageError("the files that samples are made of must stay as they are during a run; some changed")
+        order = Order.from_dict(first)
+        return partial(order.target.write, prepared(order))
     except SynthgenError as error:
         _report_error(send, error)
         return None
-    return partial(write_shard, plan, Path(first["folder"]))
 
 
 def _report_error(send, error: Exception) -> None:
@@ -90,8 +81,8 @@ def _sender(reports):
     return send
 
 
-class _Counter:
-    """Counts samples and reports now and then."""
+class Counter:
+    """Counts samples, and reports now and then how many more there are, as ``{"progress": samples}``."""
 
     def __init__(self, send):
         self._send = send
@@ -99,11 +90,13 @@ class _Counter:
         self._told = time.monotonic()
 
     def __call__(self, samples: int) -> None:
+        """Count further samples."""
         self._count += samples
         if time.monotonic() - self._told > _REPORT_SECONDS:
             self.report()
 
     def report(self) -> None:
+        """Report what was counted since the last report."""
         self._send({"progress": self._count})
         self._count = 0
         self._told = time.monotonic()

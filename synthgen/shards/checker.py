@@ -1,7 +1,7 @@
 """A process that checks shards: it takes numbers on stdin and reports on stdout, one line each.
 
-Run as ``python -m synthgen.shards.checker FOLDER bytes|pixels`` by `synthgen.shards.verify`. Its standard input is
-its lifeline: when the parent dies, however it dies, the pipe closes and the process ends at once.
+Run as ``python -m synthgen.shards.checker FOLDER bytes|pixels CACHE`` by `synthgen.shards.verify`. Its standard
+input is its lifeline: when the parent dies, however it dies, the pipe closes and the process ends at once.
 """
 
 import os
@@ -28,14 +28,17 @@ class Checker:
 
     Parameters
     ----------
-    folder : Path
-        The data set.
+    source : str
+        The folder, or the address, of the data set.
     pixels : bool
         Whether every pixel is checked.
+    cache : Path
+        Folder for the copies of a data set in a store.
     """
 
-    def __init__(self, folder: Path, pixels: bool):
-        self._command = [sys.executable, "-P", "-m", __name__, str(folder), "pixels" if pixels else "bytes"]
+    def __init__(self, source: str, pixels: bool, cache: Path):
+        kind = "pixels" if pixels else "bytes"
+        self._command = [sys.executable, "-P", "-m", __name__, source, kind, str(cache)]
         self._begin()
 
     def _begin(self) -> None:
@@ -85,8 +88,9 @@ def main() -> None:
     orders: queue.SimpleQueue = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
 
-    dataset = open_dataset(sys.argv[1])
-    pixels = sys.argv[2] == "pixels"
+    source, kind, cache = sys.argv[1:]
+    dataset = open_dataset(source, cache)
+    pixels = kind == "pixels"
     while True:
         found = check_shard(dataset, orders.get(), pixels)
         try:

@@ -39,6 +39,8 @@ def check_shard(dataset: Dataset, shard: int, pixels: bool) -> ShardCheck:
 
     beside = attempt(sidecar.name, lambda: _check_sidecar(dataset, shard))
     itself = attempt(entry.name, lambda: _check_shard(dataset, shard, pixels))
+    if dataset.mirror is not None:
+        dataset.mirror.forget(shard)
 
     problems = beside.problems + itself.problems
     unread = beside.unread + itself.unread
@@ -60,6 +62,8 @@ def attempt(name: str, check: Callable[[], bytes | None]) -> ShardCheck:
 
 def _check_sidecar(dataset: Dataset, shard: int) -> None:
     """Compare a sidecar with the manifest."""
+    if dataset.mirror is not None:
+        dataset.mirror.fetch_sidecar(shard)
     path = sidecar_path(dataset.path, dataset.manifest, shard)
     sidecar = read_json(path, Sidecar)
     entry = dataset.manifest.shard_list[shard]
@@ -89,6 +93,11 @@ def _check_shard(dataset: Dataset, shard: int, pixels: bool) -> bytes | None:
 
 
 def _check_bytes(dataset: Dataset, shard: int) -> None:
+    if dataset.mirror is not None:
+        # It compares the digest of what it fetches.
+        dataset.mirror.fetch(shard)
+        return
+
     entry = dataset.manifest.shard_list[shard]
     path = dataset.path / SHARDS / entry.name
     with closing(RawFile(path)) as file:
@@ -117,7 +126,7 @@ def sample_digest(dataset: Dataset, i: int) -> bytes:
     for name, value in fields.items():
         kind = dataset.manifest.fields[name].kind
         if kind == "mask" and not _is_binary(value):
-            raise FormatError(f"{dataset.path}: {name} of {sample.key} must be 0 or 255 everywhere")
+            raise FormatError(f"{dataset.source}: {name} of {sample.key} must be 0 or 255 everywhere")
 
         dtype = value.dtype.newbyteorder("<")
         little = np.ascontiguousarray(value, dtype=dtype)

@@ -11,20 +11,29 @@ import numpy as np
 from synthgen.errors import FormatError
 from synthgen.sample import Sample, parse_key
 from synthgen.shards.codecs import decode
+from synthgen.shards.files import is_remote
 from synthgen.shards.manifest import CLASSES, MAX_CLASSES, Manifest, read_manifest
+from synthgen.shards.mirror import Mirror
 from synthgen.shards.opened import OpenShards
 from synthgen.shards.reading import check_digest, read_lines
 
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def open_dataset(path) -> "Dataset":
+def open_dataset(path, cache=None, cache_bytes: int | None = None) -> "Dataset":
     """Open a finished data set of any format.
 
     Parameters
     ----------
     path : str or Path
-        The folder.
+        The folder, or an address such as ``s3://bucket/fractals`` or ``hf://datasets/me/fractals``, which fsspec
+        opens. Shards are fetched from there whole when they are first needed, and compared with their SHA-256.
+    cache : str or Path, optional
+        Folder for the copies of what is fetched; by default the variable ``SYNTHGEN_CACHE``, else
+        ``synthgen/sets`` in the user's cache.
+    cache_bytes : int, optional
+        Bytes that all copies in that folder may have; by default the variable ``SYNTHGEN_CACHE_BYTES``, else
+        20 GiB. The copies used longest ago are removed.
 
     Returns
     -------
@@ -35,8 +44,11 @@ def open_dataset(path) -> "Dataset":
     FormatError
         If the folder is not a data set, is not finished, is damaged or of an unknown version.
     StorageError
-        If the system cannot read it.
+        If the system, or the store, cannot read it.
     """
+    if is_remote(path):
+        mirror = Mirror(path, cache, cache_bytes)
+        return Dataset(mirror.folder, mirror)
     return Dataset(Path(path))
 
 
@@ -51,16 +63,20 @@ class Dataset:
     Attributes
     ----------
     path : Path
+        The folder; of a data set in a store that of the copies.
     manifest : Manifest
         ``dataset.json``: recipe, fingerprints, fields, shards.
+    mirror : Mirror or None
+        What fetches the shards of a data set in a store.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, mirror: Mirror | None = None):
         self.path = path
-        self.manifest: Manifest = read_manifest(path)
+        self.mirror = mirror
+        self.manifest: Manifest = read_manifest(path) if mirror is None else mirror.manifest
         self._specs = {name: entry.spec() for name, entry in self.manifest.fields.items()}
         self._places = self.manifest.arrangement
-        self._shards = OpenShards(path, self.manifest)
+        self._shards = OpenShards(path, self.manifest, mirror)
         self._classes: list[dict] | None = None
 
     def __len__(self) -> int:
@@ -84,8 +100,12 @@ class Dataset:
             yield self[i]
 
     def __repr__(self):
-        path = str(self.path)
-        return f"Dataset({path!r}, {len(self)} samples, {self.manifest.classes} classes)"
+        return f"Dataset({self.source!r}, {len(self)} samples, {self.manifest.classes} classes)"
+
+    @property
+    def source(self) -> str:
+        """The folder, or the address, that the data set was opened from."""
+        return str(self.path) if self.mirror is None else self.mirror.place.address
 
     @property
     def classes(self) -> list[dict]:
@@ -95,19 +115,22 @@ class Dataset:
         return self._classes
 
     def _read_classes(self) -> list[dict]:
+        if self.mirror is not None:
+            self.mirror.fetch_classes()
         path = self.path / CLASSES
+        place = f"{self.source}/{CLASSES}"
         digest = hashlib.sha256()
         table = []
         # Further lines are those of classes that are being added.
         lines = islice(read_lines(path, MAX_CLASSES), self.manifest.classes)
         for k, line in enumerate(lines):
-            row = _class_of(line, k, path)
+            row = _class_of(line, k, place)
             table.append(row)
             digest.update(line + b"\n")
 
         if len(table) != self.manifest.classes:
-            raise FormatError(f"{path}: must have {self.manifest.classes} classes, got {len(table)}")
-        check_digest(path, digest.hexdigest(), self.manifest.classes_sha256)
+            raise FormatError(f"{place}: must have {self.manifest.classes} classes, got {len(table)}")
+        check_digest(place, digest.hexdigest(), self.manifest.classes_sha256)
         return table
 
     def find(self, label: int, index: int) -> int:
@@ -140,11 +163,11 @@ class Dataset:
         try:
             params = msgspec.json.decode(data, type=dict)
         except _NOT_JSON as error:
-            raise FormatError(f"{self.path}: params of {key} are damaged: {error}") from None
+            raise FormatError(f"{self.source}: params of {key} are damaged: {error}") from None
 
         numbers = (params.get("class"), params.get("index"))
         if numbers != parse_key(key):
-            raise FormatError(f"{self.path}: params of {key} must have its class and index")
+            raise FormatError(f"{self.source}: params of {key} must have its class and index")
         return params
 
     def field(self, i: int, name: str) -> np.ndarray:
@@ -158,7 +181,7 @@ class Dataset:
             return decode(data, self._specs[name], checked=True)
         except FormatError as error:
             key = shard.key(row)
-            raise FormatError(f"{self.path}: {name} of {key}: {error}") from None
+            raise FormatError(f"{self.source}: {name} of {key}: {error}") from None
 
     def locate(self, i: int):
         """Return (shard reader, row) of sample `i`."""
@@ -170,14 +193,14 @@ class Dataset:
         return self._shards[number], row
 
 
-def _class_of(line: bytes, k: int, path: Path) -> dict:
+def _class_of(line: bytes, k: int, place: str) -> dict:
     """Return what line `k` of the class table says; raise `FormatError` if it does not say that it is class `k`."""
     try:
         row = msgspec.json.decode(line, type=dict)
     except _NOT_JSON as error:
-        raise FormatError(f"{path}: line {k + 1} is damaged: {error}") from None
+        raise FormatError(f"{place}: line {k + 1} is damaged: {error}") from None
 
     known = row.get("id")
     if known != k or not isinstance(row.get("name"), str):
-        raise FormatError(f"{path}: line {k + 1} must be class {k} with a name, got {known!r}")
+        raise FormatError(f"{place}: line {k + 1} must be class {k} with a name, got {known!r}")
     return row

@@ -15,7 +15,7 @@ from synthgen.errors import FormatError, StorageError, SynthgenError, UsageError
 
 # How a system says that it, or this file system, cannot do what was asked for.
 UNSUPPORTED = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 # What a missing or misplaced file is reported as. All other errors of reading say nothing of the file.
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
 _BLOCK = 2**20
@@ -25,15 +25,26 @@ _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
+def is_remote(path) -> bool:
+    """Return whether a path is an address such as ``s3://bucket/x``.
+
+    Examples
+    --------
+    >>> [is_remote(path) for path in ("s3://bucket/x", "hf:/datasets/x", "C:/data", "data/x")]
+    [True, True, False, False]
+    """
+    return _REMOTE.match(os.fspath(path)) is not None
+
+
 def refuse_remote(path, name: str = "out") -> None:
-    """Raise `UsageError` for an address such as ``s3://bucket/x``: only folders of this machine can be written.
+    """Raise `UsageError` for an address: only data sets can be written there.
 
     `name` is the argument that the message begins with.
     """
-    if _REMOTE.match(os.fspath(path)):
+    if is_remote(path):
         raise UsageError(
-            f"{name} must be a path on this machine, got {os.fspath(path)}: addresses cannot be written yet; "
-            "write into a folder and copy it there"
+            f"{name} must be a path on this machine, got {os.fspath(path)}: only data sets are drawn into a "
+            "store; write into a folder and copy it there"
         )
 
 
@@ -183,7 +194,7 @@ def system_errors(folder):
         raise
     except OSError as error:
         place = error.filename or folder
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise storage_error(error, place) from error
         raise _numbered(error, f"{place}: cannot be used: {_reason(error)}") from error
 
@@ -191,7 +202,7 @@ def system_errors(folder):
 def storage_error(error: OSError, path) -> StorageError:
     """Return the error of a failed write as a sentence."""
     # HDF5 reports a full disk as text only
-    if error.errno in _FULL or "No space left" in str(error):
+    if error.errno in FULL or "No space left" in str(error):
         return _numbered(
             error, f"{path}: the disk is full; free some space and run the same command again to resume"
         )

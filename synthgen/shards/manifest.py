@@ -23,7 +23,7 @@ RUN = "run.json"
 DATASET = "dataset.json"
 CLASSES = "classes.jsonl"
 SHARDS = "shards"
-_MAX_JSON = 64 * 2**20
+MAX_JSON = 64 * 2**20
 # So that a manifest, 250 bytes a shard, stays within it.
 MAX_SHARDS = 200_000
 MAX_COUNT = 10**12
@@ -254,24 +254,29 @@ def encode_json(value, indent=2) -> bytes:
 
 def read_json(path: Path, kind: type):
     """Read one of the structures above; raise `FormatError` with place, rule and value."""
-    raw = read_whole(path, _MAX_JSON)
+    raw = read_whole(path, MAX_JSON)
+    return decode_json(raw, kind, path)
+
+
+def decode_json(raw: bytes, kind: type, place):
+    """Return one of the structures above from its bytes; errors as for `read_json`, which name `place`."""
     try:
         if issubclass(kind, RunRecord):
             found = msgspec.json.decode(raw, type=_Version)
-            _check_version(path, found.format)
+            _check_version(place, found.format)
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise FormatError(f"{path}: is damaged: {error}") from None
+        raise FormatError(f"{place}: is damaged: {error}") from None
 
 
 class _Version(msgspec.Struct):
     format: int
 
 
-def _check_version(path: Path, version: int) -> None:
+def _check_version(place, version: int) -> None:
     if version != VERSION:
         hint = "install a newer synthgen" if version > VERSION else "no such version exists"
-        raise FormatError(f"{path}: format version must be {VERSION}, got {version} ({hint})")
+        raise FormatError(f"{place}: format version must be {VERSION}, got {version} ({hint})")
 
 
 def read_run(folder: Path) -> RunRecord | None:
@@ -306,9 +311,14 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def sidecar_path(folder: Path, run: RunRecord, shard: int) -> Path:
-    """Return where the sidecar of a shard lies: under a hidden name, so that no loader takes it for data."""
+    """Return where the sidecar of a shard lies."""
+    return folder / SHARDS / sidecar_name(run, shard)
+
+
+def sidecar_name(run: RunRecord, shard: int) -> str:
+    """Return the name of the sidecar of a shard: a hidden one, so that no loader takes it for data."""
     stem, _, _ = run.shard_name(shard).partition(".")
-    return folder / SHARDS / f".{stem}.json"
+    return f".{stem}.json"
 
 
 def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
@@ -325,18 +335,37 @@ def read_sidecar(folder: Path, run: RunRecord, shard: int) -> Sidecar | None:
     except FormatError:
         return None
 
+    file = folder / SHARDS / run.shard_name(shard)
+    size = file.stat().st_size if file.is_file() else 0
+    return sidecar if says_of(sidecar, run, shard, size, path) else None
+
+
+def says_of(sidecar: Sidecar, run: RunRecord, shard: int, size: int, place) -> bool:
+    """Return whether a sidecar says that a shard of so many bytes is finished.
+
+    Parameters
+    ----------
+    sidecar : Sidecar
+    run : RunRecord
+    shard : int
+    size : int
+        Bytes of the file of the shard.
+    place : str or Path
+        Where the sidecar lies.
+
+    Raises
+    ------
+    UsageError
+        If the sidecar is of other data.
+    """
     expected = run.stage_of(shard)
     if sidecar.fingerprints != expected.fingerprints:
         difference = _difference(sidecar, expected)
-        raise UsageError(f"{path}: is of other data than this run: {difference}")
+        raise UsageError(f"{place}: is of other data than this run: {difference}")
 
     name = run.shard_name(shard)
     count = run.shard_count(shard)
-    if (sidecar.name, sidecar.count) != (name, count):
-        return None
-    file = folder / SHARDS / name
-    whole = file.is_file() and file.stat().st_size == sidecar.bytes
-    return sidecar if whole else None
+    return (sidecar.name, sidecar.count, sidecar.bytes) == (name, count, size)
 
 
 def _difference(sidecar: Sidecar, expected: Stage) -> str:

@@ -4,15 +4,18 @@ import errno
 from collections import OrderedDict
 from pathlib import Path
 
-from synthgen.errors import StorageError
+from synthgen.errors import FormatError, StorageError
 from synthgen.sample import format_keys
 from synthgen.shards.manifest import FORMATS, SHARDS, VERSION, RunRecord
+from synthgen.shards.mirror import Mirror
 
 # Rows that are compared at a time: memory does not grow with what a manifest promises.
 _ROWS = 2**16
 # Shards held open at a time by one process, and the share of the file descriptors that it may have.
 _MOST_OPEN = 512
 _SHARE_OPEN = 4
+# How often a shard is fetched whose copy is gone before it is opened.
+_TRIES = 3
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
@@ -52,9 +55,12 @@ class OpenShards:
     ----------
     folder : Path
     manifest : Manifest
+    mirror : Mirror, optional
+        Brings a shard into the folder before it is opened.
     """
 
-    def __init__(self, folder: Path, manifest: RunRecord):
+    def __init__(self, folder: Path, manifest: RunRecord, mirror: Mirror | None = None):
+        self._mirror = mirror
         self._folder = folder
         self._manifest = manifest
         self._most = _most_open()
@@ -75,14 +81,40 @@ class OpenShards:
 
     def _open(self, shard: int):
         try:
-            return open_shard(self._folder, self._manifest, shard)
+            return self._fetched(shard)
         except StorageError as error:
             if error.errno not in _NO_DESCRIPTORS or not self._readers:
                 raise
 
         # Others took the descriptors: give up ours, and try again.
         self._readers.clear()
-        return open_shard(self._folder, self._manifest, shard)
+        return self._fetched(shard)
+
+    def _fetched(self, shard: int):
+        """Return the reader of a shard that is fetched before, where it lies in a store."""
+        if self._mirror is None:
+            return open_shard(self._folder, self._manifest, shard)
+
+        for _ in range(_TRIES):
+            self._mirror.fetch(shard)
+            self._close_removed()
+            try:
+                return open_shard(self._folder, self._manifest, shard)
+            except FormatError as error:
+                # Another process may need the room in the cache, and remove the copy just now.
+                failure = error
+                if self._path(shard).exists():
+                    break
+        raise failure
+
+    def _close_removed(self) -> None:
+        """Give up the shards whose copies were removed: the disk has room only when nobody holds them open."""
+        for shard in list(self._readers):
+            if not self._path(shard).exists():
+                self._readers.pop(shard, None)
+
+    def _path(self, shard: int) -> Path:
+        return self._folder / SHARDS / self._manifest.shard_name(shard)
 
 
 def _most_open() -> int:

@@ -53,10 +53,13 @@ def read_whole(path: Path, most: int) -> bytes:
         return file.read(0, file.size)
 
 
-def check_digest(path: Path, found: str, expected: str) -> None:
-    """Raise `FormatError` unless the SHA-256 that was found of a file is the one that is expected."""
+def check_digest(place, found: str, expected: str) -> None:
+    """Raise `FormatError` unless the SHA-256 that was found of a file is the one that is expected.
+
+    `place` is the path, or the address, that the message begins with.
+    """
     if found != expected:
-        raise FormatError(f"{path}: SHA-256 must be {expected[:16]}..., got {found[:16]}...")
+        raise FormatError(f"{place}: SHA-256 must be {expected[:16]}..., got {found[:16]}...")
 
 
 def read_lines(path: Path, most: int) -> Iterator[bytes]:

@@ -2,8 +2,10 @@
 
 import hashlib
 import queue
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 
@@ -60,7 +62,7 @@ def verify(
     Parameters
     ----------
     path : str or Path
-        The folder.
+        The folder, or an address as for `open_dataset`; all of it is fetched anew, a few shards at a time.
     pixels : bool
         Decode every field of every sample, check its values, and compute the content digest.
     progress : callable
@@ -84,7 +86,13 @@ def verify(
     """
     if workers is not None and not 0 <= workers <= _MOST_WORKERS:
         raise UsageError(f"workers must lie in 0..{_MOST_WORKERS}, got {workers}")
-    dataset = open_dataset(path)
+    with tempfile.TemporaryDirectory(prefix="synthgen-verify-") as cache:
+        # Copies that were made before say nothing of what lies in a store now.
+        return _verified(open_dataset(path, cache), pixels, progress, workers, Path(cache))
+
+
+def _verified(dataset: Dataset, pixels: bool, progress, workers: int | None, cache: Path) -> Verification:
+    """Return what a check of an open data set finds."""
     found = [
         attempt(CLASSES, lambda: _check_classes(dataset)),
         attempt(RUN, lambda: _check_run(dataset)),
@@ -92,7 +100,7 @@ def verify(
 
     digest = hashlib.sha256()
     counts = [entry.count for entry in dataset.manifest.shard_list]
-    for count, checked in zip(counts, _checks(dataset, pixels, workers), strict=True):
+    for count, checked in zip(counts, _checks(dataset, pixels, workers, cache), strict=True):
         digest.update(checked.digests)
         found.append(ShardCheck(checked.problems, checked.unread))
         progress(count)
@@ -107,6 +115,9 @@ def verify(
 
 def _check_classes(dataset: Dataset) -> None:
     _ = dataset.classes
+    if dataset.mirror is not None:
+        return
+
     growing = growing_from(dataset.path, dataset.manifest)
     path = dataset.path / CLASSES
     if growing is None:
@@ -119,6 +130,8 @@ def _check_classes(dataset: Dataset) -> None:
 
 
 def _check_run(dataset: Dataset) -> None:
+    if dataset.mirror is not None:
+        dataset.mirror.fetch_run()
     path = dataset.path / RUN
     run = read_run(dataset.path)
     if run is None:
@@ -130,22 +143,25 @@ def _check_run(dataset: Dataset) -> None:
             raise FormatError(f"{path}: {name} must be as in dataset.json")
 
 
-def _checks(dataset: Dataset, pixels: bool, workers: int | None) -> Iterator[ShardCheck]:
+def _checks(dataset: Dataset, pixels: bool, workers: int | None, cache: Path) -> Iterator[ShardCheck]:
     """Yield what is found in each shard, in order."""
     shards = range(dataset.manifest.shards)
     if workers is None:
         size = sum(entry.bytes for entry in dataset.manifest.shard_list)
         workers = available_cpus() if size >= _LEAST_BYTES else 0
+    if dataset.mirror is not None and dataset.mirror.place.is_of_this_process:
+        workers = 0
     workers = min(workers, len(shards))
     if workers == 0:
         yield from (check_shard(dataset, shard, pixels) for shard in shards)
         return
 
+    source = str(dataset.path.absolute()) if dataset.mirror is None else dataset.source
     idle: queue.SimpleQueue = queue.SimpleQueue()
     checkers = []
     try:
         for _ in range(workers):
-            checkers.append(Checker(dataset.path.absolute(), pixels))
+            checkers.append(Checker(source, pixels, cache))
             idle.put(checkers[-1])
         yield from _shared_out(dataset, idle, workers)
     finally:

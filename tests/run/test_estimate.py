@@ -3,8 +3,8 @@
 import pytest
 
 from synthgen.run.estimate import Estimate, probe, remembered_probe
-from synthgen.run.job import describe
 from synthgen.run.plan import make_plan
+from synthgen.run.work import describe
 
 
 def test_a_probe_is_remembered(make_recipe, tmp_path, monkeypatch):

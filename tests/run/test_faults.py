@@ -45,12 +45,14 @@ LACKING = [
     ("lock", errno.ENOTSUP),
     ("lock", errno.ENOSYS),
     ("lock", errno.ENOLCK),
+    ("lock", errno.EPERM),
     ("lock", errno.EINVAL),
     ("reserve", errno.EINVAL),
     ("reserve", errno.ENOTSUP),
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*has no locks:UserWarning")
 @pytest.mark.parametrize(("operation", "code"), LACKING)
 @pytest.mark.parametrize("work", ["a run", "a merge"])
 def test_a_file_system_without_a_function_gives_the_same_files(tmp_path, work, operation, code):

@@ -6,7 +6,7 @@ import pytest
 import synthgen
 from synthgen.errors import FormatError, LockedError, StorageError, UsageError
 from synthgen.run import folder as folders
-from synthgen.run import job
+from synthgen.run import target
 from synthgen.run.lock import part_lock
 from synthgen.run.plan import make_plan
 from synthgen.shards.manifest import encode_json, read_run
@@ -152,7 +152,7 @@ def test_a_run_that_fails_before_its_first_shard_leaves_no_record(tmp_path, make
     folder = tmp_path / "d"
     if was_there:
         folder.mkdir()
-    monkeypatch.setattr(job, "write_shard", fails)
+    monkeypatch.setattr(target, "write_shard", fails)
     with pytest.raises(StorageError):
         synthgen.generate(make_recipe(), folder, workers=0, progress=False)
     assert folder.exists() == was_there

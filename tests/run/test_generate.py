@@ -189,7 +189,7 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_whole_shards_only(
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120k", "none", disk], check=False).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        monkeypatch.setattr("synthgen.run.job.check_disk", lambda *_: None)
+        monkeypatch.setattr("synthgen.run.work.check_disk", lambda *_: None)
         recipe = make_recipe(size=64, points=5000, storage={"format": fmt, "shard_size": 4})
         with pytest.raises(StorageError, match="the disk is full") as error:
             draw(recipe, disk / "d", workers=workers)

@@ -10,7 +10,7 @@ import pytest
 import synthgen
 from synthgen.errors import FormatError, UsageError, WorkerError
 from synthgen.recipe import Recipe, load_recipe
-from synthgen.run import growth, job, merge
+from synthgen.run import growth, merge, target
 from synthgen.run.plan import make_plan
 from synthgen.shards.manifest import Sidecar, encode_json
 
@@ -193,7 +193,7 @@ def failing(plan, folder, shard, advance):
 def test_growth_that_fails_before_its_first_shard_leaves_the_data_set_as_it_was(make_recipe, tmp_path, monkeypatch):
     draw(make_recipe(), tmp_path)
     before = files_of(tmp_path)
-    monkeypatch.setattr(job, "write_shard", failing)
+    monkeypatch.setattr(target, "write_shard", failing)
     with pytest.raises(WorkerError):
         draw(make_recipe(**LARGER), tmp_path)
     assert files_of(tmp_path) == before

@@ -1,11 +1,13 @@
 """Locks of parts: who may draw at the same time, and what dead holders leave."""
 
+import errno
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -13,6 +15,7 @@ from synthgen.errors import LockedError
 from synthgen.run import lock, mutex
 from synthgen.run.lock import gate, is_lock, part_lock
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*has no locks:UserWarning")
 DEAD = subprocess.Popen([sys.executable, "-c", ""])
 DEAD.wait()
 
@@ -108,6 +111,53 @@ def test_without_locks_a_holder_elsewhere_is_named_with_what_to_remove(tmp_path,
     (tmp_path / ".part-1-of-2.held").unlink()
     with part_lock(tmp_path, (1, 2)):
         pass
+
+
+def test_without_locks_a_holder_elsewhere_that_gives_no_sign_of_life_is_taken_to_be_dead(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutex, "fcntl", None)
+    claim = tmp_path / ".part-1-of-2.held"
+    claim.write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
+    last = claim.stat().st_mtime - 599
+    os.utime(claim, (last, last))
+    with pytest.raises(LockedError, match="or wait for 10 minutes"), part_lock(tmp_path, (1, 2)):
+        pass
+    os.utime(claim, (last - 2, last - 2))
+    with part_lock(tmp_path, (1, 2)):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_locks_a_holder_gives_signs_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutex, "fcntl", None)
+    monkeypatch.setattr(mutex, "_BEAT_SECONDS", 0.01)
+    claim = tmp_path / ".part-1-of-2.held"
+    with part_lock(tmp_path, (1, 2)):
+        os.utime(claim, (1000, 1000))
+        end = time.monotonic() + 60
+        while claim.stat().st_mtime == 1000 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert claim.stat().st_mtime > 1000
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EPERM, errno.ENOTSUP, errno.ENOLCK])
+def test_a_file_system_without_locks_is_named_once(tmp_path, monkeypatch, code):
+    class NoLocks:
+        LOCK_EX = LOCK_NB = 0
+
+        @staticmethod
+        def flock(*_):
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(mutex, "fcntl", NoLocks)
+
+    def take_twice():
+        for _ in range(2):
+            with part_lock(tmp_path, (1, 2)):
+                pass
+
+    with pytest.warns(UserWarning, match="has no locks") as told:
+        take_twice()
+    assert [str(warning.message).partition(":")[0] for warning in told] == [str(tmp_path)]
 
 
 def test_the_gate_is_waited_for(tmp_path, system, monkeypatch):

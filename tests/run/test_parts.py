@@ -88,3 +88,64 @@ def test_a_damaged_note_of_the_parts_counts_as_none(tmp_path, monkeypatch):
     (tmp_path / ".parts.json").write_text("{")
     set_array(monkeypatch, 2, 1, 4, 4)
     assert parse_part("auto", tmp_path)[:2] == (2, 4)
+
+
+# what a scheduler sets, what is asked for -> the part
+TOLD = {
+    "SGE 1-8": (
+        {"SGE_TASK_ID": 3, "SGE_TASK_FIRST": 1, "SGE_TASK_LAST": 8, "SGE_TASK_STEPSIZE": 1},
+        "auto",
+        (3, 8),
+    ),
+    "SGE 2-8:2": (
+        {"SGE_TASK_ID": 6, "SGE_TASK_FIRST": 2, "SGE_TASK_LAST": 8, "SGE_TASK_STEPSIZE": 2},
+        "auto",
+        (3, 4),
+    ),
+    "LSF 1-8": ({"LSB_JOBINDEX": 8, "LSB_JOBINDEX_END": 8, "LSB_JOBINDEX_STEP": 1}, "auto", (8, 8)),
+    "AWS Batch": ({"AWS_BATCH_JOB_ARRAY_INDEX": 0, "AWS_BATCH_JOB_ARRAY_SIZE": 8}, "auto", (1, 8)),
+    "AWS Batch, N": ({"AWS_BATCH_JOB_ARRAY_INDEX": 7, "AWS_BATCH_JOB_ARRAY_SIZE": 8}, "auto/8", (8, 8)),
+    "PBS 1-8": ({"PBS_ARRAY_INDEX": 5}, "auto/8", (5, 8)),
+    "Torque 1-8": ({"PBS_ARRAYID": 5}, "auto/8", (5, 8)),
+    "Kubernetes": ({"JOB_COMPLETION_INDEX": 0}, "auto/8", (1, 8)),
+    "Kubernetes, last": ({"JOB_COMPLETION_INDEX": 7}, "auto/8", (8, 8)),
+}
+ALL = {name for values, _, _ in TOLD.values() for name in values} | {"SLURM_ARRAY_TASK_ID"}
+
+
+def set_variables(monkeypatch, values):
+    for name in ALL:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in values.items():
+        monkeypatch.setenv(name, str(value))
+
+
+@pytest.mark.parametrize(("values", "text", "part"), TOLD.values(), ids=TOLD)
+def test_parts_are_taken_from_schedulers(monkeypatch, values, text, part):
+    set_variables(monkeypatch, values)
+    assert parse_part(text)[:2] == part
+
+
+# what a scheduler sets, what is asked for -> what is said of it
+NOT_TOLD = {
+    "PBS": ({"PBS_ARRAY_INDEX": 5}, "auto", "part auto must be auto/N: PBS does not say of how many parts"),
+    "Kubernetes": ({"JOB_COMPLETION_INDEX": 5}, "auto", "Kubernetes does not say"),
+    "Kubernetes, too many": ({"JOB_COMPLETION_INDEX": 8}, "auto/8", "a task from 0 to 7 .* got task 8$"),
+    "SGE, no array": ({"SGE_TASK_ID": "undefined"}, "auto", "needs a job array of one of Slurm, SGE"),
+    "LSF, no array": ({"LSB_JOBINDEX": "0"}, "auto/8", "needs a job array of one of Slurm, SGE"),
+    "AWS Batch": ({"AWS_BATCH_JOB_ARRAY_INDEX": 0}, "auto", "needs AWS_BATCH_JOB_ARRAY_SIZE as a number"),
+    "nothing": ({}, "auto", "no variable of theirs is set"),
+}
+
+
+@pytest.mark.parametrize(("values", "text", "words"), NOT_TOLD.values(), ids=NOT_TOLD)
+def test_what_a_scheduler_does_not_say_is_asked_for(monkeypatch, values, text, words):
+    set_variables(monkeypatch, values)
+    with pytest.raises(UsageError, match=words):
+        parse_part(text)
+
+
+def test_tasks_that_are_sent_again_need_no_number_of_parts(tmp_path, monkeypatch):
+    record_parts(tmp_path, Part(1, 8, first=0))
+    set_variables(monkeypatch, {"JOB_COMPLETION_INDEX": 5})
+    assert parse_part("auto", tmp_path)[:2] == (6, 8)

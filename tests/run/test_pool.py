@@ -6,12 +6,13 @@ from synthgen import errors
 from synthgen.errors import SynthgenError, WorkerError
 from synthgen.run import pool
 from synthgen.run.plan import make_plan
+from synthgen.run.target import Target
 
 # Takes orders as a worker does and notes each shard in the folder; `answer` says what it does then.
 WORKER = """
 import json, os, sys
 from pathlib import Path
-folder = Path(json.loads(sys.stdin.readline())["folder"])
+folder = Path(json.loads(sys.stdin.readline())["target"]["folder"])
 
 def send(**report):
     print(json.dumps(report), flush=True)
@@ -47,7 +48,7 @@ def run(tmp_path, monkeypatch, make_recipe):
     def run(answer, shards=(0, 1, 2, 3, 4), workers=2):
         monkeypatch.setattr(pool, "_START", WORKER.format(answer=answer))
         progress = Counted()
-        pool.run_pool(make_plan(make_recipe()), tmp_path, list(shards), workers, progress)
+        pool.run_pool(make_plan(make_recipe()), Target(str(tmp_path)), list(shards), workers, progress)
         return progress
 
     return run

@@ -16,12 +16,26 @@ def through_shards(shards: list[int], manifest, share: range) -> Iterator[int]:
     share : range
         Places in that order.
     """
+    for _, positions in _spans(shards, manifest, share):
+        yield from positions
+
+
+def shards_of(shards: list[int], manifest, share: range) -> list[int]:
+    """Return the shards that hold a share of the positions, in the order in which they are read.
+
+    Parameters are those of `through_shards`.
+    """
+    return [shard for shard, positions in _spans(shards, manifest, share) if positions]
+
+
+def _spans(shards: list[int], manifest, share: range) -> Iterator[tuple[int, range]]:
+    """Yield each shard, and the positions in it that belong to a share."""
     start = 0
     for shard in shards:
         positions = manifest.arrangement.positions_of(shard)
         first = max(share.start - start, 0)
         last = max(share.stop - start, 0)
-        yield from positions[first:last]
+        yield shard, positions[first:last]
         start += len(positions)
 
 

@@ -23,7 +23,7 @@ class ShardDataset(ClassNames, data.Dataset):
     Parameters
     ----------
     path : str or Path
-        Folder of the data set.
+        Folder of the data set, or an address as for `synthgen.open`.
     transform : callable, optional
         Applied to the image alone, a uint8 tensor (C, H, W) with 1 or 3 channels. With `fields` a transform of
         torchvision that moves pixels is refused: it would leave a mask where it was.
@@ -35,6 +35,8 @@ class ShardDataset(ClassNames, data.Dataset):
         ``torchvision.tv_tensors.Image``, as is the field ``clean``; other fields are ``tv_tensors.Mask``, so that
         transforms of ``torchvision.transforms.v2`` move them alike and leave their values as they are. The vectors
         of ``normal`` are moved with their pixels, not turned.
+    cache, cache_bytes
+        For an address, as for `synthgen.open`.
 
     Attributes
     ----------
@@ -66,8 +68,10 @@ class ShardDataset(ClassNames, data.Dataset):
         transform: Callable | None = None,
         fields: Sequence[str] = (),
         transforms: Callable | None = None,
+        cache=None,
+        cache_bytes: int | None = None,
     ):
-        self.dataset = open_dataset(path)
+        self.dataset = open_dataset(path, cache, cache_bytes)
         self._fields = check_fields(fields, self.dataset.manifest.fields)
         self._transform = Changes(transform, transforms, self._fields)
 
@@ -93,7 +97,7 @@ class ShardDataset(ClassNames, data.Dataset):
         except FormatError as error:
             shard, row = self.dataset.locate(i)
             key = shard.key(row)
-            raise FormatError(f"{self.dataset.path}: image of {key}: {error}") from None
+            raise FormatError(f"{self.dataset.source}: image of {key}: {error}") from None
 
     def _field(self, i: int, name: str) -> np.ndarray:
         if name == SEMANTIC:

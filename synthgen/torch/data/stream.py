@@ -11,7 +11,7 @@ from torch.utils import data
 from synthgen.errors import UsageError
 from synthgen.seeding import generator
 from synthgen.torch.data.items import ClassNames
-from synthgen.torch.data.mixing import through_buffer, through_shards
+from synthgen.torch.data.mixing import shards_of, through_buffer, through_shards
 from synthgen.torch.data.shards import ShardDataset
 from synthgen.torch.data.shares import (
     EVEN,
@@ -83,8 +83,8 @@ class StreamDataset(ClassNames, data.IterableDataset):
 
     Parameters
     ----------
-    path, transform, fields, transforms
-        As for `ShardDataset`.
+    path, transform, fields, transforms, cache, cache_bytes
+        As for `ShardDataset`. Of a data set in a store the next shard is fetched while one is read.
     shuffle_buffer : int
         If positive, each epoch takes the shards in an order of its own and draws samples at random from this many
         that come next. The buffer holds positions, not images.
@@ -134,13 +134,15 @@ class StreamDataset(ClassNames, data.IterableDataset):
         seed: int = 0,
         even: str | None = None,
         transforms: Callable | None = None,
+        cache=None,
+        cache_bytes: int | None = None,
     ):
         if shuffle_buffer < 0:
             raise UsageError(f"shuffle_buffer must be >= 0, got {shuffle_buffer}")
         if even not in EVEN:
             raise UsageError(f"even must be 'pad', 'drop' or None, got {even!r}")
 
-        self._reader = ShardDataset(path, transform, fields, transforms)
+        self._reader = ShardDataset(path, transform, fields, transforms, cache, cache_bytes)
         self._shuffle_buffer = shuffle_buffer
         self._seed = seed
         self._even = even
@@ -334,14 +336,22 @@ class StreamDataset(ClassNames, data.IterableDataset):
     def _positions(self, place: Place, epoch: int) -> Iterator[int]:
         """Return the positions of a worker's share in the order in which they are read."""
         share = self._share(place)
+        manifest = self.dataset.manifest
         if self._shuffle_buffer == 0:
+            self._expect(list(range(manifest.shards)), share)
             return iter(share)
 
-        manifest = self.dataset.manifest
-        shards = generator(self._seed, epoch, 0, "stream.shards").permutation(manifest.shards)
-        positions = through_shards(shards.tolist(), manifest, share)
+        order = generator(self._seed, epoch, 0, "stream.shards").permutation(manifest.shards)
+        shards = order.tolist()
+        self._expect(shards, share)
+        positions = through_shards(shards, manifest, share)
         rng = generator(self._seed, epoch, place.rank << 16 | place.worker, "stream.buffer")
         return through_buffer(positions, self._shuffle_buffer, rng)
+
+    def _expect(self, shards: list[int], share: range) -> None:
+        """Have the next shard fetched while one is read, where the data set lies in a store."""
+        if self.dataset.mirror is not None:
+            self.dataset.mirror.expect(shards_of(shards, self.dataset.manifest, share))
 
 
 def _is_worker() -> bool:

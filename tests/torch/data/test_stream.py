@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from synthgen.errors import UsageError
+from synthgen.shards.places import Place
 from synthgen.torch import ShardDataset, StreamDataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
@@ -332,3 +333,28 @@ def test_distributed_training_ends_with_uneven_data(uneven, tmp_path):
     results = [process.communicate(timeout=300)[0].splitlines() for process in processes]
     assert [[line.split()[0] for line in lines] for lines in results] == [["3", "2"]] * 2
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("buffer", [0, 15])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_data_set_of_a_store_is_streamed_as_that_of_a_folder_is(data_set, tmp_path, buffer, workers):
+    def labels(path, **options):
+        stream = StreamDataset(path, shuffle_buffer=buffer, seed=3, **options)
+        return labels_and_images(DataLoader(stream, batch_size=4, num_workers=workers))
+
+    # the address of a folder is read as a store is, by any process
+    assert labels(f"file://{data_set}", cache=tmp_path) == labels(data_set)
+
+
+def test_the_shard_that_a_stream_reads_next_is_fetched_before(memory, data_set, tmp_path):
+    place = Place(f"{memory}/d")
+    for path in data_set.rglob("*"):
+        if path.is_file():
+            place.put(path, path.relative_to(data_set).as_posix())
+
+    stream = StreamDataset(place.address, shuffle_buffer=1, cache=tmp_path)
+    mirror = stream.dataset.mirror
+    next(iter(stream))
+    for thread in mirror._coming.values():
+        thread.join()
+    assert len(list(tmp_path.glob("*/shards/train-*"))) == 2
