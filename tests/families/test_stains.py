@@ -17,7 +17,10 @@ ALL = {"layout": "test", "impurities": "fingerprint,sticker", "fields": "clean",
 
 
 def small(**changes):
-    return Recipe.from_dict({"family": "stains", "size": "160x128", "per_class": 4, "cell_size": 8, **changes})
+    # drops that a pixel of 0.7 mm shows
+    seen = {} if "radius" in changes or "water" in changes or "mesh" in changes else {"radius": "1:4"}
+    values = {"family": "stains", "size": "160x128", "per_class": 4, "cell_size": 8, **seen}
+    return Recipe.from_dict({**values, **changes})
 
 
 @cache
@@ -116,7 +119,7 @@ def test_a_defect_lies_over_stains_and_stickers_in_the_instances():
 
 
 def test_every_object_has_an_id_of_its_own_however_many_there_are():
-    _, fields, params = drawn(size="400x320", cell_size=2, fields="clean")
+    _, fields, params = drawn(size="400x320", cell_size=2, radius="0.4:1", older=0, fields="clean")
     objects = params["objects"]
     assert len(objects) > 255 + 100
     assert fields["instances"].dtype == np.uint16
@@ -314,7 +317,11 @@ def test_recipes_hold_the_same_plates_with_and_without_stains():
 
 MISTAKES = [
     ({"cell_size": 0}, r"cell_size must be float > 0\.0, got 0"),
-    ({"radius": "2:9"}, r"radius must be <= 8, the cell size \(the search for stains sees no further\), got 2:9"),
+    ({"radius": "2:9"}, r"radius must be <= 8, the cell size, got 2:9"),
+    (
+        {"radius": "2:9", "water": "paper"},
+        r"radius must be <= 8, the cell size \(the search for stains sees no further\), got 2:9",
+    ),
     ({"radius": "3:2"}, "radius must be LOW:HIGH with LOW <= HIGH, got 3:2"),
     ({"defects": "dent"}, "defects must be left out for --layout train, got dent"),
     ({"layout": "test", "defects": "dent,dent"}, "defects must not repeat, got dent,dent"),
@@ -324,6 +331,20 @@ MISTAKES = [
     ({"objects": "0:3"}, "objects must be int >= 1"),
     ({"exposure": "2:1"}, "exposure must be LOW:HIGH with LOW <= HIGH, got 2:1"),
     ({"field_of_view": 0}, "field_of_view must be float >= 1"),
+    ({"cell_size": 0.3, "radius": "0.1"}, r"cell_size must be >= 0\.45 for a plate 120 mm wide, got 0\.3"),
+    ({"frequency": "0.4"}, r"frequency must be left out for water dried, got 0\.4:0\.4"),
+    ({"cells": "solid"}, "cells must be left out for water dried, got solid"),
+    ({"water": "paper", "older": 0.5}, r"older must be left out for water paper, got 0\.5"),
+    ({"water": "paper", "size_law": "even"}, "size_law must be left out for water paper, got even"),
+    (
+        {"water": "paper", "radius": "7", "amplitude": "2"},
+        r"cell_size must be >= 9\.073, radius and amplitude together, got 8",
+    ),
+    ({"ring": "0.4:0.2"}, r"ring must be LOW:HIGH with LOW <= HIGH, got 0\.4:0\.2"),
+    ({"ring": "2"}, "ring must be float <= 1"),
+    ({"places": "3"}, "places must be ROWSxCOLUMNS, 1 to 40 each, got 3"),
+    ({"places": "0x4"}, "places must be ROWSxCOLUMNS, 1 to 40 each, got 0x4"),
+    ({"places": "3x41"}, "places must be ROWSxCOLUMNS, 1 to 40 each, got 3x41"),
     ({"storage": {"codec": "jpeg"}}, "codec must be lossless"),
 ]
 

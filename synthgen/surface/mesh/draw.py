@@ -67,6 +67,7 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
     return Inspected(
         image=image,
         clean=clean,
+        region=drawing.region,
         mask=mask,
         masks=annotations.masks,
         instances=annotations.ids,
@@ -81,6 +82,8 @@ class _Drawing:
     ----------
     image, clean : ndarray of float32, (H, W)
         Brightness with and without all that lies on the part.
+    region : ndarray of uint8, (H, W)
+        255 where all samples of a pixel show the part.
     field_of_view : float
         Width of the picture, mm.
     """
@@ -90,6 +93,7 @@ class _Drawing:
         self.field_of_view = params["camera"]["field_of_view"] or FIELD_OF_VIEW
         self.clean = np.full(size, TABLE, f32)
         self.image = self.clean.copy()
+        self.region = np.zeros(size, np.uint8)
 
         pitch = self.field_of_view / size[1]
         self._params = params
@@ -141,6 +145,7 @@ class _Drawing:
         )
         self.clean[window] = _pixel_means(seen, before)
         self.image[window] = _pixel_means(seen, after)
+        self.region[window] = _all_seen(seen)
 
     def annotate(self) -> Annotations:
         """Return the masks and records of all that was drawn."""
@@ -286,6 +291,14 @@ def _near(defect: Placed, points: np.ndarray) -> np.ndarray:
         near &= values > low[axis]
         near &= values < high[axis]
     return np.flatnonzero(near)
+
+
+def _all_seen(seen: np.ndarray) -> np.ndarray:
+    """Return 255 for the pixels all samples of which see the part."""
+    height, width = seen.shape
+    blocks = seen.reshape(height // SAMPLES, SAMPLES, width // SAMPLES, SAMPLES)
+    whole = blocks.all(axis=(1, 3))
+    return whole.astype(np.uint8) * 255
 
 
 def _pixel_means(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
