@@ -13,7 +13,7 @@ from synthgen.families.stains import Options
 from synthgen.recipe import Recipe, load_recipe
 from synthgen.surface.optics.camera import grown
 
-ALL = {"layout": "test", "impurities": "fingerprint,sticker", "fields": "clean", "classes": 4, "cell_size": 8}
+ALL = {"layout": "test", "impurities": "fingerprint,sticker", "fields": "clean", "classes": 4, "cell_size": 18}
 
 
 def small(**changes):
@@ -48,6 +48,60 @@ def test_pixels_outside_the_mask_equal_the_clean_twin(camera, label):
     assert 0.1 < outside.mean() < 0.95
     assert np.array_equal(pixels[outside], fields["clean"][outside])
     assert (pixels != fields["clean"])[~outside].mean() > 0.3
+
+
+# Every kind of thing and every option that changes what is drawn, on 30 mm of a plate.
+KINDS = {
+    "dried": {},
+    "dense": {"cell_size": 1.2},
+    "even radii": {"size_law": "even", "radius": "0.1:3"},
+    "none older": {"older": 0},
+    "all older": {"older": 1},
+    "no rings": {"ring": 0},
+    "nothing inside": {"heterogeneity": 0},
+    "wide rings": {"ring_width": "0.3:0.9"},
+    "paper, a layer": {"water": "paper"},
+    "paper, solid": {"water": "paper", "cells": "solid"},
+    "paper, plain": {
+        "water": "paper", "cells": "solid", "radius": "1.75", "frequency": 0.4, "amplitude": 0.4, "decay": 3,
+        "intensity": "-0.25", "ring": 0, "heterogeneity": 0,
+    },
+    "turned light": {"light": "ring-rotated"},
+    "large light": {"light": "ring-large"},
+    "large light of the same power": {"light": "ring-large", "light_output": "power"},
+    "random light": {"light": "random"},
+    "fingerprint": {"stains": False, "impurities": "fingerprint"},
+    "sticker": {"stains": False, "impurities": "sticker"},
+    "the edge of the plate": {"field_of_view": None, "places": "2x2"},
+    "a wide view": {"field_of_view": 200},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", KINDS)
+@pytest.mark.parametrize("camera", [{}, {"blur": 0.8, "noise": 2}], ids=["sharp", "blurred"])
+@pytest.mark.parametrize("label", [0, 1])
+def test_no_option_changes_a_pixel_outside_the_masks(options, camera, label):
+    view = {"size": "100x84", "field_of_view": 30, "cell_size": 4, "radius": None}
+    values = {**ALL, "impurities": "", **view, **KINDS[options], **camera, "objects": "1:2"}
+    pixels, fields, params = drawn(label, 0, **values)
+    outside = fields["mask"] == 0
+    assert np.array_equal(pixels[outside], fields["clean"][outside])
+    assert np.array_equal(fields["instances"] > 0, ~outside)
+    assert fields["mask"].any() or not params["objects"]
+
+
+def test_the_region_leaves_the_edge_of_the_plate_out():
+    values = {"places": "2x2", "fields": "clean,region", "stains": False, "blur": 1.5}
+    for index in range(4):
+        pixels, fields, params = drawn(0, index, **values)
+        inside = fields["region"] > 0
+        assert 0.6 < inside.mean() < 0.98
+        row, column = params["camera"]["place"]
+        assert not inside[0 if row == 0 else -1].any()
+        assert not inside[:, 0 if column == 0 else -1].any()
+        # beside the plate all is dark, and nothing of it is mixed into the region
+        assert pixels[inside].min() > pixels[~inside].min() + 5
+    assert (drawn(fields="region")[1]["region"] == 255).all()
 
 
 def test_nothing_lies_beside_the_plate():

@@ -16,6 +16,8 @@ DEFECTS = get_args(Defect)
 # Vertices of a scratch, and how far its raised lips reach, in half widths of the groove.
 _VERTICES = 41
 _LIPS = 1.7
+# A surface may bend away from the plane of a scratch by this share of its length.
+_SAG = 0.35
 # Outer end of a dent's rim, in its level function, which is 1 at the edge of the hollow.
 _RIM = 1.7
 # Farther out than this many radii the cubic terms of the level function would make a second dent or bump.
@@ -366,10 +368,22 @@ def _leaning(
     return height, along - np.where(inside, outwards, 0.0)
 
 
+def scratch_sag(defect: Placed) -> float:
+    """Return how far a surface may bend away from the tangent plane of a scratch, which goes on along it, mm."""
+    flat = np.asarray(defect.shape["vertices"])
+    return _SAG * float(np.ptp(flat, axis=0).max())
+
+
 def _groove(defect: Placed, points: np.ndarray) -> Displacement:
-    """Return a scratch: a rounded groove along a curve, with lips of what was pushed out of it."""
+    """Return a scratch: a rounded groove along a curve, with lips of what was pushed out of it.
+
+    It is drawn in the tangent plane and goes on along a surface that bends away from there.
+    """
     depths = np.asarray(defect.shape["depths"], f64)
     flat = np.ascontiguousarray(points.reshape(-1, 3))
+    up = defect.axes[2]
+    rise = (flat - defect.center) @ up
+    flat = flat - rise[:, None] * up
     out = _along_curve(
         flat,
         defect.curve,
@@ -377,6 +391,8 @@ def _groove(defect: Placed, points: np.ndarray) -> Displacement:
         defect.shape["width"],
     )
 
+    beyond = np.abs(rise) > scratch_sag(defect)
+    out[beyond] = 0.0
     shape = points.shape[:-1]
     inside = out[:, 4] > 0
     return Displacement(

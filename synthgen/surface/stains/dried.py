@@ -433,9 +433,9 @@ def _roughen(frame, residue, line, noise, span):
 
 @numba.njit(cache=True)
 def _wet_part(frame, line, span, move):
-    """Return the part of a span from the first pixel that is wet, or may be after a move of the outline, to the last.
+    """Return the part of a span from the first pixel that is wet, or may be after a move, to the last one.
 
-    `move` is a share of the radius. Empty where all is dry.
+    `move` is that of the outline, as a share of the radius. Empty where all is dry.
     """
     begin, end = span
     out = line.out
