@@ -148,8 +148,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(description="Dried water: width of the ring, mm, LOW:HIGH."),
     ] = (0.05, 0.3)
     older: Annotated[
-        Share,
-        msgspec.Meta(description="Dried water: share of the stains that dried before the others fell on them."),
+        float,
+        msgspec.Meta(
+            ge=0, le=1, description="Dried water: share of the stains that dried before the others fell on them."
+        ),
     ] = 0.3
     frequency: Annotated[
         tuple[Frequency, Frequency] | None,

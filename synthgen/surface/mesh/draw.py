@@ -11,9 +11,10 @@ from synthgen.surface.annotations import Annotations, object_params
 from synthgen.surface.inspected import Inspected
 from synthgen.surface.marks.defects import FINEST, Placed, defect_reach, displacement, placed, scratch_sag
 from synthgen.surface.mesh.files import part_mesh
-from synthgen.surface.mesh.machined import TABLE, prepare_part, shade_part
+from synthgen.surface.mesh.machined import TABLE, Facets, prepare_part, shade_part
 from synthgen.surface.mesh.normals import flat_faces
 from synthgen.surface.mesh.scene import FIELD_OF_VIEW, Surface, pixel_of, render_tiles
+from synthgen.surface.mesh.shadows import cast_shadows
 from synthgen.surface.optics.camera import photograph
 from synthgen.surface.stains.field import LEAST, stain_field
 
@@ -54,7 +55,7 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
     """
     height, width = size
     mesh = part_mesh(params["mesh"], params["mesh_scale"])
-    drawing = _Drawing(params, size, flat_faces(mesh.vertices, mesh.faces))
+    drawing = _Drawing(params, size, mesh)
     tiles = render_tiles(
         mesh,
         params["pose"],
@@ -94,7 +95,7 @@ class _Drawing:
         Width of the picture, mm.
     """
 
-    def __init__(self, params: dict, size: tuple[int, int], flats: np.ndarray):
+    def __init__(self, params: dict, size: tuple[int, int], mesh):
         stains = params["stains"]
         self.field_of_view = params["camera"]["field_of_view"] or FIELD_OF_VIEW
         self.clean = np.full(size, TABLE, f32)
@@ -104,7 +105,8 @@ class _Drawing:
         pitch = self.field_of_view / size[1]
         self._params = params
         self._size = size
-        self._flats = flats
+        self._flats = flat_faces(mesh.vertices, mesh.faces)
+        self._shadows = cast_shadows(mesh, params["pose"], params["light"])
         self._lighting = prepare_part(
             params["texture"],
             params["light"],
@@ -128,7 +130,7 @@ class _Drawing:
         lighting = self._lighting
         reflectance = np.full(len(points), lighting.reflectance, f32)
         flats = self._flats[surface.faces[seen]]
-        before = shade_part(lighting, points, normals, flats, reflectance)
+        before = self._shaded(Facets(points, normals, flats), reflectance)
         inside = np.zeros(len(points), bool)
         if self._stains is not None:
             reflectance, inside = self._stains.evaluate(
@@ -145,16 +147,15 @@ class _Drawing:
             pixels.append(np.unique(flat[samples]))
 
         after = before.copy()
-        after[inside] = shade_part(
-            lighting,
-            points[inside],
-            normals[inside],
-            flats[inside],
-            reflectance[inside],
-        )
+        bent = Facets(points[inside], normals[inside], flats[inside])
+        after[inside] = self._shaded(bent, reflectance[inside])
         self.clean[window] = _pixel_means(seen, before)
         self.image[window] = _pixel_means(seen, after)
         self.region[window] = _all_seen(seen)
+
+    def _shaded(self, facets: Facets, reflectance: np.ndarray) -> np.ndarray:
+        """Return the brightness of samples."""
+        return shade_part(self._lighting, self._shadows, facets, reflectance)
 
     def exposed(self, camera: dict) -> dict:
         """Return a camera with the exposure that the clean part needs."""

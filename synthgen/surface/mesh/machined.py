@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from synthgen.surface.mesh.scene import pose_matrix
+from synthgen.surface.mesh.shadows import Shadows, lit_share
 from synthgen.surface.optics.brushed import ACROSS, ALONG, sample_brushed, streaks
 from synthgen.surface.optics.light import CAMERA_DISTANCE, LIGHT_HEIGHT, look_up, reflection_map
 
@@ -98,6 +99,22 @@ class Lighting(NamedTuple):
     reflectance: float
 
 
+class Facets(NamedTuple):
+    """Points of a part to shade, in its own coordinates.
+
+    Attributes
+    ----------
+    points, normals : ndarray of float64, (n, 3)
+        Normals have a length of 1.
+    flats : ndarray of bool, (n,)
+        Whether a point lies on a flat side: those of a turned part that lie along its axis were milled.
+    """
+
+    points: np.ndarray
+    normals: np.ndarray
+    flats: np.ndarray
+
+
 class _Seen(NamedTuple):
     """A point of the part in the world while it is shaded; each is a tuple of three numbers.
 
@@ -148,18 +165,14 @@ def prepare_part(finish: dict, light: dict, pose: dict, pitch: float) -> Lightin
     )
 
 
-def shade_part(
-    lighting: Lighting, points: np.ndarray, normals: np.ndarray, flats: np.ndarray, reflectance: np.ndarray
-) -> np.ndarray:
+def shade_part(lighting: Lighting, shadows: Shadows, facets: Facets, reflectance: np.ndarray) -> np.ndarray:
     """Return the brightness of points of a part.
 
     Parameters
     ----------
     lighting : Lighting
-    points, normals : ndarray of float64, (n, 3)
-        In the part's coordinates; normals of length 1.
-    flats : ndarray of bool, (n,)
-        Whether a point lies on a flat side: those of a turned part that lie along its axis were milled.
+    shadows : Shadows
+    facets : Facets
     reflectance : ndarray of float32, (n,)
 
     Returns
@@ -167,12 +180,15 @@ def shade_part(
     ndarray of float32, (n,)
         1 is white.
     """
-    return _shade(lighting, points, normals, flats, reflectance.astype(f32))
+    return _shade(lighting, shadows, facets, reflectance.astype(f32))
 
 
 @numba.njit(cache=True)
-def _shade(lighting, points, normals, flats, reflectance):
+def _shade(lighting, shadows, facets, reflectance):
     """Return the brightness of points, float32 (n,)."""
+    points = facets.points
+    normals = facets.normals
+    flats = facets.flats
     out = np.empty(len(points), f32)
     for i in range(len(points)):
         point = _vector(points, i)
@@ -186,7 +202,8 @@ def _shade(lighting, points, normals, flats, reflectance):
         horizon = min(max(0.5 + up, 0.0), 1.0)
         room = _FLOOR + (_ROOM - _FLOOR) * horizon
         diffuse = _DIFFUSE * _lit_from(lighting.light, seen)
-        light = f32(room + diffuse + _BRIGHT * shine)
+        lit = lit_share(shadows, seen.point)
+        light = f32(room + lit * (diffuse + _BRIGHT * shine))
         brushed = f32(1) + change
         out[i] = reflectance[i] * brushed * light
     return out

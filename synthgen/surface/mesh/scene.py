@@ -270,6 +270,44 @@ def render_tiles(
             yield place, Surface(*_intersect(numbers, model, lens))
 
 
+def depth_map(
+    vertices: np.ndarray, faces: np.ndarray, size: int, field_of_view: float, distance: float
+) -> np.ndarray:
+    """Return the distances that a camera on the z axis sees, along its axis.
+
+    Parameters
+    ----------
+    vertices : ndarray of float64, (V, 3)
+        In the world, mm.
+    faces : ndarray of int64, (F, 3)
+    size : int
+        Height and width in pixels, a power of two.
+    field_of_view, distance : float
+        As of `render_scene`.
+
+    Returns
+    -------
+    ndarray of float32, (size, size)
+        Infinite where it sees nothing.
+    """
+    faces = np.ascontiguousarray(faces, np.int64)
+    standpoint = np.array([0, 0, distance])
+    model = _Model(
+        vertices=vertices,
+        placed=vertices - standpoint,
+        faces=faces,
+        corners=np.zeros((len(faces), 3, 3)),
+        camera=standpoint,
+    )
+    focal = distance * size / field_of_view
+    lens = _Lens(focal=focal, row=0.5 * size, column=0.5 * size)
+    positions = model.placed.astype(np.float32)
+    depths = _depths_of(model, distance)
+    numbers = triangle_drawer().draw(positions, faces, lens, depths, size)
+    depth, *_ = _intersect(numbers, model, lens)
+    return depth
+
+
 def _check_view(size, field_of_view: float, distance: float) -> None:
     """Refuse a picture that is too large, and lengths that are none."""
     height, width = size

@@ -36,8 +36,9 @@ _MEET = 0.55
 _WAVES = (2.3, 0.9, 0.5)
 # The ring is no wider than this share of the radius.
 _WIDEST = 0.34
-# Cells of the specks, mm, each with one at most; and the largest radius of a speck, as a share.
+# Cells of the specks, mm, each with one at most; and the smallest and the largest radius of a speck, as shares.
 _SPECK_CELL = 0.28
+_LEAST_SPECK = 0.08
 _LARGEST_SPECK = 0.3
 _MOST_COVER = 0.92
 _FAR = 1e6
@@ -130,6 +131,14 @@ class _Noise(NamedTuple):
     waves: np.ndarray
 
 
+class _Room(NamedTuple):
+    """Room for the chords of a row, (n, 2), the spans of the picture, (m, 3), and what each drop ran into, (k,)."""
+
+    chords: np.ndarray
+    spans: np.ndarray
+    parents: np.ndarray
+
+
 def paint_dried(picture: np.ndarray, frame: Frame, drops: Drops, residue: Residue) -> list[Dried]:
     """Paint dried water into a picture of a plate.
 
@@ -154,8 +163,10 @@ def paint_dried(picture: np.ndarray, frame: Frame, drops: Drops, residue: Residu
     layers = []
     for older in (1.0, 0.0):
         chosen = drops.older == older
-        of_age = Drops(*(values[chosen] for values in drops))
-        layers.append(_paint_layer(picture, frame, of_age, residue))
+        columns = [values[chosen] for values in drops]
+        of_age = Drops(*columns)
+        layer = _paint_layer(picture, frame, of_age, residue)
+        layers.append(layer)
     return layers
 
 
@@ -171,23 +182,28 @@ def _paint_layer(picture: np.ndarray, frame: Frame, drops: Drops, residue: Resid
     near = near_rows(extents, height)
     parents = np.arange(count, dtype=i32)
     spans = np.empty((len(near.things), 3), np.int64)
-    most = int(np.diff(near.starts).max(initial=0))
+    in_a_row = np.diff(near.starts)
+    most = int(in_a_row.max(initial=0))
     chords = np.empty((most, 2), np.int64)
 
-    filled = _paint(picture, ids, frame, residue, drops, near, (chords, spans, parents))
-    seen = _seen(ids, spans[:filled], count)
+    room = _Room(chords, spans, parents)
+    filled = _paint(picture, ids, frame, residue, drops, near, room)
+    looked_at = spans[:filled]
+    seen = _seen(ids, looked_at, count)
     points, numbers = _joined(drops, parents, seen)
-    renumber(ids, numbers, spans[:filled])
+    renumber(ids, numbers, looked_at)
     return Dried(ids, points)
 
 
 def _extents(frame: Frame, residue: Residue, drops: Drops, height: int) -> np.ndarray:
     """Return the first row that each drop can reach and the one after its last, (n, 2); equal if none."""
     reach = _reach_of(drops.radius, residue.roughness) + frame.pitch
-    first = np.floor((drops.y - reach - frame.top) / frame.pitch)
-    last = np.ceil((drops.y + reach - frame.top) / frame.pitch) + 1
+    below = drops.y - frame.top
+    first = np.floor((below - reach) / frame.pitch)
+    last = np.ceil((below + reach) / frame.pitch) + 1
     extents = np.stack([first, last], axis=1)
-    return np.clip(extents, 0, height).astype(np.int64)
+    bounded = np.clip(extents, 0, height)
+    return bounded.astype(np.int64)
 
 
 def _joined(drops: Drops, parents: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,23 +212,27 @@ def _joined(drops: Drops, parents: np.ndarray, seen: np.ndarray) -> tuple[np.nda
     stained = np.zeros(len(roots), bool)
     stained[roots[seen]] = True
     stains = np.cumsum(stained) * stained
+    of_drop = stains[roots]
     numbers = np.zeros(len(roots) + 1, np.uint16)
-    numbers[1:] = stains[roots]
+    numbers[1:] = of_drop
 
     # from small to large: the last one written is the largest
     order = np.argsort(drops.radius, kind="stable")
-    points = np.zeros((int(stained.sum()) + 1, 2))
-    points[numbers[1:][order], 0] = drops.x[order]
-    points[numbers[1:][order], 1] = drops.y[order]
+    count = int(stained.sum())
+    points = np.zeros((count + 1, 2))
+    points[of_drop[order], 0] = drops.x[order]
+    points[of_drop[order], 1] = drops.y[order]
     return points[1:], numbers
 
 
 @numba.njit(cache=True)
 def _root(parents, drop):
     """Return the drop that stands for all that one has run together with."""
-    while parents[drop] != drop:
-        parents[drop] = parents[parents[drop]]
+    above = parents[drop]
+    while above != drop:
+        parents[drop] = parents[above]
         drop = parents[drop]
+        above = parents[drop]
     return drop
 
 
@@ -232,8 +252,9 @@ def _seen(ids, spans, count):
         row, begin, end = spans[n]
         line = ids[row]
         for c in range(begin, end):
-            if line[c] > 0:
-                seen[line[c] - 1] = True
+            number = line[c]
+            if number > 0:
+                seen[number - 1] = True
     return seen
 
 
@@ -245,9 +266,13 @@ def _reach_of(radii, roughness):
         radius = radii[n]
         noise = 0.0
         for octave in range(len(_OCTAVES)):
-            noise += BOUND * min(_OCTAVES[octave, 0], radius)
-        move = min(roughness * noise, _LARGEST_MOVE * radius)
-        reaches[n] = radius + move + 0.25 * _MEET * radius
+            wave = _OCTAVES[octave, 0]
+            noise += BOUND * min(wave, radius)
+
+        most = _LARGEST_MOVE * radius
+        move = min(roughness * noise, most)
+        bridge = 0.25 * _MEET * radius
+        reaches[n] = radius + move + bridge
     return reaches
 
 
@@ -266,7 +291,9 @@ def _paint(picture, ids, frame, residue, drops, near, room):
     count = 0
 
     for r in range(height):
-        reaching = things[starts[r] : starts[r + 1]]
+        begin = starts[r]
+        end = starts[r + 1]
+        reaching = things[begin:end]
         y = frame.top + r * frame.pitch
         _fill_chords(frame, drops, reaches, reaching, y, chords, width)
         first = count
@@ -278,7 +305,8 @@ def _paint(picture, ids, frame, residue, drops, near, room):
             _wet(frame, drops, reaching[n], y, chords[n], line)
 
         for n in range(first, count):
-            span = _wet_part(frame, line, (spans[n, 1], spans[n, 2]), f32(_LARGEST_MOVE))
+            span = (spans[n, 1], spans[n, 2])
+            span = _wet_part(frame, line, span, f32(_LARGEST_MOVE))
             _roughen(frame, residue, line, noise, span)
             span = _wet_part(frame, line, span, f32(0))
             _leave_residue(frame, residue, line, noise, span)
@@ -326,8 +354,9 @@ def _fill_chords(frame, drops, reaches, reaching, y, chords, width):
         down = y - ys[drop]
         left = reach * reach - down * down
         half = np.sqrt(max(left, 0.0))
-        begin = np.floor((xs[drop] - half - frame.left) / frame.pitch)
-        end = np.ceil((xs[drop] + half - frame.left) / frame.pitch) + 1
+        right = xs[drop] - frame.left
+        begin = np.floor((right - half) / frame.pitch)
+        end = np.ceil((right + half) / frame.pitch) + 1
         chords[n, 0] = min(max(begin, 0), width)
         chords[n, 1] = min(max(end, 0), width)
 
@@ -368,16 +397,20 @@ def _wet(frame, drops, drop, y, chord, line):
     owner = line.owner[begin:end]
     for n in range(len(out)):
         right = start + n * frame.pitch
-        distance = f32(np.sqrt(right * right + down * down)) - size
+        away = np.sqrt(right * right + down * down)
+        distance = f32(away) - size
         before = out[n]
 
         # the polynomial smooth minimum; `share` is that of this drop
-        width = max(f32(_MEET) * min(size, radius[n]), f32(1e-4))
-        close = max(f32(1) - abs(distance - before) / width, f32(0))
+        smaller = min(size, radius[n])
+        width = max(f32(_MEET) * smaller, f32(1e-4))
+        gap = abs(distance - before) / width
+        close = max(f32(1) - gap, f32(0))
         bridge = close * close
+        half = f32(0.5) * bridge
         nearer = distance < before
-        share = f32(1) - f32(0.5) * bridge if nearer else f32(0.5) * bridge
-        out[n] = min(distance, before) - f32(0.25) * width * bridge
+        share = f32(1) - half if nearer else half
+        out[n] = min(distance, before) - f32(0.5) * width * half
         owner[n] = drop if nearer else owner[n]
 
         radius[n] += share * (size - radius[n])
@@ -428,7 +461,8 @@ def _roughen(frame, residue, line, noise, span):
     roughness = f32(residue.roughness)
     for n in range(len(out)):
         most = f32(_LARGEST_MOVE) * radius[n]
-        out[n] -= min(max(roughness * move[n], -most), most)
+        wanted = roughness * move[n]
+        out[n] -= min(max(wanted, -most), most)
 
 
 @numba.njit(cache=True)
@@ -472,25 +506,34 @@ def _leave_residue(frame, residue, line, noise, span):
     for n in range(len(out)):
         depth = -out[n]
         radius = radii[n]
-        wide = _clipped(0.42 + 0.9 * middles[n] - 0.5 * longs[n])
-        width = min(least + (most - least) * wide, _WIDEST * radius)
+        long = longs[n]
+        middle = middles[n]
+        short = shorts[n]
+        share = _clipped(0.42 + 0.9 * middle - 0.5 * long)
+        wanted = least + (most - least) * share
+        width = min(wanted, _WIDEST * radius)
 
         # the ring, broken where little was left
-        kept = max(_clipped(0.66 + 1.2 * longs[n] + 0.7 * shorts[n]), 0.04)
+        left = _clipped(0.66 + 1.2 * long + 0.7 * short)
+        kept = max(left, 0.04)
         hidden = kept * _ring(depth, width, pitch)
 
         # the second one, where the outline was pinned again
         inner = inners[n]
-        pinned = _clipped(4.0 * inner) * _clipped(0.55 + 1.5 * shorts[n] - 0.9 * longs[n])
-        place = depth - radius * (inner + 0.16 * middles[n] + 0.12 * longs[n])
-        hidden += 0.62 * pinned * _ring(place, 0.8 * width, pitch)
+        there = _clipped(4.0 * inner)
+        pinned = _clipped(0.55 + 1.5 * short - 0.9 * long)
+        drawn_in = inner + 0.16 * middle + 0.12 * long
+        place = depth - radius * drawn_in
+        again = _ring(place, 0.8 * width, pitch)
+        hidden += 0.62 * there * pinned * again
 
         # the haze, thicker towards the outline
         away = depth / (0.28 * radius + 1e-6)
-        film = 0.4 + 0.9 / (1.0 + away * away)
-        film *= max(0.75 + 1.1 * middles[n], 0.1)
-        total = residue.contrast * hidden + residue.haze * hazes[n] * film
-        cover[n] = strengths[n] * total
+        thick = 0.4 + 0.9 / (1.0 + away * away)
+        film = thick * max(0.75 + 1.1 * middle, 0.1)
+        ring = residue.contrast * hidden
+        haze = residue.haze * hazes[n] * film
+        cover[n] = strengths[n] * (ring + haze)
 
 
 @numba.njit(cache=True)
@@ -524,18 +567,20 @@ def _sprinkle(frame, residue, y, line, noise, span):
         if depth < 0.0:
             continue
         x = frame.left + c * frame.pitch
-        if np.floor(x / _SPECK_CELL) != column:
-            column = np.floor(x / _SPECK_CELL)
+        of_pixel = np.floor(x / _SPECK_CELL)
+        if of_pixel != column:
+            column = of_pixel
             speck = _speck(root, column, row)
 
         middle_x, middle_y, radius, hidden, chance = speck
-        crowd = residue.specks * line.haze[c] * max(0.4 + 3.0 * noise.waves[1, c], 0.0)
+        thick = max(0.4 + 3.0 * noise.waves[1, c], 0.0)
+        crowd = residue.specks * line.haze[c] * thick
         if chance >= crowd:
             continue
         right = x - middle_x
         down = y - middle_y
-        inside = radius - np.sqrt(right * right + down * down)
-        share = _clipped(inside / frame.pitch + 0.5)
+        away = np.sqrt(right * right + down * down)
+        share = _clipped((radius - away) / frame.pitch + 0.5)
         line.cover[c] += f32(hidden * share)
 
 
@@ -546,12 +591,19 @@ def _speck(root, column, row):
     second = mix(first)
     third = mix(second)
     small = _part(third)
-    radius = (0.08 + (_LARGEST_SPECK - 0.08) * small * small) * _SPECK_CELL
+    span = _LARGEST_SPECK - _LEAST_SPECK
+    share = _LEAST_SPECK + span * small * small
+    radius = share * _SPECK_CELL
+
+    # all of it lies in its cell
     free = _SPECK_CELL - 2.0 * radius
-    x = column * _SPECK_CELL + radius + free * _part(first)
-    y = row * _SPECK_CELL + radius + free * _part(first >> u64(32))
+    right = free * _part(first)
+    down = free * _part(first >> u64(32))
+    x = column * _SPECK_CELL + radius + right
+    y = row * _SPECK_CELL + radius + down
     hidden = 0.12 + 0.4 * _part(second)
-    return x, y, radius, hidden, _part(second >> u64(32))
+    chance = _part(second >> u64(32))
+    return x, y, radius, hidden, chance
 
 
 @numba.njit(cache=True)
@@ -572,7 +624,8 @@ def _put(picture, ids, frame, glow, line, here, span):
         edge = _clipped(0.5 - out[c] / pitch)
         if edge <= 0.0:
             continue
-        hidden = f32(edge * min(cover[c], _MOST_COVER))
+        most = min(cover[c], _MOST_COVER)
+        hidden = f32(edge * most)
         picture[c] += hidden * (f32(glow) - picture[c])
         ids[c] = owner[c] + 1
         here[c] = owner[c]
@@ -586,8 +639,16 @@ def _join(parents, here, above, span):
         drop = here[c]
         if drop < 0:
             continue
-        for other in (here[c - 1] if c > 0 else i32(-1), above[c]):
-            if other >= 0 and other != drop:
-                one = _root(parents, drop)
-                two = _root(parents, other)
-                parents[max(one, two)] = min(one, two)
+        _unite_drops(parents, drop, above[c])
+        if c > 0:
+            _unite_drops(parents, drop, here[c - 1])
+
+
+@numba.njit(cache=True)
+def _unite_drops(parents, drop, other):
+    """Join two drops; a number below 0 is no drop."""
+    if other < 0 or other == drop:
+        return
+    one = _root(parents, drop)
+    two = _root(parents, other)
+    parents[max(one, two)] = min(one, two)

@@ -29,6 +29,12 @@ _LEAST_SATELLITE = 0.04
 # Numbers of the draws of a splash; those of its drops follow.
 _X, _Y, _RADIUS, _KIND, _AGE, _STRENGTH, _INNER, _HAZE, _SATELLITES, _ANGLE, _COUNT, _LENGTH = range(12)
 _DROPS = 16
+_SATELLITE_DROPS = 116
+_SIDE = 112
+# Numbers that a drop has: see `Drops`.
+_COLUMNS = 7
+_LESS_OF_OLDER = 0.45
+_LEAST_INNER = 0.35
 
 
 class Splashes(NamedTuple):
@@ -107,16 +113,24 @@ def drops_in(splashes: Splashes, window: tuple[float, float, float, float]) -> D
     Drops
         In the order of their cells, row by row.
     """
+    x0, y0, x1, y1 = window
     reach = REACH * splashes.high
-    x0, y0, x1, y1 = np.divide(window, splashes.cell)
-    margin = reach / splashes.cell
-    first = (int(np.floor(y0 - margin)), int(np.floor(x0 - margin)))
-    last = (int(np.floor(y1 + margin)), int(np.floor(x1 + margin)))
+    low = np.array([y0 - reach, x0 - reach])
+    high = np.array([y1 + reach, x1 + reach])
+    first = _cells_of(splashes, low)
+    last = _cells_of(splashes, high)
 
-    count = _fill(splashes, first, last, np.empty((7, 0)))
-    table = np.empty((7, count))
+    nothing = np.empty((_COLUMNS, 0))
+    count = _fill(splashes, first, last, nothing)
+    table = np.empty((_COLUMNS, count))
     _fill(splashes, first, last, table)
     return Drops(*table)
+
+
+def _cells_of(splashes: Splashes, places: np.ndarray) -> tuple[int, int]:
+    """Return the row and the column of the cell of a place, (y, x) in mm."""
+    row, column = np.floor(places / splashes.cell)
+    return int(row), int(column)
 
 
 def mean_area(splashes: Splashes) -> float:
@@ -143,7 +157,8 @@ def _fill(splashes, first, last, table):
 def _draw(root, number):
     """Return the number-th draw of a splash, in the open interval (0, 1)."""
     bits = mix(root + u64(number))
-    return (np.float64(u32(bits >> u64(32))) + 0.5) * 2.0**-32
+    upper = u32(bits >> u64(32))
+    return (np.float64(upper) + 0.5) * 2.0**-32
 
 
 @numba.njit(cache=True)
@@ -153,18 +168,12 @@ def _splash(splashes, row, column, table, count):
     root = mix(root + u64(row))
     root = mix(root + u64(column))
 
-    x = (column + _draw(root, _X)) * splashes.cell
-    y = (row + _draw(root, _Y)) * splashes.cell
+    across = column + _draw(root, _X)
+    down = row + _draw(root, _Y)
+    x = across * splashes.cell
+    y = down * splashes.cell
     radius = _radius(splashes, _draw(root, _RADIUS))
-    older = 1.0 if _draw(root, _AGE) < splashes.older else 0.0
-    inner = _draw(root, _INNER)
-    strength = _draw(root, _STRENGTH)
-    traits = _Traits(
-        strength=(0.6 + 0.7 * strength * strength) * (1.0 - 0.45 * older),
-        inner=0.07 + 0.32 * inner if inner > 0.35 else 0.0,
-        haze=0.3 + 1.4 * _draw(root, _HAZE),
-        older=older,
-    )
+    traits = _traits(splashes, root)
 
     count = _add(table, count, x, y, radius, traits)
     if radius < _LEAST_PUDDLE:
@@ -182,13 +191,33 @@ def _splash(splashes, row, column, table, count):
 
 
 @numba.njit(cache=True)
+def _traits(splashes, root):
+    """Return what the drops of a splash have in common."""
+    older = 1.0 if _draw(root, _AGE) < splashes.older else 0.0
+    left = 1.0 - _LESS_OF_OLDER * older
+    much = _draw(root, _STRENGTH)
+    strength = 0.6 + 0.7 * much * much
+
+    # the outline of some was pinned again
+    share = _draw(root, _INNER)
+    inner = 0.07 + 0.32 * share
+    return _Traits(
+        strength=strength * left,
+        inner=inner if share > _LEAST_INNER else 0.0,
+        haze=0.3 + 1.4 * _draw(root, _HAZE),
+        older=older,
+    )
+
+
+@numba.njit(cache=True)
 def _radius(splashes, share):
     """Return a radius, mm, by the size law."""
     low = splashes.low
     high = splashes.high
     if splashes.even:
         return low + (high - low) * share
-    return low / (1.0 - share * (1.0 - low / high))
+    span = 1.0 - low / high
+    return low / (1.0 - share * span)
 
 
 @numba.njit(cache=True)
@@ -210,8 +239,9 @@ def _towards(root, number):
     """Return a direction of length 1, by the rational points of a circle: sine and cosine differ between CPUs."""
     half = 2.0 * _draw(root, number) - 1.0
     square = half * half
-    x = (1.0 - square) / (1.0 + square)
-    y = 2.0 * half / (1.0 + square)
+    whole = 1.0 + square
+    x = (1.0 - square) / whole
+    y = 2.0 * half / whole
     sign = 1.0 if _draw(root, number + 1) < 0.5 else -1.0
     return sign * x, sign * y
 
@@ -224,9 +254,12 @@ def _puddle(root, place, traits, table, count):
     for n in range(lobes):
         number = _DROPS + 4 * n
         along, down = _towards(root, number)
-        away = (0.5 + 0.75 * _draw(root, number + 2)) * radius
-        size = (0.3 + 0.55 * _draw(root, number + 3)) * radius
-        count = _add(table, count, x + along * away, y + down * away, size, traits)
+        far = 0.5 + 0.75 * _draw(root, number + 2)
+        small = 0.3 + 0.55 * _draw(root, number + 3)
+        away = far * radius
+        across = x + along * away
+        below = y + down * away
+        count = _add(table, count, across, below, small * radius, traits)
     return count
 
 
@@ -236,8 +269,9 @@ def _run(root, slope, place, traits, table, count):
     x, y, radius = place
     steps = 5 + int(7 * _draw(root, _COUNT))
     spacing = 0.55 + 0.3 * _draw(root, _LENGTH)
-    drift = 0.25 * (2.0 * _draw(root, _ANGLE) - 1.0)
+    drift = 0.5 * _draw(root, _ANGLE) - 0.25
     size = 0.66 * radius
+    thinnest = 0.2 * radius
     for n in range(steps):
         number = _DROPS + 4 * n
         jerk = 2.0 * _draw(root, number) - 1.0
@@ -245,7 +279,8 @@ def _run(root, slope, place, traits, table, count):
         stride = spacing * size
         x += stride * (slope[0] - drift * slope[1])
         y += stride * (slope[1] + drift * slope[0])
-        size = max(size * (0.86 + 0.12 * _draw(root, number + 1)), 0.2 * radius)
+        kept = 0.86 + 0.12 * _draw(root, number + 1)
+        size = max(size * kept, thinnest)
         bead = 0.38 * radius if n == steps - 1 else size
         count = _add(table, count, x, y, bead, traits)
     return count
@@ -256,18 +291,21 @@ def _satellites(root, place, traits, table, count):
     """Write small drops that splashed off, most of them to one side."""
     x, y, radius = place
     most = 2 + int(8 * _draw(root, _COUNT))
-    side_x, side_y = _towards(root, _ANGLE + 100)
+    side_x, side_y = _towards(root, _SIDE)
     for n in range(most):
-        number = _DROPS + 100 + 4 * n
+        number = _SATELLITE_DROPS + 4 * n
         along, down = _towards(root, number)
         away = _draw(root, number + 2)
-        far = (1.15 + 1.9 * away * away) * radius
+        far = 1.15 + 1.9 * away * away
         small = _draw(root, number + 3)
-        size = (0.03 + 0.16 * small * small * small) * radius
+        share = 0.03 + 0.16 * small * small * small
+        size = share * radius
 
         # halfway towards the side of the splash
-        across = x + far * (0.7 * along + 0.5 * side_x)
-        below = y + far * (0.7 * down + 0.5 * side_y)
+        right = 0.7 * along + 0.5 * side_x
+        ahead = 0.7 * down + 0.5 * side_y
+        across = x + far * radius * right
+        below = y + far * radius * ahead
         if size >= _LEAST_SATELLITE:
             count = _add(table, count, across, below, size, traits)
     return count

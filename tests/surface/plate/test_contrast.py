@@ -12,7 +12,7 @@ def judge_of(params) -> Judge:
     return Judge(params["texture"], params["light"], params["camera"])
 
 
-@pytest.mark.parametrize(("label", "kind"), enumerate(DEFECTS, 1))
+@pytest.mark.parametrize(("label", "kind"), list(enumerate(DEFECTS, 1)))
 def test_a_flat_defect_has_no_contrast_and_a_steep_one_has(label, kind):
     params = stains.sample(Options(layout="test", stains=False), 0, label, 0)
     judge = judge_of(params)
