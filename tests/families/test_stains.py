@@ -13,7 +13,15 @@ from synthgen.families.stains import Options
 from synthgen.recipe import Recipe, load_recipe
 from synthgen.surface.optics.camera import grown
 
-ALL = {"layout": "test", "impurities": "fingerprint,sticker", "fields": "clean", "classes": 4, "cell_size": 18}
+LARGE = {"radius": "4:8", "ring": 1}
+ALL = {
+    "layout": "test",
+    "impurities": "fingerprint,sticker",
+    "fields": "clean",
+    "classes": 4,
+    "cell_size": 18,
+    **LARGE,
+}
 
 
 def small(**changes):
@@ -82,7 +90,7 @@ KINDS = {
 @pytest.mark.parametrize("label", [0, 1])
 def test_no_option_changes_a_pixel_outside_the_masks(options, camera, label):
     view = {"size": "100x84", "field_of_view": 30, "cell_size": 4, "radius": None}
-    values = {**ALL, "impurities": "", **view, **KINDS[options], **camera, "objects": "1:2"}
+    values = {**ALL, "impurities": "", "ring": None, **view, **KINDS[options], **camera, "objects": "1:2"}
     pixels, fields, params = drawn(label, 0, **values)
     outside = fields["mask"] == 0
     assert np.array_equal(pixels[outside], fields["clean"][outside])
