@@ -40,7 +40,7 @@ def coreset(features: torch.Tensor, share: float, seed: int) -> dict:
 
 
 def patchcore(arch: str, layers: list[str], weights: dict, train, test, seed: int, share: float) -> dict:
-    """Return scores, maps and the features of the first test image of anomalib's `PatchcoreModel`."""
+    """Return scores, maps, features of the first test image and the coreset of anomalib's `PatchcoreModel`."""
     from anomalib.models.image.patchcore.torch_model import PatchcoreModel
 
     model = PatchcoreModel(layers=layers, backbone=arch, pre_trained=False, num_neighbors=9)
@@ -50,7 +50,7 @@ def patchcore(arch: str, layers: list[str], weights: dict, train, test, seed: in
     learn(model, train)
     model.subsample_embedding(share)
 
-    return predict(model, test)
+    return {**predict(model, test), "bank": model.memory_bank}
 
 
 def padim(arch: str, layers: list[str], weights: dict, train, test, seed: int, subset: torch.Tensor) -> dict:

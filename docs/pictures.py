@@ -264,7 +264,12 @@ def cutpaste() -> Image.Image:
 def textures() -> Image.Image:
     """Return textures of all kinds, images of several with their instances, and a test set of one."""
     rows = []
-    for kinds in (("spectral", "periodic", "cellular"), ("leaves", "stamps", "fibers", "wood")):
+    lines = (
+        ("spectral", "periodic", "cellular"),
+        ("leaves", "stamps", "fibers", "wood"),
+        ("gabor", "craters", "reaction"),
+    )
+    for kinds in lines:
         images = []
         for kind in kinds:
             options = {"family": "textures", "kinds": kind, "mixtures": 0.1}

@@ -11,42 +11,28 @@ Examples
 (64, 64, 3)
 """
 
-from importlib import import_module
-
 from synthgen.compiled import place_cache
 from synthgen.errors import SynthgenError
+from synthgen.lazy import lazy
 from synthgen.version import __version__
 
 place_cache()
 
 # Loaded on first use: `import synthgen` stays under 0.3 s and needs neither numba nor h5py nor torch.
 _LAZY = {
-    "Recipe": ("synthgen.recipe", "Recipe"),
-    "Sample": ("synthgen.sample", "Sample"),
-    "generate": ("synthgen.run", "generate"),
-    "ifs": ("synthgen.ifs", None),
-    "load_recipe": ("synthgen.recipe", "load_recipe"),
-    "mandelbulb": ("synthgen.mandelbulb", None),
-    "open": ("synthgen.shards", "open_dataset"),
-    "render": ("synthgen.run", "render"),
-    "surface": ("synthgen.surface", None),
-    "torch": ("synthgen.torch", None),
-    "verify": ("synthgen.shards", "verify"),
+    "Recipe": "recipe",
+    "Sample": "sample",
+    "generate": "run",
+    "ifs": "ifs:",
+    "load_recipe": "recipe",
+    "mandelbulb": "mandelbulb:",
+    "open": "shards:open_dataset",
+    "render": "run",
+    "surface": "surface:",
+    "torch": "torch:",
+    "verify": "shards",
 }
 
 __all__ = ["SynthgenError", "__version__", *sorted(_LAZY)]
 
-
-def __getattr__(name: str):
-    if name not in _LAZY:
-        raise AttributeError(f"module 'synthgen' has no attribute {name!r}")
-    module, attribute = _LAZY[name]
-    value = import_module(module)
-    if attribute is not None:
-        value = getattr(value, attribute)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__, _LAZY)

@@ -11,10 +11,10 @@ HOME = Path(synthgen.__file__).parent
 # A module imports only from rows above its own (DESIGN section 3); modules of one row may import each other.
 ROWS = [
     {"errors", "version", "process", "compiled"},
-    {"options", "machine", "extras", "seeding", "splitmix"},
+    {"options", "machine", "extras", "lazy", "seeding", "splitmix"},
     {"sample"},
     {"shards"},
-    {"tables"},
+    {"tables", "boxes"},
     {"ifs", "mandelbulb", "surface"},
     {"compose"},
     {"texture"},

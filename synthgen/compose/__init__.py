@@ -1,6 +1,6 @@
 """Pictures put together: color, backgrounds, blur, pasting one over the other by exact masks."""
 
-from importlib import import_module
+from synthgen.lazy import lazy
 
 # Loaded on first use: readers of images need no compiler.
 _LAZY = {
@@ -17,10 +17,4 @@ _LAZY = {
 
 __all__ = sorted(_LAZY)
 
-
-def __getattr__(name: str):
-    if name not in _LAZY:
-        raise AttributeError(f"module 'synthgen.compose' has no attribute {name!r}")
-    value = getattr(import_module(f"synthgen.compose.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy(__name__, _LAZY)

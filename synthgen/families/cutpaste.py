@@ -34,6 +34,7 @@ Source = Literal["color", "image", "piece", "structural"]
 Share = Annotated[float, msgspec.Meta(ge=1e-5, le=0.5)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=64)]
 Opacity = Annotated[float, msgspec.Meta(ge=0.01, le=1)]
+Bits = Annotated[int, msgspec.Meta(ge=8, le=16)]
 Change = Annotated[float, msgspec.Meta(ge=0, le=0.9)]
 _PATHS = ("normal", "mask_dir", "source_dir", "defects", "region")
 # Further places and fillings of a defect, for where it would not be seen.
@@ -137,6 +138,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["auto", "gray", "color"],
         msgspec.Meta(description="Channels of the images. auto: gray if all files of --normal are gray."),
     ] = "auto"
+    bits: Annotated[
+        Bits | None,
+        msgspec.Meta(
+            description="Bits that a camera uses of the 16 of deep image files, such as 12.  [default: 16]"
+        ),
+    ] = None
     fields: Annotated[
         tuple[Literal["clean"], ...],
         msgspec.Meta(description="Further fields of each sample: clean, the normal image under the defects."),
@@ -248,7 +255,8 @@ def _background(options: Options) -> dict:
 
     normal = _files(options)["normal"]
     step = -(-len(normal) // _MEASURED)
-    some = [read_picture(file.sha256, _MEASURED_SIZE, _is_gray(options)) for file in normal[::step]]
+    gray = _is_gray(options)
+    some = [read_picture(file.sha256, _MEASURED_SIZE, gray, options.bits) for file in normal[::step]]
     background = measure_background(some)
 
     found = sum(part_region(picture, background) is not None for picture in some)
@@ -334,11 +342,12 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     Returns
     -------
     dict
-        ``class``, ``index``; ``image``, name and digest of the normal image; ``gray``, ``visibility``,
-        ``contrast``, ``clean``; ``region``, a digest or None; ``background``, its spread
-        where the part itself is the region, or None; ``objects``, the defects, see FORMAT.md. A defect lies under
-        those before it. Its ``params`` are what `synthgen.compose.anomalies.sample_defect` draws. Folders are not
-        named: files are found by their digests.
+        ``class``, ``index``; ``image``, name and digest of the normal image; ``bits``, where the recipe says
+        how many are used of deep files; ``gray``, ``visibility``, ``contrast``, ``clean``; ``region``, a digest
+        or None; ``background``, its spread where the part itself is the region, or None; ``objects``, the
+        defects, see FORMAT.md. A defect lies under those before it. Its ``params`` are what
+        `synthgen.compose.anomalies.sample_defect` draws. Folders are not named: files are found by their
+        digests.
     """
     files = _files(options)
     rng = generator(seed, label, index, "cutpaste.image")
@@ -355,10 +364,12 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
             own = generator(seed, label, index, f"cutpaste.defect{number}")
             objects.append(_defect(own, options, kind, number, normal))
 
+    deep = {} if options.bits is None else {"bits": options.bits}
     return {
         "class": label,
         "index": index,
         "image": files["normal"][normal]._asdict(),
+        **deep,
         "gray": _is_gray(options),
         "visibility": options.visibility,
         "contrast": options.contrast,
@@ -443,7 +454,7 @@ def draw(params: dict, size: tuple[int, int]):
     gray = params["gray"]
 
     def find(digest):
-        return read_picture(digest, size, gray)
+        return read_picture(digest, size, gray, params.get("bits"))
 
     clean = find(params["image"]["sha256"])
     pixels, instances, measured = paste_defects(

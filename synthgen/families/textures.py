@@ -1,7 +1,7 @@
 """Procedural textures: a class is one texture, an image a window of it, or several textures side by side."""
 
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -12,7 +12,7 @@ from synthgen.sample import FieldSpec, id_dtype
 from synthgen.seeding import generator
 
 NAME = "textures"
-VERSION = 1
+VERSION = 2
 # A lossy codec would change pixels outside of the masks of defects.
 LOSSLESS = True
 LIBRARIES = ("numba",)
@@ -27,8 +27,10 @@ synthgen textures --kinds periodic,cellular --fields height,normal
 synthgen textures --layout test --texture 7
 """
 
-Kind = Literal["spectral", "periodic", "cellular", "leaves", "stamps", "fibers", "wood"]
-KINDS: tuple[Kind, ...] = ("spectral", "periodic", "cellular", "leaves", "stamps", "fibers", "wood")
+Kind = Literal[
+    "spectral", "periodic", "cellular", "leaves", "stamps", "fibers", "wood", "gabor", "craters", "reaction"
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Defect = Literal["patch", "displaced", "blur", "tear", "missing"]
 DEFECTS: tuple[Defect, ...] = ("patch", "displaced", "blur", "tear", "missing")
 Area = Annotated[float, msgspec.Meta(ge=1e-4, le=0.25)]
@@ -59,7 +61,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[Kind, ...],
         msgspec.Meta(
             description="What textures are made of: spectral (noise), periodic (gratings, weaves, bricks ..), "
-            "cellular, leaves (dead leaves), stamps (of fractals), fibers, wood."
+            "cellular, leaves (dead leaves), stamps (of fractals), fibers, wood, gabor (noise of short waves), "
+            "craters (blasted and hammered metal), reaction (and diffusion: spots, mazes)."
         ),
     ] = KINDS
     regions: Annotated[

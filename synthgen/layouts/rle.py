@@ -1,4 +1,4 @@
-"""Objects of a picture of ids as COCO counts them: boxes of visible pixels, and run lengths down the columns.
+"""Objects of a picture of ids as COCO counts them: run lengths down the columns.
 
 Source: the format of COCO's masks, `maskApi.c` of its interface (Lin et al., Microsoft COCO, ECCV 2014): runs of
 zeros and ones in turn, zeros first, column by column; as text, six bits a character, each run from the third on as
@@ -11,31 +11,6 @@ import numpy as np
 _FIRST_CHARACTER = 48
 _MORE = 32
 _SIGN = 16
-
-
-@numba.njit(cache=True, nogil=True)
-def boxes_of(ids, most):
-    """Return top, left, bottom, right and area of the pixels of each id, int64 (most + 1, 5); 0 is not counted.
-
-    Top and left are inclusive, bottom and right exclusive.
-    """
-    height, width = ids.shape
-    found = np.zeros((most + 1, 5), np.int64)
-    found[:, 0] = height
-    found[:, 1] = width
-
-    for row in range(height):
-        for column in range(width):
-            number = ids[row, column]
-            if number == 0 or number > most:
-                continue
-            box = found[number]
-            box[0] = min(box[0], row)
-            box[1] = min(box[1], column)
-            box[2] = row + 1
-            box[3] = max(box[3], column + 1)
-            box[4] += 1
-    return found
 
 
 @numba.njit(cache=True, nogil=True)
@@ -114,7 +89,7 @@ def rle_text(ids: np.ndarray, number: int, box: np.ndarray) -> str:
     ids : ndarray of integers, (H, W)
     number : int
     box : sequence of int
-        Its row of `boxes_of`.
+        Its row of `synthgen.boxes.boxes_of`.
     """
     runs = runs_of(ids, number, box)
     return packed(runs).tobytes().decode("ascii")

@@ -5,6 +5,7 @@ from itertools import count
 import numba
 import numpy as np
 
+from synthgen.boxes import boxes_of
 from synthgen.errors import UsageError
 from synthgen.surface.optics.camera import blur_reach, grown
 
@@ -77,7 +78,7 @@ class Annotations:
         number = self._next_number()
         self.masks[kind][window][here] = 255
         self.ids[window][here] = number
-        found = _measure(here.view(np.uint8), 1)
+        found = boxes_of(here.view(np.uint8), 1)
         self._list(number, kind, found[1], window, center, params)
 
     def add_field(self, kind: str, window: tuple[slice, slice], numbers: np.ndarray, centers, params) -> None:
@@ -100,7 +101,7 @@ class Annotations:
             window, numbers = _padded(window, numbers, margin, self.ids.shape)
             numbers = grown(numbers, self._blur)
 
-        found = _measure(numbers, len(centers))
+        found = boxes_of(numbers, len(centers))
         # the blur of a neighbor may cover all of a small one
         seen = np.count_nonzero(found[1:, 4])
         order = np.argsort(-found[1:, 4], kind="stable")[:seen]
@@ -161,29 +162,6 @@ def _padded(window, numbers: np.ndarray, margin: int, shape) -> tuple[tuple, np.
         larger.append(slice(begin, end))
         room.append((span.start - begin, end - span.stop))
     return tuple(larger), np.pad(numbers, room)
-
-
-@numba.njit(cache=True)
-def _measure(numbers, most):
-    """Return top, left, bottom, right and area of each number, int64 (most + 1, 5)."""
-    height, width = numbers.shape
-    found = np.zeros((most + 1, 5), np.int64)
-    found[:, 0] = height
-    found[:, 1] = width
-
-    for r in range(height):
-        line = numbers[r]
-        for c in range(width):
-            number = line[c]
-            if number == 0:
-                continue
-            box = found[number]
-            box[0] = min(box[0], r)
-            box[1] = min(box[1], c)
-            box[2] = r + 1
-            box[3] = max(box[3], c + 1)
-            box[4] += 1
-    return found
 
 
 @numba.njit(cache=True)

@@ -6,7 +6,7 @@
 The names below load on first use, so that a check of options need not wait for the compiler behind them.
 """
 
-from importlib import import_module
+from synthgen.lazy import lazy
 
 # name -> module of this package
 _LAZY = {
@@ -19,14 +19,4 @@ _LAZY = {
 
 __all__ = sorted(_LAZY)
 
-
-def __getattr__(name: str):
-    if name not in _LAZY:
-        raise AttributeError(f"module 'synthgen.texture' has no attribute {name!r}")
-    value = getattr(import_module(f"synthgen.texture.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__, _LAZY)

@@ -11,23 +11,38 @@ from types import ModuleType
 import numba
 import numpy as np
 
-from synthgen.texture import cellular, fibers, flat, leaves, periodic, spectral, stamps, wood
+from synthgen.texture import (
+    cellular,
+    craters,
+    fibers,
+    flat,
+    gabor,
+    leaves,
+    periodic,
+    reaction,
+    spectral,
+    stamps,
+    wood,
+)
 from synthgen.texture.curves import CURVES, bend, standardize
 from synthgen.texture.lattice import derived
 from synthgen.texture.noise import smooth_noise
 from synthgen.texture.shape import Shape
 
-_MODULES = (spectral, periodic, cellular, leaves, stamps, fibers, wood, flat)
+_MODULES = (spectral, periodic, cellular, leaves, stamps, fibers, wood, gabor, craters, reaction, flat)
 KINDS: dict[str, ModuleType] = {module.NAME: module for module in _MODULES}
 # How often each kind is drawn.
 SHARES = {
-    "spectral": 0.25,
-    "periodic": 0.2,
-    "cellular": 0.16,
-    "leaves": 0.14,
+    "spectral": 0.22,
+    "periodic": 0.18,
+    "cellular": 0.14,
+    "leaves": 0.12,
     "stamps": 0.1,
-    "fibers": 0.1,
-    "wood": 0.05,
+    "fibers": 0.09,
+    "wood": 0.04,
+    "gabor": 0.05,
+    "craters": 0.04,
+    "reaction": 0.02,
 }
 # Kinds that may be stretched by more than a little, as grain is.
 _STRETCHED = ("spectral", "cellular")

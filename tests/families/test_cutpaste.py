@@ -180,6 +180,16 @@ def test_gray_folders_give_gray_images_unless_told(tmp_path):
     assert make_plan(small(folder)).run.fields["image"].shape == [*SIZE, 3]
 
 
+def test_deep_images_are_read_with_the_bits_that_are_used(tmp_path):
+    values = np.linspace(0, 4095, SIZE[0] * SIZE[1]).reshape(SIZE)
+    tmp_path.joinpath("deep").mkdir()
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "deep/part0.png")
+
+    recipe = small(str(tmp_path / "deep"), anomalies="color", bits=12)
+    clean = synthgen.render(recipe, 0, 0).fields["clean"]
+    assert np.abs(clean - values / 16).max() <= 1
+
+
 @pytest.mark.parametrize("fmt", ["hdf5", "webdataset"])
 def test_masks_survive_every_format(normal, tmp_path, fmt):
     recipe = small(normal, classes=4, good=True, storage={"format": fmt, "shard_size": 5})

@@ -301,3 +301,35 @@ def wood(shape, y, x, softness):
     column = math.floor(0.5 * x + 97 * shares(hashed(seed, row, 1))[1])
     pore = shares(hashed(seed, row, column + 2))[0]
     return level - pores * max(1 - pore / 0.12, 0)
+
+
+def gabor(shape, levels, habit, y, x):
+    total = 0.0
+    for thing in things(levels, habit, y, x):
+        along, across = offset(thing, y, x)
+        bell = max(1 - along**2 - across**2, 0) ** 2
+        total += (2 * thing["value"] - 1) * bell * math.cos(2 * math.pi * shape.form[0] * across)
+    return total
+
+
+def craters(levels, habit, y, x):
+    depths = [0.0]
+    for thing in things(levels, habit, y, x):
+        square = sum(part**2 for part in offset(thing, y, x))
+        depths.append(square / thing["radius"] - thing["radius"])
+    return min(depths)
+
+
+def reacted(food, eater, feed, kill, spreads, steps):
+    """Gray and Scott's equations on a torus, by shifted arrays."""
+
+    def laplacian(values):
+        return sum(np.roll(values, shift, axis) for shift in (-1, 1) for axis in (0, 1)) - 4 * values
+
+    for _ in range(steps):
+        eaten = food * eater**2
+        food, eater = (
+            food + spreads[0] * laplacian(food) - eaten + feed * (1 - food),
+            eater + spreads[1] * laplacian(eater) + eaten - (feed + kill) * eater,
+        )
+    return eater

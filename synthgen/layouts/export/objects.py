@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synthgen.boxes import boxes_of
 from synthgen.layouts.defects import DEFECTS, defect_field
 from synthgen.layouts.entries import NORMAL
 from synthgen.layouts.export.sources import Picked, Source
 from synthgen.layouts.export.writer import Writer
-from synthgen.layouts.rle import boxes_of
 
 _MOST_IDS = 2**16
 

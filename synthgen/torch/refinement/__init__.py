@@ -6,9 +6,7 @@ The function is also `synthgen.torch.refine`::
     found.mask, found.normal, found.difference, found.notes
 """
 
-from importlib import import_module
-
-from synthgen.extras import needed_for
+from synthgen.lazy import lazy
 from synthgen.torch.refinement.options import RefineOptions
 
 # Loaded on first use: the help of the command needs no torch.
@@ -24,11 +22,4 @@ _LAZY = {
 
 __all__ = ["RefineOptions", *_LAZY]
 
-
-def __getattr__(name: str):
-    if name not in _LAZY:
-        raise AttributeError(f"module 'synthgen.torch.refinement' has no attribute {name!r}")
-    with needed_for(name):
-        value = getattr(import_module(f"synthgen.torch.refinement.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy(__name__, _LAZY, optional=True)
