@@ -97,7 +97,7 @@ def _sample_dent(u: list[float]) -> dict:
 def _sample_bump(u: list[float]) -> dict:
     """Draw a soft hill."""
     radius = 3.5 + 6.5 * u[0]
-    slope = 0.012 + 0.03 * u[1]
+    slope = 0.01 + 0.022 * u[1]
     flatness = 0.65 + 0.35 * u[2]
     shorter = round(radius * flatness, 4)
     height = slope * shorter / _STEEPEST
