@@ -24,8 +24,8 @@ _RIM = 1.7
 _FARTHEST = 1.9
 # A width of this many pixels is the least that is drawn: what is finer fades.
 FINEST = 0.75
-# The steepest slope of (1 - s^2)^4, which is the profile of a bump: its foot runs out softly.
-_STEEPEST = 1.904
+# The steepest slope of (1 - s^2)^3, which is the profile of a bump: its foot runs out softly.
+_STEEPEST = 1.717
 # The push of a dent's tool at an angle, and the flat that its tip left, as shares of the depth.
 _MOST_TILT = 0.35
 _TIP = 0.5
@@ -96,7 +96,7 @@ def _sample_dent(u: list[float]) -> dict:
 
 def _sample_bump(u: list[float]) -> dict:
     """Draw a soft hill."""
-    radius = 3.5 + 6.5 * u[0]
+    radius = 3 + 5.5 * u[0]
     slope = 0.01 + 0.022 * u[1]
     flatness = 0.65 + 0.35 * u[2]
     shorter = round(radius * flatness, 4)
@@ -318,9 +318,9 @@ def _level(local: np.ndarray, bend: list[float]) -> tuple[np.ndarray, np.ndarray
 def _bump(shape: dict, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return height, its rate and extent of a soft hill, whose foot runs out into the surface."""
     left = np.maximum(1 - level, 0)
-    cube = left * left * left
-    height = shape["height"] * left * cube
-    rate = -4 * shape["height"] * cube
+    square = left * left
+    height = shape["height"] * left * square
+    rate = -3 * shape["height"] * square
     return height, rate, level < 1
 
 

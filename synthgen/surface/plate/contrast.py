@@ -64,7 +64,9 @@ class Judge:
         places = camera["places"]
         place = None
         if places is not None:
-            place = tuple(int(share * count) for share, count in zip(entry["at"], places, strict=True))
+            row, column = entry["at"]
+            rows, columns = places
+            place = (int(row * rows), int(column * columns))
         return view_of(_SIZE, camera["field_of_view"], place, places)
 
     def _plate_of(self, view: PlateView):

@@ -133,16 +133,6 @@ def _cells_of(splashes: Splashes, places: np.ndarray) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def mean_area(splashes: Splashes) -> float:
-    """Return the mean area of the first drop of a splash, mm^2."""
-    low = splashes.low
-    high = splashes.high
-    square = low * high
-    if splashes.even:
-        square = (low * low + low * high + high * high) / 3
-    return np.pi * square
-
-
 @numba.njit(cache=True)
 def _fill(splashes, first, last, table):
     """Write the drops of a box of cells where the table has room for them; return how many there are."""
