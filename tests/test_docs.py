@@ -33,6 +33,8 @@ SMALL = {
     "multiformula": "--classes 2 --per-class 2 --size 48",
     "textures": "--classes 2 --per-class 2 --size 32",
     "stains": "--per-class 4 --size 120x100",
+    "radial": "--classes 2 --per-class 2 --size 32 --orbits 1:4",
+    "connectors": "--per-class 4 --size 64",
     "cutpaste": "--per-class 1 --size 48",
     "run": "--set classes=2 --set per_class=3 --set size=32",
     "plan": "--set classes=2 --set per_class=3 --set size=32",

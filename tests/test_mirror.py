@@ -51,6 +51,11 @@ ELSEWHERE = {
     "shards/manifest.py": "shards/test_dataset.py",
     "shards/opened.py": "shards/test_reading.py",
     "shards/webdataset.py": "shards/test_tar.py",
+    "surface/connector/cloth.py": "families/test_connectors.py",
+    "surface/connector/draw.py": "families/test_connectors.py",
+    "surface/connector/findings.py": "families/test_connectors.py",
+    "surface/connector/items.py": "families/test_connectors.py",
+    "surface/connector/parts.py": "families/test_connectors.py",
     "surface/inspected.py": "families/test_stains.py",
     "surface/marks/fingerprints.py": "surface/marks/test_impurities.py",
     "surface/marks/stickers.py": "surface/marks/test_impurities.py",
@@ -75,6 +80,10 @@ ELSEWHERE = {
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.
 REACHED_BY = {
+    "surface/connector/cloth.py": "background",
+    "surface/connector/findings.py": "saturation",
+    "surface/connector/items.py": "tray",
+    "surface/connector/parts.py": "connectors.draw",
     "cli/export_model.py": "export-model",
     "cli/family.py": "fractals",
     "families/_objects.py": "source",
