@@ -13,7 +13,7 @@ from synthgen.families.stains import Options
 from synthgen.recipe import Recipe, load_recipe
 from synthgen.surface.optics.camera import grown
 
-LARGE = {"radius": "4:8", "ring": 1}
+LARGE = {"radius": "4:8", "ring": 1, "heterogeneity": 0.9}
 ALL = {
     "layout": "test",
     "impurities": "fingerprint,sticker",
@@ -44,7 +44,7 @@ CAMERAS = {
     "plain": {},
     "blurred": {"blur": 1.5},
     "noisy": {"noise": 6},
-    "blurred, noisy and bright": {"blur": 2, "noise": 4, "exposure": "1.5:2"},
+    "blurred, noisy and bright": {"blur": 2, "noise": 4, "exposure": "1.1:1.2"},
 }
 
 
@@ -90,7 +90,16 @@ KINDS = {
 @pytest.mark.parametrize("label", [0, 1])
 def test_no_option_changes_a_pixel_outside_the_masks(options, camera, label):
     view = {"size": "100x84", "field_of_view": 30, "cell_size": 4, "radius": None}
-    values = {**ALL, "impurities": "", "ring": None, **view, **KINDS[options], **camera, "objects": "1:2"}
+    values = {
+        **ALL,
+        "impurities": "",
+        "ring": None,
+        "heterogeneity": None,
+        **view,
+        **KINDS[options],
+        **camera,
+        "objects": "1:2",
+    }
     pixels, fields, params = drawn(label, 0, **values)
     outside = fields["mask"] == 0
     assert np.array_equal(pixels[outside], fields["clean"][outside])
