@@ -285,7 +285,7 @@ def test_no_option_moves_the_chance_of_another_part():
         ({"impurities": "sticker"}, {"impurities"}),
         ({"defects": "scratch"}, set()),
         ({"noise": 5, "exposure": "0.5:2"}, {"camera"}),
-        ({"cell_size": 4}, {"stains"}),
+        ({"cell_size": 20}, {"stains"}),
     ):
         other = stains.sample(small(**{**ALL, "classes": 2, **change}).options, 0, 1, 0)
         assert {name for name in base if base[name] != other[name]} - {"kinds", "ids"} == parts
