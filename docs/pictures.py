@@ -132,6 +132,120 @@ def plates() -> Image.Image:
     )
 
 
+# Pictures of the options of the family `stains`, a sheet each: rows of a title and the options of its pictures.
+CLOSE = {"size": "2448x2050", "seed": 3, "blur": 0.8, "noise": 1}
+WHOLE = {"size": "600x500", "blur": 0.5, "seed": 2}
+TEST = {"layout": "test", "objects": "2:2", "size": "1224x1025", "blur": 0.8, "seed": 6, "stains": False}
+PAPER = {**CLOSE, "water": "paper"}
+STAIN_OPTIONS = {
+    "water": [
+        ("--cell-size 10, 5, 2.5 and 1.5", [{**CLOSE, "cell_size": cell} for cell in (10, 5, 2.5, 1.5)]),
+        (
+            "--radius 1:1.5, --radius 0.1:6, --size-law even, --size-law even --radius 0.1:1",
+            [
+                {**CLOSE, "radius": "1:1.5"},
+                {**CLOSE, "radius": "0.1:6", "cell_size": 6},
+                {**CLOSE, "size_law": "even", "cell_size": 9},
+                {**CLOSE, "size_law": "even", "radius": "0.1:1", "cell_size": 3},
+            ],
+        ),
+        (
+            "--older 0 and 1, --ring-width 0.05 and 0.5",
+            [
+                {**CLOSE, "size_law": "even", "cell_size": 6, **more}
+                for more in ({"older": 0}, {"older": 1}, {"ring_width": 0.05}, {"ring_width": 0.5})
+            ],
+        ),
+        (
+            "--ring 0 and 1, --heterogeneity 0 and 0.9",
+            [
+                {**CLOSE, "size_law": "even", "cell_size": 6, **more}
+                for more in ({"ring": 0}, {"ring": 1}, {"heterogeneity": 0}, {"heterogeneity": 0.9})
+            ],
+        ),
+    ],
+    "paper": [
+        (
+            "--water paper, --cells solid, --ring 0, --ring 0 --heterogeneity 0",
+            [
+                {**PAPER, **more}
+                for more in ({}, {"cells": "solid"}, {"ring": 0}, {"ring": 0, "heterogeneity": 0})
+            ],
+        ),
+        (
+            "--frequency 0.2 and 1.2, --amplitude 0 and 1",
+            [
+                {**PAPER, "radius": "1.5:2", "cell_size": 6, **more}
+                for more in ({"frequency": 0.2}, {"frequency": 1.2}, {"amplitude": 0}, {"amplitude": 1})
+            ],
+        ),
+        (
+            "--decay 0.5 and 8, --intensity -0.5 and 0.2",
+            [
+                {**PAPER, **more}
+                for more in ({"decay": 0.5}, {"decay": 8}, {"intensity": "-0.5"}, {"intensity": 0.2})
+            ],
+        ),
+    ],
+    "light": [
+        (
+            "--light ring, ring-rotated, ring-large",
+            [{**WHOLE, "light": light} for light in ("ring", "ring-rotated", "ring-large")],
+        ),
+        (
+            "--light ring-large --light-output power, --light random, --exposure 0.6",
+            [
+                {**WHOLE, "light": "ring-large", "light_output": "power"},
+                {**WHOLE, "light": "random"},
+                {**WHOLE, "exposure": 0.6},
+            ],
+        ),
+        (
+            "--field-of-view 60, --places 3x4 (the first), --mesh bolt",
+            [{**WHOLE, "field_of_view": 60}, {**WHOLE, "places": "3x4"}, {**WHOLE, "mesh": "bolt"}],
+        ),
+    ],
+    "camera": [
+        (
+            "no blur and noise, --blur 0.8, --blur 0.8 --noise 2, --blur 3 --noise 12",
+            [
+                {**CLOSE, "blur": blur, "noise": noise, "cell_size": 2.5}
+                for blur, noise in ((0, 0), (0.8, 0), (0.8, 2), (3, 12))
+            ],
+        ),
+    ],
+}  # fmt: skip
+
+
+def stain_options(rows) -> Image.Image:
+    """Return a sheet of pictures of plates with options: whole ones, or 17 mm of those of full size."""
+    drawn = []
+    for title, pictures in rows:
+        images = []
+        for options in pictures:
+            pixels = synthgen.render(Recipe.from_dict({"family": "stains", **options}), 0, 0).image
+            height, width = pixels.shape
+            whole = (0, (width - height) // 2, height)
+            images.append(square(pixels, *((1180, 640, 360) if height > 2000 else whole)))
+        drawn.append((title, images))
+    return sheet(drawn).convert("L").quantize(40)
+
+
+def stain_marks() -> Image.Image:
+    """Return defects and impurities close up, with the instances that they are."""
+    close = []
+    for kind, label in (("scratch", 1), ("dent", 2), ("bump", 3), ("fingerprint", 0), ("sticker", 0)):
+        more = {"impurities": kind} if label == 0 else {}
+        sample = synthgen.render(Recipe.from_dict({"family": "stains", **TEST, **more}), label, 0)
+        close.append((sample, around(sample, kind, 420 if label == 0 else 260)))
+    return sheet(
+        [
+            ("--layout test: scratch, dent, bump; --impurities", [square(s.image, *box) for s, box in close]),
+            ("their instances", [square(overlaid(s), *box) for s, box in close]),
+        ]
+    ).quantize(64)
+
+
 def cutpaste() -> Image.Image:
     """Return defects pasted into a photograph of bricks, with their masks."""
     from skimage import data
@@ -268,6 +382,9 @@ if __name__ == "__main__":
     connectors().quantize(128).save(HERE / "connectors.png", optimize=True)
     radial().quantize(64).save(HERE / "radial.png", optimize=True)
     plates().save(HERE / "plates.png", optimize=True)
+    for name, rows in STAIN_OPTIONS.items():
+        stain_options(rows).save(HERE / "families" / f"stains-{name}.png", optimize=True)
+    stain_marks().save(HERE / "families" / "stains-marks.png", optimize=True)
     cutpaste().save(HERE / "cutpaste.png", optimize=True)
     textures().quantize(128).save(HERE / "textures.png", optimize=True)
     multiformula().save(HERE / "multiformula.png", optimize=True)

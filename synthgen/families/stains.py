@@ -1,6 +1,7 @@
 """Inspected plates of brushed aluminium with water stains, other impurities and defects (Mao et al. 2025)."""
 
 import math
+import re
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +16,7 @@ from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
 
 NAME = "stains"
-VERSION = 3
+VERSION = 4
 LIBRARIES = ("numba",)
 # A lossy codec would change pixels outside of the masks.
 LOSSLESS = True
@@ -35,6 +36,12 @@ Impurity = Literal["fingerprint", "sticker"]
 Millimeters = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=40)]
 Factor = Annotated[float, msgspec.Meta(ge=0.05, le=20)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Inside = Annotated[float, msgspec.Meta(ge=0, le=0.9)]
+Frequency = Annotated[float, msgspec.Meta(gt=0, le=1.5)]
+Amplitude = Annotated[float, msgspec.Meta(ge=0, le=200)]
+Decay = Annotated[float, msgspec.Meta(ge=0, le=40)]
+Change = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 Light = Literal["ring", "ring-rotated", "ring-large", "random"]
 
 # Height and width of the plate, and the longest side of a part, mm.
@@ -52,6 +59,12 @@ MARGIN = 0.08
 APART = 0.03
 # Places that are tried for an object.
 TRIES = 12
+# A defect of less contrast, in gray levels, is drawn again, so many times at most.
+LEAST_CONTRAST = 6.0
+SHOW_TRIES = 12
+# Drops of a cell, and how far they lie from its first one in its radii (`synthgen.surface.stains.drops`).
+DROPS_OF_A_CELL = 21
+DRIED_REACH = 6.5
 # The keys of all entries of `impurities` and of `defects`. Those that do not apply to a kind are null, so that all
 # samples of a data set have the same keys.
 IMPURITY_KEYS = (
@@ -61,8 +74,21 @@ IMPURITY_KEYS = (
 )
 DEFECT_KEYS = (
     *("kind", "at", "angle", "center", "normal"),
-    *("vertices", "depths", "width", "radii", "height", "bend", "rim"),
+    *("vertices", "depths", "width", "radii", "height", "bend", "rim", "tip", "tilt"),
 )
+
+
+RANGES = (
+    *("radius", "ring", "heterogeneity", "ring_width", "frequency", "amplitude", "decay", "intensity"),
+    *("objects", "exposure"),
+)
+# Options of one kind of water alone, with what they are where nothing is said.
+DRIED_ONLY = {"size_law": "power", "ring_width": (0.05, 0.3), "older": 0.3}
+PAPER_ONLY = dict.fromkeys(("frequency", "amplitude", "decay", "intensity", "cells"))
+# So many stains can be told apart on a plate.
+MOST_STAINS = 60_000
+# Rows and columns of places over a plate.
+MOST_PLACES = 40
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,13 +104,84 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         msgspec.Meta(description="Water stains on the plate."),
     ] = True
+    water: Annotated[
+        Literal["dried", "paper"] | None,
+        msgspec.Meta(
+            description="Stains as dried water, or as Algorithm 1 of Mao et al. 2025.  [default: dried; paper on a "
+            "part]"
+        ),
+    ] = None
     cell_size: Annotated[
         float,
-        msgspec.Meta(gt=0, le=200, description="Side of the grid cells, mm, that have one stain each."),
+        msgspec.Meta(
+            gt=0, le=200, description="Side of the grid cells, mm, that have one stain each: the density."
+        ),
     ] = 5.0
     radius: Annotated[
         tuple[Millimeters, Millimeters] | None,
-        msgspec.Meta(description="Radius of a stain, mm, LOW:HIGH.  [default: 0.25 to 0.45 cell sizes]"),
+        msgspec.Meta(
+            description="Radius of a stain, mm, LOW:HIGH, at most the cell size.  [default: 0.08:4; paper "
+            "1.25:2.25]"
+        ),
+    ] = None
+    ring: Annotated[
+        tuple[Share, Share] | None,
+        msgspec.Meta(
+            description="How much a drying ring hides, LOW:HIGH; 0 for none.  [default: 0.45:0.9; paper 0:0.16]"
+        ),
+    ] = None
+    heterogeneity: Annotated[
+        tuple[Inside, Inside] | None,
+        msgspec.Meta(
+            description="Haze, specks and grain inside a stain, LOW:HIGH; 0 for none.  [default: 0.3:0.9; paper "
+            "0.25:0.65]"
+        ),
+    ] = None
+    size_law: Annotated[
+        Literal["power", "even"],
+        msgspec.Meta(
+            description="Dried water: power, half as many stains of twice the radius; even, all radii alike likely."
+        ),
+    ] = "power"
+    ring_width: Annotated[
+        tuple[Millimeters, Millimeters],
+        msgspec.Meta(description="Dried water: width of the ring, mm, LOW:HIGH."),
+    ] = (0.05, 0.3)
+    older: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0, le=1, description="Dried water: share of the stains that dried before the others fell on them."
+        ),
+    ] = 0.3
+    frequency: Annotated[
+        tuple[Frequency, Frequency] | None,
+        msgspec.Meta(
+            description="Water paper: frequency of the outline's noise, per mm, LOW:HIGH.  [default: drawn]"
+        ),
+    ] = None
+    amplitude: Annotated[
+        tuple[Amplitude, Amplitude] | None,
+        msgspec.Meta(description="Water paper: amplitude of the outline's noise, mm, LOW:HIGH.  [default: drawn]"),
+    ] = None
+    decay: Annotated[
+        tuple[Decay, Decay] | None,
+        msgspec.Meta(
+            description="Water paper: exponent of the decay towards the center, LOW:HIGH.  [default: 1.5:5]"
+        ),
+    ] = None
+    intensity: Annotated[
+        tuple[Change, Change] | None,
+        msgspec.Meta(
+            description="Water paper: change of the reflectance at the edge, each stain its own, LOW:HIGH.  "
+            "[default: drawn]"
+        ),
+    ] = None
+    cells: Annotated[
+        Literal["layer", "solid"] | None,
+        msgspec.Meta(
+            description="Water paper: cells in one layer about the plate, or in all of space as in Mao et al. "
+            "2025.  [default: layer; solid on a part]"
+        ),
     ] = None
     impurities: Annotated[
         tuple[Impurity, ...],
@@ -104,9 +201,20 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="The ring light, turned by 90 degrees, doubled in size, or another for each plate."
         ),
     ] = "ring"
+    light_output: Annotated[
+        Literal["radiance", "power"],
+        msgspec.Meta(description="What stays the same where a light is larger: its radiance, or its power."),
+    ] = "radiance"
     field_of_view: Annotated[
         Annotated[float, msgspec.Meta(ge=1, le=1000)] | None,
         msgspec.Meta(description="Width of what the image shows, mm.  [default: as much as lies on the plate]"),
+    ] = None
+    places: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Images of each plate, ROWSxCOLUMNS: camera and light stand over a grid of places.  "
+            "[default: one, over the middle]"
+        ),
     ] = None
     exposure: Annotated[
         tuple[Factor, Factor],
@@ -132,18 +240,22 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "fit"
     fields: Annotated[
-        tuple[Literal["clean"], ...],
+        tuple[Literal["clean", "region"], ...],
         msgspec.Meta(
-            description="Further fields of each sample: clean, the same plate without stains, impurities, defects. "
-            "The masks are always there."
+            description="Further fields of each sample: clean, the same plate without stains, impurities, defects; "
+            "region, a mask of what is plate and not its edge. The masks of the objects are always there."
         ),
     ] = ()
 
     def __post_init__(self):
-        check_ranges(self, "radius", "objects", "exposure")
+        check_ranges(self, *RANGES)
         check_unique(self, "impurities", "defects", "fields")
+        _grid_of(self.places)
+        self._check_water()
         self._check_radius()
         if self.mesh is not None:
+            if self.places:
+                raise ValueError(f"places must be left out with a mesh, got {self.places}")
             if self.impurities:
                 raise ValueError(f"impurities must be left out with a mesh, got {','.join(self.impurities)}")
             _check_mesh(self.mesh, self.mesh_scale)
@@ -152,20 +264,74 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.layout == "test" and self.defects == ():
             raise ValueError("defects must name at least one kind for --layout test, got none")
 
+    def _check_water(self):
+        """Refuse options of the other kind of water, and what a part cannot have."""
+        water = water_of(self)
+        if self.mesh is not None and water == "dried":
+            raise ValueError("water must be paper with a mesh, got dried")
+        if self.mesh is not None and self.cells == "layer":
+            raise ValueError("cells must be solid with a mesh, got layer")
+
+        others = PAPER_ONLY if water == "dried" else DRIED_ONLY
+        for name, default in others.items():
+            if getattr(self, name) != default:
+                raise ValueError(f"{name} must be left out for water {water}, got {as_text(getattr(self, name))}")
+
     def _check_radius(self):
-        """Refuse stains that the search does not find, and warn of those that leave no metal."""
-        if self.radius is None:
+        """Refuse stains that do not fit, and warn of those that leave no metal."""
+        from synthgen.surface.stains.sampled import largest_reach
+
+        if not self.stains:
             return
-        low, high = self.radius
-        if high > self.cell_size:
-            raise ValueError(
-                f"radius must be <= {self.cell_size:g}, the cell size (the search for stains sees no further), "
-                f"got {low:g}:{high:g}"
-            )
-        if self.stains:
+        self._check_cells()
+        cell = self.cell_size
+        dried = water_of(self) == "dried"
+        if self.radius is not None and self.radius[1] > cell:
+            low, high = self.radius
+            why = "" if dried else " (the search for stains sees no further)"
+            raise ValueError(f"radius must be <= {cell:g}, the cell size{why}, got {low:g}:{high:g}")
+
+        reach = 0.0 if dried else largest_reach(_wanted(self))
+        if reach > cell:
+            least = math.ceil(1000 * reach) / 1000
+            raise ValueError(f"cell_size must be >= {least:g}, radius and amplitude together, got {cell:g}")
+        if self.radius is not None:
             from synthgen.surface.stains.field import warn_of_crowding
 
-            warn_of_crowding(self.radius, self.cell_size)
+            warn_of_crowding(self.radius, cell)
+
+    def _check_cells(self):
+        """Refuse cells so small that the stains have no numbers."""
+        if self.mesh is not None:
+            return
+        width = min(PLATE_WIDTH, self.field_of_view or PLATE_WIDTH)
+        least = math.sqrt(PLATE_HEIGHT * width / MOST_STAINS)
+        least = math.ceil(100 * least) / 100
+        if self.cell_size < least:
+            raise ValueError(
+                f"cell_size must be >= {least:g} for a plate {width:g} mm wide, got {self.cell_size:g}"
+            )
+
+
+def water_of(options: Options) -> str:
+    """Return how stains look: ``dried`` or ``paper``."""
+    return options.water or ("dried" if options.mesh is None else "paper")
+
+
+def _wanted(options: Options):
+    """Return what the user asks of the stains."""
+    from synthgen.surface.stains.sampled import Wanted
+
+    asked = {name: getattr(options, name) for name in Wanted._fields if name != "layer"}
+    layer = options.mesh is None and options.cells != "solid"
+    return Wanted(**asked, layer=layer)
+
+
+def as_text(value) -> str:
+    """Return an option as the command line takes it."""
+    if isinstance(value, tuple):
+        return ":".join(f"{part:g}" for part in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @lru_cache(maxsize=16)
@@ -199,7 +365,25 @@ def kinds(options: Options) -> tuple[str, ...]:
 def defaults(options: Options) -> dict:
     """Return ``classes``, ``per_class`` and ``size`` where a recipe does not say: 80 plates, as Mao et al. 2025."""
     classes = most_classes(options)
-    return {"classes": classes, "per_class": 80 // classes, "size": [2050, 2448]}
+    plates = 80 // classes
+    return {"classes": classes, "per_class": plates * images_of_plate(options), "size": [2050, 2448]}
+
+
+def images_of_plate(options: Options) -> int:
+    """Return how many images there are of each plate."""
+    rows, columns = _grid_of(options.places) or (1, 1)
+    return rows * columns
+
+
+def _grid_of(places: str | None) -> tuple[int, int] | None:
+    """Return the rows and columns of places over a plate, or None for the one over its middle."""
+    if places is None:
+        return None
+    found = re.fullmatch(r"(\d{1,3})x(\d{1,3})", places)
+    grid = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(1 <= count <= MOST_PLACES for count in grid):
+        raise ValueError(f"places must be ROWSxCOLUMNS, 1 to {MOST_PLACES} each, got {places}")
+    return grid
 
 
 def most_classes(options: Options) -> int:
@@ -216,7 +400,7 @@ def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
         "mask": mask,
         **dict.fromkeys(kinds(options), mask),
         "instances": FieldSpec(_id_dtype(options), size, kind="ids"),
-        **dict.fromkeys(options.fields, image),
+        **{name: image if name == "clean" else mask for name in options.fields},
     }
 
 
@@ -228,16 +412,23 @@ def most_objects(options: Options) -> int:
 
 
 def _most_stains(options: Options) -> int:
-    """Return how many cells of the stains' grid can have a stain that touches the plate or part."""
-    low, high = _radius_of(options)
-    # the noise adds at most 0.42 of the smallest radius (`_sample_stains`), and no stain reaches beyond a cell
-    reach = min(high + 0.42 * low, options.cell_size)
+    """Return a number of stains that no plate or part of these options exceeds."""
+    from synthgen.surface.stains import sampled
 
+    wanted = _wanted(options)
     sides = (PLATE_HEIGHT, min(PLATE_WIDTH, options.field_of_view or PLATE_WIDTH), 0.0)
+    if water_of(options) == "dried":
+        _, high = sampled.dried_radius(wanted)
+        reach = DRIED_REACH * high
+        in_a_cell = DROPS_OF_A_CELL
+    else:
+        reach = sampled.largest_reach(wanted)
+        in_a_cell = 1
     if options.mesh is not None:
         sides = (_part_side(options),) * 3
-    most = 1
-    for side in sides:
+
+    most = in_a_cell
+    for side in sides[: 2 if in_a_cell > 1 else 3]:
         most *= math.floor((side + 2 * reach) / options.cell_size) + 2
     return most
 
@@ -261,8 +452,8 @@ def _id_dtype(options: Options) -> str:
 
 def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
     """Return the rough size of an encoded sample."""
-    images = 1 + len(options.fields)
-    masks = 2 + len(kinds(options))
+    images = 1 + ("clean" in options.fields)
+    masks = 3 + len(kinds(options))
     per_pixel = 0.65 * images + 0.02 * masks
     return int(size[0] * size[1] * per_pixel) + 20_000
 
@@ -271,7 +462,7 @@ def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
     """Return the rough time of one sample on one core."""
     height, width = size
     per_pixel = 250e-9 if options.mesh is None else 1000e-9
-    images = 1 + len(options.fields)
+    images = 1 + ("clean" in options.fields)
     return 0.02 + height * width * per_pixel * images
 
 
@@ -282,7 +473,8 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     -------
     dict
         ``class``, ``index``, ``kinds``; ``texture``, ``light`` and ``camera`` (``field_of_view``, ``exposure``,
-        ``blur``, ``noise``) of the clean plate; ``stains``, or None; ``impurities`` and ``defects``, each with its
+        ``blur``, ``noise``, and ``place`` on the grid of ``places``, or None) of the clean plate; ``stains``, or
+        None; ``impurities`` and ``defects``, each with its
         place as a share of what is seen of the plate, ``at`` (row, column), or on a part its ``center`` and
         ``normal``; ``mesh`` and ``pose`` of a part, or None; ``mesh_scale``; ``fields``, those asked for; ``ids``,
         the type of the instances; ``objects``, empty here.
@@ -290,19 +482,21 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     from synthgen.surface.optics.brushed import sample_brushed
     from synthgen.surface.optics.light import sample_light
 
+    plate, place = divmod(index, images_of_plate(options))
+
     def stream(name: str):
-        return generator(seed, label, index, f"stains.{name}")
+        return generator(seed, label, plate, f"stains.{name}")
 
     params = {
         "class": label,
         "index": index,
         "kinds": list(kinds(options)),
         "texture": sample_brushed(stream("texture")),
-        "light": sample_light(stream("light"), options.light),
-        "camera": _sample_camera(stream("camera"), options),
+        "light": sample_light(stream("light"), options.light, options.light_output),
+        "camera": _sample_camera(generator(seed, label, index, "stains.camera"), options, place),
         "stains": _sample_stains(stream("stains"), options) if options.stains else None,
         "impurities": _sample_impurities(options, stream),
-        "defects": _sample_defects(options, stream, label),
+        "defects": [],
         "mesh": options.mesh,
         "mesh_scale": options.mesh_scale,
         "pose": None,
@@ -310,6 +504,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         "ids": _id_dtype(options),
         "objects": [],
     }
+    params["defects"] = _sample_defects(options, stream, label, params)
     if options.mesh is None:
         return params
     part = _sample_part(params, options, options.mesh, stream)
@@ -329,14 +524,28 @@ def _sample_impurities(options: Options, stream) -> list[dict]:
     return [_with_keys(entry, IMPURITY_KEYS) for entry in entries]
 
 
-def _sample_defects(options: Options, stream, label: int) -> list[dict]:
+def _sample_defects(options: Options, stream, label: int, params: dict) -> list[dict]:
     """Draw the defects of a plate, which are of one kind, that of its class."""
-    entries = []
+    entries: list[dict] = []
     # class 0 is good plates
     for kind in defect_kinds(options)[max(label - 1, 0) : label]:
         sample_one = partial(_sample_turned, kind)
-        entries += _sample_several(stream(kind), options.objects, sample_one)
+        entries += _sample_several(stream(kind), options.objects, sample_one, _shows(options, params))
     return [_with_keys(entry, DEFECT_KEYS) for entry in entries]
+
+
+def _shows(options: Options, params: dict):
+    """Return the check whether a plate shows a defect; parts show theirs where their places are drawn."""
+    if options.mesh is not None:
+        return _always
+    from synthgen.surface.plate.contrast import Judge
+
+    judge = Judge(params["texture"], params["light"], params["camera"])
+    return lambda entry: judge.contrast(entry) >= LEAST_CONTRAST
+
+
+def _always(entry: dict) -> bool:
+    return True
 
 
 def _with_keys(entry: dict, keys: tuple[str, ...]) -> dict:
@@ -368,50 +577,31 @@ def _sample_part(params: dict, options: Options, mesh: str, stream) -> dict:
     }
 
 
-def _sample_camera(rng, options: Options) -> dict:
-    """Draw the settings of the camera."""
+def _sample_camera(rng, options: Options, place: int) -> dict:
+    """Draw the settings of the camera, which are those of one image of a plate."""
     low, high = options.exposure
     seed = int(rng.integers(2**63))
     exposure = low + (high - low) * rng.random()
     noise = {"sigma": options.noise, "seed": seed} if options.noise else None
+    grid = _grid_of(options.places)
     return {
         "field_of_view": options.field_of_view,
+        "place": list(divmod(place, grid[1])) if grid else None,
+        "places": list(grid) if grid else None,
         "exposure": round(exposure, 4),
         "blur": options.blur,
         "noise": noise,
     }
 
 
-def _radius_of(options: Options) -> tuple[float, float]:
-    """Return the smallest and the largest radius of a stain, mm."""
-    cell = options.cell_size
-    return options.radius or (0.25 * cell, 0.45 * cell)
-
-
 def _sample_stains(rng, options: Options) -> dict:
-    """Draw a stain field of Mao et al. 2025 (section III), and where in its space the plate lies."""
-    u = rng.random(9).tolist()
-    cell = options.cell_size
-    low, high = _radius_of(options)
-    # the search for the nearest center sees one cell far
-    amplitude = min((0.2 + 0.2 * u[0]) * low, 0.96 * (cell - high))
-    # beyond +-100 the noise is coarse
-    frequency = min((0.5 + 0.7 * u[1]) / (0.5 * (low + high)), 1.5)
-    room = 100 / frequency - PLATE_REACH
-    edge = -(0.16 + 0.2 * u[2])
+    """Draw the water stains of a plate or part."""
+    from synthgen.surface.stains.sampled import sample_dried, sample_texture
 
-    return {
-        "cell_size": cell,
-        "radius": [round(low, 6), round(high, 6)],
-        "frequency": round(frequency, 6),
-        "amplitude": round(amplitude, 6),
-        "decay": round(1.5 + 3.5 * u[3], 4),
-        "intensity": [round(edge, 4), round(0.3 * edge, 4)],
-        "heterogeneity": round(0.25 + 0.4 * u[4], 4),
-        "ring": round(-0.16 * u[5], 4),
-        "seed": int(rng.integers(2**63)),
-        "offset": [round(room * (2 * x - 1), 4) for x in u[6:9]],
-    }
+    wanted = _wanted(options)
+    if water_of(options) == "dried":
+        return sample_dried(rng, wanted)
+    return sample_texture(rng, wanted, PLATE_REACH)
 
 
 def _sample_turned(kind: Defect, rng) -> dict:
@@ -422,17 +612,21 @@ def _sample_turned(kind: Defect, rng) -> dict:
     return {"angle": angle, **sample_surface_defect(rng, kind)}
 
 
-def _sample_several(rng, objects: tuple[int, int], sample_one) -> list[dict]:
-    """Draw a number of objects, apart from each other where there is room."""
+def _sample_several(rng, objects: tuple[int, int], sample_one, shows=_always) -> list[dict]:
+    """Draw a number of objects that show, apart from each other where there is room."""
     low, high = objects
     number = int(rng.integers(low, high + 1))
     places: list[Any] = []
     entries = []
     for _ in range(number):
-        tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))
-        place = _first_apart(tries.round(4), places)
+        for _ in range(SHOW_TRIES):
+            tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))
+            place = _first_apart(tries.round(4), places)
+            entry = {"at": place.tolist(), **sample_one(rng)}
+            if shows(entry):
+                break
         places.append(place)
-        entries.append({"at": place.tolist(), **sample_one(rng)})
+        entries.append(entry)
     return entries
 
 
@@ -478,8 +672,9 @@ def draw(params: dict, size: tuple[int, int]):
         **drawn.masks,
         "instances": drawn.instances,
     }
-    if drawn.clean is not None:
-        fields["clean"] = drawn.clean
+    further = {"clean": drawn.clean, "region": drawn.region}
+    for name in params["fields"]:
+        fields[name] = further[name]
     return drawn.image, fields, {**params, "objects": drawn.objects}
 
 

@@ -13,6 +13,8 @@ class Inspected(NamedTuple):
     image : ndarray of uint8, (H, W)
     clean : ndarray of uint8, (H, W), or None
         The same object under the same light with nothing on it; equal to `image` outside of the mask.
+    region : ndarray of uint8, (H, W)
+        255 where the image shows the object and nothing of its edge.
     mask : ndarray of uint8, (H, W)
         255 at every pixel that may differ from the clean twin.
     masks : dict of ndarray of uint8, (H, W)
@@ -25,6 +27,7 @@ class Inspected(NamedTuple):
 
     image: np.ndarray
     clean: np.ndarray | None
+    region: np.ndarray
     mask: np.ndarray
     masks: dict
     instances: np.ndarray

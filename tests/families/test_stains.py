@@ -13,11 +13,22 @@ from synthgen.families.stains import Options
 from synthgen.recipe import Recipe, load_recipe
 from synthgen.surface.optics.camera import grown
 
-ALL = {"layout": "test", "impurities": "fingerprint,sticker", "fields": "clean", "classes": 4, "cell_size": 8}
+LARGE = {"radius": "4:8", "ring": 1, "heterogeneity": 0.9}
+ALL = {
+    "layout": "test",
+    "impurities": "fingerprint,sticker",
+    "fields": "clean",
+    "classes": 4,
+    "cell_size": 18,
+    **LARGE,
+}
 
 
 def small(**changes):
-    return Recipe.from_dict({"family": "stains", "size": "160x128", "per_class": 4, "cell_size": 8, **changes})
+    # drops that a pixel of 0.7 mm shows
+    seen = {} if "radius" in changes or "water" in changes or "mesh" in changes else {"radius": "1:4"}
+    values = {"family": "stains", "size": "160x128", "per_class": 4, "cell_size": 8, **seen}
+    return Recipe.from_dict({**values, **changes})
 
 
 @cache
@@ -33,7 +44,7 @@ CAMERAS = {
     "plain": {},
     "blurred": {"blur": 1.5},
     "noisy": {"noise": 6},
-    "blurred, noisy and bright": {"blur": 2, "noise": 4, "exposure": "1.5:2"},
+    "blurred, noisy and bright": {"blur": 2, "noise": 4, "exposure": "1.1:1.2"},
 }
 
 
@@ -45,6 +56,69 @@ def test_pixels_outside_the_mask_equal_the_clean_twin(camera, label):
     assert 0.1 < outside.mean() < 0.95
     assert np.array_equal(pixels[outside], fields["clean"][outside])
     assert (pixels != fields["clean"])[~outside].mean() > 0.3
+
+
+# Every kind of thing and every option that changes what is drawn, on 30 mm of a plate.
+KINDS = {
+    "dried": {},
+    "dense": {"cell_size": 1.2},
+    "even radii": {"size_law": "even", "radius": "0.1:3"},
+    "none older": {"older": 0},
+    "all older": {"older": 1},
+    "no rings": {"ring": 0},
+    "nothing inside": {"heterogeneity": 0},
+    "wide rings": {"ring_width": "0.3:0.9"},
+    "paper, a layer": {"water": "paper"},
+    "paper, solid": {"water": "paper", "cells": "solid"},
+    "paper, plain": {
+        "water": "paper", "cells": "solid", "radius": "1.75", "frequency": 0.4, "amplitude": 0.4, "decay": 3,
+        "intensity": "-0.25", "ring": 0, "heterogeneity": 0,
+    },
+    "turned light": {"light": "ring-rotated"},
+    "large light": {"light": "ring-large"},
+    "large light of the same power": {"light": "ring-large", "light_output": "power"},
+    "random light": {"light": "random"},
+    "fingerprint": {"stains": False, "impurities": "fingerprint"},
+    "sticker": {"stains": False, "impurities": "sticker"},
+    "the edge of the plate": {"field_of_view": None, "places": "2x2"},
+    "a wide view": {"field_of_view": 200},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", KINDS)
+@pytest.mark.parametrize("camera", [{}, {"blur": 0.8, "noise": 2}], ids=["sharp", "blurred"])
+@pytest.mark.parametrize("label", [0, 1])
+def test_no_option_changes_a_pixel_outside_the_masks(options, camera, label):
+    view = {"size": "100x84", "field_of_view": 30, "cell_size": 4, "radius": None}
+    values = {
+        **ALL,
+        "impurities": "",
+        "ring": None,
+        "heterogeneity": None,
+        **view,
+        **KINDS[options],
+        **camera,
+        "objects": "1:2",
+    }
+    pixels, fields, params = drawn(label, 0, **values)
+    outside = fields["mask"] == 0
+    assert np.array_equal(pixels[outside], fields["clean"][outside])
+    assert np.array_equal(fields["instances"] > 0, ~outside)
+    assert fields["mask"].any() or not params["objects"]
+
+
+def test_the_region_leaves_the_edge_of_the_plate_out():
+    values = {"places": "2x2", "fields": "clean,region", "stains": False, "blur": 1.5}
+    for index in range(4):
+        pixels, fields, params = drawn(0, index, **values)
+        inside = fields["region"] > 0
+        assert 0.6 < inside.mean() < 0.98
+        row, column = params["camera"]["place"]
+        assert not inside[0 if row == 0 else -1].any()
+        assert not inside[:, 0 if column == 0 else -1].any()
+        # beside the plate all is dark, and nothing of it is mixed into the region
+        assert pixels[inside].min() > pixels[~inside].min() + 5
+    assert (drawn(fields="region")[1]["region"] == 255).all()
 
 
 def test_nothing_lies_beside_the_plate():
@@ -116,7 +190,7 @@ def test_a_defect_lies_over_stains_and_stickers_in_the_instances():
 
 
 def test_every_object_has_an_id_of_its_own_however_many_there_are():
-    _, fields, params = drawn(size="400x320", cell_size=2, fields="clean")
+    _, fields, params = drawn(size="400x320", cell_size=2, radius="0.4:1", older=0, fields="clean")
     objects = params["objects"]
     assert len(objects) > 255 + 100
     assert fields["instances"].dtype == np.uint16
@@ -211,7 +285,7 @@ def test_no_option_moves_the_chance_of_another_part():
         ({"impurities": "sticker"}, {"impurities"}),
         ({"defects": "scratch"}, set()),
         ({"noise": 5, "exposure": "0.5:2"}, {"camera"}),
-        ({"cell_size": 4}, {"stains"}),
+        ({"cell_size": 20}, {"stains"}),
     ):
         other = stains.sample(small(**{**ALL, "classes": 2, **change}).options, 0, 1, 0)
         assert {name for name in base if base[name] != other[name]} - {"kinds", "ids"} == parts
@@ -314,7 +388,11 @@ def test_recipes_hold_the_same_plates_with_and_without_stains():
 
 MISTAKES = [
     ({"cell_size": 0}, r"cell_size must be float > 0\.0, got 0"),
-    ({"radius": "2:9"}, r"radius must be <= 8, the cell size \(the search for stains sees no further\), got 2:9"),
+    ({"radius": "2:9"}, r"radius must be <= 8, the cell size, got 2:9"),
+    (
+        {"radius": "2:9", "water": "paper"},
+        r"radius must be <= 8, the cell size \(the search for stains sees no further\), got 2:9",
+    ),
     ({"radius": "3:2"}, "radius must be LOW:HIGH with LOW <= HIGH, got 3:2"),
     ({"defects": "dent"}, "defects must be left out for --layout train, got dent"),
     ({"layout": "test", "defects": "dent,dent"}, "defects must not repeat, got dent,dent"),
@@ -324,6 +402,20 @@ MISTAKES = [
     ({"objects": "0:3"}, "objects must be int >= 1"),
     ({"exposure": "2:1"}, "exposure must be LOW:HIGH with LOW <= HIGH, got 2:1"),
     ({"field_of_view": 0}, "field_of_view must be float >= 1"),
+    ({"cell_size": 0.3, "radius": "0.1"}, r"cell_size must be >= 0\.45 for a plate 120 mm wide, got 0\.3"),
+    ({"frequency": "0.4"}, r"frequency must be left out for water dried, got 0\.4:0\.4"),
+    ({"cells": "solid"}, "cells must be left out for water dried, got solid"),
+    ({"water": "paper", "older": 0.5}, r"older must be left out for water paper, got 0\.5"),
+    ({"water": "paper", "size_law": "even"}, "size_law must be left out for water paper, got even"),
+    (
+        {"water": "paper", "radius": "7", "amplitude": "2"},
+        r"cell_size must be >= 9\.073, radius and amplitude together, got 8",
+    ),
+    ({"ring": "0.4:0.2"}, r"ring must be LOW:HIGH with LOW <= HIGH, got 0\.4:0\.2"),
+    ({"ring": "2"}, "ring must be float <= 1"),
+    ({"places": "3"}, "places must be ROWSxCOLUMNS, 1 to 40 each, got 3"),
+    ({"places": "0x4"}, "places must be ROWSxCOLUMNS, 1 to 40 each, got 0x4"),
+    ({"places": "3x41"}, "places must be ROWSxCOLUMNS, 1 to 40 each, got 3x41"),
     ({"storage": {"codec": "jpeg"}}, "codec must be lossless"),
 ]
 

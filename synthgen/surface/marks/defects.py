@@ -16,14 +16,19 @@ DEFECTS = get_args(Defect)
 # Vertices of a scratch, and how far its raised lips reach, in half widths of the groove.
 _VERTICES = 41
 _LIPS = 1.7
+# A surface may bend away from the plane of a scratch by this share of its length.
+_SAG = 0.35
 # Outer end of a dent's rim, in its level function, which is 1 at the edge of the hollow.
 _RIM = 1.7
 # Farther out than this many radii the cubic terms of the level function would make a second dent or bump.
 _FARTHEST = 1.9
 # A width of this many pixels is the least that is drawn: what is finer fades.
 FINEST = 0.75
-# The steepest slope of (1 - s^2)^2, which is the profile of a bump.
-_STEEPEST = 1.54
+# The steepest slope of (1 - s^2)^3, which is the profile of a bump: its foot runs out softly.
+_STEEPEST = 1.717
+# The push of a dent's tool at an angle, and the flat that its tip left, as shares of the depth.
+_MOST_TILT = 0.35
+_TIP = 0.5
 
 f64 = np.float64
 
@@ -59,7 +64,8 @@ def sample_surface_defect(rng: np.random.Generator, kind: Defect) -> dict:
     dict
         ``kind`` and, in mm, for a scratch ``vertices`` (n, 2) in the tangent plane, ``depths`` at them and
         ``width``, half the groove's; for dent and bump ``radii`` (2,), ``height`` (negative for a dent),
-        ``bend``, which deforms the ellipse, and for a dent ``rim``, its height.
+        ``bend``, which deforms the ellipse, and for a dent ``rim``, its height, ``tip``, how much of it the tip of
+        the tool took, and ``tilt``, how the tool leaned, along both axes.
     """
     u = rng.random(8).tolist()
     if kind == "scratch":
@@ -72,7 +78,7 @@ def sample_surface_defect(rng: np.random.Generator, kind: Defect) -> dict:
 def _sample_dent(u: list[float]) -> dict:
     """Draw a hollow with a rim."""
     radius = 0.7 + 2.3 * u[0] * u[0]
-    slope = 0.05 + 0.11 * u[1]
+    slope = 0.09 + 0.13 * u[1]
     flatness = 0.6 + 0.4 * u[2]
     shorter = round(radius * flatness, 4)
     height = -round(slope * shorter / 2, 5)
@@ -83,13 +89,15 @@ def _sample_dent(u: list[float]) -> dict:
         "height": height,
         "bend": _sample_bend(u),
         "rim": round(rim, 6),
+        "tip": round(0.12 + 0.25 * u[6], 4),
+        "tilt": [round(_MOST_TILT * (2 * x - 1), 4) for x in (u[6] * 7 % 1, u[7])],
     }
 
 
 def _sample_bump(u: list[float]) -> dict:
     """Draw a soft hill."""
-    radius = 2.0 + 4.5 * u[0]
-    slope = 0.03 + 0.05 * u[1]
+    radius = 3 + 5.5 * u[0]
+    slope = 0.01 + 0.022 * u[1]
     flatness = 0.65 + 0.35 * u[2]
     shorter = round(radius * flatness, 4)
     height = slope * shorter / _STEEPEST
@@ -125,7 +133,7 @@ def _sample_scratch(rng, u: list[float]) -> dict:
     to_end = np.minimum(share, 1 - share)
     ends = np.minimum(1, to_end * 5)
 
-    width = 0.035 + 0.075 * u[2]
+    width = 0.035 + 0.075 * u[2] * u[2]
     steepness = 0.08 + 0.16 * u[3]
     depth = width * steepness
     depths = depth * pressure * ends
@@ -270,6 +278,10 @@ def _blister(defect: Placed, points: np.ndarray) -> Displacement:
     inside &= square < _FARTHEST * _FARTHEST
 
     local_gradient = rate[..., None] * (slopes / scale)
+    if defect.kind == "dent":
+        lean, lean_gradient = _leaning(shape, local, level, slopes)
+        height = height + lean
+        local_gradient = local_gradient + lean_gradient / scale
     gradient = local_gradient @ defect.axes
     return Displacement(
         height=np.where(inside, height, 0.0),
@@ -306,13 +318,14 @@ def _level(local: np.ndarray, bend: list[float]) -> tuple[np.ndarray, np.ndarray
 def _bump(shape: dict, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return height, its rate and extent of a soft hill, whose foot runs out into the surface."""
     left = np.maximum(1 - level, 0)
-    height = shape["height"] * left * left
-    rate = -2 * shape["height"] * left
+    square = left * left
+    height = shape["height"] * left * square
+    rate = -3 * shape["height"] * square
     return height, rate, level < 1
 
 
 def _dent(shape: dict, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return height, its rate and extent of a bowl with a sharp edge, and around it a rim that was pushed up."""
+    """Return height, its rate and extent of a bowl with a sharp edge, a tip in it, and a rim around it."""
     depth = -shape["height"]
     rim = shape["rim"]
     strength = rim * 16 / (_RIM - 1) ** 4
@@ -330,14 +343,47 @@ def _dent(shape: dict, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
         depth,
         2 * strength * out * left * (left - out),
     )
+    # where the tip of the tool stood, it is deeper, with a soft edge of its own
+    tip = shape["tip"]
+    deeper = np.maximum(tip - level, 0) / tip
+    height = height - _TIP * depth * tip * deeper * deeper
+    rate = rate + 2 * _TIP * depth * deeper
+
     end = _RIM if rim > 0 else 1
     return height, rate, level < end
 
 
+def _leaning(
+    shape: dict, local: np.ndarray, level: np.ndarray, slopes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return height and gradient, in radii, of what a leaning tool pressed unevenly inside the edge of a dent."""
+    depth = -shape["height"]
+    left = np.maximum(1 - level, 0)
+    tilt = np.array([*shape["tilt"], 0.0])
+    lean = local @ tilt
+    height = depth * lean * left
+    along = depth * left[..., None] * tilt
+    inside = (level < 1)[..., None]
+    outwards = depth * lean[..., None] * slopes
+    return height, along - np.where(inside, outwards, 0.0)
+
+
+def scratch_sag(defect: Placed) -> float:
+    """Return how far a surface may bend away from the tangent plane of a scratch, which goes on along it, mm."""
+    flat = np.asarray(defect.shape["vertices"])
+    return _SAG * float(np.ptp(flat, axis=0).max())
+
+
 def _groove(defect: Placed, points: np.ndarray) -> Displacement:
-    """Return a scratch: a rounded groove along a curve, with lips of what was pushed out of it."""
+    """Return a scratch: a rounded groove along a curve, with lips of what was pushed out of it.
+
+    It is drawn in the tangent plane and goes on along a surface that bends away from there.
+    """
     depths = np.asarray(defect.shape["depths"], f64)
     flat = np.ascontiguousarray(points.reshape(-1, 3))
+    up = defect.axes[2]
+    rise = (flat - defect.center) @ up
+    flat = flat - rise[:, None] * up
     out = _along_curve(
         flat,
         defect.curve,
@@ -345,6 +391,8 @@ def _groove(defect: Placed, points: np.ndarray) -> Displacement:
         defect.shape["width"],
     )
 
+    beyond = np.abs(rise) > scratch_sag(defect)
+    out[beyond] = 0.0
     shape = points.shape[:-1]
     inside = out[:, 4] > 0
     return Displacement(

@@ -9,16 +9,23 @@ import numpy as np
 
 from synthgen.surface.annotations import Annotations, object_params
 from synthgen.surface.inspected import Inspected
-from synthgen.surface.marks.defects import FINEST, Placed, defect_reach, displacement, placed
+from synthgen.surface.marks.defects import FINEST, Placed, defect_reach, displacement, placed, scratch_sag
 from synthgen.surface.mesh.files import part_mesh
-from synthgen.surface.mesh.machined import TABLE, prepare_part, shade_part
+from synthgen.surface.mesh.machined import TABLE, Facets, prepare_part, shade_part
+from synthgen.surface.mesh.normals import flat_faces
 from synthgen.surface.mesh.scene import FIELD_OF_VIEW, Surface, pixel_of, render_tiles
+from synthgen.surface.mesh.shadows import cast_shadows
 from synthgen.surface.optics.camera import photograph
 from synthgen.surface.stains.field import LEAST, stain_field
 
 f32 = np.float32
 
 SAMPLES = 2  # along each side of a pixel
+# A defect changes what faces the same way as it, by this cosine at least, and nothing behind it.
+_FACING = 0.2
+# The exposure makes a part as bright as this on the whole, and is no farther from 1 than by these factors.
+_BRIGHTNESS = 0.5
+_EXPOSURES = (0.5, 5.0)
 
 
 def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
@@ -47,8 +54,8 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
         If there is no OpenGL library.
     """
     height, width = size
-    drawing = _Drawing(params, size)
     mesh = part_mesh(params["mesh"], params["mesh_scale"])
+    drawing = _Drawing(params, size, mesh)
     tiles = render_tiles(
         mesh,
         params["pose"],
@@ -58,7 +65,7 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
     for place, surface in tiles:
         drawing.draw_tile(place, surface)
 
-    camera = params["camera"]
+    camera = drawing.exposed(params["camera"])
     image = photograph(drawing.image, camera)
     clean = photograph(drawing.clean, camera) if "clean" in params["fields"] else None
 
@@ -67,6 +74,7 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
     return Inspected(
         image=image,
         clean=clean,
+        region=drawing.region,
         mask=mask,
         masks=annotations.masks,
         instances=annotations.ids,
@@ -81,19 +89,24 @@ class _Drawing:
     ----------
     image, clean : ndarray of float32, (H, W)
         Brightness with and without all that lies on the part.
+    region : ndarray of uint8, (H, W)
+        255 where all samples of a pixel show the part.
     field_of_view : float
         Width of the picture, mm.
     """
 
-    def __init__(self, params: dict, size: tuple[int, int]):
+    def __init__(self, params: dict, size: tuple[int, int], mesh):
         stains = params["stains"]
         self.field_of_view = params["camera"]["field_of_view"] or FIELD_OF_VIEW
         self.clean = np.full(size, TABLE, f32)
         self.image = self.clean.copy()
+        self.region = np.zeros(size, np.uint8)
 
         pitch = self.field_of_view / size[1]
         self._params = params
         self._size = size
+        self._flats = flat_faces(mesh.vertices, mesh.faces)
+        self._shadows = cast_shadows(mesh, params["pose"], params["light"])
         self._lighting = prepare_part(
             params["texture"],
             params["light"],
@@ -116,7 +129,8 @@ class _Drawing:
 
         lighting = self._lighting
         reflectance = np.full(len(points), lighting.reflectance, f32)
-        before = shade_part(lighting, points, normals, reflectance)
+        flats = self._flats[surface.faces[seen]]
+        before = self._shaded(Facets(points, normals, flats), reflectance)
         inside = np.zeros(len(points), bool)
         if self._stains is not None:
             reflectance, inside = self._stains.evaluate(
@@ -133,14 +147,23 @@ class _Drawing:
             pixels.append(np.unique(flat[samples]))
 
         after = before.copy()
-        after[inside] = shade_part(
-            lighting,
-            points[inside],
-            normals[inside],
-            reflectance[inside],
-        )
+        bent = Facets(points[inside], normals[inside], flats[inside])
+        after[inside] = self._shaded(bent, reflectance[inside])
         self.clean[window] = _pixel_means(seen, before)
         self.image[window] = _pixel_means(seen, after)
+        self.region[window] = _all_seen(seen)
+
+    def _shaded(self, facets: Facets, reflectance: np.ndarray) -> np.ndarray:
+        """Return the brightness of samples."""
+        return shade_part(self._lighting, self._shadows, facets, reflectance)
+
+    def exposed(self, camera: dict) -> dict:
+        """Return a camera with the exposure that the clean part needs."""
+        seen = self.clean[self.region > 0]
+        mean = float(seen.mean(dtype=np.float64)) if len(seen) else _BRIGHTNESS
+        least, most = _EXPOSURES
+        factor = min(max(_BRIGHTNESS / mean, least), most)
+        return {**camera, "exposure": round(camera["exposure"] * factor, 4)}
 
     def annotate(self) -> Annotations:
         """Return the masks and records of all that was drawn."""
@@ -253,6 +276,8 @@ def _bend(defects: list[Placed], points: np.ndarray, normals: np.ndarray) -> tup
     reached = []
     for defect in defects:
         near = _near(defect, points)
+        facing = normals[near] @ defect.axes[2] > _FACING
+        near = near[facing]
         change = displacement(defect, points[near])
         near = near[change.inside]
         gradient = change.gradient[change.inside]
@@ -274,9 +299,10 @@ def _bend(defects: list[Placed], points: np.ndarray, normals: np.ndarray) -> tup
 def _near(defect: Placed, points: np.ndarray) -> np.ndarray:
     """Return which points lie in the box of a defect."""
     middle = defect.center[None]
+    reach = defect_reach(defect)
     if defect.kind == "scratch":
         middle = defect.curve
-    reach = defect_reach(defect)
+        reach += scratch_sag(defect)
     low = middle.min(axis=0) - reach
     high = middle.max(axis=0) + reach
 
@@ -286,6 +312,14 @@ def _near(defect: Placed, points: np.ndarray) -> np.ndarray:
         near &= values > low[axis]
         near &= values < high[axis]
     return np.flatnonzero(near)
+
+
+def _all_seen(seen: np.ndarray) -> np.ndarray:
+    """Return 255 for the pixels all samples of which see the part."""
+    height, width = seen.shape
+    blocks = seen.reshape(height // SAMPLES, SAMPLES, width // SAMPLES, SAMPLES)
+    whole = blocks.all(axis=(1, 3))
+    return whole.astype(np.uint8) * 255
 
 
 def _pixel_means(seen: np.ndarray, values: np.ndarray) -> np.ndarray:

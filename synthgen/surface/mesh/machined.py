@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from synthgen.surface.mesh.scene import pose_matrix
+from synthgen.surface.mesh.shadows import Shadows, lit_share
 from synthgen.surface.optics.brushed import ACROSS, ALONG, sample_brushed, streaks
 from synthgen.surface.optics.light import CAMERA_DISTANCE, LIGHT_HEIGHT, look_up, reflection_map
 
@@ -30,6 +31,7 @@ _FACETS = np.array([(-1.6, 0.11), (-0.8, 0.23), (0.0, 0.32), (0.8, 0.23), (1.6, 
 _LEAST_RISE = 0.02
 _TURN_RADIUS = 20.0  # mm: streaks around an axis are as long there as along a line
 _QUARTER = 1.5708  # radians
+_ALONG_AXIS = 0.5  # sides whose normals have a smaller cosine with the axis lie along it
 
 
 def sample_finish(rng: np.random.Generator, mesh: str) -> dict:
@@ -97,6 +99,22 @@ class Lighting(NamedTuple):
     reflectance: float
 
 
+class Facets(NamedTuple):
+    """Points of a part to shade, in its own coordinates.
+
+    Attributes
+    ----------
+    points, normals : ndarray of float64, (n, 3)
+        Normals have a length of 1.
+    flats : ndarray of bool, (n,)
+        Whether a point lies on a flat side: those of a turned part that lie along its axis were milled.
+    """
+
+    points: np.ndarray
+    normals: np.ndarray
+    flats: np.ndarray
+
+
 class _Seen(NamedTuple):
     """A point of the part in the world while it is shaded; each is a tuple of three numbers.
 
@@ -147,14 +165,14 @@ def prepare_part(finish: dict, light: dict, pose: dict, pitch: float) -> Lightin
     )
 
 
-def shade_part(lighting: Lighting, points: np.ndarray, normals: np.ndarray, reflectance: np.ndarray) -> np.ndarray:
+def shade_part(lighting: Lighting, shadows: Shadows, facets: Facets, reflectance: np.ndarray) -> np.ndarray:
     """Return the brightness of points of a part.
 
     Parameters
     ----------
     lighting : Lighting
-    points, normals : ndarray of float64, (n, 3)
-        In the part's coordinates; normals of length 1.
+    shadows : Shadows
+    facets : Facets
     reflectance : ndarray of float32, (n,)
 
     Returns
@@ -162,25 +180,30 @@ def shade_part(lighting: Lighting, points: np.ndarray, normals: np.ndarray, refl
     ndarray of float32, (n,)
         1 is white.
     """
-    return _shade(lighting, points, normals, reflectance.astype(f32))
+    return _shade(lighting, shadows, facets, reflectance.astype(f32))
 
 
 @numba.njit(cache=True)
-def _shade(lighting, points, normals, reflectance):
+def _shade(lighting, shadows, facets, reflectance):
     """Return the brightness of points, float32 (n,)."""
+    points = facets.points
+    normals = facets.normals
+    flats = facets.flats
     out = np.empty(len(points), f32)
     for i in range(len(points)):
         point = _vector(points, i)
         normal = _vector(normals, i)
-        across = _direction_across(lighting, point, normal)
-        slope, change = _streak_at(lighting, point)
+        milled = _is_milled(lighting, normal, flats[i])
+        across = _direction_across(lighting, point, normal, milled)
+        slope, change = _streak_at(lighting, point, normal, milled)
         seen = _in_world(lighting, point, normal, across, slope)
         shine, up = _mirrored_by_facets(lighting, seen)
 
         horizon = min(max(0.5 + up, 0.0), 1.0)
         room = _FLOOR + (_ROOM - _FLOOR) * horizon
         diffuse = _DIFFUSE * _lit_from(lighting.light, seen)
-        light = f32(room + diffuse + _BRIGHT * shine)
+        lit = lit_share(shadows, seen.point)
+        light = f32(room + lit * (diffuse + _BRIGHT * shine))
         brushed = f32(1) + change
         out[i] = reflectance[i] * brushed * light
     return out
@@ -221,12 +244,23 @@ def _divided(vector, length):
 
 
 @numba.njit(cache=True)
-def _streak_at(lighting, point):
+def _is_milled(lighting, normal, flat):
+    """Return whether a point lies on a side along the axis of a turned part that no lathe made."""
+    along, _, _ = _from_axis(normal, lighting.axis)
+    return lighting.turned and flat and abs(along) < _ALONG_AXIS
+
+
+@numba.njit(cache=True)
+def _streak_at(lighting, point, normal, milled):
     """Return slope and change of reflectance at a point."""
     a, b, c = _from_axis(point, lighting.axis)
     u = a
     v = b + c
-    if lighting.turned:
+    if milled:
+        # along the axis; each side of its own
+        _, right, up = _from_axis(normal, lighting.axis)
+        v = right * c - up * b + 23.0 * right + 11.0 * up
+    elif lighting.turned:
         # mirrored after half a turn, so that no seam shows
         around = abs(np.arctan2(c, b)) - _QUARTER
         u = _TURN_RADIUS * around
@@ -286,10 +320,13 @@ def _from_axis(vector, axis):
 
 
 @numba.njit(cache=True)
-def _direction_across(lighting, point, normal):
+def _direction_across(lighting, point, normal, milled):
     """Return the direction across the streaks at a point, in the world and of length 1."""
     away = (0.0, 1.0, 1.0)
-    if lighting.turned:
+    if milled:
+        _, right, up = _from_axis(normal, lighting.axis)
+        away = (0.0, -up, right)
+    elif lighting.turned:
         _, b, c = _from_axis(point, lighting.axis)
         radius = _radius(b, c)
         away = (1.0, b / radius, c / radius)

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 CREASE = 25.0  # degrees; faces that meet at a larger angle have an edge between them
+_FLAT = 1e-6  # largest difference of the normals at the corners of a flat triangle
 _TINY = 1e-300  # stands for a length of 0 where one divides by it
 
 
@@ -45,6 +46,19 @@ def corner_normals(vertices: np.ndarray, faces: np.ndarray, crease: float = CREA
     starts = np.searchsorted(flat[order], bounds)
     least = cos(radians(crease))
     return _corner_normals(faces, unit, angles, order, starts, least)
+
+
+def flat_faces(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return which triangles belong to flat sides and not to curved ones, bool (F,).
+
+    Parameters
+    ----------
+    vertices, faces : ndarray
+        As of `corner_normals`.
+    """
+    corners = corner_normals(vertices, faces)
+    bent = np.abs(corners - corners[:, :1]).max(axis=(1, 2))
+    return bent < _FLAT
 
 
 @numba.njit(cache=True)

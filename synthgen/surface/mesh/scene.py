@@ -38,12 +38,15 @@ class Surface(NamedTuple):
         Unit vectors on the camera's side, in the part's own coordinates; smooth where the part is. Zero elsewhere.
     mask : ndarray of uint8, (H, W)
         255 where the camera sees the part.
+    faces : ndarray of int32, (H, W)
+        The triangle that is seen, -1 elsewhere.
     """
 
     depth: np.ndarray
     points: np.ndarray
     normals: np.ndarray
     mask: np.ndarray
+    faces: np.ndarray
 
 
 class _Model(NamedTuple):
@@ -219,6 +222,7 @@ def render_scene(
         points=np.full((height, width, 3), np.nan),
         normals=np.zeros((height, width, 3)),
         mask=np.zeros((height, width), np.uint8),
+        faces=np.full((height, width), -1, np.int32),
     )
     tiles = render_tiles(mesh, pose, size, field_of_view, distance)
     for place, tile in tiles:
@@ -264,6 +268,44 @@ def render_tiles(
             rows, columns = numbers.shape
             place = (slice(top, top + rows), slice(left, left + columns))
             yield place, Surface(*_intersect(numbers, model, lens))
+
+
+def depth_map(
+    vertices: np.ndarray, faces: np.ndarray, size: int, field_of_view: float, distance: float
+) -> np.ndarray:
+    """Return the distances that a camera on the z axis sees, along its axis.
+
+    Parameters
+    ----------
+    vertices : ndarray of float64, (V, 3)
+        In the world, mm.
+    faces : ndarray of int64, (F, 3)
+    size : int
+        Height and width in pixels, a power of two.
+    field_of_view, distance : float
+        As of `render_scene`.
+
+    Returns
+    -------
+    ndarray of float32, (size, size)
+        Infinite where it sees nothing.
+    """
+    faces = np.ascontiguousarray(faces, np.int64)
+    standpoint = np.array([0, 0, distance])
+    model = _Model(
+        vertices=vertices,
+        placed=vertices - standpoint,
+        faces=faces,
+        corners=np.zeros((len(faces), 3, 3)),
+        camera=standpoint,
+    )
+    focal = distance * size / field_of_view
+    lens = _Lens(focal=focal, row=0.5 * size, column=0.5 * size)
+    positions = model.placed.astype(np.float32)
+    depths = _depths_of(model, distance)
+    numbers = triangle_drawer().draw(positions, faces, lens, depths, size)
+    depth, *_ = _intersect(numbers, model, lens)
+    return depth
 
 
 def _check_view(size, field_of_view: float, distance: float) -> None:
@@ -315,6 +357,7 @@ def _intersect(numbers, model, lens):
     points = np.full((height, width, 3), np.nan)
     normals = np.zeros((height, width, 3))
     mask = np.zeros((height, width), np.uint8)
+    triangles = np.full((height, width), np.int32(-1))
 
     # out of the loop: each array taken out of a NamedTuple is counted
     faces = model.faces
@@ -334,6 +377,7 @@ def _intersect(numbers, model, lens):
             u, v, w, side = _weights(placed[i], placed[j], placed[k], x, y)
 
             mask[row, column] = 255
+            triangles[row, column] = face
             z = u * placed[i, 2] + v * placed[j, 2] + w * placed[k, 2]
             depth[row, column] = -z
 
@@ -351,7 +395,7 @@ def _intersect(numbers, model, lens):
                 third = w * bent[2, axis]
                 normal[axis] = side * (first + second + third)
             _face_camera(normal, point, camera)
-    return depth, points, normals, mask
+    return depth, points, normals, mask, triangles
 
 
 @numba.njit(cache=True)

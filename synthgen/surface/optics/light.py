@@ -16,6 +16,7 @@ from synthgen.surface.chance import cosine_and_sine
 f32, i32, u32 = np.float32, np.int32, np.uint32
 
 Light = Literal["ring", "ring-rotated", "ring-large", "random"]
+Output = Literal["radiance", "power"]
 # Distance of the camera and height of the light above the plate, mm.
 CAMERA_DISTANCE = 300.0
 LIGHT_HEIGHT = 300.0
@@ -35,7 +36,7 @@ _WIDE_SHARE = 0.22
 _WIDENING = 4.0
 
 
-def sample_light(rng: np.random.Generator, kind: Light) -> dict:
+def sample_light(rng: np.random.Generator, kind: Light, output: Output = "radiance") -> dict:
     """Draw the parameters of a light.
 
     Parameters
@@ -45,12 +46,15 @@ def sample_light(rng: np.random.Generator, kind: Light) -> dict:
         ``ring`` is the nominal light. ``ring-rotated`` is turned by 90 degrees and ``ring-large`` scaled by 2, the
         domain randomization of Mao et al. 2025 (section V-A, appendix A). ``random`` is turned, scaled by 0.7 to
         2.2 and moved by up to 25 mm at random.
+    output : {"radiance", "power"}
+        What stays the same where a light is scaled: its brightness, so that a larger one overexposes more of the
+        plate, or its power.
 
     Returns
     -------
     dict
-        ``kind``; ``rotation`` in degrees; ``scale``; ``shift``, (y, x) in mm; ``luminance``, 1 over the root of the
-        scale: with that of the nominal light most of a plate under a larger one would be white.
+        ``kind``; ``rotation`` in degrees; ``scale``; ``shift``, (y, x) in mm; ``luminance``, 1 of the
+        nominal light.
     """
     u = rng.random(4).tolist()
     if kind == "random":
@@ -61,7 +65,9 @@ def sample_light(rng: np.random.Generator, kind: Light) -> dict:
         rotation, scale = _NOMINAL[kind]
         shift = [0.0, 0.0]
 
-    luminance = scale**-0.5
+    luminance = 1.0
+    if output == "power":
+        luminance = 1 / (scale * scale)
     return {
         "kind": kind,
         "rotation": rotation,

@@ -20,8 +20,13 @@ _BACKGROUND = 0.012
 
 # Samples along each side of a pixel of a defect; soft ones need no more than one.
 SAMPLES = {"scratch": 3, "dent": 2, "bump": 1}
-# How much of the brushing is left in a scratch.
+# How much of the brushing is left in a scratch, where it is steeper than this; and how much of what it mirrors
+# its torn metal scatters, to show this share of the light from everywhere: bright in the dark field, dull in the
+# bright one.
 _LEFT = 0.3
+_STEEP = 0.06
+_TORN = 0.8
+_SCATTERED = 0.42
 
 
 class PlateNumbers(NamedTuple):
@@ -29,7 +34,7 @@ class PlateNumbers(NamedTuple):
 
     The point (u, v) lies u along the brushing and v across it. Both tables are looked up at a position in cells,
     which is a middle or start plus a step times the coordinate; `tilt_row` and `tilt_column` are the cells by which
-    a slope moves what is mirrored.
+    a slope moves what is mirrored. `scattered` is what torn metal shows of the light, wherever it lies.
     """
 
     cosine: np.float32
@@ -45,6 +50,7 @@ class PlateNumbers(NamedTuple):
     tilt_row: np.float32
     tilt_column: np.float32
     reflectance: np.float32
+    scattered: np.float32
 
 
 class LitPlate(NamedTuple):
@@ -103,6 +109,11 @@ def prepare(brushed: dict, light: dict, view: PlateView) -> LitPlate:
     farther = 1 + LIGHT_HEIGHT / CAMERA_DISTANCE
     double_height = 2 * LIGHT_HEIGHT
 
+    # camera and light stand over the middle of the view
+    y, x = view.middle
+    along = cosine * x + sine * y
+    across = cosine * y - sine * x
+
     numbers = PlateNumbers(
         cosine=f32(cosine),
         sine=f32(sine),
@@ -110,13 +121,14 @@ def prepare(brushed: dict, light: dict, view: PlateView) -> LitPlate:
         middle_column=f32((columns - 1) / 2),
         rows_a_mm=f32(1 / ACROSS),
         columns_a_mm=f32(1 / ALONG),
-        mirror_row=f32(-start_row / step_row),
-        mirror_column=f32(-start_column / step_column),
+        mirror_row=f32((-start_row - farther * across) / step_row),
+        mirror_column=f32((-start_column - farther * along) / step_column),
         mirror_rows_a_mm=f32(farther / step_row),
         mirror_columns_a_mm=f32(farther / step_column),
         tilt_row=f32(double_height / step_row),
         tilt_column=f32(double_height / step_column),
         reflectance=f32(brushed["reflectance"]),
+        scattered=f32(_SCATTERED * light["luminance"]),
     )
     return LitPlate(table, mirrored.values, numbers)
 
@@ -345,9 +357,19 @@ def _shine(nodes, plate, x, y, along, across, left):
     column -= along * numbers.tilt_column
     mirrored = look_up(plate.mirrored, row, column)
 
+    torn = f32(_TORN) * (f32(1) - left)
+    mirrored += torn * (numbers.scattered - mirrored)
     light = f32(_AMBIENT) + f32(_BRIGHT) * mirrored
     brushed = f32(1) + left * change
     return numbers.reflectance * brushed * light
+
+
+@numba.njit(cache=True)
+def _left_of_brushing(slope_x, slope_y):
+    """Return how much of the brushing a scratch of a slope leaves."""
+    square = slope_x * slope_x + slope_y * slope_y
+    worn = square / (square + f32(_STEEP * _STEEP))
+    return f32(1) - f32(1 - _LEFT) * worn
 
 
 @numba.njit(cache=True)
@@ -379,6 +401,6 @@ def _shade(plate, grid, bent, image):
             slope_y = slopes[i, k, 1]
             along = cosine * slope_x + sine * slope_y
             across = cosine * slope_y - sine * slope_x
-            left = f32(_LEFT) if worn[i, k] else f32(1)
+            left = _left_of_brushing(slope_x, slope_y) if worn[i, k] else f32(1)
             total += _shine(nodes, plate, x, y, along, across, left)
         image[r, c] = total / f32(samples)

@@ -1,16 +1,15 @@
 """Drawing the inspected plate with all that lies on it (Mao et al. 2025, section V-A)."""
 
-import numba
 import numpy as np
 
 from synthgen.surface.annotations import Annotations, object_params
 from synthgen.surface.inspected import Inspected
 from synthgen.surface.marks.defects import FINEST, Placed, placed
 from synthgen.surface.marks.impurities import stamp
-from synthgen.surface.optics.camera import photograph
+from synthgen.surface.optics.camera import blur_reach, photograph
 from synthgen.surface.plate.brightness import bend, prepare, radiance
-from synthgen.surface.plate.view import PlateView, view_of
-from synthgen.surface.stains.field import LEAST, stain_field
+from synthgen.surface.plate.view import PlateView, view_of_camera
+from synthgen.surface.plate.water import stain
 
 f32 = np.float32
 
@@ -38,7 +37,7 @@ def draw_plate(params: dict, size: tuple[int, int]) -> Inspected:
         If it has more objects than ids.
     """
     camera = params["camera"]
-    view = view_of(size, camera["field_of_view"])
+    view = view_of_camera(size, camera)
     plate = prepare(params["texture"], params["light"], view)
     picture = radiance(plate, view)
     clean = photograph(picture, camera) if "clean" in params["fields"] else None
@@ -53,7 +52,7 @@ def draw_plate(params: dict, size: tuple[int, int]) -> Inspected:
     defects = [_place(entry, view) for entry in params["defects"]]
     bent = bend(plate, view, picture, defects)
     if params["stains"] is not None:
-        _stain(params, view, picture, annotations)
+        stain(params, view, picture, annotations)
     _add_impurities(params, view, picture, annotations)
     for number, (rows, columns) in enumerate(bent):
         _record(annotations, "defects", number, params, view, rows, columns)
@@ -62,11 +61,26 @@ def draw_plate(params: dict, size: tuple[int, int]) -> Inspected:
     return Inspected(
         image=photograph(picture, camera),
         clean=clean,
+        region=_region(view, camera["blur"]),
         mask=mask,
         masks=annotations.masks,
         instances=annotations.ids,
         objects=objects,
     )
+
+
+def _region(view: PlateView, blur: float) -> np.ndarray:
+    """Return a mask of the pixels that show the plate alone: a blur mixes its edge with what lies beside it."""
+    inside = []
+    for span, size in zip(view.pixels_of_plate, view.shape, strict=True):
+        margin = 1 + blur_reach(blur)
+        first = span.start + margin if span.start > 0 else 0
+        last = span.stop - margin if span.stop < size else size
+        inside.append(slice(first, last))
+
+    region = np.zeros(view.shape, np.uint8)
+    region[tuple(inside)] = 255
+    return region
 
 
 def _place(entry: dict, view: PlateView) -> Placed:
@@ -92,43 +106,6 @@ def _record(
         columns,
         center=view.pixel_of(x, y),
         params=object_params(source, number, (x, y, 0.0)),
-    )
-
-
-def _stain(params: dict, view: PlateView, picture: np.ndarray, annotations: Annotations) -> None:
-    """Paint the stain field that the plate cuts into `picture`, and number its stains."""
-    offset = np.array(params["stains"]["offset"])
-    reflectance = params["texture"]["reflectance"]
-    window = view.pixels_of_plate
-    rows, columns = window
-    y, x = view.corner
-    first = (
-        x + columns.start * view.pitch,
-        y + rows.start * view.pitch,
-        0.0,
-    )
-
-    field = stain_field(params["stains"])
-    height = rows.stop - rows.start
-    width = columns.stop - columns.start
-    under = np.full((height, width), reflectance, f32)
-    painted = field.paint(
-        under,
-        origin=np.add(offset, first),
-        row_step=(0.0, view.pitch, 0.0),
-        column_step=(view.pitch, 0.0, 0.0),
-    )
-    scale = f32(1 / reflectance)
-    _dim(picture[window], under, painted.ids, scale)
-
-    points = field.centers(painted.cells) - offset
-    centers = view.pixel_of(points[:, 0], points[:, 1])
-    annotations.add_field(
-        "stain",
-        window,
-        painted.ids,
-        centers=np.stack(centers, axis=1),
-        params=[object_params("stains", None, point) for point in points],
     )
 
 
@@ -166,18 +143,3 @@ def _stick(entry: dict, reflectance: float, view: PlateView, picture) -> tuple[n
     first_row = rows.start + window[0].start
     first_column = columns.start + window[1].start
     return touched_rows + first_row, touched_columns + first_column
-
-
-@numba.njit(cache=True)
-def _dim(picture, reflectance, ids, scale):
-    """Multiply the stained pixels by what is left of their reflectance."""
-    height, width = ids.shape
-    for r in range(height):
-        line = picture[r]
-        left = reflectance[r]
-        owner = ids[r]
-        for c in range(width):
-            if owner[c] == 0:
-                continue
-            share = left[c] * scale
-            line[c] *= max(share, LEAST)

@@ -6,6 +6,7 @@ nearer than the radius, which Perlin noise perturbs. `StainField.evaluate` looks
 of a stain. They agree to the bit.
 """
 
+import copy
 import math
 import warnings
 from typing import NamedTuple
@@ -15,7 +16,7 @@ import numpy as np
 from synthgen.errors import UsageError
 from synthgen.surface.perlin import BOUND
 from synthgen.surface.stains.planes import Canvas, Plane, cut, paint
-from synthgen.surface.stains.points import MAX_CELL, Field, evaluate, fill_stains, find
+from synthgen.surface.stains.points import MAX_CELL, Field, evaluate, evaluate_given, fill_stains, find
 
 f32, u64 = np.float32, np.uint64
 
@@ -75,6 +76,9 @@ class StainField:
         paper.
     ring : float
         Further change of the reflectance at the crest of a drying ring along the outline. 0 as in the paper.
+    centers : array_like, (n, 3), optional
+        The only centers that there are: the branch of Algorithm 1 in which the center is given. There are no cells
+        then, `cell_size` may be None, and no radius is too large; "cell" (i, 0, 0) is the i-th center.
 
     Raises
     ------
@@ -107,8 +111,10 @@ class StainField:
         *,
         heterogeneity=0.0,
         ring=0.0,
+        centers=None,
     ):
-        cell = _number("cell_size", cell_size)
+        given = centers is not None
+        cell = 1.0 if given and cell_size is None else _number("cell_size", cell_size)
         low, high = _range("radius", radius)
         dim, bright = _range("intensity", intensity)
         if cell <= 0:
@@ -139,8 +145,10 @@ class StainField:
             raise UsageError(f"decay must be >= 0, got {decay}")
         if not 0 <= self._field.heterogeneity <= 0.9:
             raise UsageError(f"heterogeneity must lie in [0, 0.9], got {heterogeneity}")
-        _check_reach(cell, high, self._field.amplitude)
-        warn_of_crowding(self.radius, cell)
+        self._given = _given_stains(self._field, centers) if given else None
+        if not given:
+            _check_reach(cell, high, self._field.amplitude)
+            warn_of_crowding(self.radius, cell)
 
     def centers(self, cells) -> np.ndarray:
         """Return the center drawn in each cell.
@@ -172,9 +180,15 @@ class StainField:
             raise UsageError(f"cells must lie in -{MAX_CELL}..{MAX_CELL - 1}, got {wrong}")
 
         flat = cells.reshape(-1, 3).astype(np.int64)
-        stains = _stains_of(self._field, flat)
+        stains = self._stains_of(flat)
         points = stains[:, :3]
         return points.reshape(cells.shape)
+
+    def with_centers(self, centers) -> "StainField":
+        """Return the same field with the only centers that there are, (n, 3)."""
+        changed = copy.copy(self)
+        changed._given = _given_stains(self._field, centers)
+        return changed
 
     def evaluate(self, points, reflectance) -> tuple[np.ndarray, np.ndarray]:
         """Return the reflectance of points with the stains on them, and which points are stained.
@@ -205,6 +219,10 @@ class StainField:
             out[...] = given
         except ValueError:
             raise UsageError(f"reflectance must fit points of shape {points.shape}, got {given.shape}") from None
+
+        if self._given is not None:
+            owners = self._owners(points, out.reshape(-1))
+            return out, owners.reshape(out.shape) >= 0
 
         mask = np.zeros(out.shape, bool)
         on_grid = evaluate(
@@ -237,6 +255,11 @@ class StainField:
             As `evaluate`.
         """
         points = _points(points)
+        if self._given is not None:
+            owners = self._owners(points, np.zeros(points.size // 3))
+            ids, found = _numbered(owners)
+            return ids.reshape(points.shape[:-1]), _cells_of_given(found)
+
         keys = np.empty(points.shape[:-1], np.int64)
         flat = keys.reshape(-1)
         on_grid = find(self._field, points.reshape(-1, 3), flat)
@@ -282,18 +305,41 @@ class StainField:
             none = np.empty((0, 3), np.int64)
             return Painted(mask, ids, none)
 
-        stains_per_area = sum(self.radius) / self.cell_size**3
-        expected = area * mask.size * stains_per_area
-        if expected > 2 * MAX_STAINS:
-            raise _too_many(expected)
-        cells = self._cells_cut(plane, size, normal)
+        cells = self._cells_near(plane, size, normal, area)
         if len(cells) > MAX_STAINS:
             raise _too_many(len(cells))
 
-        stains = _stains_of(self._field, cells)
+        stains = self._stains_of(cells)
         canvas = Canvas(reflectance, mask, ids)
         used = paint(self._field, plane, stains, canvas)
         return Painted(mask, ids, cells[used])
+
+    def _stains_of(self, cells: np.ndarray) -> np.ndarray:
+        """Return x, y, z of the center, radius and intensity of the stains of cells, (n, 5)."""
+        if self._given is None:
+            return _stains_of(self._field, cells)
+        places = cells[:, 0]
+        if len(cells) and not (places.min() >= 0 and places.max() < len(self._given)):
+            raise UsageError(f"cells must name one of {len(self._given)} centers, got {places.max()}")
+        return self._given[places]
+
+    def _owners(self, points: np.ndarray, reflectance: np.ndarray) -> np.ndarray:
+        """Add the given stains in place; return which of them covers each point, or -1."""
+        owners = np.empty(len(reflectance), np.int64)
+        flat = points.reshape(-1, 3)
+        evaluate_given(self._field, self._given, flat, owners, reflectance)
+        return owners
+
+    def _cells_near(self, plane: Plane, size: tuple[int, ...], normal: tuple, area: float) -> np.ndarray:
+        """Return the cells, (n, 3) in rising order, that have to be looked at for a picture of a plane."""
+        if self._given is not None:
+            return _cells_of_given(np.arange(len(self._given)))
+
+        stains_per_area = sum(self.radius) / self.cell_size**3
+        expected = area * size[0] * size[1] * stains_per_area
+        if expected > 2 * MAX_STAINS:
+            raise _too_many(expected)
+        return self._cells_cut(plane, size, normal)
 
     def _cells_cut(self, plane: Plane, size: tuple[int, ...], normal: tuple) -> np.ndarray:
         """Return the cells, (n, 3) in rising order, whose stains may reach a pixel."""
@@ -325,8 +371,33 @@ class StainField:
 
 def stain_field(stains: dict) -> StainField:
     """Return the field of the ``stains`` of a sample; the object lies in it at their ``offset``."""
-    numbers = {name: value for name, value in stains.items() if name != "offset"}
+    others = ("water", "layer", "offset")
+    numbers = {name: value for name, value in stains.items() if name not in others}
     return StainField(**numbers)
+
+
+def stain_layer(stains: dict, reach: float) -> StainField:
+    """Return the stains of one layer of cells, all centers of which lie in the plane of a plate.
+
+    Parameters
+    ----------
+    stains : dict
+        The ``stains`` of a sample; the middle of the plate lies at their ``offset``.
+    reach : float
+        How far the plate reaches from its middle along an axis, mm.
+    """
+    field = stain_field(stains)
+    middle = np.array(stains["offset"])
+    low = np.floor((middle - reach) / field.cell_size).astype(int) - 1
+    high = np.floor((middle + reach) / field.cell_size).astype(int) + 2
+    level = int(np.floor(middle[2] / field.cell_size))
+    columns = np.arange(low[0], high[0])
+    rows = np.arange(low[1], high[1])
+    cells = np.stack(np.meshgrid(columns, rows, [level], indexing="ij"), axis=-1)
+
+    centers = field.centers(cells).reshape(-1, 3)
+    centers[:, 2] = middle[2]
+    return field.with_centers(centers)
 
 
 def warn_of_crowding(radius: tuple[float, float], cell_size: float) -> None:
@@ -469,6 +540,23 @@ def _numbered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     numbers = np.where(stained, places, 0)
     ids = np.repeat(numbers.astype(np.int32), lengths)
     return ids, found
+
+
+def _given_stains(field: Field, centers) -> np.ndarray:
+    """Return the stains, (n, 5), at given centers; radius and intensity are drawn by their numbers."""
+    points = np.asarray(centers, np.float64)
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise UsageError(f"centers must be finite numbers (n, 3), got shape {points.shape}")
+    stains = _stains_of(field, _cells_of_given(np.arange(len(points))))
+    stains[:, :3] = points
+    return stains
+
+
+def _cells_of_given(numbers: np.ndarray) -> np.ndarray:
+    """Return the cells (i, 0, 0) that stand for given centers."""
+    cells = np.zeros((len(numbers), 3), np.int64)
+    cells[:, 0] = numbers
+    return cells
 
 
 def _stains_of(field: Field, cells: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from synthgen.surface.stains.points import (
     stain_of,
     stain_reach,
 )
+from synthgen.surface.stains.rows import near_rows, renumber, unite
 
 f32, i32 = np.float32, np.int32
 # Squared distances are wrong by this share at most; a stain that misses the plane by less is looked at.
@@ -36,13 +37,6 @@ class Canvas(NamedTuple):
     reflectance: np.ndarray
     mask: np.ndarray
     ids: np.ndarray
-
-
-class _Near(NamedTuple):
-    """The stains that can reach each row, in rising order: those of row r are stains[starts[r] : starts[r + 1]]."""
-
-    starts: np.ndarray
-    stains: np.ndarray
 
 
 class _Line(NamedTuple):
@@ -73,31 +67,17 @@ def paint(field, plane: Plane, stains: np.ndarray, canvas: Canvas) -> np.ndarray
     size = canvas.ids.shape
     extents = np.empty((len(stains), 2), np.int64)
     _fill_extents(field, plane, size, stains, extents)
-    near = _near_rows(extents, size[0])
+    near = near_rows(extents, size[0])
 
-    spans = np.empty((len(near.stains), 3), np.int64)
+    spans = np.empty((len(near.things), 3), np.int64)
     most = np.diff(near.starts).max()
     chords = np.empty((most, 2), np.int64)
     used = np.zeros(len(stains), bool)
     count = _paint(field, plane, stains, near, chords, spans, used, canvas)
 
     numbers = np.concatenate([[0], np.cumsum(used)])
-    _renumber(canvas.ids, numbers.astype(np.uint16), spans[:count])
+    renumber(canvas.ids, numbers.astype(np.uint16), spans[:count])
     return used
-
-
-def _near_rows(extents: np.ndarray, height: int) -> _Near:
-    """Return the stains near each row, from the first row of each stain and the one after its last."""
-    lengths = extents[:, 1] - extents[:, 0]
-    begins = np.cumsum(lengths) - lengths
-    shifts = np.repeat(extents[:, 0] - begins, lengths)
-    rows = np.arange(lengths.sum()) + shifts
-
-    numbers = np.repeat(np.arange(len(extents)), lengths)
-    order = np.argsort(rows, kind="stable")
-    counts = np.bincount(rows, minlength=height)
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    return _Near(starts, numbers[order])
 
 
 @numba.njit(cache=True)
@@ -249,7 +229,7 @@ def _paint(field, plane, stains, near, chords, spans, used, canvas):
     x, y, z, u, v, w, noise, grain, depth, owner, strength, changes = _new_line(width)
     count = 0
     for r in range(height):
-        reaching = near.stains[near.starts[r] : near.starts[r + 1]]
+        reaching = near.things[near.starts[r] : near.starts[r + 1]]
         start = _start_of_row(plane, r)
         for n in range(len(reaching)):
             stain = stains[reaching[n]]
@@ -258,7 +238,7 @@ def _paint(field, plane, stains, near, chords, spans, used, canvas):
             chords[n, 1] = end
 
         first = count
-        count = _unite(chords, len(reaching), r, spans, count)
+        count = unite(chords, len(reaching), r, spans, count)
         for n in range(first, count):
             begin = spans[n, 1]
             end = spans[n, 2]
@@ -314,34 +294,6 @@ def _start_of_row(plane, r):
         origin[1] + r * down[1],
         origin[2] + r * down[2],
     )
-
-
-@numba.njit(cache=True)
-def _unite(chords, size, row, spans, count):
-    """Append the union of the chords of a row to `spans` as (row, begin, end); return their new count."""
-    first = count
-    for n in range(size):
-        begin = chords[n, 0]
-        end = chords[n, 1]
-        if begin >= end:
-            continue
-
-        # Take back the spans that this one touches; what is left lies before it or after it
-        kept = first
-        for m in range(first, count):
-            if spans[m, 1] <= end and begin <= spans[m, 2]:
-                begin = min(begin, spans[m, 1])
-                end = max(end, spans[m, 2])
-            else:
-                spans[kept, 1] = spans[m, 1]
-                spans[kept, 2] = spans[m, 2]
-                kept += 1
-
-        spans[kept, 0] = row
-        spans[kept, 1] = begin
-        spans[kept, 2] = end
-        count = kept + 1
-    return count
 
 
 @numba.njit(cache=True)
@@ -410,13 +362,3 @@ def _put(owner, changes, r, begin, end, canvas, used):
             mask[c] = True
             ids[c] = stain + 1
             used[stain] = True
-
-
-@numba.njit(cache=True)
-def _renumber(ids, numbers, spans):
-    """Close the gaps that stains without a pixel leave in the numbers."""
-    for n in range(len(spans)):
-        row, begin, end = spans[n]
-        line = ids[row]
-        for c in range(begin, end):
-            line[c] = numbers[line[c]]

@@ -251,6 +251,41 @@ def find(field, points, keys):
 
 
 @numba.njit(cache=True)
+def evaluate_given(field, stains, points, owners, reflectance):
+    """Add given stains, (n, 5), in place; write which of them covers each point, or -1."""
+    for p in range(len(points)):
+        x = points[p, 0]
+        y = points[p, 1]
+        z = points[p, 2]
+        owners[p] = -1
+        if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
+            continue
+
+        chosen, depth = _deepest_given(field, x, y, z, stains)
+        if chosen >= 0:
+            grain = _grain_noise(field, x, y, z)
+            reflectance[p] += change_of(field, stains[chosen, 4], depth, grain)
+            owners[p] = chosen
+
+
+@numba.njit(cache=True)
+def _deepest_given(field, x, y, z, stains):
+    """Return which of some stains, (n, 5), covers a point, or -1, and (d / r')**2."""
+    noise = _outline_noise(field, x, y, z)
+    chosen = -1
+    least = ABOVE_ONE
+    for n in range(len(stains)):
+        dx = x - stains[n, 0]
+        dy = y - stains[n, 1]
+        dz = z - stains[n, 2]
+        depth = depth_of(dx, dy, dz, stains[n, 3] + field.amplitude * noise)
+        if depth < least:
+            chosen = n
+            least = depth
+    return chosen, least
+
+
+@numba.njit(cache=True)
 def _key_of_neighbor(home, number):
     """Return the packed cell of one of the 27 cells around a point."""
     i = home[0] + number // 9 - 1

@@ -35,11 +35,20 @@ def test_the_mirrored_light_is_a_hexagonal_ring():
     )
 
 
-def test_the_large_light_is_the_ring_scaled_by_two_and_dimmer():
+def test_the_large_light_is_the_ring_scaled_by_two_and_as_bright():
     small, large = (reflection_map(light(k), 0.0, (1e-5, 1e-5)).values for k in ("ring", "ring-large"))
-    assert large.max() / small.max() == pytest.approx(2**-0.5, rel=1e-3)
-    areas = [values.sum() / values.max() for values in (small, large)]
-    assert areas[1] / areas[0] == pytest.approx(4, rel=0.01)
+    assert large.max() == pytest.approx(small.max(), rel=1e-3)
+    assert large.sum() / small.sum() == pytest.approx(4, rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["ring-large", "random"])
+def test_a_light_of_constant_power_is_dimmer_where_it_is_larger(kind):
+    for index in range(3):
+        bright = light(kind, index)
+        same_power = sample_light(generator(0, 0, index, "light"), kind, "power")
+        assert bright["luminance"] == 1
+        assert same_power["luminance"] * bright["scale"] ** 2 == pytest.approx(1, rel=1e-3)
+        assert {**same_power, "luminance": 1} == bright
 
 
 def test_the_highlight_is_stretched_across_the_brushing():

@@ -51,3 +51,31 @@ def test_places_and_pixels_agree(field_of_view):
     assert view.pixel_of(x, y) == pytest.approx((47.5, 59.5))
     top, left = view.corner
     assert view.pixel_of(left + 3 * view.pitch, top + 2 * view.pitch) == pytest.approx((2, 3))
+
+
+@pytest.mark.parametrize("size", [SIZE, (100, 100), (60, 200)])
+def test_places_over_a_plate_cover_it_and_overlap_a_little(size):
+    seen = np.zeros((100, 120), int)
+    for row in range(3):
+        for column in range(4):
+            view = view_of(size, None, (row, column), (3, 4))
+            y, x = np.array(view.corner) - view.pitch / 2
+            height, width = np.array(view.shape) * view.pitch
+            rows = np.arange(100) - 49.5
+            columns = np.arange(120) - 59.5
+            inside_rows = (rows > y) & (rows < y + height)
+            inside_columns = (columns > x) & (columns < x + width)
+            seen += inside_rows[:, None] & inside_columns
+            # places of objects are shares of the whole plate
+            assert view.point_at((0.5, 0.5)) == (0, 0)
+    assert seen.min() >= 1
+    assert (seen > 1).any()
+
+
+def test_camera_and_light_stand_over_the_place():
+    still = {**texture(), "direction": 0.0, "slope": 0.0, "contrast": 0.0}
+    pictures = []
+    for place in ((0, 0), (1, 1)):
+        view = view_of((60, 72), 30, place, (2, 2))
+        pictures.append(radiance(prepare(still, light(), view), view))
+    assert np.allclose(*pictures, atol=1e-4)

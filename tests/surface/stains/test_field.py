@@ -340,3 +340,49 @@ def test_the_package_loads_without_the_compiler():
     code = "import sys, synthgen.surface; print('numba' in sys.modules, 'StainField' in dir(synthgen.surface))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.split() == ["False", "True"]
+
+
+def test_given_centers_are_the_branch_of_algorithm_1_without_a_grid():
+    center = np.array([3.0, -2.0, 1.0])
+    field = make(cell_size=None, centers=[center])
+    points = center + np.random.default_rng(3).uniform(-3, 3, (500, 3))
+    reflectance, mask = field.evaluate(points, 0.6)
+    distance = np.linalg.norm(points - center, axis=-1)
+    radius = FIELD["radius"] + FIELD["amplitude"] * pnoise3(FIELD["frequency"] * points)
+    inside = distance <= radius
+    np.testing.assert_array_equal(mask, inside)
+    expected = 0.6 + (distance / radius) ** FIELD["decay"] * FIELD["intensity"]
+    np.testing.assert_allclose(reflectance[inside], expected[inside], atol=1e-6)
+    assert (reflectance[~inside] == 0.6).all()
+    assert 50 < inside.sum() < 450
+    np.testing.assert_array_equal(field.centers([0, 0, 0]), center)
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_paint_gives_the_bits_of_evaluate_with_given_centers(plane):
+    points = points_of(PLANES[plane], 60, 80)
+    centers = points[[10, 30, 50, 31], [20, 60, 10, 61]]
+    field = make(EXTRAS, cell_size=None, centers=centers)
+    image = np.full((60, 80), 0.5, np.float32)
+    mask, ids, cells = field.paint(image, *PLANES[plane])
+    reflectance, covered = field.evaluate(points, np.full((60, 80), 0.5, np.float32))
+    numbers, found = field.identify(points)
+    np.testing.assert_array_equal(image, reflectance)
+    np.testing.assert_array_equal(mask, covered)
+    np.testing.assert_array_equal(ids, numbers)
+    np.testing.assert_array_equal(cells, found)
+    assert mask.any()
+
+
+@pytest.mark.parametrize(
+    ("centers", "message"),
+    [
+        ([1.0, 2.0, 3.0], r"centers must be finite numbers \(n, 3\), got shape \(3,\)"),
+        ([[0, 0, np.nan]], r"centers must be finite numbers \(n, 3\), got shape \(1, 3\)"),
+    ],
+)
+def test_wrong_centers_are_refused(centers, message):
+    with pytest.raises(UsageError, match=message):
+        make(centers=centers)
+    with pytest.raises(UsageError, match="cells must name one of 1 centers, got 2"):
+        make(centers=[[0, 0, 0]]).centers([2, 0, 0])

@@ -1,0 +1,301 @@
+"""Where water fell on a plate: a splash in each cell of a grid, made of drops that were round when they landed.
+
+A splash is a drop, a puddle of several, or a run down the slope; large ones have satellites around them. Radii
+follow a size law over two orders of magnitude. All is drawn from the seed and the cell, so that a splash does not
+depend on what part of the plate is seen.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from synthgen.splitmix import mix
+
+u32, u64 = np.uint32, np.uint64
+
+# Drops of the largest splash: the first one, and those of a puddle or run with its satellites.
+MOST_DROPS = 1 + 11 + 9
+# A splash reaches this many radii of its first drop from there, its drops included.
+REACH = 6.5
+# Shares of the splashes that are puddles and runs, and of those with satellites.
+_PUDDLES = 0.2
+_RUNS = 0.14
+_WITH_SATELLITES = 0.45
+# Drops below this radius, mm, land alone.
+_LEAST_PUDDLE = 0.3
+_LEAST_RUN = 0.7
+_LEAST_SATELLITE = 0.04
+# Numbers of the draws of a splash; those of its drops follow.
+_X, _Y, _RADIUS, _KIND, _AGE, _STRENGTH, _INNER, _HAZE, _SATELLITES, _ANGLE, _COUNT, _LENGTH = range(12)
+_DROPS = 16
+_SATELLITE_DROPS = 116
+_SIDE = 112
+# Numbers that a drop has: see `Drops`.
+_COLUMNS = 7
+_LESS_OF_OLDER = 0.45
+_LEAST_INNER = 0.35
+
+
+class Splashes(NamedTuple):
+    """The numbers of splashes, as compiled code takes them.
+
+    Attributes
+    ----------
+    seed : uint64
+    cell : float
+        Side of a cell, mm.
+    low, high : float
+        Radii of the first drops, mm.
+    even : bool
+        Whether all radii are alike likely; else those of twice the radius are half as likely.
+    older : float
+        Share of the splashes that dried before the others fell.
+    slope : (float, float)
+        The way down, (x, y), of length 1.
+    """
+
+    seed: np.uint64
+    cell: float
+    low: float
+    high: float
+    even: bool
+    older: float
+    slope: tuple[float, float]
+
+
+class Drops(NamedTuple):
+    """Drops on a plate, arrays of float64 (n,).
+
+    Attributes
+    ----------
+    x, y, radius : ndarray
+        In mm.
+    strength : ndarray
+        How much the water left behind, about 1.
+    inner : ndarray
+        Depth of the second ring, as a share of the radius; 0 for none.
+    haze : ndarray
+        How much of it lies inside, about 1.
+    older : ndarray
+        1 for drops that dried before the others fell, else 0.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    radius: np.ndarray
+    strength: np.ndarray
+    inner: np.ndarray
+    haze: np.ndarray
+    older: np.ndarray
+
+
+class _Traits(NamedTuple):
+    """What the drops of a splash have in common."""
+
+    strength: float
+    inner: float
+    haze: float
+    older: float
+
+
+def drops_in(splashes: Splashes, window: tuple[float, float, float, float]) -> Drops:
+    """Return the drops of all splashes that can reach a window.
+
+    Parameters
+    ----------
+    splashes : Splashes
+    window : (x0, y0, x1, y1)
+        In mm.
+
+    Returns
+    -------
+    Drops
+        In the order of their cells, row by row.
+    """
+    x0, y0, x1, y1 = window
+    reach = REACH * splashes.high
+    low = np.array([y0 - reach, x0 - reach])
+    high = np.array([y1 + reach, x1 + reach])
+    first = _cells_of(splashes, low)
+    last = _cells_of(splashes, high)
+
+    nothing = np.empty((_COLUMNS, 0))
+    count = _fill(splashes, first, last, nothing)
+    table = np.empty((_COLUMNS, count))
+    _fill(splashes, first, last, table)
+    return Drops(*table)
+
+
+def _cells_of(splashes: Splashes, places: np.ndarray) -> tuple[int, int]:
+    """Return the row and the column of the cell of a place, (y, x) in mm."""
+    row, column = np.floor(places / splashes.cell)
+    return int(row), int(column)
+
+
+@numba.njit(cache=True)
+def _fill(splashes, first, last, table):
+    """Write the drops of a box of cells where the table has room for them; return how many there are."""
+    count = 0
+    for row in range(first[0], last[0] + 1):
+        for column in range(first[1], last[1] + 1):
+            count = _splash(splashes, row, column, table, count)
+    return count
+
+
+@numba.njit(cache=True)
+def _draw(root, number):
+    """Return the number-th draw of a splash, in the open interval (0, 1)."""
+    bits = mix(root + u64(number))
+    upper = u32(bits >> u64(32))
+    return (np.float64(upper) + 0.5) * 2.0**-32
+
+
+@numba.njit(cache=True)
+def _splash(splashes, row, column, table, count):
+    """Write the drops of a cell after the first `count` of the table; return the new count."""
+    root = mix(splashes.seed)
+    root = mix(root + u64(row))
+    root = mix(root + u64(column))
+
+    across = column + _draw(root, _X)
+    down = row + _draw(root, _Y)
+    x = across * splashes.cell
+    y = down * splashes.cell
+    radius = _radius(splashes, _draw(root, _RADIUS))
+    traits = _traits(splashes, root)
+
+    count = _add(table, count, x, y, radius, traits)
+    if radius < _LEAST_PUDDLE:
+        return count
+
+    place = (x, y, radius)
+    kind = _draw(root, _KIND)
+    if kind < _PUDDLES:
+        count = _puddle(root, place, traits, table, count)
+    elif kind < _PUDDLES + _RUNS and radius >= _LEAST_RUN:
+        count = _run(root, splashes.slope, place, traits, table, count)
+    if _draw(root, _SATELLITES) < _WITH_SATELLITES:
+        count = _satellites(root, place, traits, table, count)
+    return count
+
+
+@numba.njit(cache=True)
+def _traits(splashes, root):
+    """Return what the drops of a splash have in common."""
+    older = 1.0 if _draw(root, _AGE) < splashes.older else 0.0
+    left = 1.0 - _LESS_OF_OLDER * older
+    much = _draw(root, _STRENGTH)
+    strength = 0.6 + 0.7 * much * much
+
+    # the outline of some was pinned again
+    share = _draw(root, _INNER)
+    inner = 0.07 + 0.32 * share
+    return _Traits(
+        strength=strength * left,
+        inner=inner if share > _LEAST_INNER else 0.0,
+        haze=0.3 + 1.4 * _draw(root, _HAZE),
+        older=older,
+    )
+
+
+@numba.njit(cache=True)
+def _radius(splashes, share):
+    """Return a radius, mm, by the size law."""
+    low = splashes.low
+    high = splashes.high
+    if splashes.even:
+        return low + (high - low) * share
+    span = 1.0 - low / high
+    return low / (1.0 - share * span)
+
+
+@numba.njit(cache=True)
+def _add(table, count, x, y, radius, traits):
+    """Write a drop where the table has room for it; return the new count."""
+    if count < table.shape[1]:
+        table[0, count] = x
+        table[1, count] = y
+        table[2, count] = radius
+        table[3, count] = traits.strength
+        table[4, count] = traits.inner
+        table[5, count] = traits.haze
+        table[6, count] = traits.older
+    return count + 1
+
+
+@numba.njit(cache=True)
+def _towards(root, number):
+    """Return a direction of length 1, by the rational points of a circle: sine and cosine differ between CPUs."""
+    half = 2.0 * _draw(root, number) - 1.0
+    square = half * half
+    whole = 1.0 + square
+    x = (1.0 - square) / whole
+    y = 2.0 * half / whole
+    sign = 1.0 if _draw(root, number + 1) < 0.5 else -1.0
+    return sign * x, sign * y
+
+
+@numba.njit(cache=True)
+def _puddle(root, place, traits, table, count):
+    """Write one to four further drops that run together with the first."""
+    x, y, radius = place
+    lobes = 1 + int(4 * _draw(root, _COUNT))
+    for n in range(lobes):
+        number = _DROPS + 4 * n
+        along, down = _towards(root, number)
+        far = 0.5 + 0.75 * _draw(root, number + 2)
+        small = 0.3 + 0.55 * _draw(root, number + 3)
+        away = far * radius
+        across = x + along * away
+        below = y + down * away
+        count = _add(table, count, across, below, small * radius, traits)
+    return count
+
+
+@numba.njit(cache=True)
+def _run(root, slope, place, traits, table, count):
+    """Write the trail of a drop that ran down the slope, and the bead in which it stopped."""
+    x, y, radius = place
+    steps = 5 + int(7 * _draw(root, _COUNT))
+    spacing = 0.55 + 0.3 * _draw(root, _LENGTH)
+    drift = 0.5 * _draw(root, _ANGLE) - 0.25
+    size = 0.66 * radius
+    thinnest = 0.2 * radius
+    for n in range(steps):
+        number = _DROPS + 4 * n
+        jerk = 2.0 * _draw(root, number) - 1.0
+        drift = 0.8 * drift + 0.2 * jerk
+        stride = spacing * size
+        x += stride * (slope[0] - drift * slope[1])
+        y += stride * (slope[1] + drift * slope[0])
+        kept = 0.86 + 0.12 * _draw(root, number + 1)
+        size = max(size * kept, thinnest)
+        bead = 0.38 * radius if n == steps - 1 else size
+        count = _add(table, count, x, y, bead, traits)
+    return count
+
+
+@numba.njit(cache=True)
+def _satellites(root, place, traits, table, count):
+    """Write small drops that splashed off, most of them to one side."""
+    x, y, radius = place
+    most = 2 + int(8 * _draw(root, _COUNT))
+    side_x, side_y = _towards(root, _SIDE)
+    for n in range(most):
+        number = _SATELLITE_DROPS + 4 * n
+        along, down = _towards(root, number)
+        away = _draw(root, number + 2)
+        far = 1.15 + 1.9 * away * away
+        small = _draw(root, number + 3)
+        share = 0.03 + 0.16 * small * small * small
+        size = share * radius
+
+        # halfway towards the side of the splash
+        right = 0.7 * along + 0.5 * side_x
+        ahead = 0.7 * down + 0.5 * side_y
+        across = x + far * radius * right
+        below = y + far * radius * ahead
+        if size >= _LEAST_SATELLITE:
+            count = _add(table, count, across, below, size, traits)
+    return count
