@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 import synthgen
 from synthgen import families
 from synthgen.look.sheet import picture_of, tinted
-from synthgen.recipe import Recipe
+from synthgen.recipe import Recipe, load_recipe
 
 HERE = Path(__file__).parent
 CELL, GAP, TEXT = 160, 4, 20
@@ -147,6 +147,47 @@ def cutpaste() -> Image.Image:
     )
 
 
+def connectors() -> Image.Image:
+    """Return connectors and trays, good and with anomalies, and where these may be found."""
+    rows = []
+    for part, labels, title in (
+        (
+            "connector",
+            (0, 1, 3, 5, 7, 9),
+            "good; a hole missing, misplaced, two swapped; the edge damaged, a scratch",
+        ),
+        (
+            "connector",
+            (0, 2, 4, 6, 8, 0),
+            "good; a hole more, one too large, one too few in a row; a corner cut off; good",
+        ),
+        (
+            "tray",
+            (0, 1, 3, 5, 6, 8),
+            "--part tray: good; a washer missing, a screw misplaced, washers swapped, a pair less, a screw broken",
+        ),
+    ):
+        recipe = Recipe.from_dict({"family": "connectors", "layout": "test", "part": part, "holes": 8})
+        samples = [synthgen.render(recipe, label, 3 + place) for place, label in enumerate(labels)]
+        rows.append((title, [s.image for s in samples]))
+        marked = [tinted(np.repeat(s.image[..., None], 3, axis=2), s.fields["instances"]) for s in samples]
+        rows.append(("where it may be found", marked))
+    return sheet(rows)
+
+
+def radial() -> Image.Image:
+    """Return visual atoms and contours of RCDB, with a mask, and recipes of one image a class."""
+    rows = []
+    for kind, labels in (("visualatom", (0, 1, 3, 4, 6, 7)), ("rcdb", (0, 1, 3, 5, 6, 7))):
+        recipe = Recipe.from_dict({"family": "radial", "kind": kind, "size": 320})
+        samples = [synthgen.render(recipe, label, label % 2) for label in labels]
+        rows.append((f"--kind {kind}", [s.image for s in samples]))
+    for name in ("1p-frac", "ofdb-1k"):
+        recipe = load_recipe(name)
+        rows.append((f"synthgen run {name}", [synthgen.render(recipe, label, 0).image for label in range(6)]))
+    return sheet(rows)
+
+
 def textures() -> Image.Image:
     """Return textures of all kinds, images of several with their instances, and a test set of one."""
     rows = []
@@ -185,6 +226,8 @@ def describe(recipe: Recipe, label: int) -> str:
 
 
 if __name__ == "__main__":
+    connectors().quantize(128).save(HERE / "connectors.png", optimize=True)
+    radial().quantize(64).save(HERE / "radial.png", optimize=True)
     plates().save(HERE / "plates.png", optimize=True)
     cutpaste().save(HERE / "cutpaste.png", optimize=True)
     textures().quantize(128).save(HERE / "textures.png", optimize=True)

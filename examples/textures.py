@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from imagenet_lite0 import ARCH, imagenet_lite0
-from intervals import counts, resampled
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
 import synthgen
 from synthgen.metrics import aupro, image_auroc, pixel_auroc, proportion_localised
+from synthgen.metrics.intervals import Counts, count, draws, interval, resampled
 from synthgen.recipe import Recipe
 from synthgen.torch.backbones import load_backbone
 from synthgen.torch.calibrate import calibrate_batch_norm
@@ -53,6 +53,7 @@ SETS = {
     "MultiMandelbulbs": ("variants", FORMULAS, "2:5"),
 }
 METRICS = ("image AUROC", "pixel AUROC", "AUPRO", "PL")
+RESAMPLED = ("image_auroc", "pixel_auroc", "aupro", "pl")
 RESAMPLES = 1000
 
 
@@ -222,7 +223,9 @@ def study(out: Path, method: str, name: str, predict, texture: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp.npz")
     facts = {"method": method, "texture": name, "values": values}
-    np.savez(temporary, scores=scores, facts=json.dumps(facts), **counts(maps, masks))
+    counts = count(masks.any(axis=(1, 2)), scores, masks, maps)
+    there = {key: array for key, array in counts._asdict().items() if array is not None}
+    np.savez(temporary, facts=json.dumps(facts), **there)
     temporary.rename(path)
 
 
@@ -231,22 +234,19 @@ def table(out: Path, masks: dict[str, np.ndarray]) -> str:
 
     The gain is over random weights with calibrated batch norm; all methods see the same resamples of the images.
     """
-    rng = np.random.default_rng(0)
-    weights = {
-        name: np.stack([np.bincount(rng.integers(0, len(m), len(m)), minlength=len(m)) for _ in range(RESAMPLES)])
-        for name, m in masks.items()
-    }
+    weights = {name: draws(m.any(axis=(1, 2)), RESAMPLES, name=name) for name, m in masks.items()}
     values, samples = {}, {}
     for path in sorted((out / "results").glob("*.npz")):
         with np.load(path) as file:
-            result = {key: file[key] for key in file.files}
-        facts = json.loads(str(result["facts"]))
+            arrays = {key: file[key] for key in file.files}
+        facts = json.loads(str(arrays.pop("facts")))
         method, name = facts["method"].split(" / ")[0], facts["texture"]
         values.setdefault(method, []).append([facts["values"][key] for key in METRICS])
-        samples.setdefault(method, []).append(resampled(result, masks[name], weights[name].astype(np.float32)))
+        found = resampled(Counts(**arrays), weights[name])
+        samples.setdefault(method, []).append(np.column_stack([found[key] for key in RESAMPLED]))
     base = "random, calibrated"
     reference = np.mean(samples[base], axis=0)
-    start, top = (np.mean(values[method], axis=0)[:3] for method in (base, "ImageNet"))
+    start, top = (np.mean(values[method], axis=0) for method in (base, "ImageNet"))
     lines = [
         "| weights | " + " | ".join(METRICS) + " | gain over calibrated random (95 %) | of the way to ImageNet |"
     ]
@@ -254,8 +254,8 @@ def table(out: Path, masks: dict[str, np.ndarray]) -> str:
     for method in sorted(values, key=lambda m: np.mean(values[m], axis=0)[2]):
         mean = np.mean(values[method], axis=0)
         gain = np.mean(samples[method], axis=0) - reference
-        low, high = np.quantile(gain, (0.025, 0.975), axis=0)
-        spans = ", ".join(f"{a:+.3f}..{b:+.3f}" for a, b in zip(low, high, strict=True))
+        bounds = [interval(column) for column in gain.T]
+        spans = ", ".join(f"{low:+.3f}..{high:+.3f}" for low, high in bounds)
         way = ", ".join(map(share, mean, start, top))
         lines.append(f"| {method} | " + " | ".join([*(f"{v:.3f}" for v in mean), spans, way]) + " |")
     return "\n".join(lines)

@@ -207,7 +207,17 @@ def storage_fingerprint(
 
 
 def installed() -> dict[str, Path]:
-    """Return the recipes that come with the package: name -> file."""
+    """Return the recipes of data sets that come with the package: name -> file."""
+    return {name: path for name, path in _files().items() if not _is_benchmark(path)}
+
+
+def installed_benchmarks() -> dict[str, Path]:
+    """Return the recipes of benchmarks that come with the package, for `synthgen benchmark`: name -> file."""
+    return {name: path for name, path in _files().items() if _is_benchmark(path)}
+
+
+def _files() -> dict[str, Path]:
+    """Return the YAML files that come with the package, by name."""
     folder = resources.files("synthgen.recipes")
     found = {}
     for file in folder.iterdir():
@@ -215,6 +225,11 @@ def installed() -> dict[str, Path]:
         if suffix == "yaml":
             found[name] = Path(str(file))
     return dict(sorted(found.items()))
+
+
+def _is_benchmark(path: Path) -> bool:
+    """Return whether a file has the key of benchmarks at its top."""
+    return re.search(rb"^benchmark:", path.read_bytes(), re.MULTILINE) is not None
 
 
 def load_recipe(source, overrides: dict | None = None) -> Recipe:
@@ -273,19 +288,22 @@ def _read(source) -> tuple[dict, str]:
         record = read_run(path)
         if record is not None:
             return dict(record.recipe), str(path / "run.json")
+    elif str(source) in installed_benchmarks():
+        raise UsageError(f"recipe must be one of a data set, got {source}: `synthgen benchmark {source}` runs it")
     elif not path.is_file():
         close = difflib.get_close_matches(str(source), known, 1)
         hint = f"did you mean {close[0]}?" if close else "`synthgen recipes` lists those that are installed"
         raise UsageError(f"recipe must be a file, a data set or an installed recipe, got {str(source)!r}; {hint}")
 
-    raw = _bytes_of(path)
+    raw = read_recipe_file(path)
     values = parse_yaml(raw, str(path))
     name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem)
     name = name.lstrip("._-")
     return {"name": name[:100], **values}, str(path)
 
 
-def _bytes_of(path: Path) -> bytes:
+def read_recipe_file(path: Path) -> bytes:
+    """Return the bytes of a recipe; raise `UsageError` if it cannot be read, or is far too large for one."""
     try:
         size = path.stat().st_size
         if size > _MAX_BYTES:

@@ -33,6 +33,8 @@ SMALL = {
     "multiformula": "--classes 2 --per-class 2 --size 48",
     "textures": "--classes 2 --per-class 2 --size 32",
     "stains": "--per-class 4 --size 120x100",
+    "radial": "--classes 2 --per-class 2 --size 32 --orbits 1:4",
+    "connectors": "--per-class 4 --size 64",
     "cutpaste": "--per-class 1 --size 48",
     "run": "--set classes=2 --set per_class=3 --set size=32",
     "plan": "--set classes=2 --set per_class=3 --set size=32",
@@ -41,6 +43,9 @@ SMALL = {
     "pretrain surface": "--arch test_resnet --epochs 1 --batch-size 12 --epoch-images 12 --val-images 12 --crop 32 "
     "--scale 1:1 --class-images 2 --batch-classes 2 --mix 1:1",
     "fit": "--size 64",
+    "benchmark tiny-benchmark": "--only floor/textures/weave --workers 0 "
+    "--set sets.textures.draw.weave.normal.per_class=10 --set sets.textures.draw.weave.test.per_class=2",
+    "look": "--size 32 --images 16",
 }
 # Programs that a test does not start, and why.
 NOT_RUN = {
@@ -116,7 +121,7 @@ def made_small(words: list[str]) -> list[str]:
         shutil.rmtree(out[1], ignore_errors=True)  # the page makes itself what the others take for granted
     if "--help" in words or (name == "recipes" and len(words) > 1):
         return words
-    kind = "pretrain surface" if "surface" in words and name == "pretrain" else name
+    kind = next((kind for kind in SMALL if " " in kind and set(kind.split()) <= set(words)), name)
     keeps_its_own = "--update" in words or "score-ensemble" in words
     small = [] if keeps_its_own else shlex.split(SMALL.get(kind, ""))
     words = [word.replace("resnet18:", "random:test_resnet:") for word in words]

@@ -4,7 +4,6 @@ import importlib
 import runpy
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import synthgen
@@ -57,26 +56,6 @@ def test_imagenet_lite0_knows_a_cat(tmp_path):
 
     Image.fromarray(data.chelsea()).save(tmp_path / "cat.png")
     assert set(load("imagenet_lite0.py")(str(tmp_path / "cat.png"))[:3]) <= {281, 282, 283, 284, 285}
-
-
-def test_intervals_give_the_metrics_of_the_whole_set(study):
-    from synthgen.metrics import aupro, image_auroc, pixel_auroc
-
-    module = study("intervals.py")
-    rng = np.random.default_rng(0)
-    masks = np.zeros((24, 48, 48), bool)
-    for i in range(12):
-        masks[i, 8 : 14 + i, 10:30] = True
-        masks[i, 40:44, 40:44] = True
-    maps = rng.random(masks.shape).astype(np.float32) + masks * rng.random((24, 1, 1))
-    scores = maps.max(axis=(1, 2))
-    result = {**module.counts(maps, masks), "scores": scores}
-    whole, without = module.resampled(
-        result, masks, np.array([[1] * 24, [1] * 10 + [0] * 2 + [1] * 12], np.float32)
-    )
-    exact = image_auroc(masks.any(axis=(1, 2)), scores), pixel_auroc(masks, maps), aupro(masks, maps)
-    assert np.allclose(whole, exact, atol=5e-3)
-    assert not np.allclose(whole, without, atol=1e-4)
 
 
 def test_textures_measures_keeps_and_tabulates(study, tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ def test_a_name_says_what_was_chosen(family, options, name):
 VALUES = {
     "fractals": {
         "points": [100_000, 20_000, 20_001],
-        "scheme": ["grouped", "fractaldb"],
+        "scheme": ["grouped", "fractaldb", "1p-frac"],
         "maps": ["2:4", "2:3", "3:4"],
         "augment": [True, False],
         "gray": [False, True],

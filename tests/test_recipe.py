@@ -24,7 +24,7 @@ def options():
             "size": st.integers(16, 4096)
             | st.tuples(st.integers(16, 99), st.integers(16, 99)).map("{0[0]}x{0[1]}".format),
             "seed": st.integers(0, 2**63 - 1),
-            "scheme": st.sampled_from(["grouped", "fractaldb"]),
+            "scheme": st.sampled_from(["grouped", "fractaldb", "1p-frac"]),
         },
     )
 

@@ -99,59 +99,85 @@ def _say_files(scored: list[dict], out) -> None:
 @click.argument("model_file", metavar="FILE", type=click.Path())
 @click.argument("test_set", type=click.Path())
 @click.option("--normal", type=click.Path(), multiple=True, help="Normal images to add, if TEST_SET has none.")
-@out_option("Folder for the table, the scores and the plots.", required=False)
-@click.option("--keep-thresholds", is_flag=True, help="Store the best thresholds in FILE, for detect.")
+@out_option("Folder for the table, the scores, the anomalies and the plots.", required=False)
+@click.option(
+    "--metric",
+    "metrics",
+    metavar="NAME[@LIMIT]",
+    multiple=True,
+    help="What to measure, such as pl, pl@0.5, aupro@0.05, fpr@0.99, or module:function; may be given several "
+    "times.  [default: the usual ones]",
+)
+@click.option("--trust", is_flag=True, help="Run the code of metrics that are given as module:function.")
+@click.option(
+    "--held-out",
+    type=click.Path(),
+    multiple=True,
+    help="Normal images that FILE was not fitted to: for thresholds.",
+)
+@click.option("--synthetic", is_flag=True, help="Paste defects on --held-out, and take the best thresholds there.")
+@click.option("--oracle", is_flag=True, help="Add what the best thresholds of TEST_SET itself would give.")
+@click.option("--keep-thresholds", is_flag=True, help="Store the best thresholds of TEST_SET in FILE, for detect.")
+@click.option("--own-size", is_flag=True, help="Measure at the size of the images, not at that of the model.")
+@click.option("--intervals", is_flag=True, help="Print 95 % intervals, from 2,000 resamples of the images.")
+@click.option(
+    "--pictures", is_flag=True, help="Write sheets of images, maps and masks, and right and wrong pixels."
+)
 @click.option("--refine", is_flag=True, help="Refine the masks, and add IoU and DICE before and after (F2PAD).")
 @batch_option
 @device_option
 @json_option
 @progress_option
-def evaluate(model_file, test_set, normal, out, keep_thresholds, refine, batch, device, as_json, progress):
+def evaluate(model_file, test_set, out, batch, device, as_json, progress, **given):
     """Measure the model in FILE on TEST_SET: a table for each category and kind of defect.
 
     TEST_SET is a category of MVTec AD, MVTec LOCO or VisA, or a folder of several; a folder with `good` and a
     folder for each kind of defect, masks in `ground_truth`; or a data set of ours. Images are shown to the model
     as those that it was fitted to, and masks are cut and resized with them.
 
+    F1, recall, IoU and the like are measured at thresholds that do not come from TEST_SET: those that FILE keeps,
+    or of --held-out. What its own best thresholds would give is called `oracle`.
+
     \b
     synthgen evaluate brick.safetensors mvtec/brick --out report
     synthgen evaluate brick.safetensors cutpaste-set --normal photos/good --json
+    synthgen evaluate brick.safetensors mvtec/brick --metric pl --metric pl@0.5 --metric aupro@0.05 --intervals
     """
+    from synthgen.cli.measuring import Evaluation, check
     from synthgen.layouts import open_test_set
     from synthgen.shards.files import refuse_remote
 
     if out is not None:
         refuse_remote(out)
+    columns = check(given, out)
     model = load(model_file, device=device)
-    if refine:
+    if given["refine"]:
         from synthgen.cli.refine import check_refinable
 
         check_refinable(model)
 
-    images = open_test_set(test_set, normal=normal or None)
+    images = open_test_set(test_set, normal=given["normal"] or None)
     _say_all(images.left_out)
-    if keep_thresholds:
+    if given["keep_thresholds"]:
         _check_one_category(images)
     if out is not None:
         _made(out)
 
-    predictions = _predict(model, images, batch, progress)
-    rows = _measure(predictions, progress)
-    if refine:  # at the threshold that the model came with: never at one of these masks
+    work = Evaluation(model, columns, batch, progress, given)
+    thresholds = work.thresholds()
+    predictions = _predict(model, images, batch, progress, given["own_size"])
+    rows = work.measured(predictions, thresholds)
+    if given["refine"]:  # at the threshold that the model came with: never at one of these masks
         from synthgen.cli.refine import measured
 
         rows = measured(model, predictions, rows, out, progress)
-    if keep_thresholds:
-        _keep_thresholds(model, rows[0], model_file)
+    if given["keep_thresholds"]:
+        _keep_thresholds(model, rows[0], model_file, test_set)
 
-    if as_json:
-        print_json(rows)
-    else:
-        from synthgen.torch.evaluation import format_table
-
-        click.echo(format_table(rows))
+    bounds = work.intervals(predictions, rows) if given["intervals"] else []
+    work.show(rows, bounds, as_json)
     if out is not None:
-        _report(predictions, rows, Path(out))
+        work.write(predictions, rows, bounds, thresholds, Path(out))
 
 
 def load(path, kind: str | None = None, memory: int | None = None, device: str | None = None):
@@ -195,7 +221,7 @@ def _made(out) -> Path:
     return Path(out)
 
 
-def _predict(model, images, batch: int, progress: str):
+def _predict(model, images, batch: int, progress: str, own_size: bool):
     """Return what the model says of images, shown to it as those that it was fitted to."""
     from synthgen.run.progress import Progress
     from synthgen.torch.evaluation import kept_framing, predict_set
@@ -204,7 +230,7 @@ def _predict(model, images, batch: int, progress: str):
     _check_memory(model, batch, len(images))
     with Progress(progress, len(images)) as bar:
         images = images.with_bits(framing.bits)
-        predictions = predict_set(model, images, batch, bar.advance, framing=framing)
+        predictions = predict_set(model, images, batch, bar.advance, framing=framing, own_size=own_size)
 
     if len(predictions.scores) and predictions.maps is None:
         _say(f"{model.kind} scores whole images: no heat maps, and no measures of pixels")
@@ -231,45 +257,9 @@ def _print_scores(rows: list[dict]) -> None:
         click.echo(f"{row['score']:10.4g}  {mark}{row['image']}")
 
 
-def _measure(predictions, progress: str) -> list:
-    """Return the table of `evaluate`."""
-    from synthgen.run.progress import Progress
-    from synthgen.torch.evaluation import measure
-
-    count = sum(1 + len(kinds) for _, kinds in predictions.parts())
-    with Progress(progress, count, unit="rows") as bar:
-        return measure(predictions, bar.advance)
-
-
-def _keep_thresholds(model, row, path) -> None:
-    """Store the thresholds of a row in the file of a model."""
+def _keep_thresholds(model, row, path, test_set) -> None:
+    """Store the best thresholds of a test set in the file of a model."""
     from synthgen.torch.evaluation.limits import keep
 
-    keep(model, row.threshold, row.pixel_threshold)
+    keep(model, row.oracle_threshold, row.oracle_pixel_threshold, source=f"the best of {test_set}")
     model.save(path)
-
-
-def _report(predictions, rows: list, folder: Path) -> None:
-    """Write the table, the scores and the plots."""
-    import msgspec
-
-    from synthgen.shards.files import write_atomically
-    from synthgen.torch.evaluation import plot_curves
-
-    scores = []
-    for entry, score in zip(predictions.images.entries, predictions.scores, strict=True):
-        row = {"image": entry.name, "category": entry.category, "kind": entry.kind, "score": float(score)}
-        scores.append(row)
-    _write_table(scores, folder / "scores.csv")
-
-    table = msgspec.json.format(msgspec.json.encode(rows))
-    write_atomically(folder / "table.json", table + b"\n")
-    pictures = plot_curves(predictions, rows, folder)
-    click.echo(f"{folder}: scores.csv, table.json, {', '.join(path.name for path in pictures)}", err=True)
-
-
-def _write_table(rows: list[dict], path: Path) -> None:
-    from synthgen.tables import write_csv
-
-    columns = dict.fromkeys(name for row in rows for name in row)
-    write_csv(path, rows, list(columns))

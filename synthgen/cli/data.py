@@ -40,7 +40,7 @@ def recipes(context, with_time, as_json):
 def _list_recipes(with_time: bool, as_json: bool) -> None:
     from synthgen.recipe import installed, load_recipe
 
-    rows = []
+    rows: list[dict] = []
     if not as_json:
         click.echo(_HEADER + _TIMES * with_time)
 
@@ -53,8 +53,33 @@ def _list_recipes(with_time: bool, as_json: bool) -> None:
         if not as_json:
             click.echo(_recipe_line(row))
 
+    rows += _benchmarks()
     if as_json:
         print_json(rows)
+        return
+    click.echo("\nbenchmarks, for `synthgen benchmark NAME`")
+    for row in rows:
+        if "models" in row:
+            click.echo(_benchmark_line(row))
+
+
+def _benchmark_line(row: dict) -> str:
+    sets = ", ".join(row["sets"])
+    return f"{row['name']:26s} {row['models']} models on {sets}"
+
+
+def _benchmarks() -> list[dict]:
+    """Return a row for each benchmark that comes with the package."""
+    from synthgen.recipe import installed_benchmarks
+    from synthgen.torch.benchmark.config import load_benchmark
+
+    rows: list[dict] = []
+    for name in installed_benchmarks():
+        made = load_benchmark(name)
+        rows.append(
+            {"name": name, "benchmark": made.benchmark, "models": len(made.models), "sets": list(made.sets)}
+        )
+    return rows
 
 
 _HEADER = f"{'recipe':26s} {'classes':>8s} {'images':>12s}"
@@ -90,13 +115,28 @@ def _recipe_line(row: dict) -> str:
 @json_option
 def show(name, as_json):
     """Print a recipe, with all defaults filled in, as YAML."""
-    from synthgen.recipe import load_recipe
+    from synthgen.recipe import installed_benchmarks, load_recipe
 
+    if name in installed_benchmarks():
+        _show_benchmark(name, as_json)
+        return
     recipe = load_recipe(name)
     if as_json:
         print_json(recipe.to_dict())
         return
     click.echo(recipe.to_yaml(), nl=False)
+
+
+def _show_benchmark(name: str, as_json: bool) -> None:
+    import yaml
+
+    from synthgen.torch.benchmark.config import load_benchmark
+
+    values = load_benchmark(name).to_dict()
+    if as_json:
+        print_json(values)
+        return
+    click.echo(yaml.safe_dump(values, sort_keys=False, default_flow_style=None), nl=False)
 
 
 @command(compiles=False)

@@ -322,9 +322,10 @@ def _new(module, given: dict):
         model.notes["members"] = members
         return model
 
-    if "backbone" not in given:
+    if module.MODEL.needs_backbone and "backbone" not in given:
         raise UsageError("backbone must be a name of timm's or a file of weights, got none")
-    backbone = given.pop("backbone")
+
+    backbone = given.pop("backbone", None)
     others = {name: given.pop(name) for name in ("arch", "memory", "device") if name in given}
     model = module.MODEL(backbone, **others, **given)
     model.notes["backbone"] = backbone

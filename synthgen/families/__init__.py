@@ -95,7 +95,9 @@ FAMILIES = {
     "mandelbulb": "Draw Mandelbulb variants, or hybrids of two, with depth and normals.",
     "stains": "Draw inspected metal plates with water stains, other impurities and defects.",
     "multiformula": "Paste objects of several formulas into one image, with instance masks.",
+    "radial": "Draw radial contours: visual atoms, and those of RCDB.",
     "textures": "Draw procedural textures, alone or several in an image, with exact regions.",
+    "connectors": "Draw metal parts that rules hold for, and logical anomalies that break one.",
     "cutpaste": "Paste defects into your own images of normal parts, with exact masks.",
 }
 # Further names for `multiformula --source`: name -> family, and the options that make the difference.

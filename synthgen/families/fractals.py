@@ -20,6 +20,8 @@ LIBRARIES = ("numba",)
 # Dark levels of gray images are lifted until half of the pixels of a fractal are at least this bright.
 LEAST_BRIGHTNESS = 64
 _WHOLE = (1.0, 1.0, 0.0, 0.0)
+# By how much a parameter of the one fractal may differ, as a share of it.
+ONE_FRACTAL_DELTA = 0.1
 # A class is described by so many of its systems.
 _DESCRIBED = 8
 HELP = """
@@ -43,10 +45,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, msgspec.Meta(ge=1, le=20_000_000, description="Points of the chaos game in each image.")
     ] = 100_000
     scheme: Annotated[
-        Literal["grouped", "fractaldb"],
+        Literal["grouped", "fractaldb", "1p-frac"],
         msgspec.Meta(
             description="grouped: a class is a group of systems. fractaldb: a class is one system, "
-            "its images have perturbed parameters."
+            "its images have perturbed parameters. 1p-frac: all classes are perturbations of one system."
         ),
     ] = "grouped"
     systems: Annotated[
@@ -144,7 +146,8 @@ def most_classes(options: Options) -> int:
     from synthgen.ifs import load_systems
 
     known = len(load_systems(options.systems_file))
-    return known // options.systems if options.scheme == "grouped" else known
+    by_scheme = {"grouped": known // options.systems, "fractaldb": known, "1p-frac": 10**6}
+    return by_scheme[options.scheme]
 
 
 def inputs(options: Options) -> dict[str, str]:
@@ -190,6 +193,16 @@ def sample_system(options: Options, seed: int, label: int, member: int):
     """Return system `member` of a class: a function of its id alone, or the one that a file has at its place."""
     from synthgen import ifs
 
+    if options.scheme == "1p-frac":
+        one_fractal = _own_system(options, seed, 0, 0)
+        rng = generator(seed, label, 0, "fractals.perturbation")
+        return ifs.jitter_system(rng, one_fractal, ONE_FRACTAL_DELTA)
+    return _own_system(options, seed, label, member)
+
+
+def _own_system(options: Options, seed: int, label: int, member: int):
+    from synthgen import ifs
+
     if options.systems_file is not None:
         before = label * options.systems if options.scheme == "grouped" else label
         return ifs.load_systems(options.systems_file)[before + member]
@@ -221,7 +234,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     noise_seed = int(rng.integers(2**63))
     vary = ifs.scale_system if grouped else ifs.perturb_system
     varied = vary(rng, system)
-    if options.augment:
+    if options.augment and options.scheme != "1p-frac":
         system = varied
 
     params = {
@@ -326,7 +339,7 @@ def _laid_over(params: dict, pixels, touched: np.ndarray, size: tuple[int, int])
 
 def describe_class(options: Options, seed: int, label: int) -> dict:
     """Return the line of the class table: a name and the systems of the class."""
-    if options.scheme == "fractaldb":
+    if options.scheme != "grouped":
         system = sample_system(options, seed, label, 0)
         return {"name": f"system-{label:06d}", "maps": system.maps.tolist()}
     return {"name": f"fractals-{label:06d}", "systems": options.systems}

@@ -2,12 +2,13 @@
 
 from synthgen.ifs.chaos import density, gray_levels, render
 from synthgen.ifs.files import load_systems
-from synthgen.ifs.system import System, perturb_system, sample_system, scale_system
+from synthgen.ifs.system import System, jitter_system, perturb_system, sample_system, scale_system
 
 __all__ = [
     "System",
     "density",
     "gray_levels",
+    "jitter_system",
     "load_systems",
     "perturb_system",
     "render",

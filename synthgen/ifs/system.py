@@ -354,6 +354,40 @@ def perturb_system(rng: np.random.Generator, system: System, attempts=4) -> Syst
     return system
 
 
+def jitter_system(rng: np.random.Generator, system: System, delta: float, attempts=100) -> System:
+    """Return a system with each parameter of each map multiplied by a number of its own in 1 - delta .. 1 + delta.
+
+    So a data set is made of one fractal, each class a perturbation of it (Nakamura et al., "Scaling Backwards:
+    Minimal Synthetic Pre-training?", ECCV 2024, section 3: 1p-frac).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of chance.
+    system : System
+        The one system; it is not changed.
+    delta : float
+        In 0 .. 1.
+    attempts : int
+        The numbers are drawn again up to this often, until all maps contract; else the system is returned as it
+        was.
+
+    Returns
+    -------
+    System
+    """
+    for _ in range(attempts):
+        factors = rng.uniform(1 - delta, 1 + delta, system.maps.shape)
+        units = np.rint(system.maps * factors * UNIT)
+        maps = units / UNIT
+
+        norms = [_norm(affine) for affine in maps]
+        if max(norms) < 1:
+            return System(maps)
+
+    return system
+
+
 @numba.njit(cache=True)
 def _norm(affine):
     """Return the largest singular value of the linear part, in closed form (np.linalg.svd takes 10 us)."""

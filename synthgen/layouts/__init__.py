@@ -30,7 +30,18 @@ from synthgen.layouts.entries import NORMAL, Entry, ImageSet, Item, Joined, OfCa
 from synthgen.layouts.files import entry_of, left_out, pictures_in, subfolders
 from synthgen.layouts.truth import Truth
 
-__all__ = ["Entry", "ImageSet", "Item", "Source", "Truth", "open_images", "open_normal", "open_test_set"]
+__all__ = [
+    "Entry",
+    "ImageSet",
+    "Item",
+    "Source",
+    "Truth",
+    "categories",
+    "open_held_out",
+    "open_images",
+    "open_normal",
+    "open_test_set",
+]
 
 # The first that recognises a folder reads it.
 _LAYOUTS = (own, visa, loco, mvtec)
@@ -101,6 +112,45 @@ def open_test_set(path, size: tuple[int, int] | None = None, normal=None) -> Ima
         got = f"{right} normal and {anomalous} anomalous ones"
         raise UsageError(f"{path}: must hold normal and anomalous images, got {got}")
     return images.resized(size)
+
+
+def open_held_out(path) -> ImageSet | None:
+    """Open the normal images that a category keeps apart for thresholds: ``validation/good`` of MVTec LOCO.
+
+    Parameters
+    ----------
+    path : str or Path
+        One category.
+
+    Returns
+    -------
+    ImageSet or None
+        None where the layout keeps none apart.
+    """
+    path = Path(path)
+    entries = loco.held_out(path) if loco.recognises(path) else []
+    if not entries:
+        return None
+    return ImageSet(entries, [Source(str(path), loco.NAME, len(entries))])
+
+
+def categories(path) -> tuple[dict[str, Path], list[str]]:
+    """Return the folder of each category at a path by its name, and a line for each thing that belongs to none.
+
+    Parameters
+    ----------
+    path : str or Path
+        A category, or a folder of several. Each is recognised alone, so that a folder may mix layouts.
+
+    Raises
+    ------
+    UsageError
+        If the folder is in no known layout.
+    """
+    path = Path(path)
+    found = _recognised(path)
+    folders = {part.resolve().name: part for _, part in found}
+    return folders, _notes_on_several(path, found, fitting=False)
 
 
 def open_images(paths: Sequence, size: tuple[int, int] | None = None) -> ImageSet:

@@ -73,3 +73,24 @@ def marked_pixels(dataset, place: int, kind: str, truth: str = DEFECTS) -> np.nd
         found = ", ".join(fields)
         raise UsageError(f"{dataset.path}: must have a field that marks the defects of {kind}, got {found}")
     return dataset.field(place, name) > 0
+
+
+def saturations_of(params: Mapping) -> dict[int, float]:
+    """Return how many pixels of an object are enough to call it found, by its id; empty where nothing saturates.
+
+    Parameters
+    ----------
+    params : mapping
+        Of a sample. Of a family that knows saturation, an object's own parameters have the key ``saturation``.
+
+    Examples
+    --------
+    >>> saturations_of({"objects": [{"id": 1, "params": {"saturation": 90}}, {"id": 2, "params": {}}]})
+    {1: 90}
+    """
+    enough = {}
+    for record in params.get("objects", ()):
+        pixels = record["params"].get("saturation")
+        if pixels is not None:
+            enough[record["id"]] = pixels
+    return enough

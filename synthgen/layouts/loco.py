@@ -7,7 +7,7 @@ Source: Bergmann et al., Beyond Dents and Scratches, IJCV 2022, section 4.3, and
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +17,13 @@ import numpy as np
 
 from synthgen.errors import UsageError, one_line
 from synthgen.layouts import mvtec
+from synthgen.layouts.defects import saturations_of
 from synthgen.layouts.entries import NORMAL, Entry
 from synthgen.layouts.export.pictures import mask_of
-from synthgen.layouts.export.sources import Picked
+from synthgen.layouts.export.sources import Picked, Source
 from synthgen.layouts.export.tree import Tree
 from synthgen.layouts.export.writer import File, as_file
-from synthgen.layouts.files import paired, pictures_in, read_mask
+from synthgen.layouts.files import normal_entries, paired, pictures_in, read_mask
 from synthgen.layouts.truth import Truth, layers_of
 from synthgen.shards.reading import read_whole
 
@@ -30,6 +31,7 @@ NAME = "MVTec LOCO"
 _CONFIG = "defects_config.json"
 _MOST_BYTES = 2**20
 _MOST_KINDS = 255
+_WIDEST_STEP = 2**16  # pixels
 
 normal = mvtec.normal
 
@@ -69,6 +71,12 @@ def test_set(path: Path) -> list[Entry]:
     masks = partial(mvtec.masks_for, path)
     read_all = partial(_truths, config=config)
     return mvtec.kinds_of(folders, path.name, masks, read_all)
+
+
+def held_out(path: Path) -> list[Entry]:
+    """Return the normal images of ``validation/good``, which are neither for fitting nor for testing."""
+    images = pictures_in(path / "validation" / "good")
+    return normal_entries(images, path.name)
 
 
 def known(path: Path, fitting: bool) -> list[Path]:
@@ -129,19 +137,37 @@ def _config(path: Path) -> dict[float, _Defect]:
 class Writer(mvtec.Writer):
     """One category. A kind of defect whose class says ``logical`` is one of logic, each other one of structure.
 
-    Each defect is a file, whose gray value stands for its kind. A defect of structure has to be found whole, so it
-    saturates at its whole area.
+    Each defect is a file, whose gray value stands for its kind and its saturation. A defect of which the data set
+    does not say how much is enough has to be found whole, so it saturates at its whole area.
     """
 
     SPLITS = "train=0.7,validation=0.1,test=0.2"
     TARGET = "mvtec-loco"
 
     def check(self) -> None:
-        """Give each kind its gray value, from 255 down."""
+        """Refuse more kinds than there are gray values."""
         super().check()
         if len(self.kinds) > _MOST_KINDS:
             raise UsageError(f"classes must be {_MOST_KINDS} kinds at most for mvtec-loco, got {len(self.kinds)}")
-        self._values = {kind: 255 - place for place, kind in enumerate(self.kinds)}
+
+    def survey(self) -> dict:
+        """Return the entries of the configuration, with gray values from 255 down.
+
+        A kind has an entry for each saturation that its defects have. Where there are more of them than gray
+        values, saturations are rounded to steps, no wider than needed.
+        """
+        found = _saturations_in(self.sources)
+        step = 1
+        while len(_stepped(found, step)) > _MOST_KINDS and step < _WIDEST_STEP:
+            step += 1
+
+        entries = sorted(_stepped(found, step), key=lambda entry: (entry[1] is not None, *map(str, entry)))
+        if len(entries) > _MOST_KINDS:
+            raise UsageError(
+                f"classes must be {_MOST_KINDS // 2} kinds at most of several data sets for mvtec-loco"
+            )
+        values = [(kind, enough, 255 - place) for place, (kind, enough) in enumerate(entries)]
+        return {"step": step, "values": values}
 
     def _folder(self, kind: str) -> str:
         if kind in NORMAL:
@@ -151,10 +177,18 @@ class Writer(mvtec.Writer):
 
     def masks(self, sample: Picked, place: str) -> list[File]:
         """Return a mask for each defect of a sample."""
-        value = self._values[sample.kind]
-        defects = _defects_of(sample, self.marked(sample))
-        masks = [mask_of(defect, self.options, value) for defect in defects]
-        return [as_file(f"{place}/{number:03d}", mask, "mask") for number, mask in enumerate(masks)]
+        enough = saturations_of(sample.source.dataset.params(sample.place))
+        files = []
+        for number, (defect_id, defect) in enumerate(_defects_of(sample, self.marked(sample))):
+            value = self._value(sample.kind, enough.get(defect_id))
+            mask = mask_of(defect, self.options, value)
+            files.append(as_file(f"{place}/{number:03d}", mask, "mask"))
+        return files
+
+    def _value(self, kind: str, enough: float | None) -> int:
+        """Return the gray value of a kind and its saturation."""
+        wanted = _rounded(enough, self.facts["step"])
+        return next(value for name, pixels, value in self.facts["values"] if (name, pixels) == (kind, wanted))
 
     def finish(self, tree: Tree, rows: Callable[[], Iterator[dict]]) -> None:
         """Write the configuration."""
@@ -162,10 +196,10 @@ class Writer(mvtec.Writer):
             {
                 "defect_name": kind,
                 "pixel_value": value,
-                "saturation_threshold": 1.0,
-                "relative_saturation": True,
+                "saturation_threshold": 1.0 if enough is None else enough,
+                "relative_saturation": enough is None,
             }
-            for kind, value in self._values.items()
+            for kind, enough, value in self.facts["values"]
         ]
         tree.put_text(f"{self.category}/{_CONFIG}", json.dumps(config, indent=2) + "\n")
 
@@ -179,10 +213,39 @@ class Writer(mvtec.Writer):
         )
 
 
-def _defects_of(sample: Picked, marked: np.ndarray) -> list[np.ndarray]:
-    """Return the pixels of each defect of a sample, bool (H, W): by its ids, or else all of them as one."""
+def _saturations_in(sources: Sequence[Source]) -> set[tuple[str, float | None]]:
+    """Return the kinds of defects with their saturations, None where all of a defect is to be found."""
+    found: set[tuple[str, float | None]] = set()
+    for source in sources:
+        for place in source.places.tolist():
+            params = source.dataset.params(place)
+            kind = source.names[params["class"]]
+            if kind in NORMAL:
+                continue
+            enough = saturations_of(params)
+            found |= {(kind, pixels) for pixels in enough.values()}
+            if not enough:
+                # the family knows no saturation: no other sample has any
+                found |= {(other, None) for other in source.kinds}
+                break
+    return found
+
+
+def _stepped(found: set, step: int) -> set[tuple[str, float | None]]:
+    return {(kind, _rounded(pixels, step)) for kind, pixels in found}
+
+
+def _rounded(pixels: float | None, step: int) -> float | None:
+    """Return a saturation rounded to a step, at least 1 pixel; None stays."""
+    if pixels is None:
+        return None
+    return max(1.0, float(step * round(pixels / step)))
+
+
+def _defects_of(sample: Picked, marked: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Return id and pixels of each defect of a sample, bool (H, W): by its ids, or else all of them as one."""
     if "instances" not in sample.source.manifest.fields:
-        return [marked]
+        return [(1, marked)]
     ids = sample.pixels_of("instances") * marked
     numbers = np.unique(ids[ids > 0])
-    return [ids == number for number in numbers]
+    return [(number, ids == number) for number in numbers.tolist()]

@@ -1,7 +1,7 @@
 """Our own data sets: the classes good (normal, ok) are normal, every other class is a kind of defect.
 
 `synthgen.layouts.defects` says which pixels are the defect. ``instances`` tells defects apart; without it each
-8-connected region is one.
+8-connected region is one. A family of logical anomalies says how much of each is enough.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.layouts.defects import marked_pixels
+from synthgen.layouts.defects import marked_pixels, saturations_of
 from synthgen.layouts.entries import NORMAL, Entry, OnDemand, shown
 from synthgen.layouts.truth import Truth, truth_of_regions
 from synthgen.sample import format_key
@@ -133,4 +133,18 @@ def _truth(dataset, place: int, kind: str, shape: tuple[int, int]) -> Truth:
         return truth_of_regions(mask)
     instances = dataset.field(place, "instances")
     of_kind = instances * mask.astype(np.int32)
-    return Truth((of_kind,))
+    regions, saturation = _saturated(of_kind, saturations_of(dataset.params(place)))
+    return Truth((of_kind,), regions, saturation)
+
+
+def _saturated(instances: np.ndarray, enough: dict[int, float]) -> tuple[tuple, tuple]:
+    """Return the regions of the defects that saturate, bool (H, W) each, and how many pixels are enough."""
+    regions = []
+    saturation = []
+    for number, pixels in enough.items():
+        region = instances == number
+        area = int(np.count_nonzero(region))
+        if area:
+            regions.append(region)
+            saturation.append(min(pixels, area))
+    return tuple(regions), tuple(saturation)

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synthgen.metrics.inputs import Reader, read_labels, read_twice, refuse_iterator
+from synthgen.metrics.inputs import Reader, read_labels, read_twice, refuse_iterator, share
+
+_ROUNDING = 1e-9  # of a share of a count, in counts
 
 
 class Ranks(NamedTuple):
@@ -124,6 +126,86 @@ def best_f1_threshold(labels: Iterable, scores: Iterable | None = None) -> tuple
     best = len(f1) - 1 - np.argmax(falling)
     threshold = ranks.scores[best]
     return float(threshold), float(f1[best])
+
+
+def average_precision(labels: Iterable, scores: Iterable | None = None) -> float:
+    """Return the average precision: the mean over the defects of the precision at the score of each.
+
+    No interpolation, and equal scores are one threshold, as in scikit-learn's `average_precision_score`.
+
+    Parameters
+    ----------
+    labels, scores : arrays (N,), or masks and maps as in `pixel_auroc`
+
+    Returns
+    -------
+    float
+        In (0, 1]; ``nan`` without a defect; the share of defects if all score the same.
+
+    Raises
+    ------
+    UsageError
+        If shapes or counts differ, there are no images, or a score is not finite.
+
+    Examples
+    --------
+    >>> round(average_precision([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4)
+    0.8333
+    """
+    read = _reader(labels, scores)
+    found = _defect_scores(read)
+    if len(found) == 0:
+        return np.nan
+
+    ranks, of_each = rank(found, read)
+    counts = np.bincount(of_each)
+    true = _counted_from_the_top(counts)
+    false = ranks.above + ranks.same
+    precision = true / (true + false)
+    return float(precision @ counts / len(found))
+
+
+def fpr_at_recall(labels: Iterable, scores: Iterable | None = None, recall: float = 0.95) -> float:
+    """Return the false positive rate at the highest threshold that finds a share of the defects.
+
+    Parameters
+    ----------
+    labels, scores : arrays (N,), or masks and maps as in `pixel_auroc`
+    recall : float
+        In (0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1], lower is better; ``nan`` if the images, or the pixels, are all of one kind.
+
+    Raises
+    ------
+    UsageError
+        If shapes or counts differ, there are no images, a score is not finite, or `recall` is out of range.
+
+    Examples
+    --------
+    >>> fpr_at_recall([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], recall=0.95)
+    0.5
+    >>> fpr_at_recall([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], recall=0.5)
+    0.0
+    """
+    share(recall, "recall", low_included=False)
+    read = _reader(labels, scores)
+    found = _defect_scores(read)
+    if len(found) == 0:
+        return np.nan
+    ranks, of_each = rank(found, read)
+    if ranks.normal == 0:
+        return np.nan
+
+    needed = recall * len(found) - _ROUNDING
+    counts = np.bincount(of_each)
+    true = _counted_from_the_top(counts)
+    highest = np.flatnonzero(true >= needed)[-1]
+    false = ranks.above[highest] + ranks.same[highest]
+    return float(false / ranks.normal)
 
 
 def _reader(labels: Iterable, scores: Iterable | None) -> Reader:

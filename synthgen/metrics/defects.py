@@ -1,11 +1,14 @@
 """Defect-wise recall: how many defects were noticed at all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from synthgen.metrics.inputs import share
 from synthgen.metrics.pixels import ratio, read_predictions
+
+# Shares of a defect that have to be found: Mao et al. 2025, appendix C.
+COVERAGES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 0.75, 1.0)
 
 
 def defect_wise_recall(instances: Iterable, predictions: Iterable | None = None, coverage: float = 0.0) -> float:
@@ -43,17 +46,47 @@ def defect_wise_recall(instances: Iterable, predictions: Iterable | None = None,
     0.0
     """
     share(coverage, "coverage")
-    found = 0
-    defects = 0
+    covered = covered_shares(instances, predictions)
+    noticed = (covered > 0) & (covered >= coverage)
+    found = np.count_nonzero(noticed)
+    return ratio(int(found), len(covered))
+
+
+def covered_shares(instances: Iterable, predictions: Iterable | None = None) -> np.ndarray:
+    """Return which share of each defect was predicted, (D,): one after the other, as they come.
+
+    Parameters
+    ----------
+    instances, predictions
+        As for `defect_wise_recall`.
+    """
+    shares = [np.zeros(0)]
     for ids, prediction in read_predictions(instances, predictions):
         marked = ids != 0
         which, number = np.unique(ids[marked], return_inverse=True)
         count = len(which)
         area = np.bincount(number, minlength=count)
         hits = np.bincount(number, prediction[marked], minlength=count)
+        shares.append(hits / area)
+    return np.concatenate(shares)
 
-        covered = hits / area
-        noticed = (hits > 0) & (covered >= coverage)
-        found += int(np.count_nonzero(noticed))
-        defects += count
-    return ratio(found, defects)
+
+def recall_curve(
+    instances: Iterable, predictions: Iterable | None = None, coverages: Sequence[float] = COVERAGES
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return `defect_wise_recall` at several coverages, as points of a curve: both (C,).
+
+    Parameters
+    ----------
+    instances, predictions
+        As for `defect_wise_recall`.
+    coverages : sequence of float
+        In [0, 1]; by default those of Mao et al. 2025, figure 5.
+    """
+    covered = covered_shares(instances, predictions)
+    noticed = covered[covered > 0]
+    recalls = []
+    for coverage in coverages:
+        found = np.count_nonzero(noticed >= coverage)
+        recalls.append(ratio(int(found), len(covered)))
+    return np.array(coverages), np.array(recalls)

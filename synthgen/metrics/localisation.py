@@ -1,22 +1,66 @@
 """Proportion Localised: how many anomalies are found in their place (Taylor et al. 2025, section 3, appendix C)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from synthgen.errors import UsageError
 from synthgen.metrics.boxes import Box, Boxes, covered, most_overlap, overlap, smallest_box
 from synthgen.metrics.inputs import Reader, read_twice, share
+from synthgen.metrics.pixels import ratio
 from synthgen.metrics.regions import by_region
+from synthgen.metrics.sweep import Scores, Spans, spans_of
 
+EXACT = "exact"  # all thresholds
 THRESHOLDS = 25
 SMALLEST_SIDE = 1 / 8  # of the image's height and width
 MERGED_ABOVE = 1 / 3  # of the smaller box
 MERGING_ROUNDS = 2  # appendix C: merge, draw new boxes, merge once again
 
 
+class Anomaly(NamedTuple):
+    """An anomaly, and how well a map meets it.
+
+    Attributes
+    ----------
+    image : int
+        Number of its image among all that were given.
+    box : Box
+    iou : float
+        At the threshold at which most anomalies are localised.
+    best_iou : float
+        At the threshold that suits this anomaly best.
+    localised : bool
+        Whether `iou` lies above the limit.
+    """
+
+    image: int
+    box: Box
+    iou: float
+    best_iou: float
+    localised: bool
+
+
+class Localised(NamedTuple):
+    """Which anomalies a set of maps localises.
+
+    Attributes
+    ----------
+    value : float
+        The share of the anomalies: `proportion_localised`. ``nan`` without an anomaly.
+    threshold : float
+        Pixels above it are found. ``nan`` where nothing is localised at any.
+    anomalies : list of Anomaly
+    """
+
+    value: float
+    threshold: float
+    anomalies: list[Anomaly]
+
+
 def proportion_localised(
-    masks: Iterable, maps: Iterable | None = None, iou: float = 0.3, spacing: str = "linear"
+    masks: Iterable, maps: Iterable | None = None, iou: float = 0.3, spacing: str = EXACT
 ) -> float:
     """Return the share of anomalies whose box the map meets with an IoU above `iou`, at the best threshold.
 
@@ -31,9 +75,11 @@ def proportion_localised(
         Truth (nonzero = defect) and finite scores; see the package for streams.
     iou : float
         In [0, 1].
-    spacing : "linear" or "percentile"
-        Of the thresholds between the lowest and the highest score: even steps, as in the paper, or even shares of
-        the pixels, as in the authors' package (0.1.3), which needs the scores of all these images in memory.
+    spacing : "exact", "linear" or "percentile"
+        Of the thresholds. By default each score of these images is one, so that only their order counts. Or 25
+        between the lowest and the highest score: even steps, as in the paper, or even shares of the pixels, as in
+        the authors' package (0.1.3), which needs the scores of all these images in memory. Of those 25 the best
+        may lie well below the best of all, and one outlier among the scores takes even steps to 0.
 
     Returns
     -------
@@ -50,9 +96,65 @@ def proportion_localised(
     Unlike the package, this takes any image size, draws boxes without rounding their corners, and never tries
     the scores upside down. The width of a box is its side nearer to the horizontal.
     """
-    share(iou, "iou")
+    (value,) = proportions_localised(masks, maps, (iou,), spacing)
+    return value
+
+
+def proportions_localised(
+    masks: Iterable, maps: Iterable | None, ious: Sequence[float], spacing: str = EXACT
+) -> list[float]:
+    """Return `proportion_localised` at several limits of the IoU, each at its own best threshold.
+
+    Parameters
+    ----------
+    masks, maps, spacing
+        As for `proportion_localised`.
+    ious : sequence of float
+    """
+    for limit in ious:
+        share(limit, "iou")
+    read = _defective(masks, maps)
+    if spacing == EXACT:
+        spans, count = localised_spans(read, ious)
+        found = [of_limit.best()[1] for of_limit in spans]
+        return [ratio(number, count) for number in found]
+
     if spacing not in SPACINGS:
-        raise UsageError(f"spacing must be one of {', '.join(SPACINGS)}, got {spacing!r}")
+        names = ", ".join([EXACT, *SPACINGS])
+        raise UsageError(f"spacing must be one of {names}, got {spacing!r}")
+    of_anomalies = anomaly_ious(read, SPACINGS[spacing](read))
+    return [_most_localised(of_anomalies, limit) for limit in ious]
+
+
+def pl_details(masks: Iterable, maps: Iterable | None = None, iou: float = 0.3) -> Localised:
+    """Return which anomalies the maps localise, with their boxes and IoUs: `proportion_localised` in full.
+
+    Parameters
+    ----------
+    masks, maps, iou
+        As for `proportion_localised`, whose value at all thresholds this explains. Boxes are in the pixels of the
+        image.
+
+    Returns
+    -------
+    Localised
+    """
+    share(iou, "iou")
+    read = read_twice(masks, maps)
+    (spans,), count = localised_spans(read, (iou,))
+    threshold, most = spans.best()
+
+    anomalies = []
+    for image, box, scores in _anomalies(read):
+        _, of_all = scores.all_ious()
+        at_best = scores.ious(np.array([threshold])) if most else np.zeros(1)
+        met = float(at_best[0])
+        anomalies.append(Anomaly(image, box, met, float(of_all.max()), met > iou))
+    return Localised(ratio(most, count), threshold, anomalies)
+
+
+def _defective(masks: Iterable, maps: Iterable | None) -> Reader:
+    """Return a function that reads the images with a defect from the start."""
     read_all = read_twice(masks, maps)
 
     def read():
@@ -60,24 +162,72 @@ def proportion_localised(
             if mask.any():
                 yield mask, scores
 
-    thresholds = SPACINGS[spacing](read)
-    ious = anomaly_ious(read, thresholds)
+    return read
+
+
+def localised_spans(read: Reader, ious: Sequence[float]) -> tuple[list[Spans], int]:
+    """Return for each limit where anomalies are localised, and how many anomalies there are.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the images; those without a defect do not count.
+    ious : sequence of float
+    """
+    found: list[list[tuple]] = [[] for _ in ious]
+    count = 0
+    lowest = np.inf
+    for _, _, scores in _anomalies(read, min(ious)):
+        thresholds, of_anomaly = scores.all_ious()
+        lowest = min(lowest, scores.lowest)
+        for spans, limit in zip(found, ious, strict=True):
+            starts, ends = spans_of(thresholds, of_anomaly, limit)
+            owners = np.full(len(starts), count)
+            spans.append((starts, ends, owners))
+        count += 1
+
+    joined = [_joined(spans) for spans in found]
+    return [spans.above(lowest) for spans in joined], count
+
+
+def _joined(parts: list[tuple]) -> Spans:
+    """Return the intervals of all anomalies together."""
+    if not parts:
+        nothing = np.zeros(0)
+        return Spans(nothing, nothing, nothing.astype(int))
+    columns = zip(*parts, strict=True)
+    starts, ends, owners = (np.concatenate(column) for column in columns)
+    return Spans(starts.astype(float), ends.astype(float), owners)
+
+
+def _most_localised(ious: np.ndarray, limit: float) -> float:
+    """Return the share of anomalies that are localised at the best of some thresholds."""
     if len(ious) == 0:
         return np.nan
-    localised = (ious > iou).mean(axis=0)
+    localised = (ious > limit).mean(axis=0)
     return float(localised.max())
 
 
 def anomaly_ious(read: Reader, thresholds: np.ndarray) -> np.ndarray:
     """Return the IoU of every anomaly's box with the map above every threshold, (anomalies, thresholds)."""
-    rows = []
-    for mask, scores in read():
+    rows = [scores.ious(thresholds) for _, _, scores in _anomalies(read)]
+    return np.array(rows).reshape(-1, len(thresholds))
+
+
+def _anomalies(read: Reader, iou: float = 0.0) -> Iterator[tuple[int, Box, Scores]]:
+    """Yield each anomaly: the number of its image among those that are read, its box, and the scores around it.
+
+    Scores that are of no account for an IoU above `iou` are left out.
+    """
+    for image, (mask, scores) in enumerate(read()):
+        if not mask.any():
+            continue
         boxes = anomaly_boxes(mask)
         nearest = _nearest_box(boxes, mask.shape)
         for number, box in enumerate(boxes):
-            near = nearest == number
-            rows.append(_ious(scores, box, near, thresholds))
-    return np.array(rows).reshape(-1, THRESHOLDS)
+            inside = covered(box, scores.shape)
+            outside = (nearest == number) & ~inside
+            yield image, box, Scores.of(scores[inside], scores[outside], iou)
 
 
 def anomaly_boxes(mask: np.ndarray) -> list[Box]:
@@ -160,22 +310,6 @@ def _nearest_box(boxes: list[Box], shape: tuple[int, int]) -> np.ndarray:
         nearest[distance < least] = number
         np.minimum(least, distance, out=least)
     return nearest
-
-
-def _ious(scores: np.ndarray, box: Box, near: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Return the IoU of a box with the map inside it and `near` it above each threshold, (thresholds,)."""
-    inside = covered(box, scores.shape)
-    outside = near & ~inside
-    hits = _count_above(scores[inside], thresholds)
-    false = _count_above(scores[outside], thresholds)
-    return hits / (np.count_nonzero(inside) + false)
-
-
-def _count_above(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Return how many values lie above each threshold."""
-    rising = np.sort(values)
-    below = np.searchsorted(rising, thresholds, side="right")
-    return len(values) - below
 
 
 def _linear(read: Reader) -> np.ndarray:

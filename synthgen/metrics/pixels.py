@@ -39,13 +39,24 @@ def pixel_scores(masks: Iterable, predictions: Iterable | None = None) -> dict[s
     >>> found["precision"], found["iou"]
     (0.5, 0.25)
     """
-    true = predicted = defective = 0
+    counts = np.zeros(3, np.int64)
     for mask, prediction in read_predictions(masks, predictions):
-        mask = mask != 0
-        true += int(np.count_nonzero(mask & prediction))
-        predicted += int(np.count_nonzero(prediction))
-        defective += int(np.count_nonzero(mask))
+        counts += _counts(mask != 0, prediction)
+    return _rates(*counts.tolist())
 
+
+def counted(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Return what `pixel_scores` does of single decisions: two arrays of bool of one shape."""
+    return _rates(*_counts(truth, predicted))
+
+
+def _counts(truth: np.ndarray, predicted: np.ndarray) -> tuple[int, int, int]:
+    """Return how many are defective and predicted, how many are predicted, and how many are defective."""
+    both = np.count_nonzero(truth & predicted)
+    return int(both), int(np.count_nonzero(predicted)), int(np.count_nonzero(truth))
+
+
+def _rates(true: int, predicted: int, defective: int) -> dict[str, float]:
     either = predicted + defective
     f1 = ratio(2 * true, either)
     return {

@@ -1,6 +1,6 @@
 """Region overlap: every defect counts the same, however large it is."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -43,9 +43,27 @@ def aupro(masks: Iterable, maps: Iterable | None = None, max_fpr: float = 0.3) -
     >>> aupro(mask, mask)
     1.0
     """
-    share(max_fpr, "max_fpr", low_included=False)
+    (area,) = aupros(masks, maps, (max_fpr,))
+    return area
+
+
+def aupros(masks: Iterable, maps: Iterable | None, max_fprs: Sequence[float]) -> list[float]:
+    """Return `aupro` at several limits of the false positive rate, for the price of one.
+
+    Parameters
+    ----------
+    masks, maps
+        As for `aupro`.
+    max_fprs : sequence of float
+    """
+    _check_limits(max_fprs)
     read = read_twice(masks, maps)
-    return _overlap_area(_whole_regions(read), read, max_fpr)
+    return _overlap_areas(_whole_regions(read), read, max_fprs)
+
+
+def _check_limits(max_fprs: Sequence[float]) -> None:
+    for limit in max_fprs:
+        share(limit, "max_fpr", low_included=False)
 
 
 def _whole_regions(read: Reader) -> Iterator[tuple[np.ndarray, float]]:
@@ -83,7 +101,20 @@ def spro(masks: Iterable, maps: Iterable, saturation: Iterable | float, max_fpr:
     UsageError
         If shapes or counts differ, there are no images, a score is not finite, or a number is out of range.
     """
-    share(max_fpr, "max_fpr", low_included=False)
+    (area,) = spros(masks, maps, saturation, (max_fpr,))
+    return area
+
+
+def spros(masks: Iterable, maps: Iterable, saturation: Iterable | float, max_fprs: Sequence[float]) -> list[float]:
+    """Return `spro` at several limits of the false positive rate, for the price of one.
+
+    Parameters
+    ----------
+    masks, maps, saturation
+        As for `spro`.
+    max_fprs : sequence of float
+    """
+    _check_limits(max_fprs)
     refuse_iterator(masks, "masks")
     refuse_iterator(maps, "maps")
     of_all = list(saturation) if isinstance(saturation, Iterable) else saturation
@@ -96,7 +127,7 @@ def spro(masks: Iterable, maps: Iterable, saturation: Iterable | float, max_fpr:
         return read_images(unions(), None)
 
     regions = _saturated(masks, read(), of_all)
-    return _overlap_area(regions, read, max_fpr)
+    return _overlap_areas(regions, read, max_fprs)
 
 
 def _saturated(masks: Iterable, images: Iterable, saturation: list | float) -> Iterator[tuple[np.ndarray, float]]:
@@ -136,8 +167,11 @@ def _stack(masks: np.ndarray) -> np.ndarray:
     return stack[None] if stack.ndim == 2 else stack
 
 
-def _overlap_area(regions: Iterable[tuple[np.ndarray, float]], read: Reader, max_fpr: float) -> float:
-    """Return the area for regions given as (scores of its pixels, pixels that are enough)."""
+def _overlap_areas(
+    regions: Iterable[tuple[np.ndarray, float]], read: Reader, max_fprs: Sequence[float]
+) -> list[float]:
+    """Return the areas for regions given as (scores of its pixels, pixels that are enough)."""
+    nothing = [np.nan] * len(max_fprs)
     found = []
     shares = []
     for scores, enough in regions:
@@ -147,14 +181,14 @@ def _overlap_area(regions: Iterable[tuple[np.ndarray, float]], read: Reader, max
             shares.append(share)
 
     if not found:
-        return np.nan
+        return nothing
     ranks, of_each = rank(np.concatenate(found), read)
     if ranks.normal == 0:
-        return np.nan
+        return nothing
 
     summed = np.bincount(of_each, np.concatenate(shares))
     weights = summed / len(found)
-    return area_under(ranks, weights, max_fpr)
+    return [area_under(ranks, weights, limit) for limit in max_fprs]
 
 
 def _counting(scores: np.ndarray, enough: float) -> tuple[np.ndarray, np.ndarray]:

@@ -101,7 +101,7 @@ def test_thresholds_found_by_evaluate_are_used_by_detect(home, tmp_path):
         with Image.open(tmp_path / "report" / name) as picture:
             assert picture.width > 500
     rows = json.loads(run("detect", model, home / "brick" / "test", "--out", tmp_path / "b", "--json").stdout)
-    threshold = table[0]["threshold"]
+    threshold = table[0]["oracle_threshold"]
     assert [row["anomalous"] for row in rows] == [row["score"] >= threshold for row in rows]
     assert [row["score"] for row in rows] == [row["score"] for row in plain]
 
@@ -133,9 +133,11 @@ def test_a_model_without_maps_scores_and_is_measured_by_whole_images(home, tmp_p
     assert len(rows) == 9
     assert set(rows[0]) == {"image", "score"}
 
-    measured = run("evaluate", model, home / "brick", "--out", tmp_path / "report", "--progress", "none")
+    measured = run(
+        "evaluate", model, home / "brick", "--out", tmp_path / "report", "--oracle", "--progress", "none"
+    )
     head = measured.stdout.splitlines()[0]
-    assert " ".join(head.split()) == "category kind normal anomalous image AUROC F1 threshold"
+    assert " ".join(head.split()) == "category kind normal anomalous image AUROC oracle F1 oracle threshold"
     written = {path.name for path in (tmp_path / "report").iterdir()}
     assert written == {"scores.csv", "table.json", "roc.png"}
 

@@ -7,7 +7,7 @@ import synthgen
 from synthgen.errors import UsageError
 from synthgen.families import fractals
 from synthgen.families.fractals import Options
-from synthgen.recipe import Recipe
+from synthgen.recipe import Recipe, load_recipe
 
 SIZE = (40, 56)
 
@@ -87,6 +87,26 @@ def test_fractaldb_gives_a_class_one_system():
     changed = [np.argwhere(~np.isclose(m, system).all(axis=0)) for m in maps]
     assert all(len(c) <= 1 for c in changed)
     assert len({m.tobytes() for m in maps}) > 8
+
+
+def test_classes_of_1p_frac_are_perturbations_of_one_fractal():
+    options = Options(scheme="1p-frac", maps=(2, 2), sigma_factor=(5.8, 6.2))
+    one = fractals._own_system(options, 7, 0, 0).maps
+    for label in range(40):
+        maps = np.array(fractals.describe_class(options, 7, label)["maps"])
+        ratios = maps / one
+        assert (np.abs(ratios - 1) <= 0.1 + 1e-6).all()
+        assert len(np.unique(ratios.round(4))) > 6
+        for index in range(2):
+            assert fractals.sample(options, 7, label, index)["maps"] == maps.tolist()
+    assert 3.8 < fractals._own_system(options, 7, 0, 0).sigma_factor < 4.2
+
+
+@pytest.mark.parametrize("name", ["ofdb-1k", "ofdb-21k", "1p-frac"])
+def test_recipes_of_one_image_a_class_say_so(name):
+    recipe = load_recipe(name)
+    assert recipe.per_class == 1
+    assert recipe.count == recipe.classes >= 1000
 
 
 def test_systems_are_of_the_sizes_asked_for():

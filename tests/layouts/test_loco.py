@@ -1,9 +1,15 @@
 """MVTec LOCO: each mask is a defect, with a saturation of its own."""
 
+import json
+
 import numpy as np
 import pytest
+from PIL import Image
 
+import synthgen
 from synthgen.layouts import open_normal, open_test_set
+from synthgen.layouts.export import export
+from synthgen.metrics import spro
 
 
 def test_each_mask_of_loco_is_a_defect_with_its_own_saturation(loco):
@@ -58,3 +64,91 @@ def test_images_for_validation_are_known_and_others_are_reported(loco, trees):
     trees.put_many(loco / "extra", 1)
     for images in (open_normal(loco), open_test_set(loco)):
         assert images.left_out == [f"{loco / 'extra'}: 1 images left out, 000.png among them"]
+
+
+@pytest.fixture(scope="module")
+def connectors(tmp_path_factory):
+    """A test set of connectors, and its export as one category of LOCO."""
+    folder = tmp_path_factory.mktemp("connectors")
+    values = {"layout": "test", "anomalies": "missing,count,cut_corner", "per_class": 3, "classes": 4, "size": 72}
+    recipe = synthgen.Recipe.from_dict({"family": "connectors", **values})
+    synthgen.generate(recipe, folder / "ours", workers=0, progress=False)
+    export("mvtec-loco", folder / "ours", folder / "loco", category="connector", split="train=0.5,test=0.5")
+    return folder
+
+
+def test_anomalies_of_logic_and_of_structure_come_back_with_their_saturation(connectors):
+    ours = {}
+    for item in open_test_set(connectors / "ours"):
+        kind = {"cut_corner": "structural_anomalies", "good": "good"}.get(item.kind, "logical_anomalies")
+        ours[item.image.tobytes()] = (kind, int(item.mask.sum()), item.truth.saturation)
+    assert any(enough[0] < area for _, area, enough in ours.values() if enough)
+
+    tests = open_test_set(connectors / "loco" / "connector")
+    assert len(tests) >= 9
+    for item in tests:
+        assert ours[item.image.tobytes()] == (item.kind, int(item.mask.sum()), item.truth.saturation)
+
+
+def test_more_saturations_than_gray_values_are_rounded_to_steps(connectors, monkeypatch):
+    from synthgen.layouts import loco as layout
+
+    monkeypatch.setattr(layout, "_MOST_KINDS", 5)
+    export("mvtec-loco", connectors / "ours", connectors / "few", category="connector", split="train=0.5,test=0.5")
+    config = json.loads((connectors / "few" / "connector" / "defects_config.json").read_text())
+    assert len(config) <= 5
+    exact = {item.image.tobytes(): item.truth.saturation for item in open_test_set(connectors / "ours")}
+    for item in open_test_set(connectors / "few" / "connector"):
+        assert item.truth.saturation == pytest.approx(exact[item.image.tobytes()], rel=0.35)
+
+
+def area_of_curve(category, maps, max_fpr):
+    """Return the sPRO of MVTec LOCO read from its files, threshold by threshold.
+
+    Bergmann et al., IJCV 2022, section 4.3: of each region the share of its saturation that is found, at most 1, as
+    a mean over all regions; against the share of all pixels without a defect that are found.
+    """
+    config = {row["pixel_value"]: row for row in json.loads((category / "defects_config.json").read_text())}
+    regions = []
+    normal = []
+    for path, scores in maps.items():
+        folder = category / "ground_truth" / path.parent.name / path.stem
+        wrong = np.zeros(scores.shape, bool)
+        for mask in sorted(folder.glob("*.png")):
+            values = np.asarray(Image.open(mask))
+            region = values > 0
+            row = config[values.max().item()]
+            enough = row["saturation_threshold"] * (region.sum() if row["relative_saturation"] else 1)
+            regions.append((np.sort(scores[region]), min(enough, region.sum())))
+            wrong |= region
+        normal.append(scores[~wrong])
+
+    scores = np.sort(np.concatenate(normal))
+    thresholds = np.unique(np.concatenate([scores, *(found for found, _ in regions)]))[::-1]
+    rates = [0.0]
+    shares = [0.0]
+    for threshold in thresholds:
+        rates.append((len(scores) - np.searchsorted(scores, threshold)) / len(scores))
+        reached = [(len(found) - np.searchsorted(found, threshold)) / enough for found, enough in regions]
+        shares.append(np.minimum(reached, 1).mean())
+    rates = np.array(rates)
+    shares = np.array(shares)
+    kept = rates <= max_fpr
+    last = np.interp(max_fpr, rates, shares)
+    return np.trapezoid([*shares[kept], last], [*rates[kept], max_fpr]) / max_fpr
+
+
+@pytest.mark.parametrize("max_fpr", [0.05, 0.3])
+def test_spro_of_the_export_equals_that_of_its_files(connectors, max_fpr):
+    category = connectors / "loco" / "connector"
+    images = open_test_set(category)
+    rng = np.random.default_rng(0)
+    maps = {}
+    for entry, item in zip(images.entries, images, strict=True):
+        noise = rng.random(item.mask.shape)
+        maps[category / "test" / entry.name] = (noise + 0.3 * item.mask).round(3)
+
+    regions = [np.array(item.truth.regions or [np.zeros(item.mask.shape)]) for item in images]
+    saturation = [item.truth.saturation or (1.0,) for item in images]
+    ours = spro(regions, list(maps.values()), saturation, max_fpr)
+    assert ours == pytest.approx(area_of_curve(category, maps, max_fpr), abs=1e-3)

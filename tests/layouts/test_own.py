@@ -72,6 +72,9 @@ class PlateSet:
     def field(self, place, name):
         return self.fields[name]
 
+    def params(self, place):
+        return {"objects": []}
+
 
 def test_stains_are_no_defects(trees):
     plates = PlateSet(trees.mask_of, "mask", "instances", "scratch")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
 from synthgen.errors import UsageError
-from synthgen.metrics import aupro, best_f1_threshold, image_auroc, pixel_auroc
+from synthgen.metrics import aupro, average_precision, best_f1_threshold, fpr_at_recall, image_auroc, pixel_auroc
 
 pytestmark = pytest.mark.filterwarnings("error")
 RNG = np.random.default_rng(0)  # test data only
@@ -30,6 +30,33 @@ def labels_and_scores(draw):
 def test_image_auroc_is_that_of_scikit_learn(case):
     labels, scores = case
     assert image_auroc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
+@settings(max_examples=40)
+@given(labels_and_scores())
+def test_average_precision_is_that_of_scikit_learn(case):
+    labels, scores = case
+    expected = average_precision_score(labels, scores)
+    assert average_precision(labels, scores) == pytest.approx(expected, abs=1e-12)
+    assert average_precision(labels[None, :, None], scores[None, :, None]) == average_precision(labels, scores)
+
+
+@settings(max_examples=40)
+@given(labels_and_scores(), st.sampled_from([0.3, 0.5, 0.95, 0.99, 1.0]))
+def test_fpr_at_a_recall_is_read_off_the_roc_curve(case, recall):
+    labels, scores = case
+    fpr, found, _ = roc_curve(labels, scores, drop_intermediate=False)
+    expected = fpr[found >= recall - 1e-12].min()
+    assert fpr_at_recall(labels, scores, recall) == pytest.approx(expected, abs=1e-12)
+    assert fpr_at_recall(labels[None, :, None], scores[None, :, None], recall) == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_has_nothing_to_find_has_no_rate():
+    for metric in (average_precision, fpr_at_recall):
+        assert math.isnan(metric([0, 0], [1, 2]))
+    assert math.isnan(fpr_at_recall([1, 1], [1, 2]))
+    with pytest.raises(UsageError, match=r"^recall must lie in \(0, 1\], got 0$"):
+        fpr_at_recall([0, 1], [1, 2], recall=0)
 
 
 @settings(max_examples=40)

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from synthgen.errors import UsageError
 from synthgen.metrics import defect_wise_recall
+from synthgen.metrics.defects import COVERAGES, covered_shares, recall_curve
 
 
 def plain_recall(instances, predictions, coverage):
@@ -54,3 +55,13 @@ def test_an_instance_number_is_another_defect_in_another_image():
 def test_a_coverage_out_of_range_is_refused():
     with pytest.raises(UsageError, match=r"^coverage must lie in \[0, 1\], got 5$"):
         defect_wise_recall(np.ones((1, 2, 2)), np.ones((1, 2, 2)), coverage=5)
+
+
+@settings(max_examples=20)
+@given(arrays(np.uint8, (2, 4, 4), elements=st.integers(0, 3)), arrays(bool, (2, 4, 4)))
+def test_the_curve_has_the_recall_at_each_coverage(instances, predictions):
+    coverages, recalls = recall_curve(instances, predictions)
+    assert tuple(coverages) == COVERAGES
+    expected = [defect_wise_recall(instances, predictions, coverage) for coverage in COVERAGES]
+    np.testing.assert_array_equal(recalls, expected)
+    assert len(covered_shares(instances, predictions)) == sum(len(np.unique(ids[ids > 0])) for ids in instances)

@@ -7,13 +7,16 @@ import types
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 from skimage.draw import ellipse, line, polygon, polygon_perimeter
 from skimage.measure import points_in_poly
 
 from synthgen.errors import UsageError
-from synthgen.metrics import localisation, proportion_localised
+from synthgen.metrics import localisation, pl_details, proportion_localised
 from synthgen.metrics.boxes import Box, overlap
 from synthgen.metrics.localisation import MERGED_ABOVE, _groups, anomaly_boxes, anomaly_ious
 
@@ -82,12 +85,61 @@ def test_values_that_are_defined_at_the_edges():
     assert proportion_localised(mask, np.full(mask.shape, 7)) == 0
 
 
-@pytest.mark.parametrize("spacing", ["linear", "percentile"])
+@pytest.mark.parametrize("spacing", ["exact", "linear", "percentile"])
 def test_the_scale_of_scores_and_masks_does_not_matter(spacing):
     masks, maps = scene(0, images=2)
     expected = proportion_localised(masks, maps, spacing=spacing)
     assert 0 < expected <= 1
     assert proportion_localised(masks * np.uint8(255), maps * 256 - 1024, spacing=spacing) == expected
+
+
+@st.composite
+def small_scenes(draw):
+    """Two images of 12 x 12 with some anomalies, and maps of few different values, so that ties are common."""
+    masks = draw(arrays(bool, (2, 12, 12), elements=st.sampled_from([False] * 9 + [True])))
+    values = draw(st.integers(2, 9))
+    maps = draw(arrays(np.int16, (2, 12, 12), elements=st.integers(0, values)))
+    return masks, maps + values * masks * draw(st.integers(0, 1))
+
+
+@settings(max_examples=40, deadline=None)
+@given(small_scenes(), st.sampled_from([0.0, 0.1, 0.3, 0.5]))
+def test_the_exact_sweep_is_as_good_as_all_thresholds_one_by_one(scene, iou):
+    masks, maps = scene
+    places = [number for number, mask in enumerate(masks) if mask.any()]
+    value = proportion_localised(masks, maps, iou)
+    if not places:
+        assert math.isnan(value)
+        return
+    every_one = np.unique(maps[places])
+    ious = anomaly_ious(lambda: iter([(masks[i], maps[i]) for i in places]), every_one)
+    assert value == pytest.approx((ious > iou).mean(axis=0).max(), abs=1e-12)
+    for spacing in ("linear", "percentile"):
+        assert value >= proportion_localised(masks, maps, iou, spacing) - 1e-12
+
+
+def test_one_outlier_takes_even_steps_to_nothing_and_leaves_the_sweep_alone():
+    masks, maps = scene(2, images=3)
+    before = proportion_localised(masks, maps)
+    maps[0, 0, 0] = 1e6
+    assert proportion_localised(masks, maps, spacing="linear") == 0
+    assert proportion_localised(masks, maps) == before > 0.5
+
+
+def test_details_name_each_anomaly_with_its_box_and_ious():
+    masks, maps = scene(3, images=3)
+    masks = np.concatenate([np.zeros((1, 256, 256), bool), masks])
+    maps = np.concatenate([np.full((1, 256, 256), 99.0), maps])
+    found = pl_details(masks, maps)
+    assert found.value == proportion_localised(masks, maps)
+    assert found.value == np.mean([anomaly.localised for anomaly in found.anomalies])
+    assert [anomaly.image for anomaly in found.anomalies] == sorted(anomaly.image for anomaly in found.anomalies)
+    boxes = [box for mask in masks[1:] for box in anomaly_boxes(mask)]
+    assert [anomaly.box for anomaly in found.anomalies] == boxes
+    for anomaly in found.anomalies:
+        assert anomaly.image > 0
+        assert anomaly.iou <= anomaly.best_iou
+        assert anomaly.localised == (anomaly.iou > 0.3)
 
 
 def test_percentile_spacing_hears_the_order_of_scores_alone():
@@ -101,7 +153,7 @@ def test_percentile_spacing_hears_the_order_of_scores_alone():
     ("options", "message"),
     [
         ({"iou": 1.5}, r"^iou must lie in \[0, 1\], got 1.5$"),
-        ({"spacing": "log"}, "^spacing must be one of linear, percentile, got 'log'$"),
+        ({"spacing": "log"}, "^spacing must be one of exact, linear, percentile, got 'log'$"),
     ],
 )
 def test_bad_options_are_refused(options, message):

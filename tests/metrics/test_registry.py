@@ -1,18 +1,27 @@
-"""A metric that is not exported, or that has no test or no source, fails here."""
+"""The registry of metrics; one that is not exported, or that has no test or no source, fails here."""
 
 import inspect
+import math
+import sys
+import types
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from synthgen import metrics
+from synthgen.errors import UsageError
+from synthgen.layouts.truth import truth_of_regions
+from synthgen.metrics.localisation import Localised
+from synthgen.metrics.part import Maps, Part
+from synthgen.metrics.registry import METRICS, USUAL, Metric, columns_of, heading_of, known, measured
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "synthgen" / "metrics"
 MODULES = [import_module(f"synthgen.metrics.{path.stem}") for path in sorted(FOLDER.glob("[a-z]*.py"))]
 TRUTH = ("labels", "masks", "instances")
-NUMBERS = (float, tuple[float, float], dict[str, float])
+NUMBERS = (float, tuple[float, float], dict[str, float], Localised)
 
 
 def is_metric(function) -> bool:
@@ -47,3 +56,128 @@ def test_a_metric_is_complete(name):
     parts = inspect.getdoc(metric).split("\n")
     for section in ("Parameters", "Returns"):
         assert section in parts, f"the docstring of {name} needs the section {section}"
+
+
+@pytest.fixture(scope="module")
+def part():
+    """Six images, of which four have a defect that the maps meet more or less."""
+    rng = np.random.default_rng(0)
+    masks = np.zeros((6, 24, 32), bool)
+    for number in range(2, 6):
+        masks[number, 3 * number : 3 * number + 6, 4:12] = True
+    maps = (masks * 0.6 + rng.random(masks.shape)).astype(np.float32)
+    labels = masks.any(axis=(1, 2)).astype(int)
+    truths = [truth_of_regions(mask) if mask.any() else None for mask in masks]
+    return Part(labels, maps.mean(axis=(1, 2)), truths, Maps(maps, range(6))).at(0.53, 0.9)
+
+
+def test_every_metric_of_the_registry_measures(part):
+    values = measured(part, columns_of(METRICS))
+    without = set(METRICS) - set(values)
+    assert without == {"oracle", "spro"}  # the one is several values, the other needs saturation
+    rates = [value for name, value in values.items() if "threshold" not in name]
+    assert all(0 <= value <= 1 for value in rates)
+    assert set(USUAL) <= set(METRICS)
+    assert list(values)[:3] == ["image_auroc", "average_precision", "fpr"]
+
+
+def test_a_limit_stands_behind_the_name(part):
+    masks = np.array(list(part.instances))
+    maps = np.array(list(part.pixel_maps))
+    columns = columns_of(["pl@0.5", "aupro@0.05", "aupro", "fpr@0.99", "pl_linear@0.1", "pl@0.50"])
+    assert [column.heading for column in columns] == [
+        "PL@0.5", "AUPRO@0.05", "AUPRO", "image FPR@0.99", "PL linear@0.1", "PL@0.5",
+    ]  # fmt: skip
+    assert measured(part, columns) == {
+        "pl@0.5": metrics.proportion_localised(masks, maps, 0.5),
+        "aupro@0.05": metrics.aupro(masks, maps, 0.05),
+        "aupro": metrics.aupro(masks, maps),
+        "fpr@0.99": metrics.fpr_at_recall(part.labels, part.scores, 0.99),
+        "pl_linear@0.1": metrics.proportion_localised(masks, maps, 0.1, "linear"),
+    }
+
+
+def test_thresholds_decide_what_is_found(part):
+    names = ["f1", "precision", "recall", "pixel_f1", "pixel_recall", "iou", "defect_recall"]
+    masks = np.array(list(part.instances)) > 0
+    found = np.array(list(part.pixel_maps)) >= 0.9
+    pixels = metrics.pixel_scores(masks, found)
+    values = measured(part, columns_of(names))
+    assert values["pixel_f1"] == pixels["f1"]
+    assert values["pixel_recall"] == pixels["recall"]
+    assert values["iou"] == metrics.mean_overlap(masks, found)["iou"]
+    assert values["defect_recall"] == metrics.defect_wise_recall(masks, found)
+    images = metrics.pixel_scores(part.labels[None, None], (part.scores >= 0.53)[None, None])
+    assert [values[name] for name in names[:3]] == [images["f1"], images["precision"], images["recall"]]
+    assert measured(part.at(None, None), columns_of(names)) == {}
+
+
+def test_the_oracle_names_its_values_so(part):
+    threshold, f1 = metrics.best_f1_threshold(part.labels, part.scores)
+    columns = columns_of(["oracle"])
+    values = measured(part, columns)
+    assert (values["oracle_threshold"], values["oracle_f1"]) == (threshold, f1)
+    assert [heading_of(name, columns) for name in values][:2] == ["oracle F1", "oracle threshold"]
+    assert values["oracle_pixel_f1"] >= measured(part, columns_of(["pixel_f1"]))["pixel_f1"]
+
+
+def test_without_masks_there_are_no_values_of_pixels(part):
+    bare = Part(part.labels, part.scores, [None] * 6, part.maps)
+    assert set(measured(bare, columns_of(METRICS))) == {
+        "image_auroc", "average_precision", "fpr", "oracle_f1", "oracle_threshold",
+    }  # fmt: skip
+
+
+def test_a_category_without_normal_images_has_no_value(part):
+    anomalous = Part(np.ones(6, int), part.scores, [None] * 6)
+    assert measured(anomalous, columns_of(["image_auroc", "fpr"])) == {}
+
+
+def plugged(name, value):
+    """Return a module with one thing in it."""
+    module = types.ModuleType("strangers")
+    setattr(module, name, value)
+    return module
+
+
+STRANGERS = {
+    "a function": (lambda part: part.scores.max(), {"mine": 2.0}),
+    "a function of several values": (lambda part: {"low": 1, "high": 3}, {"mine_low": 1.0, "mine_high": 3.0}),
+    "a metric": (Metric("their", "Their", lambda part: 0.25, better="down"), {"their": 0.25}),
+    "no value": (lambda part: math.nan, {}),
+}
+
+
+@pytest.mark.parametrize("case", STRANGERS)
+def test_a_metric_of_somebody_else_is_measured(case, monkeypatch):
+    found, expected = STRANGERS[case]
+    monkeypatch.setitem(sys.modules, "strangers", plugged("mine", found))
+    part = Part(np.array([0, 1]), np.array([1.0, 2.0]), [None, None])
+    assert measured(part, columns_of(["strangers:mine"], trust=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "auprp",
+            r"^metric must be one of image_auroc, .*, or module:function, got 'auprp'; did you mean aupro\?$",
+        ),
+        ("iou@0.5", r"^metric iou takes no limit, got 'iou@0.5'$"),
+        ("pl@1.5", r"^metric must have a limit in \(0, 1\] behind the @, got 'pl@1.5'$"),
+        ("pl@half", r"^metric must have a limit"),
+        ("nowhere.at_all:metric", "^metric nowhere.at_all:metric cannot be loaded: No module named 'nowhere'$"),
+        ("math:pi", "^metric pi must be a Metric or a function of a Part, got float$"),
+    ],
+)
+def test_metrics_that_cannot_be_are_refused(name, message):
+    with pytest.raises(UsageError, match=message):
+        columns_of([name], trust=True)
+
+
+def test_code_of_others_needs_trust(part):
+    with pytest.raises(UsageError, match=r"^metric os:getcwd runs code of its own: give --trust if you trust it$"):
+        columns_of(["os:getcwd"])
+    with pytest.raises(UsageError, match=r"^metric repr must return a number, got str$"):
+        measured(part, columns_of(["builtins:repr"], trust=True))
+    assert set(METRICS) <= set(known())

@@ -14,9 +14,9 @@ from synthgen.layouts.export.splits import Splits, parse_splits
 from synthgen.layouts.export.tree import Tree
 
 # What gives data sets the things that a target may ask for.
-GIVES_MASKS = "fractals, mandelbulb, multiformula, cutpaste and `stains --layout test` have masks"
-GIVES_DEFECTS = "`stains --layout test` and `cutpaste` draw defects with masks"
-GIVES_GOOD = "`stains` and `cutpaste --good` draw normal images"
+GIVES_MASKS = "fractals, mandelbulb, multiformula, cutpaste, connectors and `stains --layout test` have masks"
+GIVES_DEFECTS = "`stains --layout test`, `connectors --layout test` and `cutpaste` draw defects with masks"
+GIVES_GOOD = "`stains`, `connectors` and `cutpaste --good` draw normal images"
 
 
 class File(NamedTuple):

@@ -10,7 +10,7 @@ import torch
 from synthgen.errors import FormatError, SynthgenError, UsageError, one_line
 from synthgen.layouts import ImageSet
 from synthgen.layouts.entries import Item, check_size
-from synthgen.layouts.framing import Framing, Part, Seen, assembled, framed, framing_of, shown
+from synthgen.layouts.framing import Framing, Part, Seen, assembled, at_own_size, framed, framing_of, shown
 
 FRAMING = "framing"  # what the notes of a model call it
 
@@ -140,6 +140,7 @@ def inspected(
     batch_size: int = 8,
     framing: Framing | None = None,
     unreadable: dict[str, str] | None = None,
+    own_size: bool = False,
 ) -> Iterator[tuple[int, list[Found]]]:
     """Yield what a model says of the images of a set, batch by batch.
 
@@ -156,6 +157,8 @@ def inspected(
     unreadable : dict, optional
         Gets the name of each image that cannot be read, with the reason; these are left out. Without it the first
         of them is an error.
+    own_size : bool
+        Bring maps to the size of their images, and leave the truth as it is.
 
     Yields
     ------
@@ -175,7 +178,20 @@ def inspected(
 
     for places in in_batches(len(images), at_once):
         items = _read(images, places, unreadable)
-        yield len(places), _looked_at(asked, items, framing, size)
+        found = _looked_at(asked, items, framing, size)
+        if own_size:
+            found = [_at_own_size(each, items[each.number]) for each in found]
+        yield len(places), found
+
+
+def _at_own_size(found: Found, item: Item) -> Found:
+    """Return what was found with the image's own truth, and a map of its size that has a score everywhere."""
+    if found.map is None:
+        return found._replace(item=item)
+    shape = item.image.shape[:2]
+    scores = at_own_size(found.map, found.seen, shape)
+    filled = np.nan_to_num(scores, nan=float(found.map.min()))
+    return found._replace(item=item, map=filled)
 
 
 def _read(images: ImageSet, places: range, unreadable: dict[str, str] | None) -> dict[int, Item]:

@@ -41,10 +41,11 @@ class NormalScores(msgspec.Struct, frozen=True):
 
 
 class Thresholds(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The scores from which on an image is anomalous, and a pixel."""
+    """The scores from which on an image is anomalous, and a pixel; `source` says where they come from."""
 
     image: float | None = None
     pixel: float | None = None
+    source: str | None = None
 
 
 class Limits(NamedTuple):
@@ -172,9 +173,9 @@ class Judge:
     """
 
     def __init__(self, model, threshold: float | None = None, pixel_threshold: float | None = None):
-        kept = noted(model, THRESHOLDS, Thresholds) or Thresholds()
-        self.image = kept.image if threshold is None else threshold
-        self.pixel = kept.pixel if pixel_threshold is None else pixel_threshold
+        own = kept(model)
+        self.image = own.image if threshold is None else threshold
+        self.pixel = own.pixel if pixel_threshold is None else pixel_threshold
         self._normal = noted(model, NORMAL, NormalScores)
 
     @property
@@ -208,9 +209,22 @@ def noted(model, name: str, kind):
         raise FormatError(f"the notes of the model are damaged: {name}: {error}") from None
 
 
-def keep(model, image: float, pixel: float | None, normal: NormalScores | None = None) -> None:
+def kept(model) -> Thresholds:
+    """Return the thresholds that the file of a model keeps; None each where it keeps none.
+
+    Raises
+    ------
+    FormatError
+        If the notes of the model hold something else in their place.
+    """
+    return noted(model, THRESHOLDS, Thresholds) or Thresholds()
+
+
+def keep(
+    model, image: float, pixel: float | None, normal: NormalScores | None = None, source: str | None = None
+) -> None:
     """Store thresholds in the notes of a model; the scores of normal images stay unless others are given."""
-    model.notes[THRESHOLDS] = msgspec.to_builtins(Thresholds(image, pixel))
+    model.notes[THRESHOLDS] = msgspec.to_builtins(Thresholds(image, pixel, source))
     if normal is not None:
         model.notes[NORMAL] = msgspec.to_builtins(normal)
 

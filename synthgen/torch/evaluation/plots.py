@@ -117,7 +117,7 @@ def plot_curves(predictions: Predictions, rows: list[Row], folder: Path) -> list
         part = predictions.part(row.category, row.kind)
         by_image = roc_curve(part.labels, part.scores)
         images.append(_Line(name, row.image_auroc, by_image))
-        if row.pixel_auroc is None:
+        if not part.is_measured_by_pixels:
             continue
 
         maps = part.pixel_maps

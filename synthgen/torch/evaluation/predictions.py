@@ -2,15 +2,15 @@
 
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from synthgen.errors import UsageError
 from synthgen.layouts import ImageSet, Truth
 from synthgen.layouts.entries import OnDemand
 from synthgen.layouts.framing import Framing
+from synthgen.metrics.part import Maps, Part
 from synthgen.torch.evaluation.inspection import inspected
 
 ALL = "all"
@@ -47,7 +47,7 @@ class Predictions:
                 of_category.add(entry.kind)
         return [(category, sorted(kinds[category])) for category in sorted(kinds)]
 
-    def part(self, category: str, kind: str = ALL) -> "Part":
+    def part(self, category: str, kind: str = ALL) -> Part:
         """Return one kind of defect, or all, with all normal images of its category."""
         places = []
         labels = []
@@ -60,91 +60,8 @@ class Predictions:
 
         scores = self.scores[places]
         truths = [self.truths[i] for i in places]
-        maps = None if self.maps is None else _Maps(self.maps, places)
+        maps = None if self.maps is None else Maps(self.maps, places)
         return Part(np.array(labels), scores, truths, maps)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some images of `Predictions`, as `synthgen.metrics` takes them.
-
-    Parameters
-    ----------
-    labels, scores : ndarray, (n,)
-    truths : list of Truth or None
-    maps : iterable of ndarray of float32, (H, W), or None
-        Can be iterated again and again; nothing is copied.
-    """
-
-    labels: np.ndarray
-    scores: np.ndarray
-    truths: list[Truth | None]
-    maps: "_Maps | None"
-
-    @property
-    def has_masks(self) -> bool:
-        """Whether the defects of every anomalous image are marked."""
-        images = zip(self.truths, self.labels, strict=True)
-        return all(truth is not None for truth, label in images if label)
-
-    @property
-    def pixel_maps(self) -> "_Maps":
-        """The maps of a model that has any."""
-        if self.maps is None:
-            raise UsageError("model must have maps to be measured by pixels, got none")
-        return self.maps
-
-    @property
-    def instances(self) -> "_Instances":
-        """An iterable of the numbered defects of each image, int32 (H, W)."""
-        return _Instances(self.truths, self.pixel_maps)
-
-    def layers(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield numbered defects and map of each image, both (H, W); several times where defects overlap."""
-        for truth, scores in zip(self.truths, self.pixel_maps, strict=True):
-            nothing = np.zeros(scores.shape, np.int32)
-            layers = (nothing,) if truth is None else truth.layers
-            for layer in layers:
-                yield layer, scores
-
-    @property
-    def regions(self) -> list[np.ndarray | tuple[np.ndarray, ...]]:
-        """The regions of each image that saturate, bool (H, W) each."""
-        regions: list[np.ndarray | tuple[np.ndarray, ...]] = []
-        for truth, scores in zip(self.truths, self.pixel_maps, strict=True):
-            none = np.zeros((0, *scores.shape), np.bool_)
-            of_image = () if truth is None else truth.regions
-            regions.append(of_image or none)
-        return regions
-
-    @property
-    def saturation(self) -> list[tuple[float, ...]]:
-        """For each of the `regions` the pixels that are enough."""
-        saturation = []
-        for truth in self.truths:
-            of_image = () if truth is None else truth.saturation
-            saturation.append(of_image)
-        return saturation
-
-
-@dataclass(frozen=True)
-class _Maps(Iterable):
-    maps: Sequence[np.ndarray] | np.ndarray
-    places: list[int]
-
-    def __iter__(self):
-        for place in self.places:
-            yield self.maps[place]
-
-
-@dataclass(frozen=True)
-class _Instances(Iterable):
-    truths: list[Truth | None]
-    maps: _Maps
-
-    def __iter__(self):
-        for truth, scores in zip(self.truths, self.maps, strict=True):
-            yield np.zeros(scores.shape, np.int32) if truth is None else truth.instances
 
 
 def predict_set(
@@ -154,6 +71,7 @@ def predict_set(
     advance: Callable | None = None,
     unreadable: dict[str, str] | None = None,
     framing: Framing | None = None,
+    own_size: bool = False,
 ) -> Predictions:
     """Return what a model says of every image of a set.
 
@@ -163,6 +81,9 @@ def predict_set(
         As for `inspected`; the images with or without truth.
     advance : callable, optional
         Called with the number of images after each batch.
+    own_size : bool
+        Bring each map to the size of its image, and leave the truth as it is, instead of measuring at the scale at
+        which the model saw the image. What it did not see scores as the least of what it saw.
 
     Returns
     -------
@@ -181,7 +102,7 @@ def predict_set(
 
     with tempfile.TemporaryFile() as file:
         maps = _MapFile(file)
-        for count, batch in inspected(model, images, batch_size, framing, unreadable):
+        for count, batch in inspected(model, images, batch_size, framing, unreadable, own_size):
             for found in batch:
                 item = found.item
                 kept.append(found.number)

@@ -1,188 +1,227 @@
 """The table of a measured test set.
 
-All rows of a category share one rule: a kind of defect is measured against all normal images, and binary
-predictions are made at the one threshold that suits the whole category best, as in use.
+A kind of defect is measured against all normal images of its category. Decisions (F1, recall, IoU ..) are made at
+thresholds that are given, and come from elsewhere than this test set; what its own best thresholds would give is a
+metric of its own, ``oracle``.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from synthgen import metrics
-from synthgen.torch.evaluation.predictions import ALL, Part, Predictions
+from synthgen.metrics.part import Part
+from synthgen.metrics.registry import METRICS, USUAL, Column, columns_of, heading_of, measured
+from synthgen.torch.evaluation.limits import Thresholds
+from synthgen.torch.evaluation.predictions import ALL, Predictions
 
 MEAN = "mean"
-METRICS = (
-    "image_auroc", "pixel_auroc", "aupro", "spro", "pl", "recall", "f1", "pixel_f1", "iou", "dice", "refined_iou",
-    "refined_dice",
-)  # fmt: skip
-_HEADS = {
-    "category": "category",
-    "kind": "kind",
-    "normal": "normal",
-    "anomalous": "anomalous",
-    "image_auroc": "image AUROC",
-    "pixel_auroc": "pixel AUROC",
-    "aupro": "AUPRO",
-    "spro": "sPRO",
-    "pl": "PL",
-    "recall": "recall",
-    "f1": "F1",
-    "threshold": "threshold",
-    "pixel_f1": "pixel F1",
-    "pixel_threshold": "pixel threshold",
-    "iou": "IoU",
-    "dice": "DICE",
-    "refined_iou": "refined IoU",
-    "refined_dice": "refined DICE",
-}
+MEAN_OF_KINDS = "mean of kinds"
+# The kinds of MVTec LOCO, whose headline is the mean of both (Bergmann et al. 2022, section 5).
+LOCO_KINDS = {"logical_anomalies", "structural_anomalies"}
+_FIRST = ("category", "kind", "normal", "anomalous")
 _TEXTS = ("category", "kind")
+_REFINED = {"refined_iou": "refined IoU", "refined_dice": "refined DICE"}
+_THRESHOLD = "threshold"
+_ORACLE = "oracle"  # several values, none of this name
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured on one kind of one category; None is a metric that has no value there.
+    """What was measured on one kind of one category. A metric can be read by its name: None where it has no value.
 
     Parameters
     ----------
     category, kind : str
-        The kind is ``all`` for all kinds of a category, the category ``mean`` for the mean of these rows.
+        The kind is ``all`` for all kinds of a category, ``mean of kinds`` for the mean of those of MVTec LOCO; the
+        category is ``mean`` for the mean of these rows.
     normal, anomalous : int
         Images.
-    image_auroc, pixel_auroc, aupro, spro, pl : float
-        `synthgen.metrics`; AUPRO up to a false positive rate of 0.3, sPRO up to 0.05.
-    recall : float
-        Share of defects that were noticed at the category's `pixel_threshold`.
-    f1, threshold : float
-        Best F1 of image scores, and where it is reached: ``score >= threshold``.
-    pixel_f1, pixel_threshold : float
-        Best F1 of the pixels and where it is reached, for a whole category.
-    iou, dice, refined_iou, refined_dice : float
-        Means over the images with a defect, of coarse and of refined masks.
+    values : dict of str to float
+        Of the metrics of `synthgen.metrics.registry` that have a value there, by name.
     """
 
     category: str
     kind: str
     normal: int
     anomalous: int
-    image_auroc: float | None = None
-    pixel_auroc: float | None = None
-    aupro: float | None = None
-    spro: float | None = None
-    pl: float | None = None
-    recall: float | None = None
-    f1: float | None = None
-    threshold: float | None = None
-    pixel_f1: float | None = None
-    pixel_threshold: float | None = None
-    iou: float | None = None
-    dice: float | None = None
-    refined_iou: float | None = None
-    refined_dice: float | None = None
+    values: dict[str, float] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> float | None:
+        if not _is_metric(name):
+            raise AttributeError(f"a row has no {name}")
+        return self.values.get(name)
+
+    def value(self, name: str) -> Any:
+        """Return what a column of the table has for this row; None where it has nothing."""
+        if name in _FIRST:
+            return getattr(self, name)
+        return self.values.get(name)
+
+    def with_values(self, **values: float) -> "Row":
+        """Return the same row with further values."""
+        return replace(self, values={**self.values, **values})
 
 
-def measure(predictions: Predictions, advance: Callable | None = None) -> list[Row]:
+def _is_metric(name: str) -> bool:
+    """Return whether a name is that of a metric, or of one of its values."""
+    if name.startswith("_") or name == "values":
+        return False
+    base = name.partition("@")[0]
+    return base in METRICS or base in _REFINED or base.startswith("oracle_")
+
+
+def as_dicts(rows: Sequence[Row], columns: Sequence[Column] = ()) -> list[dict[str, Any]]:
+    """Return rows as plain dicts of the same keys, None where a metric has no value: for JSON and CSV.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    columns : sequence of Column, optional
+        Metrics that have a key although no row has a value.
+    """
+    names = _names(rows)
+    asked = [column.name for column in columns if column.name != _ORACLE]
+    names = list(dict.fromkeys([*asked, *names]))
+    all_names = [*_FIRST, *names]
+    return [{name: row.value(name) for name in all_names} for row in rows]
+
+
+def _names(rows: Iterable[Row]) -> list[str]:
+    """Return the names of all values of some rows, in the order of the fullest."""
+    names: dict[str, None] = {}
+    for row in sorted(rows, key=_fullest_first):
+        names |= dict.fromkeys(row.values)
+    return list(names)
+
+
+def _fullest_first(row: Row) -> int:
+    return -len(row.values)
+
+
+def measure(
+    predictions: Predictions,
+    advance: Callable | None = None,
+    columns: Sequence[Column] | None = None,
+    thresholds: Thresholds | None = None,
+) -> list[Row]:
     """Return the table: for each category a row for all of it and one for each kind, then the mean of several.
+
+    A category of MVTec LOCO has a row more, the mean of its two kinds.
 
     Parameters
     ----------
     predictions : Predictions
     advance : callable, optional
-        Called with 1 after each row.
+        Called with 1 after each row that is measured.
+    columns : sequence of Column, optional
+        The metrics, as `synthgen.metrics.registry.columns_of` gives them. By default the usual ones.
+    thresholds : Thresholds, optional
+        From which on an image is anomalous, and a pixel. Without them nothing is decided.
 
     Returns
     -------
     list of Row
     """
     advance = advance or (lambda rows: None)
-    rows = []
+    columns = columns_of(USUAL) if columns is None else columns
+    given = thresholds or Thresholds()
+
+    rows: list[Row] = []
     for category, kinds in predictions.parts():
-        whole = _measure(predictions.part(category), category, ALL)
+        whole = predictions.part(category).at(given.image, given.pixel)
+        rows.append(_measured(whole, category, ALL, columns))
         advance(1)
-        rows.append(whole)
+
+        of_kinds = []
         for kind in kinds:
-            part = predictions.part(category, kind)
-            rows.append(_measure(part, category, kind, whole.pixel_threshold))
+            part = predictions.part(category, kind).at(given.image, given.pixel)
+            part = replace(part, whole=whole)
+            of_kinds.append(_measured(part, category, kind, columns))
             advance(1)
+        rows += of_kinds
+        if set(kinds) == LOCO_KINDS:
+            rows.append(_mean(of_kinds, category, MEAN_OF_KINDS, rows[-3].normal))
 
+    return rows + _means(rows)
+
+
+def _measured(part: Part, category: str, kind: str, columns: Sequence[Column]) -> Row:
+    values = measured(part, columns)
+    normal = len(part.labels) - part.anomalous
+    return Row(category, kind, normal, part.anomalous, values)
+
+
+def _means(rows: list[Row]) -> list[Row]:
+    """Return the mean over several categories, and that of the means of kinds where each has one."""
     wholes = [row for row in rows if row.kind == ALL]
-    return [*rows, _mean(wholes)] if len(wholes) > 1 else rows
+    if len(wholes) < 2:
+        return []
+    means = [_mean(wholes, MEAN, ALL)]
+    of_kinds = [row for row in rows if row.kind == MEAN_OF_KINDS]
+    if len(of_kinds) == len(wholes):
+        means.append(_mean(of_kinds, MEAN, MEAN_OF_KINDS))
+    return means
 
 
-def _measure(part: Part, category: str, kind: str, pixel_threshold: float | None = None) -> Row:
-    labels = part.labels
-    threshold, f1 = metrics.best_f1_threshold(labels, part.scores)
-    auroc = metrics.image_auroc(labels, part.scores)
-    values = {"image_auroc": auroc, "f1": f1, "threshold": threshold}
-    if labels.any() and part.has_masks and part.maps is not None:
-        values |= _measure_pixels(part, pixel_threshold)
-
-    known = {}
-    for name, value in values.items():
-        if np.isfinite(value):
-            known[name] = float(value)
-
-    anomalous = int(labels.sum())
-    normal = len(labels) - anomalous
-    return Row(category, kind, normal, anomalous, **known)
-
-
-def _measure_pixels(part: Part, threshold: float | None) -> dict[str, float]:
-    instances = part.instances
-    maps = part.pixel_maps
-    values = {
-        "pixel_auroc": metrics.pixel_auroc(instances, maps),
-        "aupro": metrics.aupro(instances, maps),
-        "pl": metrics.proportion_localised(instances, maps),
-    }
-    if threshold is None:
-        threshold, values["pixel_f1"] = metrics.best_f1_threshold(instances, maps)
-        values["pixel_threshold"] = threshold
-
-    noticed = ((layer, scores >= threshold) for layer, scores in part.layers())
-    values["recall"] = metrics.defect_wise_recall(noticed)
-    if any(part.saturation):
-        values["spro"] = metrics.spro(part.regions, maps, part.saturation)
-    return values
-
-
-def _mean(rows: list[Row]) -> Row:
-    """Return the mean of rows; a metric that one of them lacks has none."""
+def _mean(rows: list[Row], category: str, kind: str, normal: int | None = None) -> Row:
+    """Return the mean of rows; a metric that one of them lacks has none, and a threshold has none either."""
     means = {}
-    for name in METRICS:
-        values = [getattr(row, name) for row in rows]
-        if None not in values:
-            means[name] = float(np.mean(values))
+    for name in _names(rows):
+        values = [row.values.get(name) for row in rows]
+        if None not in values and _THRESHOLD not in name:
+            means[name] = float(np.mean(values))  # type: ignore[arg-type]
 
-    normal = sum(row.normal for row in rows)
+    of_all = sum(row.normal for row in rows) if normal is None else normal
     anomalous = sum(row.anomalous for row in rows)
-    return Row(MEAN, ALL, normal, anomalous, **means)
+    return Row(category, kind, of_all, anomalous, means)
 
 
-def format_table(rows: list[Row]) -> str:
-    """Return the table as text, without the columns that have no value in any row."""
-    columns = []
-    for name, head in _HEADS.items():
-        values = [getattr(row, name) for row in rows]
-        if all(value is None for value in values):
-            continue
+def format_table(rows: Sequence[Row], columns: Sequence[Column] = ()) -> str:
+    """Return the table as text, without the columns that have no value in any row.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    columns : sequence of Column, optional
+        Where metrics have headings that the registry does not know.
+    """
+    names = _names(rows)
+    known = [*columns, *_with_limits(names), *columns_of(METRICS)]
+    table = []
+    for name in [*_FIRST, *names]:
+        head = _heading(name, known)
+        values = [row.value(name) for row in rows]
         cells = [head, *(_cell(value, name) for value in values)]
         width = max(map(len, cells))
         align = str.ljust if name in _TEXTS else str.rjust
-        columns.append([align(cell, width) for cell in cells])
+        table.append([align(cell, width) for cell in cells])
 
     lines = []
-    for cells_of_row in zip(*columns, strict=True):
+    for cells_of_row in zip(*table, strict=True):
         line = "  ".join(cells_of_row)
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def _with_limits(names: Iterable[str]) -> list[Column]:
+    """Return the columns of those names that have a limit."""
+    ours = [name for name in names if name.partition("@")[0] in METRICS and "@" in name]
+    return columns_of(ours)
+
+
+def _heading(name: str, columns: Sequence[Column]) -> str:
+    if name in _REFINED:
+        return _REFINED[name]
+    return name if name in _FIRST else heading_of(name, columns)
 
 
 def _cell(value: str | float | None, name: str) -> str:
     """Return the text of a value of a column."""
     if value is None:
         return "-"
-    if name in METRICS:
-        return f"{value:.3f}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if name in _FIRST:
+        return str(value)
+    form = ".4g" if _THRESHOLD in name else ".3f"
+    return f"{value:{form}}"

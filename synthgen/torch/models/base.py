@@ -101,6 +101,8 @@ class AnomalyModel(abc.ABC):
     localises: bool = True
     #: Whether `local_scores` is there.
     differentiable: ClassVar[bool] = False
+    #: Whether the constructor takes a backbone.
+    needs_backbone: ClassVar[bool] = True
     #: Whether `graph_scores` can be written as ONNX.
     exportable: ClassVar[bool] = False
     #: Whether the constructor takes members in place of a backbone.

@@ -106,7 +106,7 @@ class _Builder:
         if part.members:
             given = [self._member(each, f"{prefix}{MEMBER}{k}.") for k, each in enumerate(part.members)]
         else:
-            given = self._net(part)
+            given = self._net_of(made, part)
 
         try:
             model = made(given, memory=self._memory, device=self._device, **options)
@@ -128,6 +128,13 @@ class _Builder:
             return FeatureExtractor(net, device=choose_device(self._device), **options)
         except (UsageError, TypeError) as error:
             raise damaged(self._path, one_line(error)) from None
+
+    def _net_of(self, made: type[AnomalyModel], part: PartHeader) -> torch.nn.Module | None:
+        """Return the backbone of a model, None of a kind that has none."""
+        has_one = part.backbone is not None
+        if made.needs_backbone != has_one:
+            raise damaged(self._path, f"a {made.kind} has {'a' if made.needs_backbone else 'no'} backbone")
+        return self._net(part) if has_one else None
 
     def _net(self, part: PartHeader) -> torch.nn.Module:
         """Return the backbone of a model or an extractor."""
@@ -161,7 +168,7 @@ class _Builder:
         except UsageError as error:
             raise damaged(self._path, str(error)) from error
 
-        if is_older and settings.pool > 1:
+        if is_older and made.needs_backbone and settings.pool > 1:
             padding = f"pool_padding {settings.pool_padding}"
             warnings.warn(
                 f"{self._path}: an older synthgen fitted this model with {padding}; fit it again",

@@ -3,6 +3,7 @@
 The header has `format` and `version` of synthgen. In format 2, of models on one backbone, it also has `kind`,
 `options`, `image_size`, `notes` and `backbone`: its `arch` and `form` in timm, `mean` and `std`, and `fingerprint`,
 a digest of its weights. Tensors are the model's own, by name, and the backbone's, as ``backbone.KEY``.
+`backbone` is null for a kind of model that has none.
 
 In format 3, of ensembles, it has `backbones`, a list of such records, and `model`: `kind`, `options`, `image_size`,
 `notes`, and either `backbone`, a place in the list, or `members`, a list of records like itself. A member of kind
@@ -103,11 +104,13 @@ class _OnOneBackbone(msgspec.Struct):
     options: dict
     image_size: _Size
     notes: dict
-    backbone: BackboneHeader
+    backbone: BackboneHeader | None
 
     def as_header(self) -> Header:
-        model = PartHeader(self.kind, self.options, self.image_size, self.notes, 0)
-        return Header(self.format, (self.backbone,), model)
+        backbones = () if self.backbone is None else (self.backbone,)
+        place = 0 if backbones else None
+        model = PartHeader(self.kind, self.options, self.image_size, self.notes, place)
+        return Header(self.format, backbones, model)
 
 
 class StoredModel(NamedTuple):
@@ -141,7 +144,7 @@ def save_model(model, path) -> None:
     book = _Book(model)
     part = book.part(model, "")
     if not model.is_ensemble:
-        header = {**part, "backbone": book.backbones[0]}
+        header = {**part, "backbone": book.backbones[0] if model.needs_backbone else None}
         number = FORMAT
     else:
         header = {"backbones": book.backbones, "model": part}
@@ -195,6 +198,8 @@ class _Book:
         }
         if part.is_ensemble:
             return {**record, "members": self._members(part.parts(), prefix)}
+        if not part.needs_backbone:
+            return record
         return {**record, "backbone": self._number_of(part.features)}
 
     def _members(self, members: Sequence, prefix: str) -> list[dict]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -100,7 +99,7 @@ def with_fits(rows: list, found: list[Fit]) -> list:
         means = {}
         if of_row:
             means = {name: _mean_of(of_row, name) for name in OVERLAPS}
-        out.append(replace(row, **means))
+        out.append(row.with_values(**means))
     return out
 
 

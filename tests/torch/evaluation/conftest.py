@@ -74,6 +74,7 @@ def predictions(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def rows(predictions):
+    from synthgen.metrics.registry import USUAL, columns_of
     from synthgen.torch.evaluation import measure
 
-    return measure(predictions)
+    return measure(predictions, columns=columns_of([*USUAL, "oracle"]))

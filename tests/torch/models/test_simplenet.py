@@ -25,11 +25,12 @@ def test_the_score_of_an_image_is_its_worst_patch_before_smoothing(backbone, ima
     assert (maps.max((1, 2)) <= scores + 1e-5).all()
 
 
+@pytest.mark.filterwarnings("ignore:the discriminator tells nothing apart")
 def test_features_on_disk_give_the_same_model(backbone, images):
-    plain = SimpleNet(backbone, **SMALL)
-    needed = plain.needed_bytes(8, (64, 64))
-    small = SimpleNet(backbone, **SMALL, memory=needed - 1000)
-    assert small.needed_bytes(8, (64, 64)) < needed
+    few = {**SMALL, "rows": 32, "steps": 10}
+    plain = SimpleNet(backbone, **few)
+    small = SimpleNet(backbone, **few, memory=200_000)
+    assert small.needed_bytes(8, (64, 64)) < plain.needed_bytes(8, (64, 64))
     assert torch.equal(plain.fit([images]).weights, small.fit([images]).weights)
 
 

@@ -1,0 +1,124 @@
+"""What the features of labelled images tell of a backbone, without training anything on top of it."""
+
+import numpy as np
+
+from synthgen.errors import UsageError
+
+NEIGHBORS = 20
+
+
+def knn_accuracy(features: np.ndarray, labels: np.ndarray, neighbors: int = NEIGHBORS) -> float:
+    """Return how often the nearest other images name the class of an image: each is left out in turn.
+
+    Parameters
+    ----------
+    features : ndarray, (N, D)
+        Compared by the cosine of the angle between them.
+    labels : ndarray of int, (N,)
+    neighbors : int
+        Each has a vote; of several classes with as many votes the first in order counts. No more vote than the
+        smallest class has other images: beyond these, only strangers are left.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two images, or `neighbors` is no positive number.
+    """
+    _check(features, labels)
+    if neighbors < 1:
+        raise UsageError(f"neighbors must be >= 1, got {neighbors}")
+    directions = _directions(features)
+    distance = -directions @ directions.T
+    np.fill_diagonal(distance, np.inf)
+
+    known, numbers, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    others = int(sizes.min()) - 1
+    most = min(neighbors, max(1, others))
+    nearest = np.argpartition(distance, most - 1, axis=1)
+    nearest = nearest[:, :most]
+
+    images = np.arange(len(labels))
+    votes = np.zeros((len(images), len(known)), int)
+    for column in nearest.T:
+        classes = numbers[column]
+        votes[images, classes] += 1
+    named = votes.argmax(axis=1)
+    right = named == numbers
+    return float(right.mean())
+
+
+def effective_dimensions(features: np.ndarray) -> float:
+    """Return over how many directions features (N, D) spread: 1 on a line, D where all directions are alike.
+
+    The participation ratio of the variances along the principal axes. Networks with random weights put all images
+    near one line (Ugwu et al. 2024, section 7.3).
+    """
+    centered = features - features.mean(axis=0)
+    lengths = np.linalg.svd(centered, compute_uv=False)
+    variances = lengths**2
+    total = variances.sum()
+    if total == 0:
+        return 0.0
+
+    shares = variances / total
+    return float(1 / np.sum(shares**2))
+
+
+def intraclass_compactness(features: np.ndarray, labels: np.ndarray) -> float:
+    """Return how alike the images of a class are: the mean cosine between two of one class, over all classes.
+
+    Features are centered on the mean of all images first, so that what all images share does not count. 1 where
+    each class is one direction, about 0 where classes do not matter.
+
+    Parameters
+    ----------
+    features : ndarray, (N, D)
+    labels : ndarray of int, (N,)
+
+    Returns
+    -------
+    float
+        In [-1, 1]; ``nan`` where no class has two images.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two images.
+    """
+    _check(features, labels)
+    centered = features - features.mean(axis=0)
+    directions = _directions(centered)
+    means = []
+    for label in np.unique(labels):
+        own = directions[labels == label]
+        count = len(own)
+        if count < 2:
+            continue
+        total = own.sum(axis=0)
+        of_all = total @ total
+        with_itself = np.sum(own**2)
+        pairs = count * (count - 1)
+        means.append((of_all - with_itself) / pairs)
+
+    if not means:
+        return np.nan
+    return float(np.mean(means))
+
+
+def _check(features: np.ndarray, labels: np.ndarray) -> None:
+    are_rows = features.ndim == 2 and labels.shape == features.shape[:1]
+    if not are_rows or len(labels) < 2:
+        rule = "features must be (N, D) of two images or more, with N labels"
+        raise UsageError(f"{rule}, got {features.shape} and {labels.shape}")
+
+
+def _directions(features: np.ndarray) -> np.ndarray:
+    """Return features of length 1; those of length 0 stay 0."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    lengths[lengths == 0] = 1
+    return features / lengths

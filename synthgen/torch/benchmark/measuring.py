@@ -1,0 +1,86 @@
+"""What is measured on the predictions of a job: the rows of `evaluate`, and the samples of intervals."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from synthgen.layouts import ImageSet
+from synthgen.layouts.framing import Framing
+from synthgen.metrics import intervals, registry
+from synthgen.torch.benchmark.jobs import ALWAYS, Job
+from synthgen.torch.evaluation import held_out_limits, measure, synthetic_limits, thresholds_of
+from synthgen.torch.evaluation.limits import Thresholds
+from synthgen.torch.evaluation.predictions import Predictions
+from synthgen.torch.evaluation.thresholds import HELD_OUT, SYNTHETIC
+
+
+class Measured(NamedTuple):
+    """What was measured in a job.
+
+    Attributes
+    ----------
+    rows : list of dict
+        Of the whole category, then of each kind: ``kind``, ``normal``, ``anomalous``, and the values there are.
+    thresholds : dict
+        ``rule``, ``images`` that they come from, and ``image``, ``pixel`` and ``source`` where there are any.
+    samples : dict of str to ndarray
+        Metrics of resamples of the test images, (R,) each.
+    """
+
+    rows: list[dict[str, Any]]
+    thresholds: dict[str, Any]
+    samples: dict[str, np.ndarray]
+
+
+def measured(
+    job: Job, model: Any, predictions: Predictions, held: ImageSet | None, trust: bool = False
+) -> Measured:
+    """Return what is measured on the predictions of a job.
+
+    Parameters
+    ----------
+    job : Job
+    model : object
+        The fitted one.
+    predictions : Predictions
+    held : ImageSet or None
+        Normal images that give the thresholds.
+    trust : bool
+        Whether metrics of other code may run.
+    """
+    names = dict.fromkeys([*ALWAYS, *job.metrics])
+    columns = registry.columns_of(names, trust)
+    limits = _thresholds(job, model, held)
+
+    rows = []
+    for row in measure(predictions, None, columns, limits):
+        counts = {"kind": row.kind, "normal": row.normal, "anomalous": row.anomalous}
+        rows.append(counts | row.values)
+
+    images = 0 if held is None else len(held)
+    thresholds = {"rule": job.thresholds, "images": images, **msgspec.to_builtins(limits)}
+    return Measured(rows, thresholds, _samples(job, predictions))
+
+
+def _thresholds(job: Job, model: Any, held: ImageSet | None) -> Thresholds:
+    """Return the thresholds of the rule of a job; none where no images were held out for them."""
+    if held is None:
+        return Thresholds()
+
+    framing = Framing()
+    batch = job.model.batch
+    if job.thresholds == "synthetic":
+        return thresholds_of(synthetic_limits(model, held, batch, framing, job.seed), SYNTHETIC)
+    return thresholds_of(held_out_limits(model, held, batch, framing), HELD_OUT)
+
+
+def _samples(job: Job, predictions: Predictions) -> dict[str, np.ndarray]:
+    """Return the metrics of resamples; all models and seeds get the same draws of a category."""
+    ((category, _),) = predictions.parts()
+    part = predictions.part(category)
+    counts = intervals.count_part(part)
+    name = f"{job.set}/{job.category.name}"
+    weights = intervals.draws(part.labels, name=name)
+    found = intervals.resampled(counts, weights)
+    return {key: values for key, values in found.items() if np.isfinite(values).all()}

@@ -1,0 +1,221 @@
+"""The record of a job: one JSON file, written whole or not at all. That it is there says that the job is done."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from synthgen.errors import FormatError, UsageError
+from synthgen.shards.files import make_folder, write_atomically
+from synthgen.shards.manifest import encode_json
+from synthgen.torch.benchmark.config import Benchmark
+
+CONFIG = "benchmark.json"
+RECORDS = "jobs"
+VERSION = 1
+
+
+class Images(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model says of the test images, in their order: what intervals are computed from.
+
+    Parameters
+    ----------
+    names : list of str
+    kinds : list of str
+        ``good`` for the normal ones.
+    labels : list of int
+        0 normal, 1 anomalous.
+    scores : list of float
+    """
+
+    names: list[str]
+    kinds: list[str]
+    labels: list[int]
+    scores: list[float]
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of a job. Reading images counts as reading alone, neither as fitting nor as predicting.
+
+    Parameters
+    ----------
+    read_s, fit_s, predict_s, measure_s : float
+    fit_ms_image : float
+        Of fitting, for each normal image.
+    predict_ms_image : float
+        Of predicting in batches, for each test image; the first three batches are left out where there are more.
+    latency_ms : float or None
+        Median of single images.
+    limit_kept : bool
+        Whether fitting ended within the time limit.
+    """
+
+    read_s: float
+    fit_s: float
+    predict_s: float
+    measure_s: float
+    fit_ms_image: float
+    predict_ms_image: float
+    latency_ms: float | None
+    limit_kept: bool = True
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes.
+
+    Parameters
+    ----------
+    peak : int or None
+        Most that was resident during the job beyond what was before; None where the system does not say.
+    gpu_peak : int or None
+        Most that torch held on a GPU.
+    predicted : int or None
+        What the model said that it would learn.
+    file : int or None
+        Of the file of the model; None of one that cannot be saved.
+    parameters : int or None
+        Numbers in the backbone.
+    """
+
+    peak: int | None = None
+    gpu_peak: int | None = None
+    predicted: int | None = None
+    file: int | None = None
+    parameters: int | None = None
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job found, or why it failed.
+
+    Parameters
+    ----------
+    format : int
+    model, set, category : str
+    seed : int
+    fingerprint : str
+        Of all that the results depend on.
+    spec : dict
+        The values that the fingerprint is of.
+    versions : dict
+        Of synthgen, torch, timm and NumPy.
+    machine : dict
+        Host, device, threads.
+    data : dict
+        ``sha256`` of the category's files, numbers of images, and lines on what was left out.
+    backbone : str or None
+        Fingerprint of its weights.
+    rows : list of dict
+        The table of `evaluate`: the whole category, then each kind.
+    thresholds : dict
+        Which rule gave them, and from how many images.
+    images : Images or None
+    times : Times or None
+    memory : Memory or None
+    started : str
+        Date and time.
+    error : str or None
+        Kind and message of what ended the job.
+    traceback : list of str
+        The last lines.
+    """
+
+    model: str
+    set: str
+    category: str
+    seed: int
+    fingerprint: str
+    spec: dict[str, Any]
+    format: int = VERSION
+    versions: dict[str, str] = {}
+    machine: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    backbone: str | None = None
+    rows: list[dict[str, Any]] = []
+    thresholds: dict[str, Any] = {}
+    images: Images | None = None
+    times: Times | None = None
+    memory: Memory | None = None
+    started: str = ""
+    error: str | None = None
+    traceback: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """The name of the job: model/set/category/seed."""
+        return f"{self.model}/{self.set}/{self.category}/{self.seed}"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the job ended in an error."""
+        return self.error is not None
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record; it is there whole, or not at all."""
+    make_folder(path.parent)
+    text = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    write_atomically(path, text + b"\n")
+
+
+def read_record(path: Path) -> Record | None:
+    """Return the record in a file, None if there is none.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, or of a newer synthgen.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+    try:
+        record = msgspec.json.decode(raw, type=Record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        rule = "must be the whole record of a job; without the file the job is done again"
+        raise FormatError(f"{path}: {rule}: {error}") from None
+    if record.format != VERSION:
+        raise FormatError(f"{path}: format must be {VERSION}, got {record.format}; a newer synthgen reads it")
+    return record
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Return all records of the folder of a benchmark, in the order of their paths."""
+    paths = sorted((folder / RECORDS).glob("*/*/*/seed-*.json"))
+    records = map(read_record, paths)
+    return [record for record in records if record is not None]
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What a folder was begun with: the benchmark as plain values, and the names of all its jobs."""
+
+    benchmark: dict[str, Any]
+    jobs: list[str]
+
+
+def remember(benchmark: Benchmark, jobs: list[str], folder: Path) -> None:
+    """Write down which jobs a folder is for, so that tables know which are missing."""
+    path = folder / CONFIG
+    data = encode_json(Begun(benchmark.to_dict(), jobs))
+    if not path.is_file() or path.read_bytes() != data:
+        write_atomically(path, data)
+
+
+def read_begun(folder: Path) -> Begun:
+    """Return what a folder was begun with.
+
+    Raises
+    ------
+    UsageError
+        If it is no folder of a benchmark.
+    FormatError
+        If the file is damaged.
+    """
+    path = folder / CONFIG
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Begun)
+    except OSError:
+        raise UsageError(f"{folder}: must be the folder of a benchmark, got none: it has no {CONFIG}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: must be what a benchmark was begun with: {error}") from None

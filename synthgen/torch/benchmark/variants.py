@@ -1,0 +1,144 @@
+"""From the models of a benchmark to single models: a grid makes one of each combination of its values."""
+
+import glob
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from synthgen.errors import UsageError
+from synthgen.options import named
+from synthgen.torch.benchmark.config import (
+    OWN_KEYS,
+    Benchmark,
+    Entry,
+    check_kind,
+    checked_options,
+    checked_size,
+    is_plugin,
+    plain,
+)
+from synthgen.torch.models import load
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._+=-]+")
+_LONGEST = 100
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """One model of a benchmark, with all that it depends on.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+    backbone : str or None
+    size : (int, int)
+    batch : int
+    calibrate : float or None
+    sets : tuple of str
+    options : dict
+        Those that are given.
+    """
+
+    name: str
+    kind: str
+    backbone: str | None
+    size: tuple[int, int]
+    batch: int
+    calibrate: float | None
+    sets: tuple[str, ...]
+    options: dict[str, Any]
+
+    def resolved(self) -> dict:
+        """Return all options of the kind, also those not given; of a class of other code those that are given."""
+        if is_plugin(self.kind):
+            return self.options
+        made = msgspec.convert(self.options, load(self.kind).Options, strict=False)
+        values = plain(made)
+        values.pop("seed", None)
+        return values
+
+
+def variants(benchmark: Benchmark, place: str = "benchmark") -> list[Variant]:
+    """Return all models of a benchmark, in the order of its file.
+
+    Raises
+    ------
+    UsageError
+        If a value of a grid is none of its option, or two models get one name.
+    """
+    found = []
+    for name, entry in benchmark.models.items():
+        found += _of_entry(name, entry, benchmark, place)
+
+    names = [variant.name for variant in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{named(place, 'models')} must have different names, got {twice} twice")
+    return found
+
+
+def _of_entry(name: str, entry: Entry, benchmark: Benchmark, place: str) -> list[Variant]:
+    if not entry.grid:
+        return [_variant(name, entry, {}, benchmark, place)]
+
+    axes = []
+    for key, given in entry.grid.items():
+        where = named(place, f"models.{name}.grid.{key}")
+        values = _matching(given, where) if isinstance(given, str) else given
+        axes.append([(key, value) for value in values])
+
+    found = []
+    for combination in itertools.product(*axes):
+        chosen = dict(combination)
+        words = [f"{key}={_word(value)}" for key, value in combination]
+        own = "-".join([name, *words])[:_LONGEST]
+        found.append(_variant(own, entry, chosen, benchmark, place))
+    return found
+
+
+def _matching(pattern: str, where: str) -> list[str]:
+    """Return the files of a pattern, by name."""
+    found = sorted(glob.glob(pattern))
+    if not found:
+        raise UsageError(f"{where} must match files, got none for {pattern}")
+    return found
+
+
+def _word(value) -> str:
+    """Return a value as a part of a name: of a file its stem."""
+    if isinstance(value, list | tuple):
+        text = "+".join(map(str, value))
+    else:
+        text = str(value)
+    if text.endswith(".safetensors"):
+        text = Path(text).stem
+    return _NOT_IN_NAMES.sub("-", text)
+
+
+def _variant(name: str, entry: Entry, chosen: dict, benchmark: Benchmark, place: str) -> Variant:
+    """Return the model of one combination of a grid."""
+    own = {key: value for key, value in chosen.items() if key in OWN_KEYS}
+    options = {**entry.options, **{key: value for key, value in chosen.items() if key not in OWN_KEYS}}
+    where = f"models.{name}"
+    kind = str(own.get("kind", entry.kind))
+    check_kind(kind, place, f"{where}.kind")
+    if "size" in own:
+        own["size"] = tuple(checked_size(own["size"], place, f"{where}.size"))
+
+    def chosen_of(key: str, default):
+        given = own.get(key, getattr(entry, key))
+        return default if given is None else given
+
+    return Variant(
+        name=name,
+        kind=kind,
+        backbone=chosen_of("backbone", None),
+        size=chosen_of("size", benchmark.size),
+        batch=chosen_of("batch", benchmark.batch),
+        calibrate=chosen_of("calibrate", None),
+        sets=entry.sets or tuple(benchmark.sets),
+        options=checked_options(kind, options, place, f"{where}."),
+    )

@@ -1,0 +1,56 @@
+"""Grids: one model for each combination, with names that say which."""
+
+import pytest
+
+from synthgen.errors import UsageError
+from synthgen.torch.benchmark.config import Benchmark
+from synthgen.torch.benchmark.variants import variants
+
+
+def made(values, **models):
+    return variants(Benchmark.from_dict(values | {"models": models}))
+
+
+def test_a_grid_makes_each_with_each(values):
+    entry = {
+        "backbone": "b",
+        "grid": {"kind": ["padim", "patchcore"], "layers": [[1], [1, 2]], "size": [32, "8x4"]},
+    }
+    found = made(values, m=entry)
+    assert len(found) == 8
+    first, last = found[0], found[-1]
+    assert (first.name, first.size, first.options) == ("m-kind=padim-layers=1-size=32", (32, 32), {"layers": [1]})
+    assert (last.name, last.size, last.kind) == ("m-kind=patchcore-layers=1+2-size=8x4", (4, 8), "patchcore")
+
+
+def test_no_model_shares_its_options_with_another(values):
+    first, second = made(values, m={"kind": "floor", "grid": {"sigma": [1, 2]}})
+    first.options["sigma"] = 99
+    assert second.options == {"sigma": 2.0}
+
+
+def test_options_that_are_not_given_are_known(values):
+    (found,) = made(values, m={"kind": "floor"})
+    assert found.resolved() == {"sigma": 4.0}
+
+
+def test_a_pattern_stands_for_the_files_that_match(values, tmp_path):
+    for name in ("epoch-2", "epoch-1"):
+        (tmp_path / f"{name}.safetensors").touch()
+    grid = {"backbone": str(tmp_path / "epoch-*.safetensors")}
+    found = made(values, m={"kind": "padim", "grid": grid})
+    assert [each.name for each in found] == ["m-backbone=epoch-1", "m-backbone=epoch-2"]
+    with pytest.raises(UsageError, match="must match files, got none for nothing"):
+        made(values, m={"kind": "padim", "grid": {"backbone": "nothing*"}})
+
+
+@pytest.mark.parametrize(
+    ("grid", "rule"),
+    [({"sigma": [1, -1]}, "sigma must be float >= 0"), ({"sigma": [1, 1.0]}, "must have different names")],
+)
+def test_values_of_a_grid_are_checked(values, grid, rule):
+    entry = {"kind": "floor", "grid": {key: list(map(str, each)) for key, each in grid.items()}}
+    if rule.startswith("must have"):
+        entry["grid"] = {"sigma": ["1", "1"]}
+    with pytest.raises(UsageError, match=rule):
+        made(values, m=entry)
