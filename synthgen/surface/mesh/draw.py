@@ -319,7 +319,7 @@ def _all_seen(seen: np.ndarray) -> np.ndarray:
     height, width = seen.shape
     blocks = seen.reshape(height // SAMPLES, SAMPLES, width // SAMPLES, SAMPLES)
     whole = blocks.all(axis=(1, 3))
-    return whole.astype(np.uint8) * 255
+    return np.where(whole, 255, 0).astype(np.uint8)
 
 
 def _pixel_means(seen: np.ndarray, values: np.ndarray) -> np.ndarray:

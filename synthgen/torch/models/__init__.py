@@ -79,13 +79,13 @@ MODELS = {
     "cutpaste": "A backbone that learned to see pasted pieces, and a Gaussian of patches: slow to fit.",
     "sinbad": "How features are distributed over the whole image: for parts that are missing; no maps.",
     "panda": "Nearest normal images, after a training that draws them together: quick; no maps.",
+    "floor": "The distance of blurred gray values from their mean: what other models must be better than.",
+    "chance": "Random scores: what a benchmark measures for them must be what chance gives.",
     "fastflow": "The density of whole maps of features, by flows; by anomalib.",
     "reverse-distillation": "A decoder that gives back the features of normal images; by anomalib.",
     "stfpm": "A student that follows the backbone on normal images; by anomalib.",
     "feature-ensemble": "The features of several backbones or models, fused and scored as one.",
     "score-ensemble": "Fitted models together: their scores are calibrated and combined.",
-    "floor": "The distance of blurred gray values from their mean: what other models must be better than.",
-    "chance": "Random scores: what a benchmark measures for them must be what chance gives.",
 }
 
 _LAZY = {
@@ -95,8 +95,8 @@ _LAZY = {
     "Cflow": "cflow",
     "CutPasteModel": "cutpaste",
     "Extractor": "base",
-    "FeatureEnsemble": "feature_ensemble",
     "Floor": "floor",
+    "FeatureEnsemble": "feature_ensemble",
     "PaDiM": "padim",
     "Panda": "panda",
     "PatchCore": "patchcore",

@@ -105,10 +105,8 @@ class _Builder:
         given: Any
         if part.members:
             given = [self._member(each, f"{prefix}{MEMBER}{k}.") for k, each in enumerate(part.members)]
-        elif made.needs_backbone:
-            given = self._net(part)
         else:
-            given = None
+            given = self._net_of(made, part)
 
         try:
             model = made(given, memory=self._memory, device=self._device, **options)
@@ -131,6 +129,13 @@ class _Builder:
         except (UsageError, TypeError) as error:
             raise damaged(self._path, one_line(error)) from None
 
+    def _net_of(self, made: type[AnomalyModel], part: PartHeader) -> torch.nn.Module | None:
+        """Return the backbone of a model, None of a kind that has none."""
+        has_one = part.backbone is not None
+        if made.needs_backbone != has_one:
+            raise damaged(self._path, f"a {made.kind} has {'a' if made.needs_backbone else 'no'} backbone")
+        return self._net(part) if has_one else None
+
     def _net(self, part: PartHeader) -> torch.nn.Module:
         """Return the backbone of a model or an extractor."""
         if self._backbone is not None:
@@ -150,8 +155,6 @@ class _Builder:
         made = models.load(part.kind).MODEL
         if bool(part.members) != made.is_ensemble:
             raise damaged(self._path, f"{part.kind} with {len(part.members)} members")
-        if not made.needs_backbone and part.backbone is not None:
-            raise damaged(self._path, f"{part.kind} with a backbone")
         return made
 
     def _options_of(self, part: PartHeader, made: type[AnomalyModel]) -> dict:

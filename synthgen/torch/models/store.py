@@ -2,8 +2,8 @@
 
 The header has `format` and `version` of synthgen. In format 2, of models on one backbone, it also has `kind`,
 `options`, `image_size`, `notes` and `backbone`: its `arch` and `form` in timm, `mean` and `std`, and `fingerprint`,
-a digest of its weights. Tensors are the model's own, by name, and the backbone's, as ``backbone.KEY``. `backbone`
-is null for a kind of model that has none.
+a digest of its weights. Tensors are the model's own, by name, and the backbone's, as ``backbone.KEY``.
+`backbone` is null for a kind of model that has none.
 
 In format 3, of ensembles, it has `backbones`, a list of such records, and `model`: `kind`, `options`, `image_size`,
 `notes`, and either `backbone`, a place in the list, or `members`, a list of records like itself. A member of kind
@@ -108,8 +108,8 @@ class _OnOneBackbone(msgspec.Struct):
 
     def as_header(self) -> Header:
         backbones = () if self.backbone is None else (self.backbone,)
-        number = 0 if backbones else None
-        model = PartHeader(self.kind, self.options, self.image_size, self.notes, number)
+        place = 0 if backbones else None
+        model = PartHeader(self.kind, self.options, self.image_size, self.notes, place)
         return Header(self.format, backbones, model)
 
 
@@ -144,7 +144,7 @@ def save_model(model, path) -> None:
     book = _Book(model)
     part = book.part(model, "")
     if not model.is_ensemble:
-        header = {**part, "backbone": book.backbones[0] if book.backbones else None}
+        header = {**part, "backbone": book.backbones[0] if model.needs_backbone else None}
         number = FORMAT
     else:
         header = {"backbones": book.backbones, "model": part}
@@ -198,8 +198,9 @@ class _Book:
         }
         if part.is_ensemble:
             return {**record, "members": self._members(part.parts(), prefix)}
-        number = self._number_of(part.features) if part.needs_backbone else None
-        return {**record, "backbone": number}
+        if not part.needs_backbone:
+            return record
+        return {**record, "backbone": self._number_of(part.features)}
 
     def _members(self, members: Sequence, prefix: str) -> list[dict]:
         records = []
