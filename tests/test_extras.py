@@ -47,6 +47,13 @@ def test_a_hint_names_what_is_there_to_install(monkeypatch, installed, extra):
     assert extra in config()["options.extras_require"]
 
 
+def test_a_wheel_holds_every_package():
+    listed = config()["options"]["packages"].split()
+    folders = {file.parent.relative_to(ROOT) for file in ROOT.glob("synthgen/**/__init__.py")}
+    found = {".".join(folder.parts) for folder in folders}
+    assert sorted(listed) == sorted(found | {"synthgen.kernels", "synthgen.recipes"})
+
+
 def test_an_extra_of_extras_names_this_distribution():
     assert config()["options.extras_require"]["all"].strip().startswith(f"{extras.DISTRIBUTION}[")
 
