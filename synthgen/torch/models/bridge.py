@@ -117,11 +117,22 @@ class BridgeModel(AnomalyModel):
         """Return the network for images of a size: random from the seed, but for the backbone's weights."""
         import torch
 
-        typed = ", ".join(self.settings.set)
-        with torch.random.fork_rng(devices=[]), needed_for(self.kind), _quiet(), _offline():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
+            network = self._checked_network(size)
+
+        own = self.features.net.state_dict()
+        frozen = network.get_submodule(self.frozen)
+        frozen.load_state_dict({name: own[name] for name in frozen.state_dict()})
+        frozen.requires_grad_(False)
+        return network.to(self.device)
+
+    def _checked_network(self, size: tuple[int, int]) -> torch.nn.Module:
+        """Return what `_built` does; arguments that anomalib does not take are an error of the user's."""
+        typed = ", ".join(self.settings.set)
+        with needed_for(self.kind), _quiet(), _offline():
             try:
-                network = self._built(size)
+                return self._built(size)
             except TypeError as error:
                 raise UsageError(
                     f"set must hold arguments of {self.kind} of anomalib, got {typed}: {error}"
@@ -129,11 +140,13 @@ class BridgeModel(AnomalyModel):
             except (ValueError, RuntimeError) as error:
                 raise UsageError(f"{self.kind} of anomalib cannot be built: {one_line(error)}") from None
 
-        own = self.features.net.state_dict()
-        frozen = network.get_submodule(self.frozen)
-        frozen.load_state_dict({name: own[name] for name in frozen.state_dict()})
-        frozen.requires_grad_(False)
-        return network.to(self.device)
+    def _outline(self, size: tuple[int, int]) -> dict[str, torch.Tensor]:
+        """Return tensors without memory of the forms that are learned: a forged size costs nothing."""
+        import torch
+
+        with torch.device("meta"):
+            network = self._checked_network(size)
+        return self._learned(network)
 
     def _learned(self, network) -> dict[str, torch.Tensor]:
         """Return the tensors of a network beside those of the backbone."""
@@ -156,12 +169,12 @@ class BridgeModel(AnomalyModel):
 
     def state_forms(self, shape):
         """Return the forms of what was learned; see `AnomalyModel.state_forms`."""
-        learned = self._learned(self._made(self._need_fit()))
+        learned = self._outline(self._need_fit())
         return {name: (tuple(value.shape), value.dtype) for name, value in learned.items()}
 
     def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the size of what is learned, in bytes, for any number of images."""
-        return sum(value.nbytes for value in self._learned(self._made(size)).values())
+        return sum(value.nbytes for value in self._outline(size).values())
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the memory that fitting takes beside the backbone's own, in bytes, without what torch holds."""

@@ -12,6 +12,10 @@ synthgen fit fastflow --normal photos/good --backbone resnet18 --epochs 100 --ou
 synthgen fit fastflow --normal mvtec/bottle --backbone out/best.safetensors --set flow_steps=8 --out b.safetensors
 """
 
+# Pixels of a side of an image whose network is small.
+_SMALL = 64
+_NORMS = "net.norms."
+
 
 class Options(BridgeOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of FastFlow: the published ones."""
@@ -30,6 +34,18 @@ class FastFlow(BridgeModel):
 
         given = {name: text_as_value(value) for name, value in self.settings.set.items()}
         return FastflowModel(input_size=size, backbone=self.arch, pre_trained=False, **given)
+
+    def _outline(self, size):
+        import torch
+
+        # anomalib cannot build this network without memory: only the norms of its layers grow with the image
+        outline = self._learned(self._checked_network((_SMALL, _SMALL)))
+        for name, tensor in outline.items():
+            if name.startswith(_NORMS):
+                channels, rows, _ = tensor.shape
+                step = _SMALL // rows
+                outline[name] = torch.empty(channels, size[0] // step, size[1] // step, device="meta")
+        return outline
 
     def _loss(self, answer):
         from anomalib.models.image.fastflow.loss import FastflowLoss
