@@ -280,10 +280,10 @@ def connectors() -> Image.Image:
         (
             "tray",
             (0, 1, 3, 5, 6, 8),
-            "--part tray: good; a washer missing, a screw misplaced, washers swapped, a pair less, a screw broken",
+            "--product tray: good; a washer missing, a screw misplaced, washers swapped, a pair less, one broken",
         ),
     ):
-        recipe = Recipe.from_dict({"family": "connectors", "layout": "test", "part": part, "holes": 8})
+        recipe = Recipe.from_dict({"family": "connectors", "layout": "test", "product": part, "holes": 8})
         samples = [synthgen.render(recipe, label, 3 + place) for place, label in enumerate(labels)]
         rows.append((title, [s.image for s in samples]))
         marked = [tinted(np.repeat(s.image[..., None], 3, axis=2), s.fields["instances"]) for s in samples]

@@ -26,7 +26,7 @@ has its mask, and the saturation of MVTec LOCO.
 \b
 synthgen connectors --per-class 200 --out normal
 synthgen connectors --layout test --holes 8 --out test
-synthgen connectors --layout test --part tray --anomalies missing,swapped --fields clean
+synthgen connectors --layout test --product tray --anomalies missing,swapped --fields clean
 synthgen export mvtec-loco normal test --out loco
 """
 
@@ -62,7 +62,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="train: one class of normal parts. test: `good` and a class for each kind of anomaly."
         ),
     ] = "train"
-    part: Annotated[
+    product: Annotated[
         Literal["connector", "tray"],
         msgspec.Meta(
             description="connector: a plate with holes on black cloth. tray: screws and washers in compartments."
@@ -114,8 +114,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self):
         check_unique(self, "anomalies", "fields")
         self._check_anomalies()
-        if self.part == "tray" and self.stains:
-            raise ValueError("stains must be left out for --part tray, got on")
+        if self.product == "tray" and self.stains:
+            raise ValueError("stains must be left out for product tray, got on")
 
     def _check_anomalies(self):
         """Refuse anomalies that the layout or the part cannot have."""
@@ -126,17 +126,19 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.anomalies == ():
             raise ValueError("anomalies must name at least one kind for --layout test, got none")
 
-        known = (*LOGICAL, *STRUCTURAL[self.part])
+        known = (*LOGICAL, *STRUCTURAL[self.product])
         strange = [kind for kind in self.anomalies if kind not in known]
         if strange:
-            raise ValueError(f"anomalies must be of {', '.join(known)} for --part {self.part}, got {strange[0]}")
+            raise ValueError(
+                f"anomalies must be of {', '.join(known)} for product {self.product}, got {strange[0]}"
+            )
 
 
 def kinds(options: Options) -> tuple[str, ...]:
     """Return the kinds of anomalies that there are, in the order of their classes."""
     if options.layout == "train":
         return ()
-    return options.anomalies or (*LOGICAL, *STRUCTURAL[options.part])
+    return options.anomalies or (*LOGICAL, *STRUCTURAL[options.product])
 
 
 def defaults(options: Options) -> dict:
@@ -184,23 +186,23 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     Returns
     -------
     dict
-        ``class``, ``index``, ``part``; ``texture``, ``light`` and ``camera`` as those of `stains`; ``stains``, or
-        None; ``background``, what it lies on; ``room``, the direction (x, y) from which the room is lit; ``pose``,
-        its ``angle`` in degrees and where its middle lies (x, y), mm; ``meant`` and ``made``, the part by the rules
-        and as it is; ``fields``, those asked for; ``objects``, the anomaly. Its ``params`` are ``logical``;
-        ``regions``, where it may be found; ``enough``, how many mm2 of these are enough, None for all;
-        ``saturation``, the same in pixels.
+        ``class``, ``index``, ``product``; ``texture``, ``light`` and ``camera`` as those of `stains`;
+        ``stains``, or None; ``background``, what it lies on; ``room``, the direction (x, y) from which the room
+        is lit; ``pose``, its ``angle`` in degrees and where its middle lies (x, y), mm; ``meant`` and ``made``,
+        the part by the rules and as it is; ``fields``, those asked for; ``objects``, the anomaly. Its
+        ``params`` are ``logical``; ``regions``, where it may be found; ``enough``, how many mm2 of these are
+        enough, None for all; ``saturation``, the same in pixels.
     """
     from synthgen.surface.connector.parts import break_rule, sample_part
 
     def stream(name: str):
         return generator(seed, label, index, f"connectors.{options.layout}.{name}")
 
-    made = meant = sample_part(stream("part"), options.part, options.holes)
+    made = meant = sample_part(stream("part"), options.product, options.holes)
     objects = []
     # class 0 is normal parts
     for kind in kinds(options)[max(label - 1, 0) : label]:
-        made, finding = break_rule(stream(kind), options.part, meant, kind)
+        made, finding = break_rule(stream(kind), options.product, meant, kind)
         params = {"logical": kind in LOGICAL, **finding, "saturation": None}
         objects.append(new_record(1, kind, params))
 
@@ -208,7 +210,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     return {
         "class": label,
         "index": index,
-        "part": options.part,
+        "product": options.product,
         **_sample_look(options, seed, label, index, stream, pose),
         "pose": pose,
         "meant": meant,
@@ -259,7 +261,7 @@ def _sample_look(options: Options, seed: int, label: int, index: int, stream, po
             "exposure": round(1.6 + tone * between(rng, -0.45, 0.45), 4),
         },
         "stains": plate_params["stains"] if options.stains else None,
-        "background": sample_background(stream("background"), options.part),
+        "background": sample_background(stream("background"), options.product),
         "room": list(cosine_and_sine(azimuth)),
     }
 

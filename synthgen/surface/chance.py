@@ -2,6 +2,10 @@
 
 import numpy as np
 
+# What `perlin.perlin3` never exceeds: the largest blend over all places in a cell,
+# with the best gradient at each corner
+BOUND = 1.0364
+
 
 def between(rng: np.random.Generator, low: float, high: float) -> float:
     """Draw a uniform number, rounded to 1e-4."""

@@ -30,8 +30,6 @@ _GRADIENTS = np.array(
     ],
     np.float32,
 )
-# What the noise never exceeds: the largest blend over all places in a cell with the best gradient at each corner
-BOUND = 1.0364
 
 
 def pnoise3(points: np.ndarray) -> np.ndarray:
@@ -45,7 +43,7 @@ def pnoise3(points: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of float64, (...)
-        Within +-`BOUND`; equal to ``noise.pnoise3``, which is computed in float32 too.
+        Within +-`synthgen.surface.chance.BOUND`; equal to ``noise.pnoise3``, which is computed in float32 too.
 
     Raises
     ------

@@ -47,10 +47,7 @@ def run(*arguments, code=0):
 def test_a_run_prints_its_table_and_the_same_command_does_nothing_again(config, tmp_path):
     command = [config, "--out", tmp_path / "o", "--workers", 0, "--progress", "none"]
     done = run(*command)
-    assert (
-        done.stdout.splitlines()[0] == "small, image AUROC, 1 class, 1 seed, 6 test images"
-        or "brick" in done.stdout
-    )
+    assert "brick" in done.stdout
     assert [line.split()[0] for line in done.stdout.splitlines()[3:]] == ["floor", "chance"]
     assert "2 of 2 jobs done in" in done.stderr
     again = run(*command)
@@ -60,7 +57,7 @@ def test_a_run_prints_its_table_and_the_same_command_does_nothing_again(config, 
     table = run("--table", tmp_path / "o", "--metric", "oracle_f1", "--by", "class", "--format", "md").stdout
     assert "| brick/photos | **1.000** |" in table
     everything = json.loads(run("--table", tmp_path / "o", "--json").stdout)
-    assert [job["job"] for job in everything["jobs"]] == ["floor/brick/photos/0", "chance/brick/photos/0"]
+    assert {job["job"] for job in everything["jobs"]} == {"floor/brick/photos/0", "chance/brick/photos/0"}
     one = json.loads(run("--table", tmp_path / "o", "--json", "--metric", "image_auroc").stdout)
     assert one["head"][0] == "model"
 

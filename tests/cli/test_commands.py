@@ -47,6 +47,12 @@ def test_no_help_page_loads_what_takes_seconds():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_option_is_defined_twice(name):
+    given = [word for option in COMMANDS[name].params for word in option.opts if word.startswith("-")]
+    assert sorted(given) == sorted(set(given))
+
+
 def examples(command):
     """Return the commands that a help page shows."""
     lines = (line.strip() for line in (command.help or "").splitlines())
@@ -151,7 +157,7 @@ def test_recipes_are_completed(command):
 
 def test_commands_and_kinds_are_completed():
     assert set(completed("pre")) == {"preview", "pretrain"}
-    assert set(completed("fit", "pa")) == {"padim", "patchcore"}
+    assert set(completed("fit", "pa")) == {"padim", "panda", "patchcore"}
     assert completed("weights", "i") == ["import"]
 
 

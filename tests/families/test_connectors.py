@@ -17,7 +17,7 @@ PARTS = ("connector", "tray")
 
 
 def recipe_of(part: str = "connector", **options) -> Recipe:
-    values = {"family": "connectors", "layout": "test", "part": part, "size": 144, **options}
+    values = {"family": "connectors", "layout": "test", "product": part, "size": 144, **options}
     return Recipe.from_dict(values)
 
 
@@ -154,14 +154,14 @@ MISTAKES = [
     ({"holes": 3}, "holes must be int >= 4"),
     ({"holes": 9}, "holes must be int <= 8"),
     ({"anomalies": "rust"}, "anomalies must be one of missing"),
-    ({"anomalies": "broken"}, "anomalies must be of missing, .*scratch for --part connector, got broken"),
+    ({"anomalies": "broken"}, "anomalies must be of missing, .*scratch for product connector, got broken"),
     (
-        {"part": "tray", "anomalies": "scratch"},
-        "anomalies must be of missing, .*broken for --part tray, got scratch",
+        {"product": "tray", "anomalies": "scratch"},
+        "anomalies must be of missing, .*broken for product tray, got scratch",
     ),
     ({"anomalies": "missing,missing"}, "anomalies must not repeat"),
     ({"layout": "train", "anomalies": "missing"}, "anomalies must be left out for --layout train, got missing"),
-    ({"part": "tray", "stains": True}, "stains must be left out for --part tray, got on"),
+    ({"product": "tray", "stains": True}, "stains must be left out for product tray, got on"),
     ({"rotation": 20}, r"rotation must be float <= 12\.0"),
     ({"classes": 11}, "classes must be <= 10, got 11"),
     ({"storage": {"codec": "jpeg"}}, "codec must be lossless"),
@@ -171,7 +171,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("change", "message"), MISTAKES)
 def test_wrong_options_are_named(change, message):
     with pytest.raises(UsageError, match=message):
-        recipe_of(**{"part": "connector", **change})
+        Recipe.from_dict({"family": "connectors", "layout": "test", "size": 144, **change})
 
 
 def test_saturation_comes_back_from_shards(tmp_path):

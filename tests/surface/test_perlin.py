@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthgen.errors import UsageError
-from synthgen.surface.perlin import BOUND, perlin3, perlin3_along, pnoise3
+from synthgen.surface.chance import BOUND
+from synthgen.surface.perlin import perlin3, perlin3_along, pnoise3
 
 coordinates = st.floats(-100, 100, width=32)
 

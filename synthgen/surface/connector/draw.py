@@ -21,7 +21,7 @@ from synthgen.surface.marks.defects import FINEST, placed
 from synthgen.surface.optics.camera import grown, photograph
 from synthgen.surface.plate.brightness import bend, prepare, radiance
 from synthgen.surface.plate.view import PlateView
-from synthgen.surface.stains.field import LEAST, stain_field
+from synthgen.surface.plate.water import dried_layers
 
 f32 = np.float32
 
@@ -166,17 +166,8 @@ def _metal(params: dict, view: PlateView, lit) -> tuple[np.ndarray, np.ndarray |
         return picture, None
 
     top, left = view.corner
-    offset = params["stains"]["offset"]
-    under = np.full(view.shape, texture["reflectance"], f32)
-    painted = stain_field(params["stains"]).paint(
-        under,
-        origin=np.add(offset, (left, top, 0.0)),
-        row_step=(0.0, view.pitch, 0.0),
-        column_step=(view.pitch, 0.0, 0.0),
-    )
-    stained = painted.ids > 0
-    left_over = np.maximum(under / f32(texture["reflectance"]), LEAST)
-    picture[stained] *= left_over[stained]
+    older, newer = dried_layers(params, picture, (left, top), view.pitch)
+    stained = (older.ids > 0) | (newer.ids > 0)
     return picture, stained
 
 

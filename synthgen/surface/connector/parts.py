@@ -31,5 +31,5 @@ def draw_part(params: dict, size: tuple[int, int]) -> Finding:
     """Draw a part, of which the parameters know the name."""
     from synthgen.surface.connector.draw import draw_connector, draw_tray
 
-    painter = draw_connector if params["part"] == "connector" else draw_tray
+    painter = draw_connector if params["product"] == "connector" else draw_tray
     return painter(params, size)

@@ -44,7 +44,7 @@ _LEAST_METAL = 2.2
 _TRIES = 400
 
 # All defects of the surface have these keys.
-_MARK_KEYS = ("kind", "vertices", "depths", "width", "radii", "height", "bend", "rim")
+_MARK_KEYS = ("kind", "vertices", "depths", "width", "radii", "height", "bend", "rim", "tip", "tilt")
 
 LOGICAL = ("missing", "additional", "misplaced", "wrong_size", "swapped", "count")
 STRUCTURAL = ("damaged_edge", "cut_corner", "scratch")

@@ -35,25 +35,42 @@ def stain(params: dict, view: PlateView, picture: np.ndarray, annotations: Annot
 
 def _dry(params: dict, view: PlateView, picture: np.ndarray, annotations: Annotations) -> None:
     """Paint dried water: the older stains first."""
-    stains = params["stains"]
     window = view.pixels_of_plate
-    left, top = view.point_of_pixel(window[0].start, window[1].start)
+    corner = view.point_of_pixel(window[0].start, window[1].start)
+    for layer in dried_layers(params, picture[window], corner, view.pitch):
+        _note(layer, view, window, annotations)
+
+
+def dried_layers(params: dict, picture: np.ndarray, corner: tuple[float, float], pitch: float) -> list[Dried]:
+    """Paint dried water into a picture of metal, and return the stains: the older ones first.
+
+    Parameters
+    ----------
+    params : dict
+        ``stains`` as drawn by `synthgen.families.stains.sample` for dried water, and ``texture``.
+    picture : ndarray of float32, (H, W)
+        Brightness, changed in place.
+    corner : (float, float)
+        x and y of its first pixel, mm.
+    pitch : float
+        Side of a pixel, mm.
+    """
+    stains = params["stains"]
+    left, top = corner
     cosine, sine = cosine_and_sine(params["texture"]["direction"])
     frame = Frame(
         left=left,
         top=top,
-        pitch=view.pitch,
+        pitch=pitch,
         cosine=cosine,
         sine=sine,
     )
 
-    seen = picture[window]
-    height, width = seen.shape
-    right = left + width * view.pitch
-    bottom = top + height * view.pitch
+    height, width = picture.shape
+    right = left + width * pitch
+    bottom = top + height * pitch
     drops = drops_in(splashes_of(stains), (left, top, right, bottom))
-    for layer in paint_dried(seen, frame, drops, residue_of(stains)):
-        _note(layer, view, window, annotations)
+    return paint_dried(picture, frame, drops, residue_of(stains))
 
 
 def _note(layer: Dried, view: PlateView, window, annotations: Annotations) -> None:

@@ -17,7 +17,8 @@ import numpy as np
 
 from synthgen.errors import UsageError
 from synthgen.splitmix import mix
-from synthgen.surface.perlin import BOUND, perlin3_along
+from synthgen.surface.chance import BOUND
+from synthgen.surface.perlin import perlin3_along
 from synthgen.surface.stains.drops import Drops
 from synthgen.surface.stains.rows import near_rows, renumber, unite
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.surface.perlin import BOUND
+from synthgen.surface.chance import BOUND
 from synthgen.surface.stains.planes import Canvas, Plane, cut, paint
 from synthgen.surface.stains.points import MAX_CELL, Field, evaluate, evaluate_given, fill_stains, find
 

@@ -7,7 +7,8 @@ import numba
 import numpy as np
 
 from synthgen.splitmix import mix
-from synthgen.surface.perlin import BOUND, perlin3
+from synthgen.surface.chance import BOUND
+from synthgen.surface.perlin import perlin3
 from synthgen.surface.power import power
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synthgen.surface.perlin import BOUND
+from synthgen.surface.chance import BOUND
 
 Range = tuple[float, float]
 

@@ -65,7 +65,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
 from synthgen.errors import SynthgenError, UsageError, did_you_mean, one_line
-from synthgen.extras import needed_for
+from synthgen.lazy import lazy
 
 GROUP = "synthgen.models"
 
@@ -166,14 +166,4 @@ def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.module
 
 
-def __getattr__(name: str):
-    if name not in _LAZY:
-        raise AttributeError(f"module 'synthgen.torch.models' has no attribute {name!r}")
-    with needed_for(name):
-        value = getattr(import_module(f"synthgen.torch.models.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__, _LAZY, optional=True)

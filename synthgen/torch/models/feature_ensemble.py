@@ -25,10 +25,8 @@ Fit a feature ensemble: the features of several backbones or fitted models (--me
 few components, and scored as one. A member is NAME, NAME:LAYERS, a file of weights, or the file of a fitted model.
 
 \b
-synthgen fit feature-ensemble --normal photos/good --member resnet18:2,3 --member weights/best.safetensors:2,3
-    --components 0.95 --out fused.safetensors
-synthgen fit feature-ensemble --normal photos/good --member a.safetensors --member resnet18 --scorer padim
-    --set channels=50 --out fused.safetensors
+synthgen fit feature-ensemble --normal good --member resnet18:2,3 --member best.safetensors --out f.safetensors
+synthgen fit feature-ensemble --normal good --member a.safetensors --member resnet18 --scorer padim -o f.safetensors
 """
 MEMBERS = "Backbone NAME or NAME:LAYERS, weights of `synthgen pretrain`, or the file of a fitted model."
 

@@ -12,8 +12,7 @@ Fit reverse distillation by anomalib: a decoder learns to give back the features
 
 \b
 synthgen fit reverse-distillation --normal photos/good --backbone resnet18 --epochs 100 --out part.safetensors
-synthgen fit reverse-distillation --normal mvtec/bottle --backbone wide_resnet50_2 --set anomaly_map_mode=multiply
-    --out bottle.safetensors
+synthgen fit reverse-distillation --normal good --backbone resnet18 --set anomaly_map_mode=multiply -o b.safetensors
 """
 
 

@@ -27,8 +27,7 @@ they held out are found again.
 
 \b
 synthgen fit score-ensemble --normal good --member a.safetensors --member b.safetensors --out both.safetensors
-synthgen fit score-ensemble --normal good --member a.safetensors --member b.safetensors --combine max
-    --calibration tail --out both.safetensors
+synthgen fit score-ensemble --normal n --member a.safetensors --member b.safetensors --combine max -o m.safetensors
 """
 MEMBERS = "File of a fitted model."
 # Members that a vote needs.
