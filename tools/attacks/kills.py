@@ -127,11 +127,13 @@ def disturb(folder: Path, part: str | None, victim: str, after: int) -> Finding:
     else:
         _wait(process, lambda: finished(folder) >= after, 20)
 
+    # Before the first line of ours the system answers a signal, and nothing is begun.
+    early = [-number for number in (signal.SIGINT, signal.SIGTERM) if not answers(process.pid, number)]
     workers = children(process.pid)
     for target, number in _targets(victim, process.pid, workers):
         _kill(target, number)
     # A killed worker is replaced, and its run goes on; a run may be over before the signal comes.
-    finding = run.finish((0, INTERRUPTED, -signal.SIGKILL))
+    finding = run.finish((0, INTERRUPTED, -signal.SIGKILL, *early))
 
     end = time.monotonic() + 10
     while living(process.pid):
@@ -139,6 +141,17 @@ def disturb(folder: Path, part: str | None, victim: str, after: int) -> Finding:
             return Finding(run.name, Outcome.HANG, "its workers outlive it by 10 s")
         time.sleep(0.02)
     return finding
+
+
+def answers(pid: int, number: int) -> bool:
+    """Return whether a process has a handler of its own for a signal; one that has ended has none."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    mask = int(caught.split()[1], 16)
+    return bool(mask >> (number - 1) & 1)
 
 
 def living(group: int) -> list[int]:
