@@ -10,7 +10,7 @@ from synthgen.torch.backbones import load_backbone
 
 pytest.importorskip("anomalib")
 KINDS = ("fastflow", "reverse-distillation", "stfpm")
-SMALL = {"epochs": 6, "batch": 4, "seed": 3}
+SMALL = {"epochs": 6, "step_images": 4, "seed": 3}
 
 
 @pytest.fixture(scope="module")

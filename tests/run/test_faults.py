@@ -23,6 +23,7 @@ WORKS = ["a run", "a resumed run", "a finished run", "a growth", "a merge"]
 STORAGES = ["hdf5", "webdataset"]
 
 
+@pytest.mark.filterwarnings("ignore:.*has no locks:UserWarning")
 @pytest.mark.parametrize("work", WORKS)
 @pytest.mark.parametrize("storage", STORAGES)
 def test_every_call_of_the_system_may_fail(tmp_path, storage, work):

@@ -123,7 +123,8 @@ class _Worker:
 
     def end(self) -> str:
         """Kill the process, and return in words how it ended."""
-        self.process.kill()
+        # not Popen.kill, which asks for the status of a process that is dead, and keeps what `wait4` would tell
+        os.kill(self.process.pid, signal.SIGKILL)
         with suppress(BrokenPipeError):  # an order that it did not take
             self.orders.close()
         os.close(self.reports)

@@ -43,7 +43,7 @@ class BridgeOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
         float, Meta(ge=0, le=1000, description="Pixels by which maps are smoothed, beside what the method does.")
     ] = 0.0
     epochs: Annotated[int, Meta(ge=1, le=10**6, description="Passes through the images.")] = 100
-    batch: Annotated[int, Meta(ge=1, le=10**5, description="Images in a step of the training.")] = 32
+    step_images: Annotated[int, Meta(ge=1, le=10**5, description="Images in a step of the training.")] = 32
     set: Annotated[
         dict[str, Any],
         Meta(description="An argument of anomalib's network, KEY=VALUE. May be given several times."),
@@ -63,7 +63,7 @@ class BridgeModel(AnomalyModel):
     ----------
     backbone, memory, device
         As for `AnomalyModel`; the architecture must be one of ``takes``.
-    epochs, batch
+    epochs, step_images
         Of the training. Images are shuffled in each epoch.
     set : dict
         Arguments of anomalib's network.
@@ -183,7 +183,7 @@ class BridgeModel(AnomalyModel):
     def _needed(self, images: int, size: tuple[int, int], learned: int) -> int:
         height, width = size
         pixels = 3 * height * width
-        in_a_step = min(images, self.settings.batch)
+        in_a_step = min(images, self.settings.step_images)
         # gradients, and up to two more numbers of each weight
         return 4 * learned + pixels * (images + FLOAT_BYTES * in_a_step)
 
@@ -242,7 +242,7 @@ class BridgeModel(AnomalyModel):
             for epoch in range(settings.epochs):
                 rng = generator(settings.seed, 0, epoch, "bridge.images")
                 order = torch.from_numpy(rng.permutation(len(images)))
-                for places in order.split(settings.batch):
+                for places in order.split(settings.step_images):
                     batch = self.features.normalise(images[places])
                     loss = self._loss(network(batch))
                     self._check_loss(loss, epoch)

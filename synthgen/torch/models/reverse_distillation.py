@@ -20,7 +20,7 @@ class Options(BridgeOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Options of reverse distillation: the published ones."""
 
     epochs: Annotated[int, Meta(ge=1, le=10**6, description="Passes through the images.")] = 200
-    batch: Annotated[int, Meta(ge=1, le=10**5, description="Images in a step of the training.")] = 16
+    step_images: Annotated[int, Meta(ge=1, le=10**5, description="Images in a step of the training.")] = 16
 
 
 class ReverseDistillation(BridgeModel):

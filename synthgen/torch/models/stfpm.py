@@ -10,7 +10,7 @@ from it elsewhere.
 
 \b
 synthgen fit stfpm --normal photos/good --backbone resnet18 --epochs 100 --out part.safetensors
-synthgen fit stfpm --normal mvtec/bottle --backbone out/best.safetensors --batch 16 --out bottle.safetensors
+synthgen fit stfpm --normal mvtec/bottle --backbone out/best.safetensors --step-images 16 --out bottle.safetensors
 """
 
 

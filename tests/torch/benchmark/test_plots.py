@@ -15,7 +15,7 @@ def test_every_pool_has_its_bars_and_metrics_are_compared(finished, tmp_path):
     assert draw_results(results) == ["parts.png", "behavior.png"]
     for name in ("parts.png", "behavior.png"):
         with Image.open(tmp_path / name) as picture:
-            assert len(set(picture.convert("L").getdata())) > 10
+            assert len(set(picture.convert("L").tobytes())) > 10
 
 
 def test_nothing_is_drawn_of_no_results(finished, tmp_path):

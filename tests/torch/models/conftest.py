@@ -17,6 +17,8 @@ SMALL = {
 # Kinds that have no maps, and kinds whose maps are not of the places of the features.
 WHOLE = ("sinbad", "panda")
 BY_PATCH = ("cutpaste",)
+# Kinds whose scores have gradients.
+DIFFERENTIABLE = ("cflow", "padim", "patchcore", "sequential-patchcore")
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +61,12 @@ def make_with_maps(request, backbone):
 @pytest.fixture(params=[kind for kind in SMALL if kind not in (*WHOLE, *BY_PATCH)])
 def make_with_places(request, backbone):
     """A function that makes a model of each kind that scores the places of the features in turn."""
+    return maker(request.param, backbone)
+
+
+@pytest.fixture(params=DIFFERENTIABLE)
+def make_differentiable(request, backbone):
+    """A function that makes a model of each kind whose scores have gradients in turn."""
     return maker(request.param, backbone)
 
 

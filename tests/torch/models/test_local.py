@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from synthgen.errors import UsageError
+from synthgen.torch import models
 from synthgen.torch.models import PatchCore
 from synthgen.torch.models.local import LocalRows, window_of
 
@@ -22,8 +23,12 @@ def square(model, size=(64, 64)):
 
 
 @pytest.fixture
-def fitted(make, images):
-    return make(sigma=0.0, border=1, layers=(1, 2), interpolation="nearest").fit([images[:6]])
+def fitted(make_differentiable, images):
+    return make_differentiable(sigma=0.0, border=1, layers=(1, 2), interpolation="nearest").fit([images[:6]])
+
+
+def test_all_kinds_with_gradients_are_tried():
+    assert models.differentiable() == ["cflow", "padim", "patchcore", "sequential-patchcore"]
 
 
 def test_local_scores_are_those_of_predict(fitted, images):
