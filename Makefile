@@ -35,10 +35,10 @@ wheel: .venv/bin/python
 test-wheel: .venv/test
 	SYNTHGEN_TEST_WHEEL=1 $(BIN)/python -m pytest tests/consumers/test_wheel.py
 
-# About half an hour; each script can be run alone.
+# About an hour; each script can be run alone.
 benchmarks: .venv/test
-	cd benchmarks && for script in fractals attractor memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates plans cutpaste \
-		metrics patchcore detection; do ../$(BIN)/python $$script.py || exit 1; done
+	cd benchmarks && for script in fractals attractor radial textures memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates \
+		plans cutpaste metrics export gallery patchcore detection methods depthwise dense refine; do ../$(BIN)/python $$script.py || exit 1; done
 
 readme-pictures: .venv/test
 	$(BIN)/python docs/pictures.py
