@@ -17,6 +17,12 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+@pytest.fixture(autouse=True)
+def no_older_archives(monkeypatch, tmp_path):
+    """mlcroissant keeps what it has unpacked by the name of the archive: other data would come back."""
+    monkeypatch.setattr("mlcroissant._src.operation_graph.operations.extract.EXTRACT_PATH", tmp_path)
+
+
 @pytest.mark.parametrize("data", ["plates", "formulas"])
 def test_a_description_is_valid_and_nothing_is_missing_that_we_know(request, copy_of, caplog, data):
     folder = copy_of(request.getfixturevalue(data))
