@@ -16,7 +16,8 @@ per cent, ours and anomalib 2.7's (60 test images a texture, so that one pair of
 | PatchCore | gravel | 88.11, 89.46, 73.03 | 87.11, 89.39, 72.36 |
 | PaDiM | brick | 93.89, 96.46, 88.01 | 93.44, 96.46, 88.00 |
 
-The rest of PatchCore's differences comes from the choice of the coreset, which begins at another point. The rest of
+The rest of PatchCore's differences comes from the choice of the coreset: over the points that anomalib chose our
+model's scores of gravel (seed 0) are 87.22, 85.74, 65.18 against anomalib's 87.22, 85.54, 64.90. The rest of
 PaDiM's comes from the smoothing beyond the edge: ours mirrors with the edge pixel, as SciPy does, anomalib without
 it, and the score is the largest value of the smoothed map.
 

@@ -1,6 +1,7 @@
 """What mlcroissant makes of our descriptions. Skipped where it is not installed."""
 
 import logging
+from importlib import import_module
 
 import mlcroissant
 import numpy as np
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.filterwarnings(
 @pytest.fixture(autouse=True)
 def no_older_archives(monkeypatch, tmp_path):
     """mlcroissant keeps what it has unpacked by the name of the archive: other data would come back."""
-    monkeypatch.setattr("mlcroissant._src.operation_graph.operations.extract.EXTRACT_PATH", tmp_path)
+    extract = import_module("mlcroissant._src.operation_graph.operations.extract")
+    monkeypatch.setattr(extract, "EXTRACT_PATH", type(extract.EXTRACT_PATH)(tmp_path))
 
 
 @pytest.mark.parametrize("data", ["plates", "formulas"])
