@@ -118,6 +118,22 @@ def test_keys_move_among_samples_open_them_and_go_back(page):
     assert page.value("document.activeElement.type") == "search"
 
 
+def test_a_view_that_was_left_while_it_loaded_answers_keys_and_is_not_shown_later(page):
+    page.value(
+        "let real = details; let load; const held = new Promise((done) => { load = done; });"
+        "details = (place) => held.then(() => real(place));"
+        "location.hash = '#/sample/0/' + data.classes[0].indices[0]"
+    )
+    page.wait("visits > 1")
+    page.value("details = real")
+    page.key("Escape")
+    page.wait("document.querySelector('.pair') !== null")
+    page.value("load()")
+    page.value("new Promise((done) => setTimeout(done, 200))")
+    assert page.value("location.hash") == "#/class/0"
+    assert page.value("document.querySelectorAll('.stage').length") == 0
+
+
 def test_objects_are_shown_by_kind_and_one_by_one(page):
     open_sample(page)
     page.wait("document.getElementById('option-overlay') !== null")

@@ -16,6 +16,7 @@ const main = el("main", { id: "main" });
 const fieldRow = el("div", { class: "row", role: "group", "aria-label": "Field" });
 let onField = () => {};  // what the view at hand does when another field is chosen
 let onKey = () => false;  // what the view at hand does with a key
+let visits = 0;  // views that were opened
 
 function details(place) {
   if (!detailsOf.has(place)) detailsOf.set(place, unpack(data.classes[place].details));
@@ -272,11 +273,19 @@ function tree(value, key) {
   return node;
 }
 
+/** Return what a promise gives while the view at hand stays open: a view that was left does not go on. */
+async function ifStillHere(promise) {
+  const visit = visits;
+  const value = await promise;
+  return visit === visits ? value : new Promise(() => {});
+}
+
 async function showClass(label) {
   const place = placeOf.get(label);
   if (place === undefined) return showGrid();
+  onKey = (key) => (key === "Escape" ? go("#/") : moveFocus(key));
   const row = data.classes[place];
-  const found = await details(place);
+  const found = await ifStillHere(details(place));
   const [height, width] = data.size;
   const figure = (name, text, look) => el("figure", {},
     el("img", { src: address(name), alt: text, class: look, style: { "aspect-ratio": `${width} / ${height}` } }),
@@ -298,7 +307,6 @@ async function showClass(label) {
     el("div", { class: "thumbs" }, row.keys.map((_, slot) => thumb(place, slot))),
     neighborLinks(place)].filter(Boolean));
   onField = refreshThumbs;
-  onKey = (key) => (key === "Escape" ? go("#/") : moveFocus(key));
 }
 
 function neighborLinks(place) {
@@ -342,7 +350,15 @@ async function showSample(label, index) {
   const slot = place === undefined ? -1 : data.classes[place].indices.indexOf(index);
   if (slot < 0) return showGrid();
   const row = data.classes[place];
-  const found = (await details(place)).samples[slot];
+  onKey = (key) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    if (step && row.keys[slot + step]) return go(sampleLink(place, slot + step));
+    if (key === "Escape" || key === "ArrowUp") return go(`#/class/${label}`);
+    const box = document.getElementById({ c: "option-compare", i: "option-overlay", n: "option-marks" }[key]);
+    if (box) box.click();
+    return Boolean(box);
+  };
+  const found = (await ifStillHere(details(place))).samples[slot];
   const [height, width] = data.size;
   const objects = found.objects;
   const kinds = objects ? kindsOf(objects) : [];
@@ -484,20 +500,12 @@ async function showSample(label, index) {
   paintStage();
   const current = strip.querySelector("[aria-current]");
   strip.scrollLeft = current.offsetLeft - strip.offsetLeft - strip.clientWidth / 2;
+  onField = () => { state.compare = false; const box = document.getElementById("option-compare"); if (box) box.checked = false; paintStage(); refreshThumbs(); };
 
   if (ids >= 0 && hasLarge(place, slot)) {
-    map = await readIds(`${row.keys[slot]}-${data.fields[ids].name}`);
+    map = await ifStillHere(readIds(`${row.keys[slot]}-${data.fields[ids].name}`));
     paint();
   }
-  onField = () => { state.compare = false; const box = document.getElementById("option-compare"); if (box) box.checked = false; paintStage(); refreshThumbs(); };
-  onKey = (key) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
-    if (step && row.keys[slot + step]) return go(sampleLink(place, slot + step));
-    if (key === "Escape" || key === "ArrowUp") return go(`#/class/${label}`);
-    const box = document.getElementById({ c: "option-compare", i: "option-overlay", n: "option-marks" }[key]);
-    if (box) box.click();
-    return Boolean(box);
-  };
 }
 
 function objectTable(objects, hiddenIds, light, paint) {
@@ -523,8 +531,9 @@ function objectTable(objects, hiddenIds, light, paint) {
 }
 
 async function showDistributions() {
-  const found = await unpack(data.distributions);
-  const cells = data.heat ? await unpack(data.heat.cells) : [];
+  onKey = (key) => key === "Escape" && go("#/");
+  const found = await ifStillHere(unpack(data.distributions));
+  const cells = data.heat ? await ifStillHere(unpack(data.heat.cells)) : [];
   const body = el("div");
   const refresh = () => {
     const count = matching().reduce((sum, [, slots]) => sum + slots.length, 0);
@@ -536,9 +545,7 @@ async function showDistributions() {
   };
   refresh();
   main.replaceChildren(el("h1", { text: "Distributions" }), el("p", { class: "note", text: "Of the images that this page shows." }), body);
-  onField = () => {};
   onSearch = refresh;
-  onKey = (key) => key === "Escape" && go("#/");
 }
 
 function bars(figure, refresh) {
@@ -576,10 +583,9 @@ function heatMap(cells, refresh) {
 }
 
 async function showFormat() {
-  const text = await unpack(data.format);
-  main.replaceChildren(el("p", {}, el("a", { href: "#/", text: "‹ all classes" })), el("h1", { text: "FORMAT.md" }), el("pre", { text }));
-  onField = () => {};
   onKey = (key) => key === "Escape" && go("#/");
+  const text = await ifStillHere(unpack(data.format));
+  main.replaceChildren(el("p", {}, el("a", { href: "#/", text: "‹ all classes" })), el("h1", { text: "FORMAT.md" }), el("pre", { text }));
 }
 
 // ---- the frame ----
@@ -614,6 +620,7 @@ function paintFields() {
 
 function route() {
   const [, view, label, index] = location.hash.split("/");
+  visits += 1;
   onField = () => {};
   onSearch = () => {};
   onKey = () => false;
