@@ -66,7 +66,7 @@ ELSEWHERE = {
     "surface/marks/fingerprints.py": "surface/marks/test_impurities.py",
     "surface/marks/stickers.py": "surface/marks/test_impurities.py",
     "surface/mesh/machined.py": "surface/mesh/test_draw.py",
-    "surface/mesh/opengl.py": "surface/mesh/test_scene.py",
+    "surface/mesh/samples.py": "surface/mesh/test_draw.py",
     "surface/plate/draw.py": "families/test_stains.py",
     "surface/stains/planes.py": "surface/stains/test_field.py",
     "surface/stains/points.py": "surface/stains/test_field.py",

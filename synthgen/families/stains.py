@@ -16,7 +16,7 @@ from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
 
 NAME = "stains"
-VERSION = 4
+VERSION = 5
 LIBRARIES = ("numba",)
 # A lossy codec would change pixels outside of the masks.
 LOSSLESS = True
@@ -106,10 +106,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = True
     water: Annotated[
         Literal["dried", "paper"] | None,
-        msgspec.Meta(
-            description="Stains as dried water, or as Algorithm 1 of Mao et al. 2025.  [default: dried; paper on a "
-            "part]"
-        ),
+        msgspec.Meta(description="Stains as dried water, or as Algorithm 1 of Mao et al. 2025.  [default: dried]"),
     ] = None
     cell_size: Annotated[
         float,
@@ -252,13 +249,13 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         check_unique(self, "impurities", "defects", "fields")
         _grid_of(self.places)
         self._check_water()
-        self._check_radius()
         if self.mesh is not None:
             if self.places:
                 raise ValueError(f"places must be left out with a mesh, got {self.places}")
             if self.impurities:
                 raise ValueError(f"impurities must be left out with a mesh, got {','.join(self.impurities)}")
             _check_mesh(self.mesh, self.mesh_scale)
+        self._check_radius()
         if self.layout == "train" and self.defects:
             raise ValueError(f"defects must be left out for --layout train, got {','.join(self.defects)}")
         if self.layout == "test" and self.defects == ():
@@ -267,8 +264,6 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _check_water(self):
         """Refuse options of the other kind of water, and what a part cannot have."""
         water = water_of(self)
-        if self.mesh is not None and water == "dried":
-            raise ValueError("water must be paper with a mesh, got dried")
         if self.mesh is not None and self.cells == "layer":
             raise ValueError("cells must be solid with a mesh, got layer")
 
@@ -302,20 +297,19 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _check_cells(self):
         """Refuse cells so small that the stains have no numbers."""
-        if self.mesh is not None:
+        if self.mesh is not None and water_of(self) == "paper":
             return
         width = min(PLATE_WIDTH, self.field_of_view or PLATE_WIDTH)
-        least = math.sqrt(PLATE_HEIGHT * width / MOST_STAINS)
-        least = math.ceil(100 * least) / 100
+        area = PLATE_HEIGHT * width if self.mesh is None else _part_area(self)
+        least = math.ceil(100 * math.sqrt(area / MOST_STAINS)) / 100
         if self.cell_size < least:
-            raise ValueError(
-                f"cell_size must be >= {least:g} for a plate {width:g} mm wide, got {self.cell_size:g}"
-            )
+            of_what = f"plate {width:g} mm wide" if self.mesh is None else f"part of {area:.6g} square mm"
+            raise ValueError(f"cell_size must be >= {least:g} for a {of_what}, got {self.cell_size:g}")
 
 
 def water_of(options: Options) -> str:
     """Return how stains look: ``dried`` or ``paper``."""
-    return options.water or ("dried" if options.mesh is None else "paper")
+    return options.water or "dried"
 
 
 def _wanted(options: Options):
@@ -421,6 +415,8 @@ def _most_stains(options: Options) -> int:
         _, high = sampled.dried_radius(wanted)
         reach = DRIED_REACH * high
         in_a_cell = DROPS_OF_A_CELL
+        if options.mesh is not None:
+            return in_a_cell * math.ceil(_part_area(options) / options.cell_size**2)
     else:
         reach = sampled.largest_reach(wanted)
         in_a_cell = 1
@@ -431,6 +427,13 @@ def _most_stains(options: Options) -> int:
     for side in sides[: 2 if in_a_cell > 1 else 3]:
         most *= math.floor((side + 2 * reach) / options.cell_size) + 2
     return most
+
+
+def _part_area(options: Options) -> float:
+    """Return the area of the surface of a part, square mm."""
+    from synthgen.surface.mesh.files import part_mesh
+
+    return float(part_mesh(str(options.mesh), options.mesh_scale).area)
 
 
 def _part_side(options: Options) -> float:
@@ -707,10 +710,10 @@ def _mesh_file(options: Options) -> Path | None:
 
 
 def tolerance(options: Options) -> float:
-    """Return the gray levels by which machines may differ: OpenGL decides which triangle an edge pixel shows."""
+    """Return the gray levels by which machines may differ: the arctangents of turned parts do."""
     return 0.0 if options.mesh is None else 0.5
 
 
 def device(options: Options) -> Drawer:
-    """Return that any CPU gives the same, or OpenGL where it finds the triangles of a mesh."""
-    return ANY_CPU if options.mesh is None else Drawer("OpenGL", exclusive=False)
+    """Return that any CPU draws the same."""
+    return ANY_CPU

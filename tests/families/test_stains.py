@@ -441,7 +441,7 @@ def test_stains_that_leave_no_metal_are_warned_of_once_and_in_one_line(tmp_path)
 
 @pytest.mark.parametrize("mesh", ["plate", "bolt"])
 def test_parts_with_a_shape_keep_the_promises_of_plates(mesh):
-    pytest.importorskip("pyrender", reason="pyrender is not installed")
+    pytest.importorskip("trimesh", reason="trimesh is not installed")
     recipe = Recipe.from_dict(
         {"family": "stains", "mesh": mesh, "layout": "test", "fields": "clean", "size": "96x80"}
     )

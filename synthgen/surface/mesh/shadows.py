@@ -57,8 +57,8 @@ def cast_shadows(mesh, pose: dict, light: dict) -> Shadows:
 
     Raises
     ------
-    UsageError, MissingExtraError, DeviceError
-        As `render_scene`.
+    UsageError
+        If the part reaches the light.
     """
     rotation, move = pose_matrix(pose)
     world = np.asarray(mesh.vertices) @ rotation.T + move

@@ -198,7 +198,7 @@ def _paint_layer(picture: np.ndarray, frame: Frame, drops: Drops, residue: Resid
 
 def _extents(frame: Frame, residue: Residue, drops: Drops, height: int) -> np.ndarray:
     """Return the first row that each drop can reach and the one after its last, (n, 2); equal if none."""
-    reach = _reach_of(drops.radius, residue.roughness) + frame.pitch
+    reach = reach_of(drops.radius, residue.roughness) + frame.pitch
     below = drops.y - frame.top
     first = np.floor((below - reach) / frame.pitch)
     last = np.ceil((below + reach) / frame.pitch) + 1
@@ -260,7 +260,7 @@ def _seen(ids, spans, count):
 
 
 @numba.njit(cache=True)
-def _reach_of(radii, roughness):
+def reach_of(radii, roughness):
     """Return how far from its middle each drop can wet the plate or change how another one does, mm."""
     reaches = np.empty(len(radii))
     for n in range(len(radii)):
@@ -286,7 +286,7 @@ def _paint(picture, ids, frame, residue, drops, near, room):
     noise = _new_noise(width)
     starts = near.starts
     things = near.things
-    reaches = _reach_of(drops.radius, residue.roughness)
+    reaches = reach_of(drops.radius, residue.roughness)
     above = np.full(width, i32(-1))
     here = np.full(width, i32(-1))
     count = 0

@@ -127,6 +127,44 @@ def drops_in(splashes: Splashes, window: tuple[float, float, float, float]) -> D
     return Drops(*table)
 
 
+def drops_of(splashes: Splashes, count: int) -> tuple[Drops, np.ndarray]:
+    """Return the drops of some splashes, each about the middle of its first drop, and the splash of each drop.
+
+    Parameters
+    ----------
+    splashes : Splashes
+        Their cells count for their radii alone.
+    count : int
+        Of the splashes.
+
+    Returns
+    -------
+    drops : Drops
+    owners : ndarray of int64, (n,)
+        Numbers of splashes, 0..count-1; ascending.
+    """
+    table = np.empty((_COLUMNS, MOST_DROPS * count))
+    owners = np.empty(MOST_DROPS * count, np.int64)
+    used = _fill_apart(splashes, count, table, owners)
+    return Drops(*table[:, :used]), owners[:used]
+
+
+@numba.njit(cache=True)
+def _fill_apart(splashes, count, table, owners):
+    """Write the drops of splashes, each about its first drop; return how many there are."""
+    used = 0
+    for number in range(count):
+        first = used
+        used = _splash(splashes, number, 0, table, used)
+        x = table[0, first]
+        y = table[1, first]
+        for n in range(first, used):
+            table[0, n] -= x
+            table[1, n] -= y
+            owners[n] = number
+    return used
+
+
 def _cells_of(splashes: Splashes, places: np.ndarray) -> tuple[int, int]:
     """Return the row and the column of the cell of a place, (y, x) in mm."""
     row, column = np.floor(places / splashes.cell)

@@ -269,6 +269,20 @@ class StainField:
         ids, found = _numbered(flat)
         return ids.reshape(keys.shape), _unpacked(found)
 
+    def near_outline(self, points: np.ndarray, margin: float) -> np.ndarray:
+        """Return which points, (n, 3), lie nearer to an outline than a margin, or on either side of one: bool (n,).
+
+        The noise is taken for that of the points themselves, so that outlines may move by less than the margin.
+        """
+        wide = self._field._replace(radius=self._field.radius + margin)
+        narrow = self._field._replace(radius=self._field.radius - margin)
+        keys = np.empty((2, len(points)), np.int64)
+        for of_field, field in zip(keys, (wide, narrow), strict=True):
+            if not find(field, points, of_field):
+                raise _too_far()
+        reached, deep = keys >= 0
+        return reached & ~deep
+
     def paint(self, reflectance: np.ndarray, origin, row_step, column_step) -> Painted:
         """Paint the stains that a plane cuts into the reflectance of a picture of that plane.
 

@@ -30,7 +30,7 @@ def test_a_preset_has_the_settings_of_the_paper_unless_others_are_given():
     assert (settings.layers, settings.points, settings.pool, settings.neighbours) == ((3, 4), 2048, 2, 1)
     assert (settings.sigma, settings.epochs, settings.interpolation) == (1, 5, "nearest")
     assert model.augment == Augmentation()
-    with pytest.raises(UsageError, match="^preset must be one of mao2025, got 'mao2024'; did you mean mao2025"):
+    with pytest.raises(UsageError, match=r"^preset must be one of mao2025, got 'mao2024'; did you mean mao2025"):
         SequentialPatchCore.from_preset("mao2024")
 
 

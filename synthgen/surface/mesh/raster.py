@@ -1,0 +1,170 @@
+"""Which triangle lies in each pixel: a buffer of nearest triangles, filled one triangle after the other.
+
+Of an edge the same two numbers in the same order tell where it crosses a row, whichever of its triangles asks. So
+triangles that share an edge leave no pixel between them, and none has two.
+"""
+
+from math import ceil, floor
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+NONE = -1  # number of the triangle where there is none
+
+
+class Screen(NamedTuple):
+    """Triangles as a camera sees them.
+
+    Attributes
+    ----------
+    corners : ndarray of float64, (V, 3)
+        Row and column in pixels of the picture, whose first pixel has its middle at (0.5, 0.5), and 1 / distance.
+    faces : ndarray of int64, (F, 3)
+    """
+
+    corners: np.ndarray
+    faces: np.ndarray
+
+
+def on_screen(placed: np.ndarray, faces: np.ndarray, focal: float, middle: tuple[float, float]) -> Screen:
+    """Return triangles as a camera sees them.
+
+    Parameters
+    ----------
+    placed : ndarray of float64, (V, 3)
+        From the camera: x to the right, y up, z towards the viewer; all before the camera.
+    faces : ndarray of int64, (F, 3)
+    focal : float
+        In pixels.
+    middle : (float, float)
+        Row and column of the camera's axis.
+    """
+    near = -1 / placed[:, 2]
+    row, column = middle
+    rows = row - focal * placed[:, 1] * near
+    columns = column + focal * placed[:, 0] * near
+    return Screen(np.stack([rows, columns, near], axis=1), faces)
+
+
+def nearest_triangles(screen: Screen, window: tuple[slice, slice]) -> np.ndarray:
+    """Return the number of the nearest triangle at the middle of each pixel of a window.
+
+    Parameters
+    ----------
+    screen : Screen
+    window : (slice, slice)
+        Rows and columns of the picture.
+
+    Returns
+    -------
+    ndarray of int32, (rows, columns)
+        `NONE` where there is no triangle. Of triangles at one distance the first.
+    """
+    rows, columns = window
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    numbers = np.full(shape, NONE, np.int32)
+    nearest = np.zeros(shape)
+    _fill(screen, (rows.start, columns.start), nearest, numbers)
+    return numbers
+
+
+@numba.njit(cache=True)
+def _fill(screen, start, nearest, numbers):
+    """Draw all triangles; `nearest` is 1 / distance of what is drawn."""
+    corners = screen.corners
+    faces = screen.faces
+    top, left = start
+    height, width = numbers.shape
+    for face in range(len(faces)):
+        a, b, c = faces[face]
+        highest = min(corners[a, 0], corners[b, 0], corners[c, 0])
+        lowest = max(corners[a, 0], corners[b, 0], corners[c, 0])
+        first = max(ceil(highest - top - 0.5), 0)
+        last = min(floor(lowest - top - 0.5), height - 1)
+        if first > last:
+            continue
+
+        leftmost = min(corners[a, 1], corners[b, 1], corners[c, 1])
+        rightmost = max(corners[a, 1], corners[b, 1], corners[c, 1])
+        if rightmost - left < 0.5 or leftmost - left > width - 0.5:
+            continue
+        plane = _plane(corners[a], corners[b], corners[c])
+        if plane[0] == 0.0:
+            continue
+        for r in range(first, last + 1):
+            row = top + r + 0.5
+            begin, end = _span(corners, a, b, c, plane[0], row)
+            first_column = ceil(min(max(begin - left - 0.5, 0.0), width))
+            last_column = floor(max(min(end - left - 0.5, width - 1.0), -1.0))
+            along = _along_row(plane, row, left + 0.5)
+            _fill_row(nearest[r], numbers[r], (first_column, last_column), along, face)
+
+
+@numba.njit(cache=True)
+def _plane(a, b, c):
+    """Return twice the area of a triangle, with a sign; how 1 / distance changes along it; its limits.
+
+    `(area, row, column, at, by_row, by_column, least, most)`, where `at` is 1 / distance at the corner
+    (row, column).
+    """
+    rows_ab = b[0] - a[0]
+    columns_ab = b[1] - a[1]
+    rows_ac = c[0] - a[0]
+    columns_ac = c[1] - a[1]
+    area = rows_ab * columns_ac - columns_ab * rows_ac
+    whole = area if area != 0.0 else 1.0
+
+    to_b = b[2] - a[2]
+    to_c = c[2] - a[2]
+    by_row = (to_b * columns_ac - to_c * columns_ab) / whole
+    by_column = (to_c * rows_ab - to_b * rows_ac) / whole
+    least = min(a[2], b[2], c[2])
+    most = max(a[2], b[2], c[2])
+    return area, a[0], a[1], a[2], by_row, by_column, least, most
+
+
+@numba.njit(cache=True)
+def _along_row(plane, row, column):
+    """Return 1 / distance at a place, how it changes along the row, and its limits."""
+    _, first_row, first_column, at, by_row, by_column, least, most = plane
+    down = by_row * (row - first_row)
+    right = by_column * (column - first_column)
+    return at + down + right, by_column, least, most
+
+
+@numba.njit(cache=True)
+def _span(corners, a, b, c, area, row):
+    """Return between which columns a row crosses a triangle."""
+    begin = -np.inf
+    end = np.inf
+    for one, other in ((a, b), (b, c), (c, a)):
+        # the corner of the lower number first, for both triangles of the edge
+        first = min(one, other)
+        second = max(one, other)
+        rise = corners[second, 0] - corners[first, 0]
+        if rise == 0.0:
+            continue
+        run = corners[second, 1] - corners[first, 1]
+        share = (row - corners[first, 0]) / rise
+        crossing = corners[first, 1] + share * run
+
+        # the inside lies on the right of an edge that goes down, for triangles of this orientation
+        goes_down = (corners[other, 0] > corners[one, 0]) == (area > 0.0)
+        if goes_down:
+            begin = max(begin, crossing)
+        else:
+            end = min(end, crossing)
+    return begin, end
+
+
+@numba.njit(cache=True)
+def _fill_row(nearest, numbers, span, along, face):
+    """Draw a triangle into a span of a row, where nothing is nearer."""
+    begin, end = span
+    first, step, least, most = along
+    for c in range(begin, end + 1):
+        near = min(max(first + c * step, least), most)
+        if near > nearest[c]:
+            nearest[c] = near
+            numbers[c] = face
