@@ -533,22 +533,21 @@ def _sample_defects(options: Options, stream, label: int, params: dict) -> list[
     # class 0 is good plates
     for kind in defect_kinds(options)[max(label - 1, 0) : label]:
         sample_one = partial(_sample_turned, kind)
-        entries += _sample_several(stream(kind), options.objects, sample_one, _shows(options, params))
+        entries += _sample_several(stream(kind), options.objects, sample_one, _contrasts(options, params))
     return [_with_keys(entry, DEFECT_KEYS) for entry in entries]
 
 
-def _shows(options: Options, params: dict):
-    """Return the check whether a plate shows a defect; parts show theirs where their places are drawn."""
+def _contrasts(options: Options, params: dict):
+    """Return what tells how well a plate shows a defect; parts show theirs where their places are drawn."""
     if options.mesh is not None:
-        return _always
+        return _clear
     from synthgen.surface.plate.contrast import Judge
 
-    judge = Judge(params["texture"], params["light"], params["camera"])
-    return lambda entry: judge.contrast(entry) >= LEAST_CONTRAST
+    return Judge(params["texture"], params["light"], params["camera"]).contrast
 
 
-def _always(entry: dict) -> bool:
-    return True
+def _clear(entry: dict) -> float:
+    return math.inf
 
 
 def _with_keys(entry: dict, keys: tuple[str, ...]) -> dict:
@@ -615,22 +614,35 @@ def _sample_turned(kind: Defect, rng) -> dict:
     return {"angle": angle, **sample_surface_defect(rng, kind)}
 
 
-def _sample_several(rng, objects: tuple[int, int], sample_one, shows=_always) -> list[dict]:
-    """Draw a number of objects that show, apart from each other where there is room."""
+def _sample_several(rng, objects: tuple[int, int], sample_one, contrast=_clear) -> list[dict]:
+    """Draw a number of objects, apart from each other where there is room."""
     low, high = objects
     number = int(rng.integers(low, high + 1))
     places: list[Any] = []
     entries = []
     for _ in range(number):
-        for _ in range(SHOW_TRIES):
-            tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))
-            place = _first_apart(tries.round(4), places)
-            entry = {"at": place.tolist(), **sample_one(rng)}
-            if shows(entry):
-                break
-        places.append(place)
+        entry = _sample_shown(rng, places, sample_one, contrast)
+        places.append(entry["at"])
         entries.append(entry)
     return entries
+
+
+def _sample_shown(rng, places: list, sample_one, contrast) -> dict:
+    """Draw an object again and again until it shows; return the clearest of those that were drawn."""
+    best: dict = {}
+    clearest = -math.inf
+    for _ in range(SHOW_TRIES):
+        tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))
+        place = _first_apart(tries.round(4), places)
+        entry = {"at": place.tolist(), **sample_one(rng)}
+
+        shown = contrast(entry)
+        if shown > clearest:
+            best = entry
+            clearest = shown
+        if shown >= LEAST_CONTRAST:
+            break
+    return best
 
 
 def _first_apart(tries, places: list):
