@@ -24,6 +24,7 @@ ELSEWHERE = {
     "compose/sources.py": "compose/test_anomalies.py",
     "exports.py": "layouts/export/test_job.py",
     "families/_drawer.py": "families/test_registry.py",
+    "families/_inspection.py": "families/test_stains.py",
     "families/_objects.py": "families/test_multiformula.py",
     "families/_records.py": "families/test_registry.py",
     "families/_source.py": "families/test_registry.py",

@@ -10,6 +10,7 @@ import msgspec
 
 from synthgen.errors import UsageError
 from synthgen.families import ANY_CPU, Drawer
+from synthgen.families._inspection import Blur, Layout, Light, SensorNoise
 from synthgen.options import check_ranges, check_unique
 from synthgen.sample import FieldSpec, id_dtype
 from synthgen.seeding import generator
@@ -42,7 +43,6 @@ Frequency = Annotated[float, msgspec.Meta(gt=0, le=1.5)]
 Amplitude = Annotated[float, msgspec.Meta(ge=0, le=200)]
 Decay = Annotated[float, msgspec.Meta(ge=0, le=40)]
 Change = Annotated[float, msgspec.Meta(ge=-1, le=1)]
-Light = Literal["ring", "ring-rotated", "ring-large", "random"]
 
 # Height and width of the plate, and the longest side of a part, mm.
 PLATE_HEIGHT = 100.0
@@ -95,7 +95,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the family; see the annotations."""
 
     layout: Annotated[
-        Literal["train", "test"],
+        Layout,
         msgspec.Meta(
             description="train: one class, without defects. test: `good` and a class for each kind of defect."
         ),
@@ -217,14 +217,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[Factor, Factor],
         msgspec.Meta(description="Factor of the brightness, LOW:HIGH."),
     ] = (1.0, 1.0)
-    blur: Annotated[
-        float,
-        msgspec.Meta(ge=0, le=20, description="Lens blur, standard deviation in pixels; masks grow with it."),
-    ] = 0.0
-    noise: Annotated[
-        float,
-        msgspec.Meta(ge=0, le=64, description="Sensor noise of a white pixel, standard deviation in gray levels."),
-    ] = 0.0
+    blur: Blur = 0.0
+    noise: SensorNoise = 0.0
     mesh: Annotated[
         str | None,
         msgspec.Meta(description="A part in place of the plate: plate (with holes), ring, bolt, or a mesh file."),
