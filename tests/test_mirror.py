@@ -67,7 +67,6 @@ ELSEWHERE = {
     "surface/marks/fingerprints.py": "surface/marks/test_impurities.py",
     "surface/marks/stickers.py": "surface/marks/test_impurities.py",
     "surface/mesh/machined.py": "surface/mesh/test_draw.py",
-    "surface/mesh/samples.py": "surface/mesh/test_draw.py",
     "surface/plate/draw.py": "families/test_stains.py",
     "surface/stains/planes.py": "surface/stains/test_field.py",
     "surface/stains/points.py": "surface/stains/test_field.py",

@@ -40,11 +40,14 @@ def on_screen(placed: np.ndarray, faces: np.ndarray, focal: float, middle: tuple
     middle : (float, float)
         Row and column of the camera's axis.
     """
-    near = -1 / placed[:, 2]
+    x, y, z = placed.T
+    near = -1 / z
+    scale = focal * near
     row, column = middle
-    rows = row - focal * placed[:, 1] * near
-    columns = column + focal * placed[:, 0] * near
-    return Screen(np.stack([rows, columns, near], axis=1), faces)
+    rows = row - scale * y
+    columns = column + scale * x
+    corners = np.stack([rows, columns, near], axis=1)
+    return Screen(corners, faces)
 
 
 def nearest_triangles(screen: Screen, window: tuple[slice, slice]) -> np.ndarray:
@@ -62,7 +65,9 @@ def nearest_triangles(screen: Screen, window: tuple[slice, slice]) -> np.ndarray
         `NONE` where there is no triangle. Of triangles at one distance the first.
     """
     rows, columns = window
-    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    height = rows.stop - rows.start
+    width = columns.stop - columns.start
+    shape = (height, width)
     numbers = np.full(shape, NONE, np.int32)
     nearest = np.zeros(shape)
     _fill(screen, (rows.start, columns.start), nearest, numbers)
@@ -78,27 +83,41 @@ def _fill(screen, start, nearest, numbers):
     height, width = numbers.shape
     for face in range(len(faces)):
         a, b, c = faces[face]
-        highest = min(corners[a, 0], corners[b, 0], corners[c, 0])
-        lowest = max(corners[a, 0], corners[b, 0], corners[c, 0])
-        first = max(ceil(highest - top - 0.5), 0)
-        last = min(floor(lowest - top - 0.5), height - 1)
-        if first > last:
-            continue
-
-        leftmost = min(corners[a, 1], corners[b, 1], corners[c, 1])
-        rightmost = max(corners[a, 1], corners[b, 1], corners[c, 1])
-        if rightmost - left < 0.5 or leftmost - left > width - 0.5:
+        first, last = _middles_between(corners, (a, b, c), 0, top, height)
+        first_column, last_column = _middles_between(corners, (a, b, c), 1, left, width)
+        if first > last or first_column > last_column:
             continue
         plane = _plane(corners[a], corners[b], corners[c])
-        if plane[0] == 0.0:
+        area = plane[0]
+        if area == 0.0:
             continue
+
         for r in range(first, last + 1):
             row = top + r + 0.5
-            begin, end = _span(corners, a, b, c, plane[0], row)
-            first_column = ceil(min(max(begin - left - 0.5, 0.0), width))
-            last_column = floor(max(min(end - left - 0.5, width - 1.0), -1.0))
+            begin, end = _span(corners, (a, b, c), area, row)
+            after = begin - left - 0.5
+            before = end - left - 0.5
+
+            # no farther than the triangle reaches: of a nearly level edge the crossing may lie anywhere
+            after = min(max(after, first_column), last_column + 1.0)
+            before = max(min(before, last_column), first_column - 1.0)
+            span = (ceil(after), floor(before))
             along = _along_row(plane, row, left + 0.5)
-            _fill_row(nearest[r], numbers[r], (first_column, last_column), along, face)
+            _fill_row(nearest[r], numbers[r], span, along, face)
+
+
+@numba.njit(cache=True)
+def _middles_between(corners, face, axis, start, count):
+    """Return the first and the last of some rows or columns whose middle lies in the box of a triangle."""
+    a, b, c = face
+    one = corners[a, axis]
+    two = corners[b, axis]
+    three = corners[c, axis]
+    low = min(one, two, three) - start
+    high = max(one, two, three) - start
+    first = ceil(max(low - 0.5, 0.0))
+    last = floor(min(high - 0.5, count - 1.0))
+    return first, last
 
 
 @numba.njit(cache=True)
@@ -108,20 +127,33 @@ def _plane(a, b, c):
     `(area, row, column, at, by_row, by_column, least, most)`, where `at` is 1 / distance at the corner
     (row, column).
     """
-    rows_ab = b[0] - a[0]
-    columns_ab = b[1] - a[1]
-    rows_ac = c[0] - a[0]
-    columns_ac = c[1] - a[1]
+    row, column, at = a
+    rows_ab = b[0] - row
+    columns_ab = b[1] - column
+    to_b = b[2] - at
+    rows_ac = c[0] - row
+    columns_ac = c[1] - column
+    to_c = c[2] - at
+
+    # the change is the same along both sides (Cramer's rule)
     area = rows_ab * columns_ac - columns_ab * rows_ac
     whole = area if area != 0.0 else 1.0
-
-    to_b = b[2] - a[2]
-    to_c = c[2] - a[2]
-    by_row = (to_b * columns_ac - to_c * columns_ab) / whole
-    by_column = (to_c * rows_ab - to_b * rows_ac) / whole
+    down = to_b * columns_ac - to_c * columns_ab
+    right = to_c * rows_ab - to_b * rows_ac
+    by_row = down / whole
+    by_column = right / whole
     least = min(a[2], b[2], c[2])
     most = max(a[2], b[2], c[2])
-    return area, a[0], a[1], a[2], by_row, by_column, least, most
+    return (
+        area,
+        row,
+        column,
+        at,
+        by_row,
+        by_column,
+        least,
+        most,
+    )
 
 
 @numba.njit(cache=True)
@@ -134,24 +166,28 @@ def _along_row(plane, row, column):
 
 
 @numba.njit(cache=True)
-def _span(corners, a, b, c, area, row):
+def _span(corners, face, area, row):
     """Return between which columns a row crosses a triangle."""
+    a, b, c = face
     begin = -np.inf
     end = np.inf
     for one, other in ((a, b), (b, c), (c, a)):
         # the corner of the lower number first, for both triangles of the edge
         first = min(one, other)
         second = max(one, other)
-        rise = corners[second, 0] - corners[first, 0]
+        first_row = corners[first, 0]
+        first_column = corners[first, 1]
+        rise = corners[second, 0] - first_row
+        run = corners[second, 1] - first_column
         if rise == 0.0:
             continue
-        run = corners[second, 1] - corners[first, 1]
-        share = (row - corners[first, 0]) / rise
-        crossing = corners[first, 1] + share * run
+        share = (row - first_row) / rise
+        crossing = first_column + share * run
 
         # the inside lies on the right of an edge that goes down, for triangles of this orientation
-        goes_down = (corners[other, 0] > corners[one, 0]) == (area > 0.0)
-        if goes_down:
+        goes_down = corners[other, 0] > corners[one, 0]
+        turned = area > 0.0
+        if goes_down == turned:
             begin = max(begin, crossing)
         else:
             end = min(end, crossing)
@@ -164,7 +200,8 @@ def _fill_row(nearest, numbers, span, along, face):
     begin, end = span
     first, step, least, most = along
     for c in range(begin, end + 1):
-        near = min(max(first + c * step, least), most)
+        planar = first + c * step
+        near = min(max(planar, least), most)
         if near > nearest[c]:
             nearest[c] = near
             numbers[c] = face

@@ -16,6 +16,7 @@ f32, i32 = np.float32, np.int32
 
 SIDE = 2  # along each side of a pixel
 _COUNT = SIDE * SIDE
+_MIDDLE = 0.5 * (SIDE - 1)  # of a pixel, from its first sample
 # Samples of one pixel whose normals are as near as this, squared, lie on one smooth side; and no farther than this
 # share of the pixel's side off their common plane.
 _SAME_NORMAL = 0.003
@@ -66,8 +67,11 @@ class Tile(NamedTuple):
     def places(self, pixels: np.ndarray, width: int) -> np.ndarray:
         """Return where pixels of the window lie in the picture of a width, counted row by row."""
         rows, columns = self.window
-        row, column = np.divmod(pixels, columns.stop - columns.start)
-        return (row + rows.start) * width + column + columns.start
+        of_window = columns.stop - columns.start
+        row, column = np.divmod(pixels, of_window)
+        whole_row = row + rows.start
+        whole_column = column + columns.start
+        return whole_row * width + whole_column
 
 
 class Finer(NamedTuple):
@@ -110,10 +114,14 @@ def sample_tiles(
     finer = (SIDE * height, SIDE * width)
     pitch = field_of_view / width
     for place, numbers, lens in triangle_tiles(model, finer, field_of_view, tile=tile):
-        rows, columns = (slice(span.start // SIDE, span.stop // SIDE) for span in place)
-        *columns_of_samples, seen = _sample(numbers, model, lens, flats, pitch)
-        samples = Samples(*columns_of_samples)
-        yield Tile((rows, columns), samples, seen, Finer(numbers, model, lens))
+        spans = [slice(span.start // SIDE, span.stop // SIDE) for span in place]
+        *columns, seen = _sample(numbers, model, lens, flats, pitch)
+        yield Tile(
+            window=(spans[0], spans[1]),
+            samples=Samples(*columns),
+            seen=seen,
+            view=Finer(numbers, model, lens),
+        )
 
 
 class _Block(NamedTuple):
@@ -148,27 +156,35 @@ def _sample(numbers, model, lens, flats, pitch):
                 continue
             first = count
             seen[row, column] = hits / _COUNT
-            if hits == _COUNT and _shows_one(numbers, row, column):
-                x, y = _ray(lens, SIDE * row + 0.5 * (SIDE - 1), SIDE * column + 0.5 * (SIDE - 1))
-                faces[count] = numbers[SIDE * row, SIDE * column]
-                meet(arrays, camera, faces[count], x, y, points[count], normals[count])
+            all_hit = hits == _COUNT
+            if all_hit and _shows_one(numbers, row, column):
+                face = numbers[SIDE * row, SIDE * column]
+                x, y = _ray(lens, SIDE * row + _MIDDLE, SIDE * column + _MIDDLE)
+                meet(arrays, camera, face, x, y, points[count], normals[count])
+                faces[count] = face
                 count += 1
             else:
                 _fill_block(numbers, arrays, camera, lens, (row, column), block)
-                smooth = hits == _COUNT and _is_smooth(block, flats, pitch)
-                size = 1 if smooth else hits
+                smooth = all_hit and _is_smooth(block, flats, pitch)
                 if smooth:
                     _merge(block)
-                for n in range(size):
+                for n in range(1 if smooth else hits):
                     points[count] = block.points[n]
                     normals[count] = block.normals[n]
                     faces[count] = block.faces[n]
                     count += 1
 
-            whole = count == first + 1 and hits == _COUNT
+            whole = all_hit and count == first + 1
             pixels[first:count] = row * width + column
             shares[first:count] = 1 if whole else 1 / _COUNT
-    return pixels[:count], shares[:count], points[:count], normals[:count], faces[:count], seen
+    return (
+        pixels[:count],
+        shares[:count],
+        points[:count],
+        normals[:count],
+        faces[:count],
+        seen,
+    )
 
 
 @numba.njit(cache=True)
@@ -186,9 +202,11 @@ def _most_samples(numbers, height, width):
 @numba.njit(cache=True)
 def _hits(numbers, row, column):
     """Return how many finer samples of a pixel show the part."""
+    top = SIDE * row
+    left = SIDE * column
     hits = 0
-    for r in range(SIDE * row, SIDE * row + SIDE):
-        for c in range(SIDE * column, SIDE * column + SIDE):
+    for r in range(top, top + SIDE):
+        for c in range(left, left + SIDE):
             hits += numbers[r, c] >= 0
     return hits
 
@@ -196,9 +214,11 @@ def _hits(numbers, row, column):
 @numba.njit(cache=True)
 def _shows_one(numbers, row, column):
     """Return whether all finer samples of a pixel show the same triangle."""
-    first = numbers[SIDE * row, SIDE * column]
-    for r in range(SIDE * row, SIDE * row + SIDE):
-        for c in range(SIDE * column, SIDE * column + SIDE):
+    top = SIDE * row
+    left = SIDE * column
+    first = numbers[top, left]
+    for r in range(top, top + SIDE):
+        for c in range(left, left + SIDE):
             if numbers[r, c] != first:
                 return False
     return True
@@ -207,18 +227,20 @@ def _shows_one(numbers, row, column):
 @numba.njit(cache=True)
 def _ray(lens, row, column):
     """Return x and y of the ray (x, y, -1) through the middle of a sample."""
-    x = (column + 0.5 - lens.column) / lens.focal
-    y = (lens.row - row - 0.5) / lens.focal
-    return x, y
+    right = column + 0.5 - lens.column
+    up = lens.row - row - 0.5
+    return right / lens.focal, up / lens.focal
 
 
 @numba.njit(cache=True)
 def _fill_block(numbers, arrays, camera, lens, pixel, block):
     """Write the finer samples of a pixel that show the part, one after the other."""
     row, column = pixel
+    top = SIDE * row
+    left = SIDE * column
     count = 0
-    for r in range(SIDE * row, SIDE * row + SIDE):
-        for c in range(SIDE * column, SIDE * column + SIDE):
+    for r in range(top, top + SIDE):
+        for c in range(left, left + SIDE):
             face = numbers[r, c]
             if face < 0:
                 continue
@@ -242,8 +264,9 @@ def _is_smooth(block, flats, pitch):
         rise = 0.0
         for axis in range(3):
             change = block.normals[n, axis] - upwards[axis]
+            away = block.points[n, axis] - origin[axis]
             bend += change * change
-            rise += upwards[axis] * (block.points[n, axis] - origin[axis])
+            rise += upwards[axis] * away
         if bend > _SAME_NORMAL or abs(rise) > _SAME_PLANE * pitch:
             return False
     return True

@@ -276,8 +276,14 @@ def triangle_tiles(
             rows = slice(top, min(top + tile, height))
             columns = slice(left, min(left + tile, width))
             numbers = nearest_triangles(screen, (rows, columns))
-            if (numbers >= 0).any():
-                yield (rows, columns), numbers, Lens(focal, middle[0] - top, middle[1] - left)
+            if not (numbers >= 0).any():
+                continue
+            lens = Lens(
+                focal=focal,
+                row=middle[0] - top,
+                column=middle[1] - left,
+            )
+            yield (rows, columns), numbers, lens
 
 
 def depth_map(

@@ -5,12 +5,14 @@ plates. A sample of the part then looks up what lies on it: its place on the tou
 the sheet. A splash lies over those before it.
 """
 
+from itertools import product
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
 from synthgen.seeding import noise_generator
+from synthgen.surface.mesh.places import points_of
 from synthgen.surface.mesh.samples import Tile
 from synthgen.surface.mesh.scene import pixel_of, pose_matrix
 from synthgen.surface.optics.light import CAMERA_DISTANCE
@@ -27,6 +29,10 @@ _RISE = 0.7
 _LEAST_RISE = 0.05
 # Splashes that the camera sees at a smaller cosine are left out.
 _LEAST_SEEN = 0.1
+# Directions along the surface are those across "up", or across "right" where the surface looks up or down.
+_UP = (0.0, 1.0, 0.0)
+_RIGHT = (1.0, 0.0, 0.0)
+_STEEP = 0.9
 _GAP = 3  # pixels between splashes on the sheet
 _LEAST_SHEET = 1024  # its width in pixels
 
@@ -41,7 +47,8 @@ class _Places(NamedTuple):
 
     def chosen(self, which: np.ndarray) -> "_Places":
         """Return some of the places."""
-        return _Places(*(values[which] for values in self))
+        columns = [values[which] for values in self]
+        return _Places(*columns)
 
 
 class _Sheet(NamedTuple):
@@ -89,17 +96,28 @@ class DriedWater:
 
     def lay(self, tile: Tile, values: np.ndarray) -> None:
         """Cover the samples of a tile in place, and note the stains at their pixels."""
-        rows, columns = tile.window
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
-        counts = np.bincount(tile.samples.pixels, minlength=shape[0] * shape[1])
-        starts = np.concatenate([[0], np.cumsum(counts)])
+        samples = tile.samples
+        numbers = self._numbers[tile.window]
+        counts = np.bincount(samples.pixels, minlength=numbers.size)
+        ends = np.cumsum(counts)
+        starts = np.concatenate([[0], ends])
 
-        start = np.array([rows.start, columns.start, rows.start, columns.start])
-        within = self._windows - start
-        limits = np.array([shape[0], shape[1], shape[0], shape[1]])
-        windows = np.clip(within, 0, limits)
+        # the windows of the splashes, in the tile
+        rows, columns = tile.window
+        corner = (rows.start, columns.start)
+        within = self._windows - (corner + corner)
+        windows = np.clip(within, 0, numbers.shape + numbers.shape)
         look = (self._pitch, self._glow)
-        _lay(self._places, self._sheet, windows, tile.samples, starts, look, values, self._numbers[tile.window])
+        _lay(
+            self._places,
+            self._sheet,
+            windows,
+            samples,
+            starts,
+            look,
+            values,
+            numbers,
+        )
 
     def found(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the number of the stain at each pixel, and the centers of the stains, (n, 3)."""
@@ -117,8 +135,10 @@ def only_seen(numbers: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.n
     """
     places = np.flatnonzero(numbers)
     found = numbers.ravel()[places]
-    kept = np.bincount(found, minlength=len(points) + 1)[1:] > 0
-    new_numbers = np.concatenate([[0], np.cumsum(kept)])
+    counts = np.bincount(found, minlength=len(points) + 1)
+    kept = counts[1:] > 0
+    from_one = np.cumsum(kept)
+    new_numbers = np.concatenate([[0], from_one])
 
     renumbered = np.zeros_like(numbers)
     renumbered.ravel()[places] = new_numbers[found]
@@ -127,36 +147,52 @@ def only_seen(numbers: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _places_of(mesh, cell_size: float, seed: int) -> _Places:
     """Return where splashes fall: one for each square of the cells' size, evenly over the surface."""
-    count = int(np.ceil(mesh.area / cell_size**2))
-    u = noise_generator(seed).random((count, 3))
+    cells = mesh.area / cell_size**2
+    count = int(np.ceil(cells))
+    rng = noise_generator(seed)
+    which, first, second = rng.random((3, count))
+
     sums = np.cumsum(mesh.area_faces)
-    faces = np.minimum(np.searchsorted(sums, u[:, 0] * sums[-1], side="right"), len(sums) - 1)
+    faces = np.searchsorted(sums, which * sums[-1], side="right")
+    faces = np.minimum(faces, len(sums) - 1)
+    corners = np.asarray(mesh.vertices)[mesh.faces[faces]]
+    centers = points_of(corners, first, second)
 
-    # evenly over a triangle
-    root = np.sqrt(u[:, 1])
-    weights = np.stack([1 - root, root * (1 - u[:, 2]), root * u[:, 2]], axis=1)
-    centers = np.einsum("nk,nkj->nj", weights, np.asarray(mesh.vertices)[mesh.faces[faces]])
-
+    # any direction along the surface
     outward = np.asarray(mesh.face_normals)[faces]
-    steep = np.abs(outward[:, 1:2]) > 0.9
-    upright = np.where(steep, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
+    steep = np.abs(outward[:, 1:2]) > _STEEP
+    upright = np.where(steep, _RIGHT, _UP)
     across = np.cross(upright, outward)
     across /= np.linalg.norm(across, axis=1, keepdims=True)
-    return _Places(centers, across, np.cross(outward, across), outward)
+    down = np.cross(outward, across)
+    return _Places(
+        centers=centers,
+        across=across,
+        down=down,
+        outward=outward,
+    )
 
 
 def _may_be_seen(places: _Places, drops: Drops, owners: np.ndarray, pose: dict, size, field_of_view) -> np.ndarray:
     """Return which splashes face the camera and lie in the picture or near it, bool (n,)."""
     rotation, move = pose_matrix(pose)
-    towards = rotation.T @ (np.array([0, 0, CAMERA_DISTANCE]) - move) - places.centers
-    cosines = (towards * places.outward).sum(axis=1) / np.linalg.norm(towards, axis=1)
+    standpoint = np.array([0, 0, CAMERA_DISTANCE])
+    camera = rotation.T @ (standpoint - move)
+    towards = camera - places.centers
+    distances = np.linalg.norm(towards, axis=1)
+    facing = (towards * places.outward).sum(axis=1)
 
+    # twice as far as the farthest drop reaches: nearer to the camera it is larger
+    away = np.hypot(drops.x, drops.y)
     reach = np.zeros(len(places.centers))
-    np.maximum.at(reach, owners, np.hypot(drops.x, drops.y) + 2 * drops.radius)
+    np.maximum.at(reach, owners, away + 2 * drops.radius)
+    pixels_of_mm = size[1] / field_of_view
+    margin = 2 * pixels_of_mm * reach[:, None]
+
     pixels = pixel_of(places.centers, pose, size, field_of_view)
-    margin = 2 * reach[:, None] * size[1] / field_of_view
-    inside = (pixels > -margin) & (pixels < np.array(size) + margin)
-    return (cosines > _LEAST_SEEN) & inside.all(axis=1)
+    below_limits = pixels < np.array(size) + margin
+    inside = below_limits & (pixels > -margin)
+    return inside.all(axis=1) & (facing > _LEAST_SEEN * distances)
 
 
 def _older_first(seen: np.ndarray, drops: Drops, owners: np.ndarray) -> np.ndarray:
@@ -164,40 +200,71 @@ def _older_first(seen: np.ndarray, drops: Drops, owners: np.ndarray) -> np.ndarr
     older = np.zeros(len(seen))
     older[owners] = drops.older
     numbers = np.flatnonzero(seen)
-    return numbers[np.argsort(-older[numbers], kind="stable")]
+    order = np.argsort(-older[numbers], kind="stable")
+    return numbers[order]
 
 
 def _painted(
     stains: dict, places: _Places, drops: Drops, owners: np.ndarray, order: np.ndarray, pitch: float
 ) -> tuple[_Sheet, np.ndarray]:
     """Return the sheet of the splashes in an order, and the centers of its stains, (n, 3)."""
+    drops, patches = _of_patches(drops, owners, order)
     residue = residue_of(stains)._replace(glow=1.0)
-    patch_of = np.full(int(owners.max(initial=-1)) + 1, -1)
-    patch_of[order] = np.arange(len(order))
-    patches = patch_of[owners]
-    kept = patches >= 0
-    patches = patches[kept]
-    drops = Drops(*(values[kept] for values in drops))
-
     low, high = _extents(drops, patches, len(order), residue.roughness, pitch)
     sizes = np.ceil((high - low) / pitch).astype(np.int64) + 1
     spans, shape = _packed(sizes)
+
+    # side by side
     shift = spans[:, 1::-1] * pitch - low
-    moved = drops._replace(x=drops.x + shift[patches, 0], y=drops.y + shift[patches, 1])
-
+    right, down = shift[patches].T
+    moved = drops._replace(x=drops.x + right, y=drops.y + down)
     cover = np.zeros(shape, f32)
-    frame = Frame(left=0.0, top=0.0, pitch=pitch, cosine=1.0, sine=0.0)
+    frame = Frame(
+        left=0.0,
+        top=0.0,
+        pitch=pitch,
+        cosine=1.0,
+        sine=0.0,
+    )
     older, newer = paint_dried(cover, frame, moved, residue)
-    ids = np.where(newer.ids > 0, newer.ids + np.uint32(len(older.points)), older.ids)
+    following = np.uint32(len(older.points))
+    ids = np.where(newer.ids > 0, newer.ids + following, older.ids)
 
-    # a stain is where its largest drop is
-    where = np.concatenate([older.points, newer.points])
-    patch_at = {(x, y): patch for x, y, patch in zip(moved.x, moved.y, patches, strict=True)}
-    of_stains = np.array([patch_at[x, y] for x, y in where.tolist()], np.int64)
-    along = where - shift[of_stains]
-    across = along[:, :1] * places.across[of_stains]
-    down = along[:, 1:] * places.down[of_stains]
-    return _Sheet(cover, ids, low, spans), places.centers[of_stains] + across + down
+    sheet = _Sheet(
+        cover=cover,
+        ids=ids,
+        corners=low,
+        spans=spans,
+    )
+    on_sheet = np.concatenate([older.points, newer.points])
+    return sheet, _on_part(on_sheet, moved, patches, shift, places)
+
+
+def _of_patches(drops: Drops, owners: np.ndarray, order: np.ndarray) -> tuple[Drops, np.ndarray]:
+    """Return the drops of the splashes in an order, and the place of each one's splash there."""
+    most = int(owners.max(initial=-1)) + 1
+    patch_of = np.full(most, -1)
+    patch_of[order] = np.arange(len(order))
+
+    patches = patch_of[owners]
+    kept = patches >= 0
+    columns = [values[kept] for values in drops]
+    return Drops(*columns), patches[kept]
+
+
+def _on_part(
+    points: np.ndarray, drops: Drops, patches: np.ndarray, shift: np.ndarray, places: _Places
+) -> np.ndarray:
+    """Return where points of the sheet lie on the part, (n, 3): each is the middle of a drop."""
+    middles = zip(drops.x, drops.y, strict=True)
+    patch_at = dict(zip(middles, patches, strict=True))
+    found = [patch_at[x, y] for x, y in points.tolist()]
+    of_points = np.array(found, np.int64)
+
+    along = points - shift[of_points]
+    across = along[:, :1] * places.across[of_points]
+    down = along[:, 1:] * places.down[of_points]
+    return places.centers[of_points] + across + down
 
 
 def _extents(drops: Drops, patches: np.ndarray, count: int, roughness: float, pitch: float) -> tuple:
@@ -233,22 +300,27 @@ def _packed(sizes: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
 def _windows_of(places: _Places, sheet: _Sheet, pitch: float, pose: dict, size, field_of_view) -> np.ndarray:
     """Return the rows and columns of the picture that each splash may wet, (n, 4): top, left, bottom, right."""
     low = sheet.corners
-    extent = (sheet.spans[:, 2:] - sheet.spans[:, :2])[:, ::-1] * pitch
-    farthest = np.maximum(np.abs(low), np.abs(low + extent)).max(axis=1, initial=0)
-    rise = (_RISE * farthest + _LEAST_RISE)[:, None] * places.outward
+    sizes = sheet.spans[:, 2:] - sheet.spans[:, :2]
+    extent = sizes[:, ::-1] * pitch
+    high = low + extent
+    reach = np.maximum(np.abs(low), np.abs(high))
+    farthest = reach.max(axis=1, keepdims=True, initial=0)
+    rise = (_RISE * farthest + _LEAST_RISE) * places.outward
 
     corners = []
-    for right in (0, 1):
-        for below in (0, 1):
-            for side in (-1, 1):
-                x = (low[:, 0] + right * extent[:, 0])[:, None]
-                y = (low[:, 1] + below * extent[:, 1])[:, None]
-                point = places.centers + x * places.across + y * places.down + side * rise
-                corners.append(pixel_of(point, pose, size, field_of_view))
+    for right, below, side in product((0, 1), (0, 1), (-1, 1)):
+        x = low[:, :1] + right * extent[:, :1]
+        y = low[:, 1:] + below * extent[:, 1:]
+        along = x * places.across + y * places.down
+        point = places.centers + along + side * rise
+        pixels = pixel_of(point, pose, size, field_of_view)
+        corners.append(pixels)
+
     stacked = np.stack(corners)
-    first = np.floor(stacked.min(axis=0)).astype(np.int64)
-    last = np.ceil(stacked.max(axis=0)).astype(np.int64) + 1
-    return np.concatenate([first, last], axis=1)
+    first = np.floor(stacked.min(axis=0))
+    last = np.ceil(stacked.max(axis=0)) + 1
+    windows = np.concatenate([first, last], axis=1)
+    return windows.astype(np.int64)
 
 
 @numba.njit(cache=True)
@@ -261,19 +333,23 @@ def _lay(places, sheet, windows, samples, starts, look, values, numbers):
     for splash in range(len(windows)):
         top, left, bottom, right = windows[splash]
         center = places.centers[splash]
-        across = places.across[splash]
-        down = places.down[splash]
-        outward = places.outward[splash]
-        corner = sheet.corners[splash]
+        axes = (places.across[splash], places.down[splash], places.outward[splash])
+        first_x, first_y = sheet.corners[splash]
         span = sheet.spans[splash]
+
         for row in range(top, bottom):
             for column in range(left, right):
                 pixel = row * width + column
-                for n in range(starts[pixel], starts[pixel + 1]):
-                    x, y, near = _on_plane(points[n], normals[n], center, (across, down, outward))
+                begin = starts[pixel]
+                end = starts[pixel + 1]
+                for n in range(begin, end):
+                    x, y, near = _on_plane(points[n], normals[n], center, axes)
                     if not near:
                         continue
-                    hidden, stain = _looked_up(sheet, span, (y - corner[1]) / pitch, (x - corner[0]) / pitch)
+
+                    down = (y - first_y) / pitch
+                    across = (x - first_x) / pitch
+                    hidden, stain = _looked_up(sheet, span, down, across)
                     if hidden > 0:
                         values[n] += hidden * (glow - values[n])
                         numbers[row, column] = stain
@@ -301,7 +377,10 @@ def _on_plane(point, normal, center, axes):
 def _looked_up(sheet, span, row, column):
     """Return what is hidden at a place of a patch, between its pixels, and the stain there."""
     top, left, bottom, right = span
-    if row < 0 or column < 0 or row >= bottom - top - 1 or column >= right - left - 1:
+    last_row = bottom - top - 1
+    last_column = right - left - 1
+    inside = 0 <= row < last_row and 0 <= column < last_column
+    if not inside:
         return f32(0), 0
 
     r = int(row)
@@ -312,11 +391,17 @@ def _looked_up(sheet, span, row, column):
     heaviest = 0.0
     stain = 0
     for i in range(2):
+        of_row = below if i else 1 - below
         for j in range(2):
-            weight = (below if i else 1 - below) * (beside if j else 1 - beside)
+            of_column = beside if j else 1 - beside
+            weight = of_row * of_column
             place = (top + r + i, left + c + j)
             hidden += weight * sheet.cover[place]
-            if sheet.ids[place] > 0 and weight > heaviest:
+
+            number = sheet.ids[place]
+            if number > 0 and weight > heaviest:
                 heaviest = weight
-                stain = sheet.ids[place]
-    return (f32(hidden), stain) if stain > 0 else (f32(0), 0)
+                stain = number
+
+    seen = hidden if stain > 0 else 0.0
+    return f32(seen), stain
