@@ -458,7 +458,7 @@ def bytes_per_sample(options: Options, size: tuple[int, int]) -> int:
 def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
     """Return the rough time of one sample on one core."""
     height, width = size
-    per_pixel = 250e-9 if options.mesh is None else 1000e-9
+    per_pixel = 250e-9 if options.mesh is None else 300e-9
     images = 1 + ("clean" in options.fields)
     return 0.02 + height * width * per_pixel * images
 

@@ -35,7 +35,7 @@ def within(images: ImageSet, region) -> ImageSet:
     """
     path = Path(region)
     if path.is_dir():
-        regions = _from_folder(path, images)
+        regions: OnDemand[Entry] = _from_folder(path, images)
     elif path.exists():
         regions = _OneMask(path, images)
     else:

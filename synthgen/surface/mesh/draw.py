@@ -334,7 +334,7 @@ def _around(tile: Tile, reached: list[np.ndarray]) -> np.ndarray:
         touched.ravel()[pixels[numbers]] = True
 
     wide = np.pad(touched, 1)
-    height, width = touched.shape
+    height, width = tile.seen.shape
     for down in range(3):
         for right in range(3):
             touched |= wide[down : down + height, right : right + width]
