@@ -365,12 +365,14 @@ def _intersect(numbers, model, lens):
     arrays = (model.placed, model.faces, model.vertices, model.corners)
     camera = model.camera
     for row in range(height):
-        y = (lens.row - row - 0.5) / lens.focal
+        up = lens.row - row - 0.5
+        y = up / lens.focal
         for column in range(width):
             face = numbers[row, column]
             if face < 0:
                 continue
-            x = (column + 0.5 - lens.column) / lens.focal
+            right = column + 0.5 - lens.column
+            x = right / lens.focal
             mask[row, column] = 255
             point = points[row, column]
             normal = normals[row, column]
@@ -400,7 +402,10 @@ def meet(arrays, camera, face, x, y, point, normal):
         third = w * corners[face, 2, axis]
         normal[axis] = side * (first + second + third)
     _face_camera(normal, point, camera)
-    return -(u * placed[i, 2] + v * placed[j, 2] + w * placed[k, 2])
+    first = u * placed[i, 2]
+    second = v * placed[j, 2]
+    third = w * placed[k, 2]
+    return -(first + second + third)
 
 
 @numba.njit(cache=True)
@@ -409,15 +414,20 @@ def _distances(numbers, placed, faces, lens):
     height, width = numbers.shape
     depth = np.full((height, width), np.inf, np.float32)
     for row in range(height):
-        y = (lens.row - row - 0.5) / lens.focal
+        up = lens.row - row - 0.5
+        y = up / lens.focal
         for column in range(width):
             face = numbers[row, column]
             if face < 0:
                 continue
-            x = (column + 0.5 - lens.column) / lens.focal
+            right = column + 0.5 - lens.column
+            x = right / lens.focal
             i, j, k = faces[face]
             u, v, w, _ = _weights(placed, (i, j, k), x, y)
-            depth[row, column] = -(u * placed[i, 2] + v * placed[j, 2] + w * placed[k, 2])
+            first = u * placed[i, 2]
+            second = v * placed[j, 2]
+            third = w * placed[k, 2]
+            depth[row, column] = -(first + second + third)
     return depth
 
 
@@ -434,10 +444,11 @@ def _weights(placed, face, x, y):
     by = placed[j, 1] + y * placed[j, 2]
     cx = placed[k, 0] + x * placed[k, 2]
     cy = placed[k, 1] + y * placed[k, 2]
+
+    # twice the areas opposite to the corners
     u = bx * cy - by * cx
     v = cx * ay - cy * ax
     w = ax * by - ay * bx
-
     whole = u + v + w
     side = 1.0 if whole >= 0 else -1.0
     u = max(side * u, 0.0)
