@@ -57,7 +57,7 @@ def draw_samples(recipe: Recipe, labels: Sequence[int], indices: Sequence[int]) 
             yield draw_sample(recipe, label, index)
         return
 
-    step = at_a_time(recipe.size)
+    step = at_a_time(recipe)
     for first in range(0, len(labels), step):
         last = first + step
         some_labels = np.array(labels[first:last])
@@ -65,9 +65,12 @@ def draw_samples(recipe: Recipe, labels: Sequence[int], indices: Sequence[int]) 
         yield from with_sound_caches(_draw_some, recipe, some_labels, some_indices)
 
 
-def at_a_time(size: tuple[int, int]) -> int:
-    """Return how many samples a family draws in one call: few enough that they stay in a core's cache."""
-    height, width = size
+def at_a_time(recipe: Recipe) -> int:
+    """Return how many samples are drawn in one call: few enough that they stay in a core's cache."""
+    family = families.load(recipe.family)
+    if not hasattr(family, "draw_many"):
+        return 1
+    height, width = recipe.size
     fitting = _PIXELS // (height * width)
     return max(1, min(fitting, _MOST))
 
