@@ -9,6 +9,7 @@ color by HSV, a PNG by Pillow, appended to an HDF5 file. It has no mask; ours st
 import io
 import shutil
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from synthgen.shards.codecs import encode
 
 # Ours writes a shard of some size, since what a shard costs by itself is spread over its images.
 PLAIN_IMAGES, IMAGES, POINTS, SIZE = 100, 2000, 100_000, 256
+SMALL_IMAGES = 4000
 
 
 @numba.njit(cache=True)
@@ -119,6 +121,23 @@ def two_workers(folder: Path) -> None:
     print(f"  {recipe.count:,} images: 1 worker {one:.1f} s, 2 workers {two:.1f} s, x{one / two:.2f}")
 
 
+def small_images(folder: Path) -> None:
+    """Print what images of small machines cost, in CPU time: points in proportion to their pixels."""
+    (folder / "shards").mkdir(exist_ok=True)
+    for side in (32, 64):
+        storage = {"shard_size": SMALL_IMAGES}
+        values = {"family": "fractals", "size": side, "points": "auto", "classes": SMALL_IMAGES, "per_class": 1}
+        plan = make_plan(Recipe.from_dict({**values, "storage": storage}))
+        spent = []
+        for _ in range(5):
+            start = time.process_time()
+            write_shard(plan, folder, 0, lambda samples: None)
+            spent.append(time.process_time() - start)
+
+        rate = SMALL_IMAGES / min(spent)
+        print(f"  {side} x {side}: {rate:,.0f} images in a CPU second")
+
+
 def stages() -> None:
     """Print where the time of an image goes: each stage alone, over the same images."""
     recipe = make_plan(Recipe.from_dict({"family": "fractals"})).recipe
@@ -166,6 +185,8 @@ def main() -> None:
             "synthgen, image and mask": (lambda: our_images(folder), IMAGES),
         }
         compare(works, "images")
+        print("small images on one core")
+        small_images(folder)
         print("where the time goes")
         stages()
     finally:

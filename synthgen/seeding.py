@@ -14,7 +14,8 @@ MAX_SEED = 2**63 - 1
 
 
 @lru_cache(maxsize=256)
-def _name_key(name: str) -> int:
+def name_key(name: str) -> int:
+    """Return the word that stands for the name of a stream."""
     data = name.encode()
     digest = blake2b(data, digest_size=8).digest()
     return int.from_bytes(digest, "little")
@@ -42,8 +43,7 @@ def generator(seed: int, label: int, index: int, name: str) -> np.random.Generat
     >>> int(generator(7, 0, 3, "points").integers(100)) == int(generator(7, 0, 3, "points").integers(100))
     True
     """
-    name_key = _name_key(name)
-    key = _Key(seed, name_key)
+    key = _Key(seed, name_key(name))
     counter = np.array([0, 0, index, label], dtype=np.uint64)
     stream = np.random.Philox(key, counter=counter)  # type: ignore[arg-type]
     return np.random.Generator(stream)

@@ -18,7 +18,7 @@ def _pure_hues() -> np.ndarray:
 
 
 # The share of the value that full saturation takes from each channel; twice around, for slices of a shifted wheel.
-_TAKEN = np.tile(1 - _pure_hues(), (2, 1))
+TAKEN = np.tile(1 - _pure_hues(), (2, 1))
 # Of red, green and blue, in thousandths (ITU-R BT.601).
 _LUMA = np.array([299, 587, 114], np.int32)
 
@@ -46,7 +46,7 @@ def hue_palette(hue: int, saturation: float, value: float) -> np.ndarray:
     [[0, 0, 0], [255, 6, 0], [0, 255, 255]]
     """
     highest = 255 * value
-    wheel = _TAKEN[hue : hue + 256]
+    wheel = TAKEN[hue : hue + 256]
     most_taken = highest * saturation
     taken = most_taken * wheel
     left = highest - taken

@@ -42,6 +42,9 @@ A family that draws several things in an image records them in ``params["objects
 
 A module may also have
 
+``draw_many(options, seed, labels, indices, size)``
+    What `draw` returns of many samples, as a list; labels and indices are arrays. It is for small images, where
+    calls take longer than drawing. Default: samples are drawn one by one.
 ``seconds_per_sample(options, size)``
     The rough time that one core takes to draw and encode a sample, in seconds. How many samples lie in a shard
     follows from it, so it depends on the options alone and never on the machine at hand. Default: 30 ns a pixel.

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
+from synthgen.compose.blend import gaussian_weight
+from synthgen.compose.color import hue_palette
 from synthgen.errors import UsageError
 from synthgen.families import Source
 from synthgen.options import check_ranges
@@ -17,9 +19,16 @@ from synthgen.shards.files import sha256_of
 NAME = "fractals"
 VERSION = 3
 LIBRARIES = ("numba",)
+# The stream of an image, and how many uniform numbers it takes.
+STREAM = "fractals.image"
+SYSTEM_STREAM = "fractals.system"
+NUMBERS = 10
 # Dark levels of gray images are lifted until half of the pixels of a fractal are at least this bright.
 LEAST_BRIGHTNESS = 64
-_WHOLE = (1.0, 1.0, 0.0, 0.0)
+# Points of an image of the usual size; of other sizes with ``points auto`` as many a pixel.
+USUAL_POINTS = 100_000
+_USUAL_SIDE = 256
+WHOLE = (1.0, 1.0, 0.0, 0.0)
 # By how much a parameter of the one fractal may differ, as a share of it.
 ONE_FRACTAL_DELTA = 0.1
 # A class is described by so many of its systems.
@@ -32,6 +41,7 @@ synthgen fractals --classes 1000 --per-class 1000
 synthgen fractals --classes 10 --per-class 10 --out /tmp/ten --background diamond-square
 synthgen fractals --scheme fractaldb --format webdataset --part 3/64
 synthgen fractals --systems-file my.npz --systems 10 --classes 100
+synthgen fractals --size 32 --points auto
 """
 
 
@@ -42,8 +52,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the family; see the annotations."""
 
     points: Annotated[
-        int, msgspec.Meta(ge=1, le=20_000_000, description="Points of the chaos game in each image.")
-    ] = 100_000
+        Annotated[int, msgspec.Meta(ge=1, le=20_000_000)] | Literal["auto"],
+        msgspec.Meta(
+            description="Points of the chaos game in each image. auto: in proportion to its pixels, 100,000 of "
+            "256 x 256."
+        ),
+    ] = USUAL_POINTS
     scheme: Annotated[
         Literal["grouped", "fractaldb", "1p-frac"],
         msgspec.Meta(
@@ -186,7 +200,16 @@ def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
     """Return the rough time of one sample on one core."""
     height, width = size
     per_pixel = 20e-9 if options.background == "black" else 200e-9
-    return 3e-4 + height * width * per_pixel + options.points * 5e-9
+    return 3e-4 + height * width * per_pixel + points_of(options.points, size) * 5e-9
+
+
+def points_of(points: int | str, size: tuple[int, int]) -> int:
+    """Return how many points an image of some size has, for a number or ``auto``."""
+    if isinstance(points, int):
+        return points
+    height, width = size
+    share = height * width / _USUAL_SIDE**2
+    return max(1, round(share * USUAL_POINTS))
 
 
 def sample_system(options: Options, seed: int, label: int, member: int):
@@ -206,7 +229,7 @@ def _own_system(options: Options, seed: int, label: int, member: int):
     if options.systems_file is not None:
         before = label * options.systems if options.scheme == "grouped" else label
         return ifs.load_systems(options.systems_file)[before + member]
-    rng = generator(seed, label, member, "fractals.system")
+    rng = generator(seed, label, member, SYSTEM_STREAM)
     return ifs.sample_system(rng, options.maps, options.sigma_factor)
 
 
@@ -217,9 +240,9 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     -------
     dict
         ``class``, ``index``; ``system``, the number of the system in its class; ``maps`` after augmentation,
-        (n, 2, 3); ``points`` and the ``seed`` of the chaos game; ``patch``, nine bits; ``orientation``, three
-        bits; ``gray`` and ``density``; ``hue`` (256 is a full turn), ``saturation`` and ``value``, None for gray
-        images; ``window``, ``blur`` and ``background``, None where the image has none.
+        (n, 2, 3); ``points``, a number or ``auto``, and the ``seed`` of the chaos game; ``patch``, nine bits;
+        ``orientation``, three bits; ``gray`` and ``density``; ``hue`` (256 is a full turn), ``saturation`` and
+        ``value``, None for gray images; ``window``, ``blur`` and ``background``, None where the image has none.
     """
     from synthgen import compose, ifs
 
@@ -228,20 +251,34 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     system = sample_system(options, seed, label, member)
 
     # Drawn always and in this order, so that one option does not shift the chance of another.
-    rng = generator(seed, label, index, "fractals.image")
-    patch, orientation, *color = rng.random(5).tolist()
-    *window, blur = rng.random(5).tolist()
+    rng = generator(seed, label, index, STREAM)
+    numbers = rng.random(NUMBERS).tolist()
     noise_seed = int(rng.integers(2**63))
     vary = ifs.scale_system if grouped else ifs.perturb_system
     varied = vary(rng, system)
     if options.augment and options.scheme != "1p-frac":
         system = varied
 
-    params = {
+    of_image = (label, index, member)
+    params = params_of(options, of_image, system.maps.tolist(), noise_seed, numbers)
+    if options.background == "diamond-square":
+        params["background"] = compose.sample_diamond_square(rng)
+    return params
+
+
+def params_of(
+    options: Options, of_image: tuple[int, int, int], maps: list, noise_seed: int, numbers: list[float]
+) -> dict:
+    """Return the parameters of an image: class, index and system, maps, and the chance that was drawn for it."""
+    label, index, member = of_image
+    patch, orientation, *color = numbers[:5]
+    *window, blur = numbers[5:]
+    is_blurred = options.blur and blur < 0.5
+    return {
         "class": label,
         "index": index,
         "system": member,
-        "maps": system.maps.tolist(),
+        "maps": maps,
         "points": options.points,
         "seed": noise_seed,
         "patch": 1 + int(patch * 511) if options.patch else 0,
@@ -250,14 +287,9 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         "density": options.density,
         **_color(options, *color),
         "window": _window(*window) if options.window else None,
-        "blur": None,
+        "blur": gaussian_weight(0.5 + blur) if is_blurred else None,
         "background": None,
     }
-    if options.blur and blur < 0.5:
-        params["blur"] = compose.gaussian_weight(0.5 + blur)
-    if options.background == "diamond-square":
-        params["background"] = compose.sample_diamond_square(rng)
-    return params
 
 
 def _color(options: Options, hue: float, saturation: float, value: float) -> dict:
@@ -297,10 +329,11 @@ def draw(params: dict, size: tuple[int, int]):
     fields : dict
         ``mask``, uint8 (H, W): 255 at every pixel that the fractal changed.
     params : dict
-        As given.
+        As given, with the number of points.
     """
-    from synthgen import compose, ifs
+    from synthgen import ifs
 
+    params = {**params, "points": points_of(params["points"], size)}
     system = ifs.System(params["maps"])
     counts = ifs.density(
         system,
@@ -308,32 +341,48 @@ def draw(params: dict, size: tuple[int, int]):
         params["points"],
         params["seed"],
         patch=params["patch"],
-        window=params["window"] or _WHOLE,
+        window=params["window"] or WHOLE,
         orientation=params["orientation"],
     )
-    scaled = params["gray"] and not params["density"]
-    levels = ifs.gray_levels(counts, LEAST_BRIGHTNESS if scaled else 0)
+    levels = ifs.gray_levels(counts, least_level(params))
     touched = levels != 0
-
-    pixels: PaletteImage | np.ndarray = levels
-    if not params["gray"]:
-        colors = compose.hue_palette(params["hue"], params["saturation"], params["value"])
-        pixels = PaletteImage(levels, colors)
-    if params["blur"] or params["background"]:
-        pixels, touched = _laid_over(params, pixels, touched, size)
-
     mask = touched.view(np.uint8) * np.uint8(255)
+    colors = None
+    if not params["gray"]:
+        colors = hue_palette(params["hue"], params["saturation"], params["value"])
+    return finished(params, levels, colors, mask)
+
+
+def draw_many(options: Options, seed: int, labels: np.ndarray, indices: np.ndarray, size: tuple[int, int]) -> list:
+    """Return what `draw` returns of many samples, each as `sample` has it."""
+    from synthgen.families._many_fractals import drawn
+
+    return drawn(options, seed, labels, indices, size)
+
+
+def least_level(params: dict) -> int:
+    """Return the level that half of the pixels of an image reach, 0 where levels are not lifted."""
+    is_lifted = params["gray"] and not params["density"]
+    return LEAST_BRIGHTNESS if is_lifted else 0
+
+
+def finished(params: dict, levels: np.ndarray, colors: np.ndarray | None, mask: np.ndarray) -> tuple:
+    """Return pixels, fields and parameters of an image whose gray levels are drawn; a gray one has no colors."""
+    pixels = levels if colors is None else PaletteImage(levels, colors)
+    if params["blur"] or params["background"]:
+        pixels, touched = _laid_over(params, pixels, mask != 0)
+        mask = touched.view(np.uint8) * np.uint8(255)
     return pixels, {"mask": mask}, params
 
 
-def _laid_over(params: dict, pixels, touched: np.ndarray, size: tuple[int, int]) -> tuple:
+def _laid_over(params: dict, pixels, touched: np.ndarray) -> tuple:
     """Return a fractal on its background, and where it changed that."""
     from synthgen import compose
 
     image = pixels.to_rgb() if isinstance(pixels, PaletteImage) else pixels
     behind = np.zeros_like(image)
     if params["background"]:
-        behind = compose.diamond_square(params["background"], size)
+        behind = compose.diamond_square(params["background"], touched.shape)
     return compose.lay_over(behind, image, touched, params["blur"] or 0.0)
 
 

@@ -391,12 +391,12 @@ def _draw_regions(params: dict, light, size: tuple[int, int]):
     fields = {
         "mask": np.full(size, 255, np.uint8),
         "instances": drawn.top,
-        "semantic": table[drawn.top],
+        "semantic": np.take(table, drawn.top),
         **drawn.surface,
     }
-    visible = np.bincount(drawn.top.ravel(), minlength=len(things) + 1).tolist()
     objects = []
-    for thing, cover, seen in zip(things, drawn.covers, visible[1:], strict=True):
+    for number, (thing, cover) in enumerate(zip(things, drawn.covers, strict=True), 1):
+        seen = int(np.count_nonzero(drawn.top == number))
         objects.append({**thing, **_measured_region(thing["params"]["region"], cover, seen, size)})
     return drawn.pixels, fields, {**params, "objects": objects}
 

@@ -22,6 +22,7 @@ BURN_IN = 24
 MAX_POINTS = 20_000_000
 MAX_SIZE = 16_384
 FULL_PATCH = 0b111_111_111
+WANDERS = "system must have maps that contract: its points run to infinity"
 _kept = threading.local()
 _NO_SPACE = np.empty((0, LANES), np.float32)
 _AROUND_POINTS = np.full(4, np.nan)  # stands for no region in compiled code
@@ -147,7 +148,7 @@ def density(
     xs, ys = play(system, points, seed)
     counts = _counted(xs, ys, shape, patch, frame, scales_and_shifts, orientation)
     if counts.size == 0:
-        raise UsageError("system must have maps that contract: its points run to infinity")
+        raise UsageError(WANDERS)
     return counts
 
 
@@ -364,9 +365,15 @@ def _as_tuples(system: System):
     return rows, thresholds, _fixed_point(rows[0])
 
 
-def _fixed_point(row) -> tuple[float, float]:
+@numba.njit(cache=True)
+def _fixed_point(row):
     """Return the fixed point of a map, which lies on the attractor if the map contracts; else the origin."""
-    a, b, e, c, d, f = map(float, row)
+    a = float(row[0])
+    b = float(row[1])
+    e = float(row[2])
+    c = float(row[3])
+    d = float(row[4])
+    f = float(row[5])
 
     # (1 - A) x = b, by Cramer's rule
     upper = 1 - a

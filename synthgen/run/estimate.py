@@ -16,7 +16,7 @@ import msgspec
 from synthgen import families
 from synthgen.errors import StorageError
 from synthgen.machine import available_cpus, cpu_name, human_bytes
-from synthgen.run.draw import draw_sample
+from synthgen.run.draw import at_a_time, draw_samples
 from synthgen.run.plan import Plan
 from synthgen.run.shard import encode_sample, write_samples
 from synthgen.run.target import Target
@@ -26,6 +26,14 @@ from synthgen.shards.files import sha256_of, write_atomically
 _SECONDS = 0.3
 _MOST = 64
 _FEW = 5
+# Samples that are drawn in one call are measured in so many groups or more.
+_FEW_GROUPS = 8
+# Samples are drawn until the error of their mean is this share of it, but for no longer than a share of the run:
+# Mandelbulbs take from a third of the mean to four times as long.
+_ERROR = 0.08
+_SHARE_OF_RUN = 0.05
+# From so many times on, the first quarter does not count.
+_MANY = 16
 _PATIENCE = 2.0
 # A sample that took so many times the median is measured again: the first of its kind may have compiled something.
 _OUTLIER = 5
@@ -93,78 +101,107 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
     """
     run = plan.run
     shards = range(run.shards) if todo is None else todo
-    chosen = _spread(plan, shards)
-    _drawn(plan, chosen[0])
+    samples = sum(map(run.shard_count, shards))
+    groups = _groups(plan, shards)
+    _drawn(plan, groups[0])
 
     times: list[float] = []
-    encoded = []
+    encoded: list = []
     begin = time.perf_counter()
-    for sample in chosen:
-        is_enough = sum(times) >= _SECONDS and len(times) >= _FEW
+    for group in groups:
         has_waited = time.perf_counter() - begin >= _PATIENCE
-        if is_enough or (times and has_waited):
+        if _is_enough(times, samples) or (times and has_waited):
             break
-        drawn, seconds = _timed(plan, sample)
-        encoded.append(drawn)
+        drawn, seconds = _timed(plan, group)
+        encoded += drawn
         times.append(seconds)
 
-    _measure_outliers_again(plan, chosen, times)
-    # The first ones still warm up.
-    warm = times[len(times) // 2 :]
-    drawing = statistics.mean(warm)
+    _measure_outliers_again(plan, groups, times)
+    drawing = statistics.mean(_warm(times))
     writing = _writing_seconds(plan, encoded)
     size = statistics.mean(map(_size, encoded))
     return Estimate(
         seconds_per_sample=drawing + writing,
         bytes_per_sample=size + _OVERHEAD[run.storage],
-        samples=sum(map(run.shard_count, shards)),
+        samples=samples,
         shards=len(shards),
     )
 
 
-def _spread(plan: Plan, shards: Sequence[int]) -> list[tuple[int, int]]:
+def _groups(plan: Plan, shards: Sequence[int]) -> list[list[tuple[int, int]]]:
+    """Return label and index of the samples to draw, in groups as large as a run draws them in one call."""
+    together = at_a_time(plan.recipe)
+    most = max(_MOST, _FEW_GROUPS * together)
+    chosen = _spread(plan, shards, most)
+    size = min(together, math.ceil(len(chosen) / _FEW_GROUPS))
+    return [chosen[first : first + size] for first in range(0, len(chosen), size)]
+
+
+def _is_enough(times: list[float], samples: int) -> bool:
+    """Return whether times tell the mean well enough; of samples that differ much, more are drawn."""
+    if len(times) < _FEW or sum(times) < _SECONDS:
+        return False
+
+    mean = statistics.mean(times)
+    error = statistics.stdev(times) / math.sqrt(len(times))
+    # a probe is short beside its run
+    is_long = sum(times) > _SHARE_OF_RUN * samples * mean
+    return is_long or error < _ERROR * mean
+
+
+def _warm(times: list[float]) -> list[float]:
+    """Return the later times: the first ones still warm up, if there are many. Of few, none can be spared."""
+    begin = 0 if len(times) < _MANY else len(times) // 4
+    return times[begin:]
+
+
+def _spread(plan: Plan, shards: Sequence[int], most: int) -> list[tuple[int, int]]:
     """Return label and index of the samples to draw: the first ones of shards that are spread over all of them."""
     places = plan.run.arrangement
-    step = math.ceil(len(shards) / _MOST)
+    step = math.ceil(len(shards) / most)
     some = shards[::step]
-    each = math.ceil(_MOST / len(some))
+    each = math.ceil(most / len(some))
 
     first: list[int] = []
     for shard in some:
         positions = places.positions_of(shard)
         first += positions[:each]
 
-    labels, indices = places.samples(first[:_MOST])
+    labels, indices = places.samples(first[:most])
     pairs = zip(labels.tolist(), indices.tolist(), strict=True)
     return list(pairs)
 
 
-def _measure_outliers_again(plan: Plan, chosen: list[tuple[int, int]], times: list[float]) -> None:
+def _measure_outliers_again(plan: Plan, groups: list[list[tuple[int, int]]], times: list[float]) -> None:
     most = _OUTLIER * statistics.median(times)
     for k, seconds in enumerate(times):
         if seconds > most:
-            _, times[k] = _timed(plan, chosen[k])
+            _, again = _timed(plan, groups[k])
+            times[k] = min(seconds, again)
 
 
-def _timed(plan: Plan, sample: tuple[int, int]):
-    """Draw and encode a sample; return it, and the time that it takes on cores that are free."""
+def _timed(plan: Plan, group: list[tuple[int, int]]) -> tuple[list, float]:
+    """Draw and encode samples; return them, and the time that each takes on cores that are free."""
     begin_real = time.perf_counter()
     begin_own = time.process_time()
-    drawn = _drawn(plan, sample)
+    drawn = _drawn(plan, group)
 
     own = time.process_time() - begin_own
     real = time.perf_counter() - begin_real
     drawer = drawer_of(plan)
     if drawer.beside:
-        return drawn, real
+        return drawn, real / len(group)
     # The threads of one that uses all cores take more time of their own than passes, unless others take theirs.
-    return drawn, min(own, real) if drawer.exclusive else own
+    spent = min(own, real) if drawer.exclusive else own
+    return drawn, spent / len(group)
 
 
-def _drawn(plan: Plan, sample: tuple[int, int]):
-    """Draw and encode a sample; return (label, index, encoded sample)."""
-    drawn = draw_sample(plan.recipe, *sample)
-    return (*sample, encode_sample(drawn, plan.run.fields))
+def _drawn(plan: Plan, group: list[tuple[int, int]]) -> list:
+    """Draw and encode samples; return (label, index, encoded sample) of each."""
+    labels, indices = zip(*group, strict=True)
+    samples = draw_samples(plan.recipe, labels, indices)
+    rows = zip(group, samples, strict=True)
+    return [(*numbers, encode_sample(sample, plan.run.fields)) for numbers, sample in rows]
 
 
 def _size(encoded) -> int:

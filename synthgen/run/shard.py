@@ -9,7 +9,7 @@ import msgspec
 
 from synthgen import families
 from synthgen.machine import cpu_name
-from synthgen.run.draw import draw_sample
+from synthgen.run.draw import draw_samples
 from synthgen.run.plan import Plan
 from synthgen.sample import Sample
 from synthgen.shards.codecs import encode
@@ -77,15 +77,17 @@ def write_samples(path: Path, run: RunRecord, samples: Iterable, advance: Callab
 def _samples(plan: Plan, shard: int, beside: bool):
     """Yield (label, index, encoded sample) of a shard in order; on request encode beside drawing the next."""
     fields = plan.run.fields
-    numbers = zip(*plan.samples(shard), strict=True)
+    numbers = plan.samples(shard)
+    samples = draw_samples(plan.recipe, *numbers)
+    pairs = zip(*numbers, samples, strict=True)
     if not beside:
-        for label, index in numbers:
-            yield label, index, encode_sample(draw_sample(plan.recipe, label, index), fields)
+        for label, index, sample in pairs:
+            yield label, index, encode_sample(sample, fields)
         return
+
     with ThreadPoolExecutor(1) as encoder:
         waiting: deque = deque()
-        for label, index in numbers:
-            sample = draw_sample(plan.recipe, label, index)
+        for label, index, sample in pairs:
             waiting.append((label, index, encoder.submit(encode_sample, sample, fields)))
             if len(waiting) > _AHEAD:
                 label, index, encoded = waiting.popleft()

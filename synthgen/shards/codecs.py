@@ -185,10 +185,10 @@ def _filtered(pixels: np.ndarray, up: bool) -> np.ndarray:
     lines = pixels.reshape(len(pixels), -1)
     height, stride = lines.shape
 
-    rows = np.empty((height, stride + 1), dtype=np.uint8)
-    rows[:, 0] = _UP if up else _NONE
+    rows = np.zeros((height, stride + 1), dtype=np.uint8)  # filter 0: none
     rows[:, 1:] = lines
     if up:
+        rows[:, 0] = _UP
         rows[1:, 1:] -= lines[:-1]
     return rows
 

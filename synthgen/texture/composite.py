@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from synthgen.texture.mixture import heights
@@ -93,7 +92,8 @@ def _planes(part: Part, top: np.ndarray, number: int, box: tuple[int, int, int, 
     """Return mixture and last field of a part in its box, with one pixel more on each side for the slopes."""
     first_row, first_column, end_row, end_column = box
     wider = first_row - 1, first_column - 1, end_row + 1, end_column + 1
-    wanted = _with_neighbors(top, number, wider)
+    shown = top[first_row:end_row, first_column:end_column] == number
+    wanted = _with_neighbors(shown)
     height, width = top.shape
     return heights(part.texture, part.view, (height, width), wider, wanted)
 
@@ -109,31 +109,24 @@ def _write_surface(found: dict, part: Part, mixture: np.ndarray, shown: np.ndarr
         whole[window][inside] = drawn[inside]
 
 
-@numba.njit(cache=True)
-def _with_neighbors(top, number, box):
-    """Return the pixels of a box that a region needs: those where it is on top, and the four around each.
+def _with_neighbors(shown: np.ndarray) -> np.ndarray:
+    """Return the pixels that a region needs: those where it shows, and the four around each.
 
-    The box may reach one pixel beyond the image; pixels are counted in it line by line.
+    Parameters
+    ----------
+    shown : ndarray of bool, (h, w)
+        Where it shows in its box.
+
+    Returns
+    -------
+    ndarray of int64
+        Numbers of the pixels of a box with one more pixel on each side, counted in it line by line.
     """
-    first_row, first_column, end_row, end_column = box
-    height, width = top.shape
-    found = np.empty((end_row - first_row) * (end_column - first_column), np.int64)
-    count = 0
-    place = 0
-    for row in range(first_row, end_row):
-        for column in range(first_column, end_column):
-            needed = False
-            if 0 <= row < height:
-                for c in range(max(column - 1, 0), min(column + 2, width)):
-                    needed |= top[row, c] == number
-            if 0 <= column < width:
-                for r in range(max(row - 1, 0), min(row + 2, height)):
-                    needed |= top[r, column] == number
-            if needed:
-                found[count] = place
-                count += 1
-            place += 1
-    return found[:count]
+    height, width = shown.shape
+    needed = np.zeros((height + 2, width + 2), np.bool_)
+    for down, right in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2)):
+        needed[down : down + height, right : right + width] |= shown
+    return np.flatnonzero(needed)
 
 
 def _surface(name: str, relief: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     side = max(0.4, 3 * softness)
     tiles = scatter.into_tiles(things, box, side, 0.0)
 
-    total = np.zeros(len(rows))
+    total = np.empty(len(rows))
     _dent(total, rows, columns, things, tiles)
     return total
 
@@ -52,19 +52,29 @@ def _dent(total, rows, columns, things, tiles):
     """Lower each point to the deepest of the craters that it lies in."""
     starts = tiles.starts
     members = tiles.members
-    window = tiles.window
+    order, ends, ys, xs = scatter.by_tile(tiles.window, rows, columns)
+    deepest = np.zeros(len(total))
 
-    for i in range(len(total)):
-        y = rows[i]
-        x = columns[i]
-        k = scatter.tile_at(window, y, x)
-        deepest = 0.0
-        for m in range(starts[k], starts[k + 1]):
-            n = members[m]
-            down = y - things[n, ROW]
-            right = x - things[n, COLUMN]
-            radius = things[n, RADIUS]
+    for k in range(len(starts) - 1):
+        first = ends[k]
+        last = ends[k + 1]
+        if first < last:
+            own = members[starts[k] : starts[k + 1]]
+            _dent_tile(deepest[first:last], ys[first:last], xs[first:last], things, own)
+
+    for place in range(len(order)):
+        total[order[place]] = deepest[place]
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _dent_tile(deepest, ys, xs, things, members):
+    for n in members:
+        row = things[n, ROW]
+        column = things[n, COLUMN]
+        radius = things[n, RADIUS]
+        for i in range(len(deepest)):
+            down = ys[i] - row
+            right = xs[i] - column
             square = down * down + right * right
             height = square / radius - radius
-            deepest = min(deepest, height)
-        total[i] = deepest
+            deepest[i] = min(deepest[i], height)

@@ -35,7 +35,8 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     levels, habit = scattered(shape)
     box = scatter.box_of(rows, columns, softness)
     things = scatter.gather(levels, habit, box)
-    tiles = scatter.into_tiles(things, box, 1.6, softness)
+    side = max(1.6, 4 * softness)
+    tiles = scatter.into_tiles(things, box, side, softness)
 
     total = np.empty(len(rows))
     engraved = shape.variant == "scratches"

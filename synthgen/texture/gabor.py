@@ -39,7 +39,7 @@ def evaluate(shape: Shape, rows: np.ndarray, columns: np.ndarray, softness: floa
     things = scatter.gather(levels, habit, box)
     tiles = scatter.into_tiles(things, box, 0.3, 0.0)
 
-    total = np.zeros(len(rows))
+    total = np.empty(len(rows))
     waves = shape.form[0]
     _add_waves(total, rows, columns, things, tiles, waves)
     return total
@@ -56,27 +56,38 @@ def scattered(shape: Shape) -> tuple[list[scatter.Level], scatter.Habit]:
 def _add_waves(total, rows, columns, things, tiles, waves):
     starts = tiles.starts
     members = tiles.members
-    window = tiles.window
+    order, ends, ys, xs = scatter.by_tile(tiles.window, rows, columns)
+    sums = np.zeros(len(total))
 
-    for i in range(len(total)):
-        y = rows[i]
-        x = columns[i]
-        k = scatter.tile_at(window, y, x)
-        for m in range(starts[k], starts[k + 1]):
-            n = members[m]
-            down = y - things[n, ROW]
-            right = x - things[n, COLUMN]
+    for k in range(len(starts) - 1):
+        first = ends[k]
+        last = ends[k + 1]
+        if first < last:
+            own = members[starts[k] : starts[k + 1]]
+            _add_to_tile(sums[first:last], ys[first:last], xs[first:last], things, own, waves)
+
+    for place in range(len(order)):
+        total[order[place]] = sums[place]
+
+
+@numba.njit(cache=True)
+def _add_to_tile(sums, ys, xs, things, members, waves):
+    for n in members:
+        row = things[n, ROW]
+        column = things[n, COLUMN]
+        weight = 2 * things[n, VALUE] - 1
+        cosine = things[n, COSINE]
+        sine = things[n, SINE]
+
+        for i in range(len(sums)):
+            down = ys[i] - row
+            right = xs[i] - column
             square = down * down + right * right
-            if square >= 1:
-                continue
 
             # a bell that ends at the radius, where the published one would be cut off
             near = 1 - square
             bell = near * near
-            weight = 2 * things[n, VALUE] - 1
-
-            cosine = things[n, COSINE]
-            sine = things[n, SINE]
             across = cosine * down - sine * right
             turns = waves * across + 0.25
-            total[i] += weight * bell * wave(turns)
+            value = weight * bell * wave(turns)
+            sums[i] += value if square < 1 else 0.0

@@ -52,7 +52,7 @@ def clipped(value, low, high):
     return min(max(value, low), high)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def ramp(distance, softness):
     """Return the share of a pixel that lies inside an edge, from the signed distance of its middle and its size."""
     share = 0.5 + distance / softness

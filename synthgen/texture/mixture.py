@@ -1,5 +1,6 @@
 """A texture: one field, or two mixed, with colors, a relief and a finish."""
 
+import numba
 import numpy as np
 
 from synthgen.texture.curves import MIXES, mix_into, standardize
@@ -93,7 +94,12 @@ def heights(
 def _plane(values: np.ndarray, box: tuple[int, int, int, int], wanted: np.ndarray) -> np.ndarray:
     """Return values at their pixels of a box."""
     top, left, bottom, right = box
-    shape = bottom - top, right - left
-    plane = np.zeros(shape)
-    plane.ravel()[wanted] = values
+    plane = np.zeros((bottom - top, right - left))
+    _put(plane.ravel(), wanted, values)
     return plane
+
+
+@numba.njit(cache=True)
+def _put(flat, places, values):
+    for i in range(len(places)):
+        flat[places[i]] = values[i]

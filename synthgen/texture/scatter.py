@@ -103,6 +103,7 @@ VALUE = 6
 REACH = 7
 _DEPTH = 8
 _COLUMNS = 9
+_DEPTHS = 65536
 # From the middle of a square to its corner, over half of its side.
 _DIAGONAL = 1.42
 
@@ -110,13 +111,29 @@ _DIAGONAL = 1.42
 def gather(levels: list[Level], habit: Habit, box: tuple[float, float, float, float]) -> np.ndarray:
     """Return the table of the things that may touch a box (top, left, bottom, right), those in front first."""
     parts = [_of_level(level, habit, box) for level in levels]
-    table = np.concatenate(parts)
-    # 16 bits of depth: NumPy sorts them by radix, 8 times faster than numbers with a point
-    depths = table[:, _DEPTH].astype(np.uint16)
-    order = np.argsort(depths, kind="stable")
-    # 32 bytes each, half of a line of the cache
-    short = table[:, :_DEPTH].astype(np.float32)
-    return short[order]
+    table = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return _in_front_first(table)
+
+
+@numba.njit(cache=True)
+def _in_front_first(table):
+    """Return the table of things, sorted by their depth: 32 bytes each, half of a line of the cache."""
+    starts = np.zeros(_DEPTHS + 1, np.int32)
+    for n in range(len(table)):
+        depth = np.int64(table[n, _DEPTH])
+        starts[depth + 1] += 1
+    for depth in range(_DEPTHS):
+        starts[depth + 1] += starts[depth]
+
+    # those of equal depth stay in their order
+    things = np.empty((len(table), _DEPTH), np.float32)
+    for n in range(len(table)):
+        depth = np.int64(table[n, _DEPTH])
+        place = starts[depth]
+        starts[depth] += 1
+        for column in range(_DEPTH):
+            things[place, column] = table[n, column]
+    return things
 
 
 @numba.njit(cache=True)
@@ -160,7 +177,7 @@ def _fill_thing(thing, bits, level, habit, row, column):
     bits = mix(bits)
     thing[ROW] = level.cell * (row + first_share(bits))
     thing[COLUMN] = level.cell * (column + second_share(bits))
-    thing[_DEPTH] = 65536 * third_share(bits)
+    thing[_DEPTH] = _DEPTHS * third_share(bits)
 
     bits = mix(bits)
     radius = level.least + (level.most - level.least) * first_share(bits)
@@ -189,27 +206,45 @@ def into_tiles(things, box, side, margin):
     across = np.int64((right - left) / side) + 1
     window = Window(top, left, side, down, across)
     tiles = down * across
-    starts = np.zeros(tiles + 1, np.int32)
-
-    counts = starts[1:]
-    nothing = starts[:0]
-
-    # twice over the things: count those of each tile, then write them down
-    for n in range(len(things)):
-        _visit(things, n, window, margin, counts, nothing)
+    found, ends, starts = _found(things, window, margin)
     for k in range(tiles):
         starts[k + 1] += starts[k]
 
+    # the tiles of each thing become the things of each tile
     members = np.empty(starts[tiles], np.int32)
     places = starts.copy()
+    begin = 0
     for n in range(len(things)):
-        _visit(things, n, window, margin, places, members)
+        for p in range(begin, ends[n]):
+            k = found[p]
+            members[places[k]] = n
+            places[k] += 1
+        begin = ends[n]
     return Tiles(window, starts, members)
 
 
 @numba.njit(cache=True)
-def _visit(things, n, window, margin, places, members):
-    """Count a thing in each tile that it may touch; where there are members, write its number there."""
+def _found(things, window, margin):
+    """Return the tiles that things may touch, where those of each thing end, and the counts, moved by one tile."""
+    tiles = window.down * window.across
+    counts = np.zeros(tiles + 1, np.int32)
+    ends = np.empty(len(things), np.int64)
+    found = np.empty(8 * len(things) + tiles, np.int32)
+    end = 0
+    for n in range(len(things)):
+        # room for the whole window
+        if end + tiles > len(found):
+            larger = np.empty(2 * len(found), np.int32)
+            larger[:end] = found[:end]
+            found = larger
+        end = _visit(things, n, window, margin, found, end, counts)
+        ends[n] = end
+    return found, ends, counts
+
+
+@numba.njit(cache=True)
+def _visit(things, n, window, margin, found, end, counts):
+    """Write down the tiles that a thing may touch, from `end` on, and count it in each; return the new end."""
     length = things[n, REACH] + margin
     radius = min(things[n, RADIUS] + margin, length)
     cosine = things[n, COSINE]
@@ -238,9 +273,47 @@ def _visit(things, n, window, margin, places, members):
             if abs(across) > near:
                 continue
             k = row * window.across + column
-            if len(members):
-                members[places[k]] = n
-            places[k] += 1
+            found[end] = k
+            end += 1
+            counts[k + 1] += 1
+    return end
+
+
+@numba.njit(cache=True)
+def by_tile(window, rows, columns):
+    """Return points of a window tile by tile, so that those of a tile meet its things together.
+
+    Returns
+    -------
+    order : ndarray of int32, (N,)
+        Numbers of the points.
+    starts : ndarray of int32
+        Those of tile k are ``order[starts[k]:starts[k + 1]]``.
+    rows, columns : ndarray of float64, (N,)
+        In that order.
+    """
+    tiles = window.down * window.across
+    starts = np.zeros(tiles + 1, np.int32)
+    of_points = np.empty(len(rows), np.int32)
+    for i in range(len(rows)):
+        k = tile_at(window, rows[i], columns[i])
+        of_points[i] = k
+        starts[k + 1] += 1
+    for k in range(tiles):
+        starts[k + 1] += starts[k]
+
+    order = np.empty(len(rows), np.int32)
+    ys = np.empty(len(rows))
+    xs = np.empty(len(rows))
+    places = starts.copy()
+    for i in range(len(rows)):
+        k = of_points[i]
+        place = places[k]
+        places[k] += 1
+        order[place] = i
+        ys[place] = rows[i]
+        xs[place] = columns[i]
+    return order, starts, ys, xs
 
 
 @numba.njit(cache=True)

@@ -8,6 +8,22 @@ from synthgen.texture.composite import WHOLE, Part, compose
 from synthgen.texture.paint import Exposure, Light
 from synthgen.texture.view import View, step_of
 
+u64 = np.uint64
+
+# Three channels of a pixel are worked on in one number: each takes 16 bits, and 24 after the second mixing.
+_LANE = u64(20)
+_TWO_LANES = u64(40)
+_BITS_16 = u64(0xFFFF)
+_BITS_8 = u64(0xFF)
+_OUTER = u64(0xFFFF | 0xFFFF << 40)
+_HALF = u64(1 << 15)
+_OUTER_HALF = u64(1 << 15 | 1 << 55)
+_HALF_BITS = u64(16)
+_TOP_BITS = u64(56)
+_ONE = u64(1)
+_TWO = u64(2)
+_THREE = u64(3)
+_WHOLE = u64(256)
 # Places between stored pixels have so many bits.
 _BITS = 32
 
@@ -88,9 +104,10 @@ def _check_inside(stored: np.ndarray, center, step: tuple[float, float], size: t
 def _cut(pixels, stored, center, step, mirrored, table):
     """Fill pixels with those of a stored square, between four of them each."""
     height, width, _ = pixels.shape
-    side = len(stored)
-    line = 3 * side
-    flat = stored.reshape(line * side)
+    side = u64(len(stored))
+    line = _THREE * side
+    flat = stored.ravel()
+    shown = pixels.ravel()
     cosine, sine = step
     center_row, center_column = center
     sign = -1 if mirrored else 1
@@ -104,22 +121,39 @@ def _cut(pixels, stored, center, step, mirrored, table):
         y = _parts(center_row + cosine * down - sine * along)
         x = _parts(center_column + sine * down + cosine * along)
         for c in range(width):
-            row = y >> _BITS
-            column = x >> _BITS
+            # unsigned numbers need no check for places counted from the end
+            row = u64(y >> _BITS)
+            column = u64(x >> _BITS)
             # 256ths of a pixel
-            below = (y >> (_BITS - 8)) & 255
-            beside = (x >> (_BITS - 8)) & 255
-            above = 256 - below
-            before = 256 - beside
+            below = u64((y >> (_BITS - 8)) & 255)
+            beside = u64((x >> (_BITS - 8)) & 255)
+            above = _WHOLE - below
+            before = _WHOLE - beside
+
             # the first channel of the upper left pixel; the others lie around it
-            first = 3 * (side * row + column)
-            for k in range(first, first + 3):
-                upper = before * flat[k] + beside * flat[k + 3]
-                lower = before * flat[k + line] + beside * flat[k + line + 3]
-                sum_of_four = above * upper + below * lower
-                pixels[r, c, k - first] = table[(sum_of_four + 32768) >> 16]
+            first = _THREE * (side * row + column)
+            under = first + line
+            upper = before * _pixel(flat, first) + beside * _pixel(flat, first + _THREE)
+            lower = before * _pixel(flat, under) + beside * _pixel(flat, under + _THREE)
+
+            # red and blue have room for 24 bits where green is taken out
+            outer = above * (upper & _OUTER) + below * (lower & _OUTER) + _OUTER_HALF
+            green = above * (upper >> _LANE & _BITS_16) + below * (lower >> _LANE & _BITS_16) + _HALF
+            place = _THREE * u64(r * width + c)
+            shown[place] = table[outer >> _HALF_BITS & _BITS_8]
+            shown[place + _ONE] = table[green >> _HALF_BITS]
+            shown[place + _TWO] = table[outer >> _TOP_BITS]
             y += step_down
             x += step_right
+
+
+@numba.njit(cache=True)
+def _pixel(flat, first):
+    """Return red, green and blue of a pixel in one number, `_LANE` bits apart."""
+    red = u64(flat[first])
+    green = u64(flat[first + _ONE])
+    blue = u64(flat[first + _TWO])
+    return red | green << _LANE | blue << _TWO_LANES
 
 
 @numba.njit(cache=True)

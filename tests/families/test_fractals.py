@@ -227,3 +227,38 @@ def test_a_sigma_factor_that_cannot_be_is_refused(change):
     with pytest.raises(UsageError, match="sigma_factor must"):
         Recipe.from_dict({"family": "fractals", **change})
     assert Options(sigma_factor=(0.0, 14.0), maps=(3, 4))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"gray": True},
+        {"window": True, "blur": True},
+        {"background": "diamond-square"},
+        {"scheme": "fractaldb"},
+        {"scheme": "1p-frac", "patch": False},
+        {"augment": False, "flips": False, "systems": 3},
+    ],
+)
+def test_many_images_in_one_call_are_those_drawn_one_by_one(options):
+    chosen = Options(points=700, **options)
+    labels = np.repeat(np.arange(6), 4)
+    indices = np.tile(np.arange(4), 6)
+    together = fractals.draw_many(chosen, 3, labels, indices, SIZE)
+    for (pixels, fields, params), label, index in zip(together, labels.tolist(), indices.tolist(), strict=True):
+        one, its_fields, its_params = fractals.draw(fractals.sample(chosen, 3, label, index), SIZE)
+        assert json.dumps(params) == json.dumps(its_params)
+        assert np.array_equal(rgb(pixels), rgb(one))
+        assert np.array_equal(fields["mask"], its_fields["mask"])
+
+
+def test_points_grow_with_the_image_on_request():
+    of_sides = {16: 391, 32: 1562, 64: 6250, 256: 100_000, 512: 400_000}
+    for side, points in of_sides.items():
+        recipe = Recipe.from_dict({"family": "fractals", "points": "auto", "size": side, "classes": 1})
+        if side <= 64:
+            assert synthgen.render(recipe, 0, 3).params["points"] == points
+        assert fractals.points_of(recipe.options.points, recipe.size) == points
+    with pytest.raises(UsageError, match="points must be"):
+        Recipe.from_dict({"family": "fractals", "points": "many"}, "")

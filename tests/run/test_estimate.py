@@ -43,16 +43,16 @@ def test_samples_that_compile_something_do_not_count(make_recipe, monkeypatch):
     plan = make_plan(make_recipe())
     clock = {"now": 0.0, "drawn": set()}
 
-    def draw(recipe, label, index):
-        first = (label, index) not in clock["drawn"]
-        clock["drawn"].add((label, index))
-        clock["now"] += 30.0 if first and len(clock["drawn"]) % 8 == 0 else 0.01
-        return genuine(recipe, label, index)
+    def draw(recipe, labels, indices):
+        first = (labels, indices) not in clock["drawn"]
+        clock["drawn"].add((labels, indices))
+        clock["now"] += 30.0 if first and len(clock["drawn"]) % 8 == 0 else 0.01 * len(labels)
+        return genuine(recipe, labels, indices)
 
     from synthgen.run import estimate as module
 
-    genuine = module.draw_sample
-    monkeypatch.setattr(module, "draw_sample", draw)
+    genuine = module.draw_samples
+    monkeypatch.setattr(module, "draw_samples", draw)
     for name in ("perf_counter", "process_time"):
         monkeypatch.setattr(module.time, name, lambda: clock["now"])
     assert probe(plan).seconds_per_sample == pytest.approx(0.01)
