@@ -18,6 +18,7 @@ _LAZY = {
     "SimpleNet": "models",
     "Sinbad": "models",
     "StreamDataset": "data",
+    "distill": "distillation",
     "import_weights": "weights",
     "load_backbone": "backbones",
     "load_model": "models",
