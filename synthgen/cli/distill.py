@@ -40,7 +40,7 @@ from synthgen.torch.distillation.options import Options
 @json_option
 @progress_option
 def distill(weights, data, out, as_json, **given):
-    """Train a small network to give the features of WEIGHTS (Batzner et al. 2024): the teacher of `fit efficientad`.
+    """Train a small network to give the features of WEIGHTS: a teacher for `fit efficientad` (Batzner et al. 2024).
 
     WEIGHTS is a name of timm's, a file, or a folder of pretrain. Writes the teacher (timm state_dict), its card and
     its losses (NAME.log.csv). The same command resumes a training that was interrupted.

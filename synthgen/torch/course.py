@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -15,7 +16,7 @@ from synthgen.errors import UsageError
 from synthgen.run.progress import Progress
 from synthgen.seeding import generator
 from synthgen.tables import write_csv
-from synthgen.torch.pretrain.checkpoint import CHECKPOINT, damaged, load_checkpoint, save_checkpoint
+from synthgen.torch.pretrain.checkpoint import damaged, load_checkpoint, save_checkpoint
 from synthgen.torch.pretrain.loop import Clock
 
 # Most rows of a history: each has the means over as many steps.
@@ -71,7 +72,7 @@ class Course:
     ----------
     network : torch.nn.Module
         All that the steps change.
-    optimizer : torch.optim.Optimizer
+    optimizer : torch.optim.Optimizer or Optimizers
     steps : int
     seed : int
     name : str
@@ -91,7 +92,7 @@ class Course:
     def __init__(
         self,
         network: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: "torch.optim.Optimizer | Optimizers",
         steps: int,
         seed: int,
         name: str,
@@ -184,8 +185,11 @@ class Course:
 
     def _draw_seed(self, step: int) -> None:
         rng = generator(self._seed, 0, step, "course.step")
-        seed = rng.integers(2**63)
-        torch.manual_seed(int(seed))
+        seed = int(rng.integers(2**63))
+        # `torch.manual_seed` keeps a list of all seeds until there is a GPU: 20 ms a step
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(seed)
 
     def _finish(self, step: int) -> None:
         """Count a step as done."""
@@ -239,7 +243,57 @@ class Course:
             write_csv(self._kept.table, self.history, list(self.history[0]))
 
 
-def trained_weights(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+class Optimizers:
+    """Several optimizers as one: what a `Course` asks of an optimizer.
+
+    Parameters
+    ----------
+    members : sequence of torch.optim.Optimizer
+    """
+
+    def __init__(self, members: Sequence[torch.optim.Optimizer]):
+        self.members = list(members)
+
+    @property
+    def param_groups(self) -> list[dict]:
+        """The groups of all members, one after the other."""
+        return [group for member in self.members for group in member.param_groups]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for member in self.members:
+            member.zero_grad()
+
+    def step(self) -> None:
+        """Change all weights."""
+        for member in self.members:
+            member.step()
+
+    def state_dict(self) -> dict:
+        """Return the numbers that belong to the weights, which are counted over all members."""
+        state = {}
+        for first, member in self._numbered():
+            for number, slots in member.state_dict()["state"].items():
+                state[first + number] = slots
+        return {"state": state}
+
+    def load_state_dict(self, whole: dict) -> None:
+        """Take numbers as `state_dict` returned them."""
+        for first, member in self._numbered():
+            own = member.state_dict()
+            last = first + len(trained_weights(member))
+            own["state"] = {n - first: slots for n, slots in whole["state"].items() if first <= n < last}
+            member.load_state_dict(own)
+
+    def _numbered(self) -> Iterator[tuple[int, torch.optim.Optimizer]]:
+        """Yield each member with the number of its first weight."""
+        first = 0
+        for member in self.members:
+            yield first, member
+            first += len(trained_weights(member))
+
+
+def trained_weights(optimizer: torch.optim.Optimizer | Optimizers) -> list[torch.nn.Parameter]:
     """Return the weights that an optimizer changes."""
     weights: list[torch.nn.Parameter] = []
     for group in optimizer.param_groups:
@@ -247,7 +301,7 @@ def trained_weights(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter
     return weights
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_rate(optimizer: torch.optim.Optimizer | Optimizers, rate: float) -> None:
     """Set the learning rate of all weights."""
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -268,10 +322,16 @@ def shuffled(count: int, at_once: int, seed: int, name: str, step: int) -> np.nd
     step : int
     """
     epoch, number = divmod(step, steps_in_epoch(count, at_once))
-    rng = generator(seed, 0, epoch, name)
-    order = rng.permutation(count)
+    order = _order_of(count, seed, epoch, name)
     start = number * at_once
     return order[start : start + at_once]
+
+
+@lru_cache(maxsize=4)
+def _order_of(count: int, seed: int, epoch: int, name: str) -> np.ndarray:
+    """Return an order of so many images; that of millions is not drawn anew for each step."""
+    rng = generator(seed, 0, epoch, name)
+    return rng.permutation(count)
 
 
 def steps_in_epoch(count: int, at_once: int) -> int:
@@ -288,8 +348,3 @@ def digest_of(tensors: Sequence[torch.Tensor]) -> str:
         plain = tensor.detach().cpu().contiguous()
         digest.update(plain.view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def remove_checkpoint(folder: Path) -> None:
-    """Remove the checkpoint of a training that is finished."""
-    (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -16,14 +16,14 @@ from synthgen.torch.pretrain.reading import loader_options
 
 
 class Pictures(data.Dataset):
-    """Images of any source, stretched to one size: [i] -> uint8 tensor (3, S, S).
+    """Images of any source, stretched to one size: [i] -> uint8 tensor (3, H, W).
 
     Parameters
     ----------
     source : str or Path
         Folder of a data set of ours, folder of images, also in folders inside, or a recipe.
-    size : int
-        Side in pixels.
+    size : (int, int)
+        Height and width in pixels.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Pictures(data.Dataset):
         Fingerprint of a data set or a recipe; empty for a folder.
     """
 
-    def __init__(self, source, size: int):
+    def __init__(self, source, size: tuple[int, int]):
         self.place = str(source)
         self.size = size
         self.count, self.identity, self._read = _opened(source)
@@ -43,13 +43,13 @@ class Pictures(data.Dataset):
 
     def __getitem__(self, position: int) -> torch.Tensor:
         picture = Image.fromarray(_in_color(self._read(position)))
-        image = np.asarray(stretched(picture, (self.size, self.size)))
+        image = np.asarray(stretched(picture, self.size))
         channels_first = image.transpose(2, 0, 1)
         return torch.from_numpy(channels_first.copy())
 
 
 class GrayPictures(data.Dataset):
-    """The same images, of which some are gray: [epoch, i] -> uint8 tensor (3, S, S).
+    """The same images, of which some are gray: [epoch, i] -> uint8 tensor (3, H, W).
 
     Parameters
     ----------

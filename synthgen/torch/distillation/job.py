@@ -112,7 +112,8 @@ def distill(
     out = Path(out)
     options = make_options(changes)
     _check(out, workers, checkpoint_seconds)
-    pictures = Pictures(data, options.enlarged_size)
+    side = options.enlarged_size
+    pictures = Pictures(data, (side, side))
 
     with joined_ranks(device, threads) as ranks:
         job = _Job(out, options, weights, arch, pictures, workers, ranks)

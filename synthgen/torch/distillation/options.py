@@ -24,8 +24,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         tuple[Annotated[int, Meta(ge=1, le=99)], ...],
         Meta(
             min_length=1,
-            description="Layers of the backbone, whose features are learned: some of 1 to 4, for 1/4 to 1/32 of the "
-            "image; of a vision transformer the numbers of its blocks.",
+            description="Layers of the backbone that are learned: some of 1 to 4, for 1/4 to 1/32 of the image; or "
+            "the numbers of the blocks of a vision transformer.",
         ),
     ] = (2, 3)
     pool: Annotated[
