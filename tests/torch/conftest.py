@@ -12,8 +12,8 @@ else:
     torch.set_num_threads(1)
 
 
-@pytest.fixture
-def narrow_pdn(monkeypatch):
+@pytest.fixture(scope="module")
+def narrow_pdn():
     """Make the network of EfficientAD-S narrow: its layers, places and last channels stay."""
     from torch import nn
 
@@ -34,4 +34,6 @@ def narrow_pdn(monkeypatch):
         stages = [("relu1", 6, 1), ("relu2", 8, 2), ("relu3", 8, 4), ("conv4", channels, 4)]
         return pdn.Pdn(layers, stages, channels)
 
-    monkeypatch.setattr(pdn, "small", narrow)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pdn, "small", narrow)
+        yield

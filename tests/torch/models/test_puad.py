@@ -9,11 +9,16 @@ from synthgen.errors import UsageError
 from synthgen.torch.models import EfficientAd, Puad, load_model
 
 pytestmark = pytest.mark.usefixtures("narrow_pdn")
-SMALL = {"steps": 40, "step_images": 4, "rate": 3e-3}
+SMALL = {"steps": 6, "step_images": 2, "rate": 1e-2}
 
 
-@pytest.fixture
-def fitted(images):
+@pytest.fixture(scope="module")
+def images(images):
+    return images[:, :, :44, :44]
+
+
+@pytest.fixture(scope="module")
+def fitted(images, narrow_pdn):
     return EfficientAd("random:pdn_small", **SMALL).fit([images[:6]], progress="none")
 
 
@@ -35,7 +40,7 @@ def test_it_is_efficientad_with_a_distance_added(fitted, images, tmp_path):
 
     model.save(tmp_path / "m")
     assert np.array_equal(load_model(tmp_path / "m").predict(images)[0], model.predict(images)[0])
-    assert model.predicted_bytes(6, (64, 64)) == sum(value.nbytes for value in model.tensors().values())
+    assert model.predicted_bytes(6, (44, 44)) == sum(value.nbytes for value in model.tensors().values())
 
 
 def test_it_trains_on_a_teacher_as_efficientad_does(fitted, images, tmp_path):
@@ -57,5 +62,5 @@ def test_an_image_that_is_unusual_as_a_whole_scores_higher(fitted, images):
 def test_a_fitted_model_keeps_its_options(fitted, images, tmp_path):
     with pytest.raises(UsageError, match="steps must be left out with a fitted efficientad, which keeps its own"):
         Puad(fitted, steps=3)
-    with pytest.raises(UsageError, match="images must be 64 x 64 as those of the efficientad, got 48 x 64"):
-        Puad(fitted).fit([images[:, :, :48]], progress="none")
+    with pytest.raises(UsageError, match="images must be 44 x 44 as those of the efficientad, got 40 x 44"):
+        Puad(fitted).fit([images[:, :, :40]], progress="none")
