@@ -107,7 +107,9 @@ class Puad(EfficientAd):
         from synthgen.torch.models.gaussians import shrunken
 
         _, means = self._both(pictures)
-        self.mean, self.whitening = shrunken(means)
+        mean, whitening = shrunken(means.double())  # of few images the covariance is nearly flat
+        self.mean = mean.float()
+        self.whitening = whitening.float()
         if len(held) < _LEAST_HELD:
             held = torch.cat([pictures, held])
         patches, means = self._both(held)

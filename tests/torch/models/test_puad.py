@@ -53,6 +53,11 @@ def test_it_trains_on_a_teacher_as_efficientad_does(fitted, images, tmp_path):
     assert np.array_equal(again.predict(images)[0], model.predict(images)[0])
 
 
+def test_two_images_are_enough(fitted, images):
+    few = EfficientAd("random:pdn_small", steps=1).fit([images[:2]], progress="none")
+    assert np.isfinite(Puad(few).fit([images[:2]], progress="none").predict(images)[0]).all()
+
+
 def test_an_image_that_is_unusual_as_a_whole_scores_higher(fitted, images):
     model = Puad(fitted).fit([images[:6]], progress="none")
     dark = images[6:] // 2
