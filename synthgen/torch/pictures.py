@@ -9,9 +9,8 @@ from PIL import Image
 from torch.utils import data
 
 from synthgen.compose.pictures import stretched
-from synthgen.errors import UsageError
 from synthgen.seeding import generator
-from synthgen.torch.course import shuffled
+from synthgen.torch.course import shuffled, steps_in_epoch
 from synthgen.torch.pretrain.reading import loader_options
 
 
@@ -42,7 +41,8 @@ class Pictures(data.Dataset):
         return self.count
 
     def __getitem__(self, position: int) -> torch.Tensor:
-        picture = Image.fromarray(_in_color(self._read(position)))
+        color = _in_color(self._read(position))
+        picture = Image.fromarray(color)
         image = np.asarray(stretched(picture, self.size))
         channels_first = image.transpose(2, 0, 1)
         return torch.from_numpy(channels_first.copy())
@@ -73,9 +73,10 @@ class GrayPictures(data.Dataset):
 
 def gray(image: torch.Tensor) -> torch.Tensor:
     """Return a uint8 image (3, H, W) in gray, by the luma of ITU-R BT.601; it keeps three channels."""
-    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    luma = (weights * image).sum(0, keepdim=True)
-    return luma.round().byte().repeat(3, 1, 1)
+    weights = torch.tensor([0.299, 0.587, 0.114])
+    weighed = weights.view(3, 1, 1) * image
+    luma = weighed.sum(0, keepdim=True).round()
+    return luma.byte().repeat(3, 1, 1)
 
 
 def shuffled_batches(
@@ -117,10 +118,11 @@ class _Order(data.Sampler):
         return len(self.steps)
 
     def __iter__(self):
-        in_epoch = -(-self.count // self.batch_size)
+        in_epoch = steps_in_epoch(self.count, self.batch_size)
         for step in self.steps:
+            epoch = step // in_epoch
             places = shuffled(self.count, self.batch_size, self.seed, self.name, step)
-            yield [(step // in_epoch, int(place)) for place in places]
+            yield [(epoch, place) for place in places.tolist()]
 
 
 def _opened(source) -> tuple[int, str, Callable[[int], np.ndarray]]:
@@ -139,9 +141,9 @@ def _of_folder(folder: Path) -> tuple[int, str, Callable[[int], np.ndarray]]:
     from synthgen.shards.dataset import open_dataset
 
     images = open_images([folder])
-    identity = open_dataset(folder).manifest.fingerprints.data if own.recognises(folder) else ""
-    if not len(images):
-        raise UsageError(f"{folder}: must hold images")
+    identity = ""
+    if own.recognises(folder):
+        identity = open_dataset(folder).manifest.fingerprints.data
     return len(images), identity, lambda position: images.entries[position].picture()
 
 

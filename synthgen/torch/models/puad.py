@@ -95,9 +95,9 @@ class Puad(EfficientAd):
         if self._ready is None:
             return super()._learned(pictures, held, progress)
         if self._ready.image_size != size_of(pictures):
-            wanted = " x ".join(map(str, self._ready._need_fit()))
+            height, width = self._ready._need_fit()
             found = " x ".join(map(str, size_of(pictures)))
-            raise UsageError(f"images must be {wanted} as those of the efficientad, got {found}")
+            raise UsageError(f"images must be {height} x {width} as those of the efficientad, got {found}")
         return self._ready.networks
 
     def _look_at_whole(self, pictures, held) -> None:
@@ -115,8 +115,10 @@ class Puad(EfficientAd):
         patches, means = self._both(held)
         maps = self._pixel_maps(patches, self._need_fit())
 
-        both = torch.stack([maps.amax((1, 2)), self._distances(means)])
-        deviation = both.std(1, correction=0).clamp(min=_LEAST_DEVIATION)
+        of_pictures = maps.amax((1, 2))
+        both = torch.stack([of_pictures, self._distances(means)])
+        deviation = both.std(1, correction=0)
+        deviation = deviation.clamp(min=_LEAST_DEVIATION)
         self.scales = torch.stack([both.mean(1), deviation], 1)
 
     def _both(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,16 +128,20 @@ class Puad(EfficientAd):
         patches = []
         means = []
         for images in pictures.split(_AT_ONCE):
-            maps, of_whole = self._judged(self.features.normalise(images))
-            patches.append(self.networks.combined(maps))
+            batch = self.features.normalise(images)
+            maps, of_whole = self._judged(batch)
+            combined = self.networks.combined(maps)
+            patches.append(combined)
             means.append(of_whole)
         return torch.cat(patches), torch.cat(means)
 
     def _distances(self, means: torch.Tensor) -> torch.Tensor:
         from synthgen.torch.models.gaussians import mahalanobis
 
-        offsets = (means - self.mean).unsqueeze(0)
-        return mahalanobis(offsets, self.whitening.unsqueeze(0))[0]
+        offsets = means - self.mean
+        whitening = self.whitening.unsqueeze(0)
+        found = mahalanobis(offsets.unsqueeze(0), whitening)
+        return found[0]
 
     def _scores(self, features):
         maps, means = self._judged(features)
@@ -147,8 +153,11 @@ class Puad(EfficientAd):
 
         distances, patches = scores
         maps = self._pixel_maps(patches, size)
-        both = torch.stack([maps.amax((1, 2)), distances])
-        scaled = (both - self.scales[:, :1]) / self.scales[:, 1:]
+        of_pictures = maps.amax((1, 2))
+        both = torch.stack([of_pictures, distances])
+        mean, deviation = self.scales.unbind(1)
+        above = both - mean.unsqueeze(1)
+        scaled = above / deviation.unsqueeze(1)
         return scaled.sum(0), maps
 
 

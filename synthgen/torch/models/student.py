@@ -36,25 +36,33 @@ class Autoencoder(nn.Module):
         kernel = [min(_CODE_SIDE, max(1, side // 32)) for side in size]
 
         widths = (3, 32, 32, _WIDTH, _WIDTH, _WIDTH)
-        down: list[nn.Module] = []
+        self.encoder = nn.Sequential()
         for before, after in pairwise(widths):
-            down += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
-        self.encoder = nn.Sequential(*down, nn.Conv2d(_WIDTH, _WIDTH, kernel))
+            down = nn.Conv2d(before, after, 4, stride=2, padding=1)
+            self.encoder.append(down)
+            self.encoder.append(nn.ReLU())
+        code = nn.Conv2d(_WIDTH, _WIDTH, kernel)
+        self.encoder.append(code)
 
-        steps = len(self.sizes) - 1
-        self.decoder = nn.ModuleList(nn.Conv2d(_WIDTH, _WIDTH, 4, padding=2) for _ in range(steps))
+        self.decoder = nn.ModuleList()
+        for _ in self.sizes[:-1]:
+            up = nn.Conv2d(_WIDTH, _WIDTH, 4, padding=2)
+            self.decoder.append(up)
         self.drop = nn.Dropout(_DROPPED)
-        self.last = nn.Sequential(
-            nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1), nn.ReLU(), nn.Conv2d(_WIDTH, CHANNELS, 3, padding=1)
-        )
+        before_last = nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1)
+        last = nn.Conv2d(_WIDTH, CHANNELS, 3, padding=1)
+        self.last = nn.Sequential(before_last, nn.ReLU(), last)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features that normal images of this kind would have."""
         code = self.encoder(images)
         for size, layer in zip(self.sizes, self.decoder, strict=False):
             larger = _resized(code, size)
-            code = self.drop(functional.relu(layer(larger)))
-        return self.last(_resized(code, self.sizes[-1]))
+            active = functional.relu(layer(larger))
+            code = self.drop(active)
+
+        whole = _resized(code, self.sizes[-1])
+        return self.last(whole)
 
 
 def _steps_up(size: tuple[int, int]) -> list[tuple[int, int]]:
@@ -113,13 +121,16 @@ class Networks(nn.Module):
         make = pdn.medium if arch == "pdn_medium" else pdn.small
         self.student = make(2 * CHANNELS)
         self.autoencoder = Autoencoder(size, places)
-        self.register_buffer("mean", torch.zeros(CHANNELS))
-        self.register_buffer("deviation", torch.ones(CHANNELS))
-        self.register_buffer("quantiles", torch.zeros(2, 2))
+        nothing = torch.zeros(CHANNELS)
+        self.register_buffer("mean", nothing)
+        self.register_buffer("deviation", nothing + 1)
+        none_yet = torch.zeros(2, 2)
+        self.register_buffer("quantiles", none_yet)
 
     def normalised(self, features: torch.Tensor) -> torch.Tensor:
         """Return features of the teacher with mean 0 and deviation 1 in each channel, on normal images."""
-        return (features - _by_channel(self.mean)) / _by_channel(self.deviation)
+        offsets = features - _by_channel(self.mean)
+        return offsets / _by_channel(self.deviation)
 
     def losses(self, batch, changed, features, changed_features, others, hard_share: float) -> Losses:
         """Return the losses of a step (Batzner et al. 2024, sections 3.2 and 3.3).
@@ -143,13 +154,10 @@ class Networks(nn.Module):
             penalty = of_others.square().mean()
 
         decoded = self.autoencoder(changed)
+        autoencoder = functional.mse_loss(decoded, changed_features)
         _, follower = self.student(changed).chunk(2, dim=1)
-        return Losses(
-            student,
-            penalty,
-            functional.mse_loss(decoded, changed_features),
-            functional.mse_loss(follower, decoded),
-        )
+        following = functional.mse_loss(follower, decoded)
+        return Losses(student, penalty, autoencoder, following)
 
     def judged(self, batch: torch.Tensor, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the networks make of normalised images, whose features the teacher gave, normalised.
@@ -163,23 +171,37 @@ class Networks(nn.Module):
         """
         found, follower = self.student(batch).chunk(2, dim=1)
         decoded = self.autoencoder(batch)
-        of_teacher = (features - found).square().mean(1)
-        of_autoencoder = (decoded - follower).square().mean(1)
-        return torch.stack([of_teacher, of_autoencoder]), found.mean((2, 3))
+
+        of_teacher = _distances(features, found)
+        of_autoencoder = _distances(decoded, follower)
+        maps = torch.stack([of_teacher, of_autoencoder])
+        return maps, found.mean((2, 3))
 
     def combined(self, maps: torch.Tensor) -> torch.Tensor:
         """Return both maps (2, N, h, w), brought to one scale by their quantiles on normal images, as one."""
         lower, upper = self.quantiles.unbind(1)
-        width = (upper - lower).clamp(min=_LEAST_RANGE)
-        scaled = (maps - lower.view(2, 1, 1, 1)) / width.view(2, 1, 1, 1)
+        width = upper - lower
+        width = width.clamp(min=_LEAST_RANGE)
+
+        above = maps - lower.view(2, 1, 1, 1)
+        scaled = above / width.view(2, 1, 1, 1)
         return _AT_UPPER * scaled.mean(0)
+
+
+def _distances(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared difference of features (N, D, h, w) at each place, (N, h, w)."""
+    differences = one - other
+    squared = differences.square()
+    return squared.mean(1)
 
 
 def hard_loss(found: torch.Tensor, wanted: torch.Tensor, share: float) -> torch.Tensor:
     """Return the mean of the largest squared differences: of a share of all, one at least."""
-    errors = (found - wanted).square().flatten()
-    count = max(1, round(share * len(errors)))
-    return errors.topk(count).values.mean()
+    differences = found - wanted
+    errors = differences.square().flatten()
+    count = round(share * len(errors))
+    largest = errors.topk(max(1, count))
+    return largest.values.mean()
 
 
 def _by_channel(values: torch.Tensor) -> torch.Tensor:
