@@ -25,7 +25,9 @@ def run_anomalib(python: str, job: dict) -> dict:
         source = Path(folder, "job")
         target = Path(folder, "result")
         torch.save(job, source)
-        subprocess.run([python, __file__, source, target], check=True, stderr=subprocess.DEVNULL)
+        done = subprocess.run([python, __file__, source, target], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
         return torch.load(target)
 
 
@@ -91,7 +93,7 @@ def cflow(arch: str, layers: list[str], weights: dict, train, test, seed: int, e
 
     return {
         "scores": torch.cat([each.pred_score.flatten() for each in found]),
-        "maps": torch.cat([each.anomaly_map[:, 0] for each in found]),
+        "maps": torch.cat([map_of(each) for each in found]),
         "fit": fit,
         "image": image,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
@@ -138,7 +140,7 @@ def trained(
     found = [made(images) for images in test.split(8)]
     image = (time.perf_counter() - start) / len(test)
 
-    maps = torch.cat([each.anomaly_map[:, 0] for each in found])
+    maps = torch.cat([map_of(each) for each in found])
     return {
         "scores": maps.amax((1, 2)),
         "maps": maps,
@@ -208,6 +210,12 @@ METHODS = {
 }
 
 
+def map_of(answer) -> torch.Tensor:
+    """Return the maps (N, H, W) of an answer; some models of anomalib give them with a channel."""
+    maps = answer.anomaly_map
+    return maps[:, 0] if maps.ndim == 4 else maps
+
+
 def learn(model, train: torch.Tensor) -> None:
     """Show a model the training images; it keeps their features."""
     model.train()
@@ -228,7 +236,7 @@ def predict(model, test: torch.Tensor) -> dict:
 
     return {
         "scores": torch.cat([each.pred_score.flatten() for each in found]),
-        "maps": torch.cat([each.anomaly_map[:, 0] for each in found]),
+        "maps": torch.cat([map_of(each) for each in found]),
         "features": features,
     }
 

@@ -2,7 +2,9 @@
 
 MH-PatchCore turns features by their principal components (99 % of the variance), whitens them with a covariance
 that is drawn towards a ball by 0.07, and keeps a bank of fixed size: 256 points of each block, thinned together.
-Here are both of its ideas alone and together: our way of building the bank over whitened features, and its way.
+Here are both of its ideas alone and together: our way of building the bank over whitened features, and its way. The
+last row is what `synthgen fit feature-ensemble --whiten --components 0.99 --scorer sequential-patchcore` does with
+one member, without that drawing towards a ball.
 
     python benchmarks/mahalanobis.py [--images 30] [--points 500]
 
@@ -25,7 +27,7 @@ from synthgen.recipe import Recipe
 from synthgen.torch.coreset.greedy import k_center
 from synthgen.torch.evaluation.inspection import as_batch
 from synthgen.torch.features import FeatureExtractor, as_vectors
-from synthgen.torch.models import PatchCore, SequentialPatchCore
+from synthgen.torch.models import FeatureEnsemble, PatchCore, SequentialPatchCore
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from imagenet_lite0 import imagenet_lite0
@@ -90,6 +92,9 @@ def models(features, train: torch.Tensor, points: int) -> dict:
         model = PatchCore(given, coreset=2).fit(batches[:1], progress="none")
         model.bank = merged(given, train, points)
         found[name] = model
+
+    options = {"components": KEPT, "whiten": True, "scorer": "sequential-patchcore", "set": {"points": points}}
+    found["feature-ensemble"] = FeatureEnsemble([features], **options).fit(batches, progress="none")
     return found
 
 

@@ -66,8 +66,8 @@ class Options(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     penalty: Annotated[
         str,
         Meta(
-            description="Data set, folder or recipe with images of other things: there the student must not follow "
-            "the teacher.  [default: none]"
+            description="Data set, folder or recipe with images of other things: the student must not follow the "
+            "teacher there."
         ),
     ] = ""
 
