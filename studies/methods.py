@@ -30,8 +30,8 @@ TEXTURES = {"noise": 0, "weave": 7, "cells": 9}
 COLUMNS = {
     "image AUROC": "image_auroc",
     "pixel AUROC": "pixel_auroc",
-    "AUPRO": "aupro@0.3",
-    "PL": "pl@0.3",
+    "AUPRO": "aupro",
+    "PL": "pl",
 }
 # Options by which kinds that train for long end within some minutes on one core.
 SHORT = {

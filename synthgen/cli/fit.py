@@ -218,7 +218,7 @@ def _kept(stack: ExitStack, out: Path, overwrite: bool, model, images: dict) -> 
 
     identity = {"kind": model.kind, "backbone": fingerprint(model.features.net), **model.options(), **images}
     place = unfinished(out, _LOSSES, identity, overwrite, "training", _CHECKPOINT_SECONDS)
-    model.kept = stack.enter_context(place)
+    model.kept_in = stack.enter_context(place)
 
 
 class _Work(NamedTuple):

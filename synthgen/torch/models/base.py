@@ -114,7 +114,7 @@ class AnomalyModel(abc.ABC):
     #: Whether a training that was interrupted can go on.
     resumes: ClassVar[bool] = False
     #: Where the training is kept, by `synthgen fit`; without it, it cannot go on.
-    kept: Kept | None = None
+    kept_in: Kept | None = None
     #: Of a model that was trained: rows of a step and its mean losses.
     history: Sequence[dict] = ()
     #: Whether an ensemble of features needs the whole model: `feature_maps` is more than `features`.

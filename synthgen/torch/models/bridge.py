@@ -234,7 +234,7 @@ class BridgeModel(AnomalyModel):
         optimizer = self._optimizer(network)
         network.train()
         steps = settings.epochs * steps_in_epoch(len(images), settings.step_images)
-        course = Course(network, optimizer, steps, settings.seed, self.kind, self.kept, [images], progress)
+        course = Course(network, optimizer, steps, settings.seed, self.kind, self.kept_in, [images], progress)
         with course:
             for step in course:
                 places = shuffled(len(images), settings.step_images, settings.seed, "bridge.images", step)

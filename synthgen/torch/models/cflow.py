@@ -213,7 +213,9 @@ class Cflow(LayeredModel):
         settings = self.settings
         optimizer = torch.optim.Adam(self.flows.parameters(), settings.rate)
         lengths = [settings.epochs * steps_in_epoch(len(table), settings.patches) for table in tables]
-        course = Course(self.flows, optimizer, sum(lengths), settings.seed, self.kind, self.kept, tables, progress)
+        course = Course(
+            self.flows, optimizer, sum(lengths), settings.seed, self.kind, self.kept_in, tables, progress
+        )
         with course:
             for step in course:
                 number, of_flow = _place_in(lengths, step)

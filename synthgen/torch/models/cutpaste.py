@@ -149,7 +149,7 @@ class CutPasteModel(TunedModel):
         optimizer = torch.optim.SGD(both.parameters(), settings.rate, momentum=_MOMENTUM, weight_decay=_DECAY)
         steps = settings.epochs * steps_in_epoch(len(pictures), settings.step_images)
 
-        course = Course(both, optimizer, steps, settings.seed, self.kind, self.kept, [pictures], progress)
+        course = Course(both, optimizer, steps, settings.seed, self.kind, self.kept_in, [pictures], progress)
         with course:
             for step in course:
                 height = 1 + math.cos(math.pi * step / steps)

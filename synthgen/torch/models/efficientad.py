@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -109,7 +109,7 @@ class EfficientAd(HeldImages):
 
     kind = "efficientad"
     Options = Options
-    state = ()
+    state: ClassVar[tuple[str, ...]] = ()
     counts_channels = False
     resumes = True
     trained = "the training of the student"
@@ -231,7 +231,7 @@ class EfficientAd(HeldImages):
         optimizer = torch.optim.Adam(networks.parameters(), settings.rate, weight_decay=settings.weight_decay)
         networks.train()
         course = Course(
-            networks, optimizer, settings.steps, settings.seed, self.kind, self.kept, [pictures], progress
+            networks, optimizer, settings.steps, settings.seed, self.kind, self.kept_in, [pictures], progress
         )
         with course:
             others = self._others(course, size_of(pictures))
@@ -240,7 +240,8 @@ class EfficientAd(HeldImages):
                 set_rate(optimizer, settings.rate / 10 if is_late else settings.rate)
                 places = shuffled(len(pictures), settings.step_images, settings.seed, "efficientad.images", step)
                 losses = self._losses(networks, pictures[places], next(others), step)
-                course.descend(sum(losses), **losses._asdict())
+                total = torch.stack(losses).sum()
+                course.descend(total, **losses._asdict())
         self.history = course.history
 
     def _losses(self, networks: Networks, images: torch.Tensor, others, step: int) -> Losses:

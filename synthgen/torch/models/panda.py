@@ -117,7 +117,7 @@ class Panda(TunedModel):
         optimizer = torch.optim.SGD(weights, settings.rate, momentum=_MOMENTUM, weight_decay=_DECAY)
         steps = settings.epochs * steps_in_epoch(len(pictures), settings.step_images)
 
-        course = Course(net, optimizer, steps, settings.seed, self.kind, self.kept, [pictures], progress)
+        course = Course(net, optimizer, steps, settings.seed, self.kind, self.kept_in, [pictures], progress)
         with course:
             for step in course:
                 chosen = shuffled(len(pictures), settings.step_images, settings.seed, "panda.order", step)

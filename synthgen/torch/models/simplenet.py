@@ -196,7 +196,7 @@ class SimpleNet(AnomalyModel):
     def _train(self, table: KeptRows, progress) -> None:
         from synthgen.torch.models.discriminator import has_learned, train
 
-        loss, self.history = train(self.network, table, self._training(), self.kept, progress)
+        loss, self.history = train(self.network, table, self._training(), self.kept_in, progress)
         margin = self.settings.margin
         if not has_learned(loss, margin):
             chance = 2 * margin

@@ -33,7 +33,7 @@ class Autoencoder(nn.Module):
     def __init__(self, size: tuple[int, int], places: tuple[int, int]):
         super().__init__()
         self.sizes = [*_steps_up(size), places]
-        kernel = [min(_CODE_SIDE, max(1, side // 32)) for side in size]
+        height, width = (min(_CODE_SIDE, max(1, side // 32)) for side in size)
 
         widths = (3, 32, 32, _WIDTH, _WIDTH, _WIDTH)
         self.encoder = nn.Sequential()
@@ -41,7 +41,7 @@ class Autoencoder(nn.Module):
             down = nn.Conv2d(before, after, 4, stride=2, padding=1)
             self.encoder.append(down)
             self.encoder.append(nn.ReLU())
-        code = nn.Conv2d(_WIDTH, _WIDTH, kernel)
+        code = nn.Conv2d(_WIDTH, _WIDTH, (height, width))
         self.encoder.append(code)
 
         self.decoder = nn.ModuleList()
