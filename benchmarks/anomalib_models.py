@@ -25,7 +25,9 @@ def run_anomalib(python: str, job: dict) -> dict:
         source = Path(folder, "job")
         target = Path(folder, "result")
         torch.save(job, source)
-        subprocess.run([python, __file__, source, target], check=True, stderr=subprocess.DEVNULL)
+        done = subprocess.run([python, __file__, source, target], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
         return torch.load(target)
 
 
@@ -91,7 +93,7 @@ def cflow(arch: str, layers: list[str], weights: dict, train, test, seed: int, e
 
     return {
         "scores": torch.cat([each.pred_score.flatten() for each in found]),
-        "maps": torch.cat([each.anomaly_map[:, 0] for each in found]),
+        "maps": torch.cat([map_of(each) for each in found]),
         "fit": fit,
         "image": image,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
@@ -116,6 +118,104 @@ def train_cflow(model, train: torch.Tensor, epochs: int) -> None:
             Cflow.training_step(trainer, SimpleNamespace(image=train[number]))
 
 
+def trained(
+    method: str, arch: str, weights: dict, train, test, seed: int, epochs: int, step_images: int = 32
+) -> dict:
+    """Return scores, maps, seconds of the fit and of an image, and peak MB of FastFlow, RD or STFPM.
+
+    Each step is one of the method's own `training_step`, with its own loss and optimizer.
+    """
+    torch.manual_seed(seed)
+    made, lightning, loss, frozen = METHODS[method](arch, tuple(train.shape[-2:]))
+    made.get_submodule(frozen).load_state_dict(weights)
+    made.get_submodule(frozen).requires_grad_(False)
+
+    start = time.perf_counter()
+    with torch.enable_grad():
+        train_steps(made, lightning, loss, train, epochs, step_images)
+    fit = time.perf_counter() - start
+
+    made.eval()
+    start = time.perf_counter()
+    found = [made(images) for images in test.split(8)]
+    image = (time.perf_counter() - start) / len(test)
+
+    maps = torch.cat([map_of(each) for each in found])
+    return {
+        "scores": maps.amax((1, 2)),
+        "maps": maps,
+        "fit": fit,
+        "image": image,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+    }
+
+
+def train_steps(model, lightning, loss, train: torch.Tensor, epochs: int, step_images: int) -> None:
+    """Train a model by the training step of its class, without anomalib's engine."""
+    from types import SimpleNamespace
+
+    trainer = SimpleNamespace(model=model, loss=loss, log=lambda *arguments, **options: None)
+    optimizer = lightning.configure_optimizers(trainer)
+    model.train()
+    for _ in range(epochs):
+        for number in torch.randperm(len(train)).split(step_images):
+            found = lightning.training_step(trainer, SimpleNamespace(image=train[number]))
+            optimizer.zero_grad()
+            found["loss"].backward()
+            optimizer.step()
+
+
+def made_fastflow(arch: str, size: tuple[int, int]):
+    """Return network, class, loss and the place of the backbone of FastFlow."""
+    from anomalib.models.image.fastflow.lightning_model import Fastflow
+    from anomalib.models.image.fastflow.loss import FastflowLoss
+    from anomalib.models.image.fastflow.torch_model import FastflowModel
+
+    return FastflowModel(size, arch, pre_trained=False), Fastflow, FastflowLoss(), "feature_extractor"
+
+
+def made_reverse_distillation(arch: str, size: tuple[int, int]):
+    """Return network, class, loss and the place of the backbone of reverse distillation."""
+    from anomalib.models.image.reverse_distillation.anomaly_map import AnomalyMapGenerationMode
+    from anomalib.models.image.reverse_distillation.lightning_model import ReverseDistillation
+    from anomalib.models.image.reverse_distillation.loss import ReverseDistillationLoss
+    from anomalib.models.image.reverse_distillation.torch_model import ReverseDistillationModel
+
+    mode = AnomalyMapGenerationMode.ADD
+    network = ReverseDistillationModel(arch, size, RESNET, mode, pre_trained=False)
+    return network, ReverseDistillation, ReverseDistillationLoss(), "encoder.feature_extractor"
+
+
+def made_stfpm(arch: str, size: tuple[int, int]):
+    """Return network, class, loss and the place of the backbone of STFPM; no weights are downloaded."""
+    import timm
+    from anomalib.models.image.stfpm.lightning_model import Stfpm
+    from anomalib.models.image.stfpm.loss import STFPMLoss
+    from anomalib.models.image.stfpm.torch_model import STFPMModel
+
+    create = timm.create_model
+    timm.create_model = lambda name, *given, pretrained=False, **options: create(name, *given, **options)
+    try:
+        network = STFPMModel(RESNET, arch)
+    finally:
+        timm.create_model = create
+    return network, Stfpm, STFPMLoss(), "teacher_model.feature_extractor"
+
+
+RESNET = ("layer1", "layer2", "layer3")
+METHODS = {
+    "fastflow": made_fastflow,
+    "reverse-distillation": made_reverse_distillation,
+    "stfpm": made_stfpm,
+}
+
+
+def map_of(answer) -> torch.Tensor:
+    """Return the maps (N, H, W) of an answer; some models of anomalib give them with a channel."""
+    maps = answer.anomaly_map
+    return maps[:, 0] if maps.ndim == 4 else maps
+
+
 def learn(model, train: torch.Tensor) -> None:
     """Show a model the training images; it keeps their features."""
     model.train()
@@ -136,12 +236,12 @@ def predict(model, test: torch.Tensor) -> dict:
 
     return {
         "scores": torch.cat([each.pred_score.flatten() for each in found]),
-        "maps": torch.cat([each.anomaly_map[:, 0] for each in found]),
+        "maps": torch.cat([map_of(each) for each in found]),
         "features": features,
     }
 
 
-JOBS = {function.__name__: function for function in (coreset, patchcore, padim, cflow)}
+JOBS = {function.__name__: function for function in (coreset, patchcore, padim, cflow, trained)}
 
 
 def main(job_file: str, result_file: str) -> None:

@@ -1,24 +1,31 @@
-"""SimpleNet and CFLOW-AD beside reference implementations: scores, time and memory, on one core.
+"""Our models that are trained beside reference implementations: scores, time and memory, on one core.
 
-python benchmarks/methods.py [--anomalib PYTHON] [--seeds N] [--textures brick,..] [--models simplenet,cflow]
+python benchmarks/methods.py [--anomalib PYTHON] [--seeds N] [--textures brick,..] [--models simplenet,cflow,..]
+python benchmarks/methods.py --anomalib PYTHON --textures brick --seeds 1 --epochs 1 --steps 20 --images 4  # a try
 
-Images, weights of the backbone, layers and metrics are those of `detection.py`, and both sides have the same number
-of steps or epochs. Each fit runs in a process of its own, whose peak memory is shown.
+Images and metrics are those of `detection.py`; weights of the backbone, layers and the number of steps or epochs
+are the same on both sides. Each fit runs in a process of its own, whose peak memory is shown.
 
 SimpleNet stands beside a plain loop in the manner of the publication, written out here: batches of eight images
-whose features are computed anew in each epoch, and all of their patches in a step. CFLOW-AD stands beside
-anomalib's model in the interpreter that --anomalib names; without it the table shows ours alone.
+whose features are computed anew in each epoch, and all of their patches in a step. The others stand beside
+anomalib's models, each trained by its own training step and optimizer, in the interpreter that --anomalib names.
+Of reverse distillation, STFPM and FastFlow ours too is anomalib's network, which our code trains: it runs in that
+interpreter, with the packages of synthgen there. They take a ResNet-18 alone: --weights is a file of one.
 
 The images serve to compare implementations, never to choose options.
 """
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,14 +37,18 @@ from textures import TEXTURES
 from timing import on_one_core
 from torch import nn
 
+from synthgen.torch.backbones import load_backbone
 from synthgen.torch.features import FeatureExtractor, as_vectors, normalised
-from synthgen.torch.models import Cflow, SimpleNet
+from synthgen.torch.models import Cflow, SimpleNet, load
 from synthgen.torch.models.scoring import pixel_maps
 
 BATCH = 8
 NOISE = 0.5
 MARGIN = 0.5
 CFLOW_LAYERS = (1, 2, 3)
+BRIDGED = ("reverse-distillation", "stfpm", "fastflow")
+# The variable that hands --weights on to the processes that fit.
+WEIGHTS = "SYNTHGEN_BENCHMARK_WEIGHTS"
 
 
 class Run(NamedTuple):
@@ -156,46 +167,92 @@ def their_cflow(net, texture: Texture, seed: int, epochs: int, python: str) -> d
     return as_row(run, texture, result["peak"])
 
 
+def resnet18():
+    """Return a ResNet-18, which the methods of anomalib take; with weights from a seed, or those of --weights."""
+    return load_backbone(os.environ.get(WEIGHTS, "random:resnet18"))
+
+
+def our_bridged(kind: str, net, texture: Texture, seed: int, epochs: int) -> Run:
+    return ours(load(kind).MODEL(net, epochs=epochs, step_images=BATCH, seed=seed), texture)
+
+
+def their_bridged(kind: str, net, texture: Texture, seed: int, epochs: int, python: str) -> dict:
+    """Return what anomalib's own training of a method says, with its seconds and its peak memory."""
+    names = ("layer1", "layer2", "layer3")
+    config = net.pretrained_cfg
+    whole = net.state_dict()
+    stem = ("conv1.", "bn1.", *(f"{name}." for name in names))
+    job = {
+        "kind": "trained",
+        "method": kind,
+        "arch": "resnet18",
+        "weights": {name: value for name, value in whole.items() if name.startswith(stem)},
+        "train": normalised(texture.train, config["mean"], config["std"]),
+        "test": normalised(texture.test, config["mean"], config["std"]),
+        "seed": seed,
+        "epochs": epochs,
+        "step_images": BATCH,
+    }
+    result = run_anomalib(python, job)
+    run = Run(result["scores"].numpy(), result["maps"].numpy(), result["fit"], result["image"])
+    return as_row(run, texture, result["peak"])
+
+
 def as_row(run: Run, texture: Texture, peak: float) -> dict:
     """Return the numbers of a run; `peak` in MB."""
     values = dict(zip(METRICS, measured(run, texture.masks), strict=True))
     return {**values, "fit s": run.fit, "ms/image": 1000 * run.image, "peak MB": peak}
 
 
-# Of each kind: ours, the reference, and the name of the latter.
+class Job(NamedTuple):
+    """How a kind of model is run: ours, the reference, the name of the latter, and the backbone of both."""
+
+    ours: Callable
+    reference: Callable
+    label: str
+    backbone: Callable = imagenet_lite0
+
+    @property
+    def is_anomalib(self) -> bool:
+        """Whether the reference runs in another interpreter."""
+        return self.label == "anomalib"
+
+
 JOBS = {
-    "simplenet": (our_simplenet, plain_simplenet, "plain loop"),
-    "cflow": (our_cflow, their_cflow, "anomalib"),
+    "simplenet": Job(our_simplenet, plain_simplenet, "plain loop"),
+    "cflow": Job(our_cflow, their_cflow, "anomalib"),
 }
+for _method in BRIDGED:
+    JOBS[_method] = Job(partial(our_bridged, _method), partial(their_bridged, _method), "anomalib", resnet18)
 
 
-def one(kind: str, who: str, name: str, seed: int, length: int, python: str | None) -> None:
+def one(kind: str, who: str, name: str, seed: int, given) -> None:
     """Print the numbers of one fit as JSON."""
-    net = imagenet_lite0()
+    job = JOBS[kind]
+    net = job.backbone()
     with tempfile.TemporaryDirectory() as folder:
         texture = texture_of(name, Path(folder))
+    texture = Texture(texture.train[: given.images], texture.test, texture.masks)
+    length = given.steps if kind == "simplenet" else given.epochs
 
-    our_job, reference, _ = JOBS[kind]
-    if who == "ours":
-        found = our_job(net, texture, seed, length)
-    elif python is None or kind != "cflow":
-        found = reference(net, texture, seed, length)
-    else:
-        print(json.dumps(reference(net, texture, seed, length, python)))
+    if who == "reference" and job.is_anomalib:
+        print(json.dumps(job.reference(net, texture, seed, length, given.anomalib)))
         return
+    run = job.ours if who == "ours" else job.reference
+    found = run(net, texture, seed, length)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     print(json.dumps(as_row(found, texture, peak)))
 
 
 def study(kind: str, name: str, given) -> None:
     """Print the rows of a kind of model on a texture: mean and deviation over the seeds."""
-    length = given.steps if kind == "simplenet" else given.epochs
+    job = JOBS[kind]
     whos = {"ours": "ours"}
-    if kind != "cflow" or given.anomalib:
-        whos["reference"] = JOBS[kind][2]
+    if given.anomalib or not job.is_anomalib:
+        whos["reference"] = job.label
 
     for who, label in whos.items():
-        rows = [child(kind, who, name, seed, length, given.anomalib) for seed in range(given.seeds)]
+        rows = [child(kind, who, name, seed, given) for seed in range(given.seeds)]
         cells = []
         for column in rows[0]:
             values = [row[column] for row in rows]
@@ -203,10 +260,14 @@ def study(kind: str, name: str, given) -> None:
         print_row(kind, name, label, cells)
 
 
-def child(kind: str, who: str, name: str, seed: int, length: int, python: str | None) -> dict:
-    """Return the numbers of one fit in a process of its own."""
-    command = [sys.executable, __file__, "--one", kind, who, name, str(seed), str(length)]
-    command += ["--anomalib", python] if python else []
+def child(kind: str, who: str, name: str, seed: int, given) -> dict:
+    """Return the numbers of one fit in a process of its own; ours through anomalib has its interpreter."""
+    needs_anomalib = kind in BRIDGED and given.anomalib
+    python = given.anomalib if needs_anomalib else sys.executable
+    command = [python, __file__, "--one", kind, who, name, str(seed)]
+    for option in ("steps", "epochs", "images"):
+        command += [f"--{option}", str(getattr(given, option))]
+    command += ["--anomalib", given.anomalib] if given.anomalib else []
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -225,19 +286,26 @@ def main() -> None:
     parser.add_argument("--textures", default=",".join(TEXTURES))
     parser.add_argument("--models", default=",".join(JOBS))
     parser.add_argument("--steps", type=int, default=800, help="of SimpleNet")
-    parser.add_argument("--epochs", type=int, default=4, help="of CFLOW-AD")
-    parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--epochs", type=int, default=4, help="of all others")
+    parser.add_argument("--images", type=int, default=1000, help="most images to fit to")
+    parser.add_argument("--weights", help="of a ResNet-18, for the methods of anomalib")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
 
     on_one_core()
     torch.set_num_threads(1)
+    if given.weights:
+        os.environ[WEIGHTS] = given.weights
     if given.one:
-        kind, who, name, seed, length = given.one
-        one(kind, who, name, int(seed), int(length), given.anomalib)
+        kind, who, name, seed = given.one
+        one(kind, who, name, int(seed), given)
         return
 
     print_row("model", "texture", "who", [*METRICS, "fit s", "ms/image", "peak MB"])
     for kind in given.models.split(","):
+        if kind in BRIDGED and not given.anomalib and find_spec("anomalib") is None:
+            print(f"{kind}: left out, --anomalib must name an interpreter that has anomalib")
+            continue
         for name in given.textures.split(","):
             study(kind, name, given)
 

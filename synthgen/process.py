@@ -15,6 +15,11 @@ BEGIN_ANEW = (
     "render", "verify", "weights",
 )  # fmt: skip
 
+# Kinds of `fit` that train, and go on where they were; a test compares them with the models.
+GO_ON = (
+    "cflow", "cutpaste", "efficientad", "fastflow", "panda", "puad", "reverse-distillation", "simplenet", "stfpm",
+)  # fmt: skip
+
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 _IMPORT = "<frozen importlib._bootstrap>"
 
@@ -31,7 +36,8 @@ def prepare() -> None:
 def interrupted() -> str:
     """Return what the end of an interrupted command says: whether the same command goes on where it was."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
-    if words and words[0] in BEGIN_ANEW:
+    trains = words[:1] == ["fit"] and words[1:2] and words[1] in GO_ON
+    if words and words[0] in BEGIN_ANEW and not trains:
         return "interrupted; the same command begins anew"
     return "interrupted; run the same command again to resume"
 

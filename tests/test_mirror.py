@@ -14,6 +14,7 @@ TESTS = Path(__file__).parent
 ELSEWHERE = {
     "__main__.py": "test_process.py",
     "cli/data.py": "cli/test_cli.py",
+    "cli/distill.py": "torch/distillation/test_command.py",
     "cli/export_model.py": "consumers/test_onnx.py",
     "cli/family.py": "cli/test_cli.py",
     "cli/look.py": "cli/test_cli.py",

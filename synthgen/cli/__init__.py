@@ -34,6 +34,7 @@ _COMMANDS = {
     "gallery": ("gallery", "Write a data set as a page that opens from a file."),
     "render": ("look", "Draw one sample, without the files of its data set."),
     "pretrain": ("pretrain", "Train a backbone on a data set (Ugwu et al. 2024)."),
+    "distill": ("distill", "Train a small network to see as a backbone does, for efficientad."),
     "fit": ("fit", "Fit an anomaly model to normal images."),
     "detect": ("anomaly", "Score images with a model, and lay heat maps over them."),
     "evaluate": ("anomaly", "Measure a model on a test set: table, thresholds, plots."),

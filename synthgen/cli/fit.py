@@ -2,11 +2,15 @@
 
 import difflib
 import inspect
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import click
+import msgspec
 
 from synthgen.cli.anomaly import batch_option, device_option, load
 from synthgen.cli.options import (
@@ -28,6 +32,9 @@ from synthgen.torch.models.options import FALSE_ALARMS, HOLD_OUT, LEAST_IMAGES, 
 _SIZE = 256
 _FRAMING = ("fit", "tile", "bits")  # how images are shown to the model
 _MEGABYTE = 10**6
+# Ending of the table of losses beside a model that was trained, and how often a training is kept.
+_LOSSES = ".training.csv"
+_CHECKPOINT_SECONDS = 300.0
 _NORMAL = click.option(
     "--normal",
     type=click.Path(),
@@ -146,7 +153,9 @@ def kind_command(kind: str) -> click.Command:
         _NORMAL,
         *([_members_option(module)] if hasattr(module, "MEMBERS") else [_BACKBONE, _ARCH]),
         out_option("File of the model (safetensors)."),
-        click.option("--overwrite", is_flag=True, help="Replace a model that is there."),
+        click.option(
+            "--overwrite", is_flag=True, help="Replace a model that is there, or a training of another one."
+        ),
     ]
     if hasattr(module.MODEL, "update"):
         options.append(_UPDATE)
@@ -161,9 +170,11 @@ def kind_command(kind: str) -> click.Command:
         alarms = FALSE_ALARMS if false_alarms is None else false_alarms
         if "set" in given:
             given["set"] = _settings(given["set"])
-        work = _Work(module, batch, progress, share, alarms)
-        model = _made(work, given)
-        model.save(out)
+        with ExitStack() as stack:
+            keep = partial(_kept, stack, Path(out), overwrite)
+            work = _Work(module, batch, progress, share, alarms, keep)
+            model = _made(work, given)
+            model.save(out)
         _report(model, Path(out), as_json)
 
     run = with_options(run, [*options, *options_of(module.Options), *_COMMON])
@@ -210,6 +221,18 @@ def check_place(out, overwrite: bool) -> None:
         raise UsageError(f"{out}: is there already; --overwrite replaces it")
 
 
+def _kept(stack: ExitStack, out: Path, overwrite: bool, model, images: dict) -> None:
+    """Have the training of a model kept beside its file, until the stack ends."""
+    if not model.resumes:
+        return
+    from synthgen.torch.backbones import fingerprint
+    from synthgen.torch.unfinished import unfinished
+
+    identity = {"kind": model.kind, "backbone": fingerprint(model.features.net), **model.options(), **images}
+    place = unfinished(out, _LOSSES, identity, overwrite, "training", _CHECKPOINT_SECONDS)
+    model.kept_in = stack.enter_context(place)
+
+
 class _Work(NamedTuple):
     """How a model is fitted, whatever it is.
 
@@ -223,6 +246,8 @@ class _Work(NamedTuple):
         Share of the images that give the thresholds.
     false_alarms : float
         Share of normal images that may reach them.
+    keep : callable
+        Called with a model and what identifies its images before it is fitted: a training is kept from then on.
     """
 
     module: ModuleType
@@ -230,6 +255,7 @@ class _Work(NamedTuple):
     progress: str
     hold_out: float
     false_alarms: float
+    keep: Callable
 
     def load(self, path, **given):
         """Return the model in a file, which must be of the kind."""
@@ -284,6 +310,8 @@ def _fitted(work: _Work, given: dict, images):
         from synthgen.torch.calibrate import calibrate_model
 
         calibrate_model(model, loader, share)
+    seen = {"normal": list(normal), "images": len(images), "size": list(size), **msgspec.to_builtins(framing)}
+    work.keep(model, seen)
     _fit(model, loader, work.progress)
     _find_thresholds(work, model, held)
     return model

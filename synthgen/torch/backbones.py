@@ -239,9 +239,11 @@ def architecture_of(name_or_path, arch: str | None = None) -> str:
 
 
 def import_timm():
-    """Return timm, or say how to install it."""
+    """Return timm, which then knows our networks too, or say how to install it."""
     with needed_for("backbones"):
         import timm
+
+        from synthgen.torch.distillation import pdn  # noqa: F401
     return timm
 
 

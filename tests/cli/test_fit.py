@@ -7,6 +7,7 @@ import click
 import msgspec
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
@@ -220,6 +221,42 @@ def test_the_backbone_is_calibrated_on_the_normal_images_by_the_share_that_is_ty
         tmp_path / "x",
     )
     assert "--calibrate cannot be given with --update" in told
+
+
+def test_a_training_that_was_interrupted_goes_on(normal, tmp_path, monkeypatch):
+    from synthgen.cli import fit
+    from synthgen.torch.course import Course
+
+    small = ["--epochs", "2", "--step-images", "2", "--layers", "3", "--normal", normal, *BACKBONE]
+    run("fit", "panda", *small, "--out", tmp_path / "whole.safetensors")
+    out = tmp_path / "m.safetensors"
+    monkeypatch.setattr(fit, "_CHECKPOINT_SECONDS", 0)
+    descend = Course.descend
+
+    def stop(self, loss, **others):
+        if self.first == 3:
+            raise KeyboardInterrupt
+        descend(self, loss, **others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Course, "descend", stop)
+        with pytest.raises(click.Abort):
+            run("fit", "panda", *small, "--out", out)
+    assert not out.exists()
+    assert len((tmp_path / "m.training.csv").read_text().splitlines()) == 4
+
+    line = refused("panda", *small, "--rate", "0.5", "--out", out)
+    assert (
+        line == f"{tmp_path}/m.unfinished: holds another training: rate is 0.01, not 0.5; --overwrite replaces it"
+    )
+    done = run("fit", "panda", *small[:-1], "plain", "--out", out)
+    assert "panda: resumed after step 3" in done.stderr
+    models_found = [models.load_model(tmp_path / f"{name}.safetensors") for name in ("m", "whole")]
+    for first, second in zip(*(each.features.net.state_dict().values() for each in models_found), strict=True):
+        assert torch.equal(first, second)
+    assert torch.equal(models_found[0].bank, models_found[1].bank)
+    names = ["m.safetensors", "m.training.csv", "whole.safetensors", "whole.training.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+import msgspec
 import torch
 
 from synthgen.errors import SynthgenError, UsageError, one_line
@@ -90,8 +91,16 @@ def warm_up(job: Job, images: ImageSet) -> None:
     loader = Batches(few, job.model.batch, Framing(), job.model.size)
     with suppress(SynthgenError):  # the job itself says what is wrong
         model = built(job)
+        model.settings = shortened(model.settings)
         model.fit(loader, progress="none")
         model.predict(next(iter(loader)))
+
+
+def shortened(settings: Any) -> Any:
+    """Return the options of a model with one step of training in place of all."""
+    names = {"epochs", "steps"}.intersection(settings.__struct_fields__)
+    changed = {name: min(1, getattr(settings, name)) for name in names}
+    return msgspec.structs.replace(settings, **changed)
 
 
 def parameters_of(model: Any) -> tuple[int | None, str | None]:
@@ -107,7 +116,7 @@ def stored_bytes(model: Any) -> int | None:
     """Return the bytes of all tensors in the file of a model, None of one that has no file."""
     if not isinstance(model, AnomalyModel):
         return None
-    total = sum(getattr(model, name).nbytes for name in model.state)
+    total = sum(value.nbytes for value in model.tensors().values())
     if isinstance(model.features, FeatureExtractor):
         total += sum(value.nbytes for value in model.features.net.state_dict().values())
     return total

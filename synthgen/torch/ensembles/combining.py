@@ -2,8 +2,10 @@
 
 import torch
 
+from synthgen.torch.ensembles import forest
+
 #: Ways to combine.
-WAYS = ("mean", "max", "median", "weights", "vote", "logistic")
+WAYS = ("mean", "max", "median", "weights", "vote", "logistic", "forest")
 # How much more a better member weighs (CAWPE, Large et al. 2019).
 POWER = 4
 
@@ -18,7 +20,8 @@ def combined(scores: torch.Tensor, way: str, numbers: torch.Tensor) -> torch.Ten
     way : str
         One of `WAYS`.
     numbers : Tensor
-        Of ``weights``: (M,), of sum 1; of ``vote``: thresholds (M,); of ``logistic``: weights and offset (M + 1,).
+        Of ``weights``: (M,), of sum 1; of ``vote``: thresholds (M,); of ``logistic``: weights and offset (M + 1,);
+        of ``forest``: see `synthgen.torch.ensembles.forest`.
 
     Returns
     -------
@@ -36,6 +39,8 @@ def combined(scores: torch.Tensor, way: str, numbers: torch.Tensor) -> torch.Ten
         return votes.float().mean(0)
     if way == "logistic":
         return _weighed(scores, numbers[:-1]) + numbers[-1]
+    if way == "forest":
+        return forest.shares(scores, numbers)
     return scores.mean(0)
 
 
@@ -43,6 +48,8 @@ def length_of(way: str, members: int) -> int:
     """Return how many numbers a way needs."""
     if way == "logistic":
         return members + 1
+    if way == "forest":
+        return forest.LENGTH if members else 0
     return members if way in ("weights", "vote") else 0
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from synthgen.torch.course import Kept
+
 FLOAT_BYTES = 4
 
 
@@ -109,6 +111,12 @@ class AnomalyModel(abc.ABC):
     is_ensemble: ClassVar[bool] = False
     #: Whether tensors of integers hold places of channels, which a file may not exceed.
     counts_channels: ClassVar[bool] = True
+    #: Whether a training that was interrupted can go on.
+    resumes: ClassVar[bool] = False
+    #: Where the training is kept, by `synthgen fit`; without it, it cannot go on.
+    kept_in: Kept | None = None
+    #: Of a model that was trained: rows of a step and its mean losses.
+    history: Sequence[dict] = ()
     #: Whether an ensemble of features needs the whole model: `feature_maps` is more than `features`.
     whole_in_ensembles: ClassVar[bool] = False
 

@@ -83,6 +83,7 @@ class BridgeModel(AnomalyModel):
     Options = BridgeOptions
     state = ()
     counts_channels = False
+    resumes = True
     settings: BridgeOptions
     features: Any
     network: Any
@@ -189,13 +190,10 @@ class BridgeModel(AnomalyModel):
 
     def fit(self, loader, progress="auto", log=None) -> BridgeModel:
         """Learn normal images; see `AnomalyModel.fit`."""
-        import torch
-
         images = self._collected(loader, log)
         size = size_of(images)
         network = self._made(size)
-        with torch.random.fork_rng(devices=[]), _quiet():
-            torch.manual_seed(self.settings.seed)
+        with _quiet():
             self._train(network, images, progress)
 
         self.network = network.eval().requires_grad_(False)
@@ -230,32 +228,19 @@ class BridgeModel(AnomalyModel):
         refuse_if_larger(f"{images} images and the network", needed(images), limit, f"{fitting} images would fit")
 
     def _train(self, network, images: torch.Tensor, progress) -> None:
-        import torch
-
-        from synthgen.run.progress import Progress
-        from synthgen.seeding import generator
+        from synthgen.torch.course import Course, shuffled, steps_in_epoch
 
         settings = self.settings
         optimizer = self._optimizer(network)
         network.train()
-        with Progress(progress, settings.epochs * len(images)) as bar:
-            for epoch in range(settings.epochs):
-                rng = generator(settings.seed, 0, epoch, "bridge.images")
-                order = torch.from_numpy(rng.permutation(len(images)))
-                for places in order.split(settings.step_images):
-                    batch = self.features.normalise(images[places])
-                    loss = self._loss(network(batch))
-                    self._check_loss(loss, epoch)
-                    optimizer.zero_grad()
-                    loss.backward()
-                    optimizer.step()
-                    bar.advance(len(places))
-
-    def _check_loss(self, loss: torch.Tensor, epoch: int) -> None:
-        if not bool(loss.isfinite()):
-            raise UsageError(
-                f"{self.kind} does not learn from these images: its loss is {float(loss)} in epoch {epoch + 1}"
-            )
+        steps = settings.epochs * steps_in_epoch(len(images), settings.step_images)
+        course = Course(network, optimizer, steps, settings.seed, self.kind, self.kept_in, [images], progress)
+        with course:
+            for step in course:
+                places = shuffled(len(images), settings.step_images, settings.seed, "bridge.images", step)
+                batch = self.features.normalise(images[places])
+                course.descend(self._loss(network(batch)))
+        self.history = course.history
 
     def _features(self, images):
         """Return normalised images, which the network takes."""

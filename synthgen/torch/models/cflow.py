@@ -67,6 +67,7 @@ class Cflow(LayeredModel):
     """
 
     kind = "cflow"
+    resumes = True
     Options = Options
     state = ("weights", "permutations")
     differentiable = True
@@ -205,33 +206,34 @@ class Cflow(LayeredModel):
 
     def _train(self, tables: list[torch.Tensor], progress) -> None:
         """Train the flows, one after the other: no layer knows of another."""
-        from synthgen.run.progress import Progress
-
-        steps = [self.settings.epochs * len(_starts(table, self.settings.patches)) for table in tables]
-        with Progress(progress, sum(steps), unit="steps") as bar:
-            for number, table in enumerate(tables):
-                self._train_one(number, table, bar)
-
-    def _train_one(self, number: int, table: torch.Tensor, bar) -> None:
         import torch
 
-        from synthgen.seeding import generator
+        from synthgen.torch.course import Course, steps_in_epoch
 
-        flow = self._flows()[number]
+        settings = self.settings
+        optimizer = torch.optim.Adam(self.flows.parameters(), settings.rate)
+        lengths = [settings.epochs * steps_in_epoch(len(table), settings.patches) for table in tables]
+        course = Course(
+            self.flows, optimizer, sum(lengths), settings.seed, self.kind, self.kept_in, tables, progress
+        )
+        with course:
+            for step in course:
+                number, of_flow = _place_in(lengths, step)
+                course.descend(self._loss(number, tables[number], of_flow))
+        self.flows.requires_grad_(False)
+        self.history = course.history
+
+    def _loss(self, number: int, table: torch.Tensor, step: int) -> torch.Tensor:
+        """Return the loss of a flow on the patches of one of its steps."""
+        import torch
+
+        from synthgen.torch.course import shuffled
+
+        settings = self.settings
+        places = shuffled(len(table), settings.patches, settings.seed, f"cflow.patches.{number}", step)
+        chosen = torch.from_numpy(places).to(self.device)
         codes = self.codes[number]
-        optimizer = torch.optim.Adam(flow.parameters(), self.settings.rate)
-
-        for epoch in range(self.settings.epochs):
-            rng = generator(self.settings.seed, number, epoch, "cflow.patches")
-            order = torch.from_numpy(rng.permutation(len(table))).to(self.device)
-            for start in _starts(table, self.settings.patches):
-                chosen = order[start : start + self.settings.patches]
-                scores = flow.scores(table[chosen], codes[chosen % len(codes)])
-                optimizer.zero_grad()
-                scores.mean().backward()
-                optimizer.step()
-                bar.advance(1)
-        flow.requires_grad_(False)
+        return self._flows()[number].scores(table[chosen], codes[chosen % len(codes)]).mean()
 
     def _scores(self, features):
         from synthgen.torch.features import as_vectors
@@ -273,9 +275,13 @@ class Cflow(LayeredModel):
         return scores
 
 
-def _starts(table: torch.Tensor, patches: int) -> range:
-    """Return where the steps of an epoch begin."""
-    return range(0, len(table), patches)
+def _place_in(lengths: list[int], step: int) -> tuple[int, int]:
+    """Return in which of several trainings a step lies, one after the other, and its number there."""
+    number = 0
+    while step >= lengths[number]:
+        step -= lengths[number]
+        number += 1
+    return number, step
 
 
 MODEL = Cflow

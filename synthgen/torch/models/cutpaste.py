@@ -89,6 +89,7 @@ class CutPasteModel(TunedModel):
     """
 
     kind = "cutpaste"
+    resumes = True
     Options = Options
     state = ("mean", "whitening")
     settings: _Options
@@ -140,24 +141,23 @@ class CutPasteModel(TunedModel):
         import torch
         from torch.nn.functional import cross_entropy
 
-        from synthgen.run.progress import Progress
+        from synthgen.torch.course import Course, set_rate, steps_in_epoch
 
         settings = self.settings
         head = self._new_head(pictures)
-        weights = [*net.parameters(), *head.parameters()]
-        optimizer = torch.optim.SGD(weights, settings.rate, momentum=_MOMENTUM, weight_decay=_DECAY)
-        steps = settings.epochs * math.ceil(len(pictures) / settings.step_images)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        both = torch.nn.ModuleDict({"net": net, "head": head})
+        optimizer = torch.optim.SGD(both.parameters(), settings.rate, momentum=_MOMENTUM, weight_decay=_DECAY)
+        steps = settings.epochs * steps_in_epoch(len(pictures), settings.step_images)
 
-        with Progress(progress, settings.epochs * len(pictures)) as bar:
-            for images, labels in self._changed_patches(pictures):
+        course = Course(both, optimizer, steps, settings.seed, self.kind, self.kept_in, [pictures], progress)
+        with course:
+            for step in course:
+                height = 1 + math.cos(math.pi * step / steps)
+                set_rate(optimizer, settings.rate * height / 2)
+                images, labels = self._changed_patches(pictures, step)
                 found = head(self.embedded(images))
-                loss = cross_entropy(found, labels.to(self.device))
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                bar.advance(len(images) // _CLASSES)
+                course.descend(cross_entropy(found, labels.to(self.device)))
+        self.history = course.history
 
     def _new_head(self, pictures: torch.Tensor):
         """Return the layers that tell the classes apart, with weights from the seed."""
@@ -177,23 +177,19 @@ class CutPasteModel(TunedModel):
             )
         return head.to(self.device)
 
-    def _changed_patches(self, pictures: torch.Tensor):
-        """Yield the batches of all epochs: patches (3 n, C, h, w) and their classes (3 n,)."""
-        import torch
-
+    def _changed_patches(self, pictures: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the batch of a step: patches (3 n, C, h, w) and their classes (3 n,)."""
         from synthgen.seeding import generator
+        from synthgen.torch.course import shuffled
         from synthgen.torch.data.cutpaste import CutPaste
 
         settings = self.settings
-        for epoch in range(settings.epochs):
-            rng = generator(settings.seed, 0, epoch, "cutpaste.patches")
-            seed = int(rng.integers(2**62))
-            change = CutPaste("3-way", seed=seed)
-            order = torch.from_numpy(rng.permutation(len(pictures)))
-            for chosen in order.split(settings.step_images):
-                patches = self._random_patches(pictures[chosen], rng)
-                images, labels = change(patches)
-                yield images.flatten(0, 1), labels.flatten()
+        chosen = shuffled(len(pictures), settings.step_images, settings.seed, "cutpaste.order", step)
+        rng = generator(settings.seed, 0, step, "cutpaste.patches")
+        change = CutPaste("3-way", seed=int(rng.integers(2**62)))
+        patches = self._random_patches(pictures[chosen], rng)
+        images, labels = change(patches)
+        return images.flatten(0, 1), labels.flatten()
 
     def _random_patches(self, images: torch.Tensor, rng) -> torch.Tensor:
         """Return a patch of each image, (N, C, h, w)."""

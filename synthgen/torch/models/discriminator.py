@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from synthgen.seeding import generator
+from synthgen.torch.course import Course, Kept, Optimizers
 from synthgen.torch.models.kept import KeptRows
 
 AT_CHANCE = 0.9  # share of the loss of a network that knows nothing, from which on it has learned nothing
@@ -46,6 +47,21 @@ class Training(NamedTuple):
     rate: float = 2e-4
     adapter_rate: float = 1e-4
     seed: int = 0
+
+
+class Trained(NamedTuple):
+    """What came of a training.
+
+    Attributes
+    ----------
+    loss : float
+        On rows that the network was not trained on; at `2 * training.margin` it tells nothing apart.
+    history : list of dict
+        Rows of a step and its mean loss.
+    """
+
+    loss: float
+    history: list[dict]
 
 
 class Discriminator(nn.Module):
@@ -126,18 +142,15 @@ def _draw_weights(layer: nn.Linear, rng: np.random.Generator) -> None:
 
 
 class Noise:
-    """Gaussian noise, drawn on a device."""
+    """Gaussian noise from torch's own state of chance."""
 
-    def __init__(self, training: Training, device):
-        rng = generator(training.seed, 0, 0, "simplenet.noise")
-        seed = int(rng.integers(2**63))
-        self._generator = torch.Generator(device).manual_seed(seed)
+    def __init__(self, training: Training):
         self._size = training.noise
         self._relative = training.relative
 
     def __call__(self, adapted: torch.Tensor) -> torch.Tensor:
         """Return noise for rows (N, D)."""
-        drawn = torch.empty_like(adapted).normal_(generator=self._generator)
+        drawn = torch.randn_like(adapted)
         if not self._relative:
             return self._size * drawn
         deviations = adapted.std(0, correction=0)
@@ -168,9 +181,10 @@ def train(
     network: Discriminator,
     table: KeptRows,
     training: Training,
-    advance: Callable[[int], object] = lambda steps: None,
-) -> float:
-    """Train a network on a table of normal features, and return its loss on rows that it was not trained on.
+    kept: Kept | None = None,
+    progress="none",
+) -> Trained:
+    """Train a network on a table of normal features.
 
     Parameters
     ----------
@@ -178,37 +192,29 @@ def train(
         On the device of the table. Afterwards it is in evaluation mode, and has no gradients.
     table : KeptRows
     training : Training
-    advance : callable, optional
-        Called with 1 after each step.
-
-    Returns
-    -------
-    float
-        At `2 * training.margin` the network tells nothing apart.
+    kept : Kept, optional
+        Where the training is kept, so that it can go on.
+    progress : {'auto', 'plain', 'none'} or bool
     """
     learned, held = _divided(len(table), training.seed)
-    noise = Noise(training, table.device)
-    optimizers = _optimizers(network, training)
+    noise = Noise(training)
     enough = max(_LEAST_ROWS, len(learned))
     count = min(training.rows, enough)
+    optimizers = Optimizers(_optimizers(network, training))
+    some = [table.some()] if kept else []
 
     network.train()
-    for step in range(training.steps):
-        rng = generator(training.seed, 0, step, "simplenet.rows")
-        numbers = rng.integers(len(learned), size=count)
-        places = learned[numbers]
-        rows = table.take(places)
-        loss = noisy_loss(network, rows, noise, training.margin)
-
-        for each in optimizers:
-            each.zero_grad()
-        loss.backward()
-        for each in optimizers:
-            each.step()
-        advance(1)
+    course = Course(network, optimizers, training.steps, training.seed, "simplenet", kept, some, progress)
+    with course:
+        for step in course:
+            rng = generator(training.seed, 0, step, "simplenet.rows")
+            numbers = rng.integers(len(learned), size=count)
+            rows = table.take(learned[numbers])
+            course.descend(noisy_loss(network, rows, noise, training.margin))
 
     network.eval().requires_grad_(False)
-    return _held_loss(network, table, held, noise, training)
+    loss = _held_loss(network, table, held, noise, training)
+    return Trained(loss, course.history)
 
 
 def has_learned(loss: float, margin: float) -> bool:
@@ -243,10 +249,12 @@ def _held_loss(
 ) -> float:
     """Return the mean loss over the rows that were held out."""
     total = 0.0
-    for start in range(0, len(held), training.rows):
-        end = start + training.rows
-        places = held[start:end]
-        rows = table.take(places)
-        loss = noisy_loss(network, rows, noise, training.margin)
-        total += len(places) * float(loss)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        for start in range(0, len(held), training.rows):
+            end = start + training.rows
+            places = held[start:end]
+            rows = table.take(places)
+            loss = noisy_loss(network, rows, noise, training.margin)
+            total += len(places) * float(loss)
     return total / len(held)

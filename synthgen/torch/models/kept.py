@@ -13,6 +13,7 @@ from synthgen.shards.files import storage_errors
 from synthgen.torch.models.bank import Rows
 
 HALF_BYTES = 2
+_SOME = 4096
 _LARGEST = torch.finfo(torch.float16).max
 
 
@@ -85,6 +86,12 @@ class KeptRows:
 
         found = torch.from_numpy(self._mapped()[places])
         return found.to(self.device).float()
+
+    def some(self) -> torch.Tensor:
+        """Return some rows, evenly spread, by which tables are told apart."""
+        count = min(self._count, _SOME)
+        places = np.linspace(0, self._count - 1, count).astype(int)
+        return self.take(places)
 
     def _move_to_disk(self) -> None:
         self._file = self._new_file()

@@ -68,6 +68,7 @@ class Panda(TunedModel):
     """
 
     kind = "panda"
+    resumes = True
     localises = False
     Options = Options
     state = ("bank",)
@@ -100,35 +101,29 @@ class Panda(TunedModel):
         net.requires_grad_(False)
 
         center = self._bank_of(pictures).mean(0)
-        self._train(pictures, center, progress)
+        self._train(pictures, net, center, progress)
         net.requires_grad_(False)
         self.bank = self._bank_of(pictures)
         self.image_size = size_of(pictures)
         return self
 
-    def _train(self, pictures: torch.Tensor, center: torch.Tensor, progress) -> None:
+    def _train(self, pictures: torch.Tensor, net, center: torch.Tensor, progress) -> None:
         import torch
 
-        from synthgen.run.progress import Progress
-        from synthgen.seeding import generator
+        from synthgen.torch.course import Course, shuffled, steps_in_epoch
 
         settings = self.settings
         weights = [weight.requires_grad_() for weight in late_weights(self.features)]
         optimizer = torch.optim.SGD(weights, settings.rate, momentum=_MOMENTUM, weight_decay=_DECAY)
+        steps = settings.epochs * steps_in_epoch(len(pictures), settings.step_images)
 
-        with Progress(progress, settings.epochs * len(pictures)) as bar:
-            for epoch in range(settings.epochs):
-                rng = generator(settings.seed, 0, epoch, "panda.order")
-                order = torch.from_numpy(rng.permutation(len(pictures)))
-                for chosen in order.split(settings.step_images):
-                    images = pictures[chosen]
-                    offsets = self.embedded(images) - center
-                    loss = offsets.square().mean()
-                    optimizer.zero_grad()
-                    loss.backward()
-                    torch.nn.utils.clip_grad_norm_(weights, _LONGEST_STEP)
-                    optimizer.step()
-                    bar.advance(len(chosen))
+        course = Course(net, optimizer, steps, settings.seed, self.kind, self.kept_in, [pictures], progress)
+        with course:
+            for step in course:
+                chosen = shuffled(len(pictures), settings.step_images, settings.seed, "panda.order", step)
+                offsets = self.embedded(pictures[chosen]) - center
+                course.descend(offsets.square().mean(), longest=_LONGEST_STEP)
+        self.history = course.history
 
     def _bank_of(self, pictures: torch.Tensor) -> torch.Tensor:
         """Return the features of all images, (N, D)."""

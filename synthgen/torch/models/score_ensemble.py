@@ -44,10 +44,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Options of a score ensemble; see the annotations."""
 
     combine: Annotated[
-        Literal["mean", "max", "median", "weights", "vote", "logistic"],
+        Literal["mean", "max", "median", "weights", "vote", "logistic", "forest"],
         Meta(
             description="How scores become one: weights are given or follow from drawn defects, a vote counts the "
-            "members above their own threshold, logistic is stacking on drawn defects."
+            "members above their own threshold, logistic and forest are stacking on drawn defects."
         ),
     ] = "mean"
     calibration: Annotated[
@@ -90,7 +90,8 @@ class ScoreEnsemble(AnomalyModel):
         As for `AnomalyModel`; of members that are read from files.
     combine : str
         ``mean``, ``max``, ``median``, ``weights`` (given, or the fourth power of the AUPRO on drawn defects),
-        ``vote`` (the share of the members above their own threshold) or ``logistic`` (stacking on drawn defects).
+        ``vote`` (the share of the members above their own threshold), ``logistic`` or ``forest`` (stacking on
+        drawn defects).
     calibration : str
         ``z``, ``tail`` (minus the logarithm of the share of normal scores that are as high), ``synthetic``
         (log-odds of a drawn defect) or ``none``.
@@ -315,7 +316,7 @@ class ScoreEnsemble(AnomalyModel):
         """Return what combining needs beside the scores, of calibrated scores (M, N) and (M, K)."""
         import torch
 
-        from synthgen.torch.ensembles import calibration, combining
+        from synthgen.torch.ensembles import calibration, combining, forest
 
         combine = self.settings.combine
         members = len(normal)
@@ -325,6 +326,8 @@ class ScoreEnsemble(AnomalyModel):
             return _thresholds(normal)
         if combine == "logistic":
             return calibration.logistic(normal.T, defects.T)
+        if combine == "forest":
+            return forest.grown(normal, defects, self.settings.seed)
         if self.settings.weights:
             return qualities / qualities.sum()
         return combining.weights_by_quality(qualities)

@@ -88,6 +88,7 @@ class SimpleNet(AnomalyModel):
     """
 
     kind = "simplenet"
+    resumes = True
     Options = Options
     state = ("weights",)
     whole_in_ensembles = True
@@ -193,12 +194,9 @@ class SimpleNet(AnomalyModel):
         return table
 
     def _train(self, table: KeptRows, progress) -> None:
-        from synthgen.run.progress import Progress
         from synthgen.torch.models.discriminator import has_learned, train
 
-        with Progress(progress, self.settings.steps, unit="steps") as bar:
-            loss = train(self.network, table, self._training(), bar.advance)
-
+        loss, self.history = train(self.network, table, self._training(), self.kept_in, progress)
         margin = self.settings.margin
         if not has_learned(loss, margin):
             chance = 2 * margin

@@ -6,26 +6,23 @@ import copy
 from typing import TYPE_CHECKING
 
 from synthgen.errors import UsageError
-from synthgen.torch.models.bank import Rows
-from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
-from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
-from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.base import FLOAT_BYTES
+from synthgen.torch.models.held import HeldImages, held_bytes
 
 if TYPE_CHECKING:
     import torch
 
     from synthgen.torch.features import FeatureExtractor
 
-_CHANNELS = 3
 
-
-class TunedModel(AnomalyModel):
+class TunedModel(HeldImages):
     """A model whose backbone is trained; the one that was given stays as it is.
 
     The images are held as bytes while the backbone is trained: the memory for that grows with them.
     """
 
     features: FeatureExtractor
+    trained = "the training of the backbone"
 
     def __init__(self, backbone, **options):
         super().__init__(backbone, **options)
@@ -52,46 +49,10 @@ class TunedModel(AnomalyModel):
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the memory that fitting takes beside the backbone's own, in bytes."""
-        height, width = size
-        pictures = images * _CHANNELS * height * width
         weights = sum(weight.numel() for weight in self.features.net.parameters())
         # a copy of the weights, gradients, and the momentum of these
         training = 3 * FLOAT_BYTES * weights
-        return pictures + training + self.predicted_bytes(images, size)
-
-    def _pictures(self, loader, progress, log) -> torch.Tensor:
-        """Return all images as bytes, (N, C, H, W), if they fit into the memory."""
-        given, first = begun(batches(loader))
-        size = size_of(first)
-        expected = images_in(loader) or 0
-        self._check(max(expected, len(first)), size)
-        self._report(log, max(expected, len(first)), size)
-
-        shape = first.shape[1:]
-        rows = Rows(expected, shape.numel(), "cpu", _byte())
-        seen = 0
-        with image_progress(progress, loader) as bar:
-            for images in given:
-                seen += len(images)
-                if seen > expected:
-                    self._check(seen, size)
-                if images.shape[1:] != shape:
-                    raise UsageError(f"images must all have {shape[0]} channels, got {images.shape[1]}")
-                pixels = _as_bytes(images)
-                rows.append(pixels.flatten(1))
-                bar.advance(len(images))
-        return rows.filled().view(-1, *shape)
-
-    def _check(self, images: int, size: tuple[int, int]) -> None:
-        """Refuse images that do not fit into the memory."""
-
-        def needed(count: int) -> int:
-            return self.needed_bytes(count, size)
-
-        limit = self._limit()
-        fitting = largest_fitting(needed, images, limit)
-        what = f"{images} images and the training of the backbone"
-        refuse_if_larger(what, needed(images), limit, f"{fitting} images would fit")
+        return held_bytes(images, size) + training + self.predicted_bytes(images, size)
 
 
 def late_weights(features: FeatureExtractor) -> list[torch.nn.Parameter]:
@@ -120,19 +81,3 @@ def middle_of(features: FeatureExtractor) -> int:
 
 def _flat(name: str) -> str:
     return "_" + name.replace(".", "_") + "_"
-
-
-def _byte() -> torch.dtype:
-    import torch
-
-    return torch.uint8
-
-
-def _as_bytes(images: torch.Tensor) -> torch.Tensor:
-    """Return images as uint8."""
-    from synthgen.torch.features import in_unit_range
-
-    if images.dtype == _byte():
-        return images
-    levels = 255 * in_unit_range(images)
-    return levels.round().byte()

@@ -40,7 +40,7 @@ class Finished(msgspec.Struct):
 
 
 @contextmanager
-def owned_folder(folder: Path, identity: dict, overwrite: bool, ranks):
+def owned_folder(folder: Path, identity: dict, overwrite: bool, ranks, what: str = "pre-training"):
     """Hold a folder for one training while the block runs; the first rank does so for all.
 
     Parameters
@@ -50,6 +50,9 @@ def owned_folder(folder: Path, identity: dict, overwrite: bool, ranks):
         All that the weights depend on: flat and JSON-able. It is written down, and compared with what is there.
     overwrite : bool
         Remove another training first: its files only.
+    ranks : TrainingGroup
+    what : str
+        What messages call the training.
 
     Raises
     ------
@@ -64,13 +67,13 @@ def owned_folder(folder: Path, identity: dict, overwrite: bool, ranks):
         return
     replaces = overwrite and (folder / RUN).is_file()
     if not replaces:
-        check_folder(folder, identity)
+        check_folder(folder, identity, what)
     make_folder(folder)
     with part_lock(folder, (1, 1)):
         if replaces:
             remove_training(folder)
         else:
-            check_folder(folder, identity)  # another process may have begun meanwhile
+            check_folder(folder, identity, what)  # another process may have begun meanwhile
         remove_temporaries(folder, _our_temporaries(folder))
         if not (folder / RUN).exists():
             write_atomically(folder / RUN, encode_json({"version": VERSION, **identity}))
@@ -78,21 +81,21 @@ def owned_folder(folder: Path, identity: dict, overwrite: bool, ranks):
         yield
 
 
-def check_folder(folder: Path, identity: dict) -> None:
+def check_folder(folder: Path, identity: dict, what: str = "pre-training") -> None:
     """Raise `UsageError` unless the folder is empty, absent, or of this training."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: must be a folder")
     path = folder / RUN
     if not os.path.lexists(path):
-        _check_empty(folder)
+        _check_empty(folder, what)
         return
 
     present = _read_identity(path)
     text = json.dumps({"version": VERSION, **identity})
     differing = _differing(present, json.loads(text))
     if differing:
-        what = "; ".join(differing)
-        raise UsageError(f"{folder}: holds another pre-training: {what}; --overwrite replaces it")
+        found = "; ".join(differing)
+        raise UsageError(f"{folder}: holds another {what}: {found}; --overwrite replaces it")
 
 
 def _differing(present: dict, wanted: dict) -> list[str]:
@@ -107,12 +110,12 @@ def _differing(present: dict, wanted: dict) -> list[str]:
     return differing
 
 
-def _check_empty(folder: Path) -> None:
+def _check_empty(folder: Path, what: str) -> None:
     names = os.listdir(folder) if folder.exists() else []
     strangers = [name for name in names if not name.startswith(".")]
     if strangers:
         first = min(strangers)
-        raise UsageError(f"{folder}: must be empty or of a pre-training, it holds {first}")
+        raise UsageError(f"{folder}: must be empty or of a {what}, it holds {first}")
 
 
 def remove_training(folder: Path) -> None:

@@ -16,11 +16,22 @@ TWINS = {
     "weights": lambda scores: np.average(scores, axis=0, weights=[1, 2, 5]),
     "vote": lambda scores: (scores > np.array([[1], [2], [5]])).mean(0),
     "logistic": lambda scores: scores.T @ [1, 2, 5] + 7,
+    "forest": lambda scores: np.where(scores[1] > 2, 0.75, 0.25),
 }
+
+
+def stumps():
+    """Return a forest of equal trees, that look at the second member once."""
+    members, thresholds, shares = torch.ones(31), torch.full((31,), 2.0), torch.full((32,), 0.25)
+    shares[16:] = 0.75
+    return torch.cat([members, thresholds, shares]).repeat(32)
+
+
 NUMBERS = {
     "weights": torch.tensor([1.0, 2.0, 5.0]) / 8,
     "vote": torch.tensor([1.0, 2.0, 5.0]),
     "logistic": torch.tensor([1.0, 2.0, 5.0, 7.0]),
+    "forest": stumps(),
 }
 ROWS = st.lists(st.floats(-10, 10, width=32), min_size=12, max_size=12)
 

@@ -77,7 +77,7 @@ def test_noise_that_is_large_enough_is_told_apart_and_small_noise_is_not():
     losses = {}
     for noise, relative in ((0.5, True), (0.015, False)):
         network = Discriminator(6, 32).draw(0)
-        losses[noise] = train(network, table, quick._replace(noise=noise, relative=relative))
+        losses[noise] = train(network, table, quick._replace(noise=noise, relative=relative)).loss
         assert not network.training
     assert has_learned(losses[0.5], 0.5)
     assert not has_learned(losses[0.015], 0.5)
@@ -85,9 +85,9 @@ def test_noise_that_is_large_enough_is_told_apart_and_small_noise_is_not():
 
 def test_relative_noise_counts_in_deviations_of_each_channel():
     adapted = torch.randn(20_000, 2) * torch.tensor([3.0, 0.1]) + 7
-    found = Noise(Training(noise=0.5), "cpu")(adapted).std(0)
+    found = Noise(Training(noise=0.5))(adapted).std(0)
     torch.testing.assert_close(found, 0.5 * adapted.std(0), rtol=0.03, atol=0)
-    absolute = Noise(Training(noise=0.5, relative=False), "cpu")(adapted).std(0)
+    absolute = Noise(Training(noise=0.5, relative=False))(adapted).std(0)
     torch.testing.assert_close(absolute, torch.full((2,), 0.5), rtol=0.03, atol=0)
 
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from synthgen.errors import SynthgenError, UsageError
+from synthgen.process import GO_ON
 from synthgen.torch import models
 
 ROOT = Path(__file__).parents[3]
@@ -77,6 +78,10 @@ def test_options_and_help_are_read_without_torch():
     code += "[models.load(kind).HELP for kind in models.MODELS]; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_what_ctrl_c_says_of_a_kind_is_true():
+    assert sorted(kind for kind in models.MODELS if models.load(kind).MODEL.resumes) == sorted(GO_ON)
 
 
 def test_unknown_kinds_are_named():

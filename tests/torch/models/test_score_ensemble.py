@@ -153,7 +153,7 @@ def test_ensembles_are_members_too(members, backbone, many, tested, tmp_path):
         ({"weights": (1, 2, 3)}, "^weights must be left out unless combine is weights, got combine mean"),
         ({"combine": "weights", "weights": (1,)}, "^weights must be 2, one for each member, got 1"),
         ({"combine": "vote"}, "^combine must have at least 3 members for a vote, got 2"),
-        ({"combine": "forest"}, "^combine must be one of mean, .*, got 'forest'"),
+        ({"combine": "trees"}, "^combine must be one of mean, .*, got 'trees'"),
         ({"seed": -1}, "^seed must be"),
     ],
 )
