@@ -48,6 +48,8 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
         Median of single images.
     limit_kept : bool
         Whether fitting ended within the time limit.
+    stopped : bool
+        Whether a training ended early, at the time limit, and the model was measured as it was.
     """
 
     read_s: float
@@ -58,6 +60,7 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     predict_ms_image: float
     latency_ms: float | None
     limit_kept: bool = True
+    stopped: bool = False
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +85,20 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     predicted: int | None = None
     file: int | None = None
     parameters: int | None = None
+
+
+class HeadRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured of one answer of a model that gives several.
+
+    Parameters
+    ----------
+    rows, thresholds, images
+        As of `Record`.
+    """
+
+    rows: list[dict[str, Any]]
+    thresholds: dict[str, Any]
+    images: Images
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +128,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     images : Images or None
     times : Times or None
     memory : Memory or None
+    heads : dict of str to HeadRecord
+        The answers of a model that gives several of one fit, by name; `rows`, `thresholds` and `images` are those
+        of the first.
     started : str
         Date and time.
     error : str or None
@@ -135,6 +155,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     images: Images | None = None
     times: Times | None = None
     memory: Memory | None = None
+    heads: dict[str, HeadRecord] = {}
     started: str = ""
     error: str | None = None
     traceback: list[str] = []
@@ -143,6 +164,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """The name of the job: model/set/category/seed."""
         return f"{self.model}/{self.set}/{self.category}/{self.seed}"
+
+    def of_heads(self) -> "list[Record]":
+        """Return a record for each answer, whose model is named MODEL:HEAD; the record itself of a single answer."""
+        found = []
+        for name, head in self.heads.items():
+            model = f"{self.model}:{name}"
+            own = {"rows": head.rows, "thresholds": head.thresholds, "images": head.images}
+            found.append(msgspec.structs.replace(self, model=model, heads={}, **own))
+        return found or [self]
 
     @property
     def failed(self) -> bool:

@@ -20,6 +20,7 @@ from synthgen.torch.benchmark.pooling import (
     seed_mean,
     sorted_models,
 )
+from synthgen.torch.benchmark.record import Record
 from synthgen.torch.benchmark.results import ALL, Cell, Results, read_results, spread
 
 BY = ("class", "kind", "seed")
@@ -273,8 +274,7 @@ def _notes(results: Results, metric: str, lines: Sequence[Line]) -> list[str]:
     for record in results.failures:
         notes.append(f"{record.name} failed: {record.error}")
     for record in results.records.values():
-        if record.times is not None and not record.times.limit_kept:
-            notes.append(f"{record.name} took longer than the time limit")
+        notes += _limit_notes(record)
     notes += _threshold_notes(results, metric)
     notes += _comparisons(results, metric) if lines else []
     notes += results.warnings()
@@ -282,6 +282,15 @@ def _notes(results: Results, metric: str, lines: Sequence[Line]) -> list[str]:
         more = len(notes) - _MOST_NOTES
         notes[_MOST_NOTES:] = [f"and {more} other notes, see table.json"]
     return notes
+
+
+def _limit_notes(record: Record) -> list[str]:
+    """Return what the time limit did to a job."""
+    if record.times is None or record.times.limit_kept:
+        return []
+    if record.times.stopped:
+        return [f"{record.name} was stopped at the time limit, and measured as it was then"]
+    return [f"{record.name} took longer than the time limit"]
 
 
 def _threshold_notes(results: Results, metric: str) -> list[str]:
@@ -353,10 +362,8 @@ def as_values(results: Results) -> dict:
             pools[pool][metric] = rows
 
     jobs = []
-    for name in results.jobs:
-        record = results.records.get(name)
-        if record is not None:
-            jobs.append({"job": name, "rows": record.rows, "error": record.error, "data": record.data})
+    for record in results.in_order:
+        jobs.append({"job": record.name, "rows": record.rows, "error": record.error, "data": record.data})
     return {
         "benchmark": results.benchmark.to_dict(),
         "pools": pools,
@@ -369,10 +376,7 @@ def as_values(results: Results) -> dict:
 
 def _write_jobs(path: Path, results: Results) -> None:
     rows = []
-    for name in results.jobs:
-        record = results.records.get(name)
-        if record is None:
-            continue
+    for record in results.in_order:
         row = {"model": record.model, "set": record.set, "class": record.category, "seed": record.seed}
         if record.rows:
             row |= record.rows[0]

@@ -19,6 +19,7 @@ from synthgen.errors import UsageError, one_line
 from synthgen.extras import needed_for
 from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
 from synthgen.torch.models.batches import batches, images_in, size_of
+from synthgen.torch.models.deadline import in_time
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
 from synthgen.torch.models.options import Meta, ModelOptions
 
@@ -83,6 +84,7 @@ class BridgeModel(AnomalyModel):
     Options = BridgeOptions
     state = ()
     counts_channels = False
+    extra = "anomalib"
     settings: BridgeOptions
     features: Any
     network: Any
@@ -242,7 +244,7 @@ class BridgeModel(AnomalyModel):
             for epoch in range(settings.epochs):
                 rng = generator(settings.seed, 0, epoch, "bridge.images")
                 order = torch.from_numpy(rng.permutation(len(images)))
-                for places in order.split(settings.step_images):
+                for places in in_time(order.split(settings.step_images)):
                     batch = self.features.normalise(images[places])
                     loss = self._loss(network(batch))
                     self._check_loss(loss, epoch)

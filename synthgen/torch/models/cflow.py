@@ -8,6 +8,7 @@ from synthgen.errors import UsageError
 from synthgen.torch.models.bank import Rows
 from synthgen.torch.models.base import FLOAT_BYTES
 from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
+from synthgen.torch.models.deadline import in_time
 from synthgen.torch.models.layered import LayeredModel
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
 from synthgen.torch.models.options import Layers, Meta, ModelOptions
@@ -204,34 +205,38 @@ class Cflow(LayeredModel):
         return [table.filled() for table in tables]
 
     def _train(self, tables: list[torch.Tensor], progress) -> None:
-        """Train the flows, one after the other: no layer knows of another."""
+        """Train the flows, an epoch of each in turn: no layer knows of another, and a deadline is fair to all."""
+        import torch
+
         from synthgen.run.progress import Progress
 
-        steps = [self.settings.epochs * len(_starts(table, self.settings.patches)) for table in tables]
-        with Progress(progress, sum(steps), unit="steps") as bar:
-            for number, table in enumerate(tables):
-                self._train_one(number, table, bar)
+        settings = self.settings
+        steps = [settings.epochs * len(_starts(table, settings.patches)) for table in tables]
+        optimizers = [torch.optim.Adam(flow.parameters(), settings.rate) for flow in self._flows()]
 
-    def _train_one(self, number: int, table: torch.Tensor, bar) -> None:
+        with Progress(progress, sum(steps), unit="steps") as bar:
+            for epoch in range(settings.epochs):
+                for number, table in enumerate(tables):
+                    self._train_epoch(number, epoch, table, optimizers[number], bar)
+        self.flows.requires_grad_(False)
+
+    def _train_epoch(self, number: int, epoch: int, table: torch.Tensor, optimizer, bar) -> None:
         import torch
 
         from synthgen.seeding import generator
 
         flow = self._flows()[number]
         codes = self.codes[number]
-        optimizer = torch.optim.Adam(flow.parameters(), self.settings.rate)
+        rng = generator(self.settings.seed, number, epoch, "cflow.patches")
+        order = torch.from_numpy(rng.permutation(len(table))).to(self.device)
 
-        for epoch in range(self.settings.epochs):
-            rng = generator(self.settings.seed, number, epoch, "cflow.patches")
-            order = torch.from_numpy(rng.permutation(len(table))).to(self.device)
-            for start in _starts(table, self.settings.patches):
-                chosen = order[start : start + self.settings.patches]
-                scores = flow.scores(table[chosen], codes[chosen % len(codes)])
-                optimizer.zero_grad()
-                scores.mean().backward()
-                optimizer.step()
-                bar.advance(1)
-        flow.requires_grad_(False)
+        for start in in_time(_starts(table, self.settings.patches)):
+            chosen = order[start : start + self.settings.patches]
+            scores = flow.scores(table[chosen], codes[chosen % len(codes)])
+            optimizer.zero_grad()
+            scores.mean().backward()
+            optimizer.step()
+            bar.advance(1)
 
     def _scores(self, features):
         from synthgen.torch.features import as_vectors

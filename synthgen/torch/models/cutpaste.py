@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from synthgen.errors import UsageError
 from synthgen.torch.models.base import FLOAT_BYTES
 from synthgen.torch.models.batches import size_of
+from synthgen.torch.models.deadline import in_time
 from synthgen.torch.models.options import Layers, Meta, ModelOptions
 from synthgen.torch.models.tuned import TunedModel
 
@@ -150,7 +151,7 @@ class CutPasteModel(TunedModel):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 
         with Progress(progress, settings.epochs * len(pictures)) as bar:
-            for images, labels in self._changed_patches(pictures):
+            for images, labels in in_time(self._changed_patches(pictures)):
                 found = head(self.embedded(images))
                 loss = cross_entropy(found, labels.to(self.device))
                 optimizer.zero_grad()

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from synthgen.seeding import generator
+from synthgen.torch.models.deadline import in_time
 from synthgen.torch.models.kept import KeptRows
 
 AT_CHANCE = 0.9  # share of the loss of a network that knows nothing, from which on it has learned nothing
@@ -193,7 +194,7 @@ def train(
     count = min(training.rows, enough)
 
     network.train()
-    for step in range(training.steps):
+    for step in in_time(range(training.steps)):
         rng = generator(training.seed, 0, step, "simplenet.rows")
         numbers = rng.integers(len(learned), size=count)
         places = learned[numbers]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from synthgen.errors import UsageError
 from synthgen.torch.models.base import FLOAT_BYTES
 from synthgen.torch.models.batches import size_of
+from synthgen.torch.models.deadline import in_time
 from synthgen.torch.models.options import Layers, Meta, ModelOptions
 from synthgen.torch.models.tuned import TunedModel, late_weights, middle_of
 
@@ -120,7 +121,7 @@ class Panda(TunedModel):
             for epoch in range(settings.epochs):
                 rng = generator(settings.seed, 0, epoch, "panda.order")
                 order = torch.from_numpy(rng.permutation(len(pictures)))
-                for chosen in order.split(settings.step_images):
+                for chosen in in_time(order.split(settings.step_images)):
                     images = pictures[chosen]
                     offsets = self.embedded(images) - center
                     loss = offsets.square().mean()
