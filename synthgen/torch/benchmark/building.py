@@ -1,6 +1,7 @@
 """The model of a job: one of our kinds, one of another package, or a class of other people's code."""
 
 import inspect
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -100,7 +101,7 @@ def prepare(job: Job) -> None:
 
 
 def warm_up(job: Job, images: ImageSet) -> None:
-    """Fit models of the kinds of a job to two images, once in this process: first calls compile, before any clock."""
+    """Fit each kind of model of a job to two images, once in this process: first calls compile things."""
     for variant in job.model.models():
         key = (variant.backbone, variant.kind)
         if key in _warm or variant.members or is_plugin(variant.kind):
@@ -108,7 +109,9 @@ def warm_up(job: Job, images: ImageSet) -> None:
         _warm.add(key)
         few = images.chosen(range(min(2, len(images))))
         loader = Batches(few, variant.batch, Framing(), variant.size)
-        with suppress(SynthgenError), within(_WARM_S):  # the job itself says what is wrong
+        # what is wrong is said by the job itself
+        with suppress(SynthgenError), warnings.catch_warnings(), within(_WARM_S):
+            warnings.simplefilter("ignore")
             model = built(job, variant=variant)
             model.fit(loader, progress="none")
             model.predict(next(iter(loader)))

@@ -2,10 +2,11 @@
 
 import inspect
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, one_line
 from synthgen.layouts import ImageSet
 from synthgen.layouts.framing import Framing
 from synthgen.torch.benchmark import building
@@ -19,6 +20,7 @@ from synthgen.torch.models.deadline import Deadline, within
 from synthgen.torch.models.options import LEAST_IMAGES
 
 Say = Callable[[str], object]
+_MOST_WARNINGS = 5
 
 
 class Fitted(NamedTuple):
@@ -31,12 +33,15 @@ class Fitted(NamedTuple):
         Seconds of reading images, and of fitting without that.
     stopped : bool
         Whether a training ended early, at the time limit.
+    warnings : list of str
+        What the model, or a package that it uses, warned of.
     """
 
     model: Any
     read_s: float
     fit_s: float
     stopped: bool
+    warnings: list[str]
 
 
 def fit_model(job: Job, images: ImageSet, held: ImageSet | None, trust: bool = False, say: Say = str) -> Fitted:
@@ -59,21 +64,35 @@ def fit_model(job: Job, images: ImageSet, held: ImageSet | None, trust: bool = F
     UsageError
         If the model cannot be made, or there is nothing to calibrate it on.
     """
-    with within(job.time_limit) as deadline:
-        work = _Work(job, images, held, trust, say, deadline)
+    with within(job.time_limit) as deadline, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        work = _Work(job, _Normal(images, held), trust, say, deadline)
         model = work.fitted(job.model)
-    return Fitted(model, work.read_s, work.fit_s - work.read_s, deadline.stopped)
+    return Fitted(model, work.read_s, work.fit_s - work.read_s, deadline.stopped, _said(caught))
+
+
+def _said(caught: list[warnings.WarningMessage]) -> list[str]:
+    """Return the first lines of warnings to the user, each once."""
+    lines = {}
+    for each in caught:
+        if issubclass(each.category, UserWarning):
+            lines[one_line(each.message, 200)] = True
+    return list(lines)[:_MOST_WARNINGS]
+
+
+class _Normal(NamedTuple):
+    """Normal images to fit to, and others that no member of an ensemble sees."""
+
+    fitting: ImageSet
+    held: ImageSet | None
 
 
 class _Work:
     """The models that a job fits, and the seconds that this takes."""
 
-    def __init__(
-        self, job: Job, images: ImageSet, held: ImageSet | None, trust: bool, say: Say, deadline: Deadline
-    ):
+    def __init__(self, job: Job, images: _Normal, trust: bool, say: Say, deadline: Deadline):
         self._job = job
         self._images = images
-        self._held = held
         self._trust = trust
         self._say = say
         self._deadline = deadline
@@ -99,11 +118,11 @@ class _Work:
     def _images_for(self, variant: Variant) -> ImageSet:
         """Return the images that a model is fitted to: of a score ensemble those that no member saw."""
         if not is_calibrated(variant.kind):
-            return self._images
-        if self._held is None:
+            return self._images.fitting
+        if self._images.held is None:
             rule = f"must have images to calibrate on: {LEAST_IMAGES} normal ones, of which some are held out"
-            raise UsageError(f"models.{variant.name} {rule}, got {len(self._images)}")
-        return self._held
+            raise UsageError(f"models.{variant.name} {rule}, got {len(self._images.fitting)}")
+        return self._images.held
 
     def _fit(self, model: Any, loader: TimedLoader) -> None:
         """Fit a model; a class of other code is given a function that says when its time is over."""

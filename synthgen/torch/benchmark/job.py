@@ -95,7 +95,7 @@ def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
     peak = PeakMemory(torch.device(job.device) if job.device else None)
     fitted = fit_model(job, images.fitting, images.held, trust, say)
     answers = {}
-    for head, model in heads_of(fitted.model, _shown(images.test, 0, job)).items():
+    for head, model in heads_of(fitted.model, example_of(job, images.test)).items():
         answers[head] = _answer(job, model, images, trust, say)
 
     for head, answer in answers.items():
@@ -117,6 +117,7 @@ def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
         thresholds=first.thresholds,
         images=first.images,
         heads={} if "" in measured_of else measured_of,
+        warnings=fitted.warnings,
         times=_times(job, data, fitted, list(answers.values())),
         memory=Memory(
             peak=peak.bytes(),
@@ -160,6 +161,11 @@ def predict_images(job: Job, model: Any, images: ImageSet, say: Say = str) -> Pr
     latency, answers = latency_ms(model.predict, singles)
     _check(timed.kind, model, singles, answers, predictions)
     return Predicted(predictions, seconds - predict_s, predict_s, ms_image, latency)
+
+
+def example_of(job: Job, images: ImageSet) -> torch.Tensor:
+    """Return the first image of a set as the model of a job sees it, uint8 (1, 3, H, W)."""
+    return _shown(images, 0, job)
 
 
 def _shown(images: ImageSet, place: int, job: Job) -> torch.Tensor:

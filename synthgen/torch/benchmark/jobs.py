@@ -146,10 +146,6 @@ class Plan(NamedTuple):
     notes: list[str]
     skipped: dict[str, str]
 
-    def ready(self) -> list[Job]:
-        """Return the jobs that can be done here."""
-        return [job for job in self.jobs if job.model.name not in self.skipped]
-
 
 def make_plan(benchmark: Benchmark, folder: Path) -> Plan:
     """Return the jobs of a benchmark whose results lie in a folder."""

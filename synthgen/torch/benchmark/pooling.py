@@ -38,6 +38,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         Whether the interval of the difference to the first model holds 0.
     failed, missing : int
         Jobs.
+    skipped : bool
+        Whether jobs are missing as a package was not installed.
     fit_s, latency_ms, peak_mb, file_mb : float or None
         Costs: mean of fitting, median latency, most memory, largest file.
     """
@@ -52,6 +54,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     tied: bool
     failed: int
     missing: int
+    skipped: bool
     fit_s: float | None
     latency_ms: float | None
     peak_mb: float | None
@@ -178,6 +181,7 @@ def _line(results: Results, model: str, cells: Sequence[Cell], metric: str, numb
         tied=numbers.tied,
         failed=sum(record.failed for record in records),
         missing=expected - len(records),
+        skipped=model in results.skipped,
         **_costs(records),
     )
 

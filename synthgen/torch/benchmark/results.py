@@ -49,6 +49,7 @@ class Results:
         self.folder = folder
         self.benchmark = Benchmark.from_dict(begun.benchmark, str(folder))
         self.jobs = begun.jobs
+        self._skipped = begun.skipped
         self._of_jobs = {record.name: record for record in records}
         self._samples: dict[tuple, dict[str, np.ndarray]] = {}
         self.records = {record.name: record for record in self.in_order}
@@ -148,7 +149,17 @@ class Results:
 
     @property
     def missing(self) -> list[str]:
-        """The names of jobs without a record."""
+        """The names of jobs without a record, but for those of models that are skipped."""
+        return [name for name in self._undone if name.partition("/")[0] not in self.skipped]
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Models with jobs that were left out as a package was not installed, and which one."""
+        left = {name.partition("/")[0] for name in self._undone}
+        return {model: lacking for model, lacking in self._skipped.items() if model in left}
+
+    @property
+    def _undone(self) -> list[str]:
         return [name for name in self.jobs if name not in self._of_jobs]
 
     @property
@@ -181,6 +192,7 @@ class Results:
                 lines.append(f"records were made by several versions of {key}: {listed}")
 
         for record in whole:
+            lines += [f"{record.name}: {line}" for line in record.warnings]
             notes = record.data.get("notes", [])
             lines += [note for note in notes if note not in lines]
         return lines

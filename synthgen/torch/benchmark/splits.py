@@ -97,7 +97,7 @@ def _chosen(count: int, shots: int | float | Slice | None) -> range:
 
 
 def _held_out(normal: ImageSet, job: Job) -> tuple[ImageSet, ImageSet | None]:
-    """Return the images for fitting, and those for thresholds or for calibrating an ensemble, where there are any."""
+    """Return the images for fitting, and those for thresholds or for an ensemble to be calibrated on."""
     calibrates = any(is_calibrated(model.kind) for model in job.model.models())
     if job.thresholds == "test" and not calibrates:
         return normal, None

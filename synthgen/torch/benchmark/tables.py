@@ -106,7 +106,8 @@ def _row_of(line: Line, cells: int, partial: bool) -> list[str]:
 
     failed = str(line.failed)
     if line.missing:
-        failed += f" +{line.missing} missing"
+        why = "skipped" if line.skipped else "missing"
+        failed += f" +{line.missing} {why}"
     return [
         name,
         value,
@@ -271,6 +272,8 @@ def _notes(results: Results, metric: str, lines: Sequence[Line]) -> list[str]:
     if missing:
         notes.append(f"{len(missing)} of {len(results.jobs)} jobs are not done: {missing[0]}, ..")
 
+    for model, lacking in results.skipped.items():
+        notes.append(f"{model} is skipped: {lacking}")
     for record in results.failures:
         notes.append(f"{record.name} failed: {record.error}")
     for record in results.records.values():
@@ -369,6 +372,7 @@ def as_values(results: Results) -> dict:
         "pools": pools,
         "jobs": jobs,
         "missing": results.missing,
+        "skipped": results.skipped,
         "notes": results.warnings(),
         "costs": costs,
     }
