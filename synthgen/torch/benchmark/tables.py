@@ -88,7 +88,7 @@ def _by_model(results: Results, pool: str, metric: str, partial: bool) -> Grid:
     lines = pooled_lines(results, pool, metric, better_of(metric), partial)
     cells = len(results.pool(pool))
     rows = [_row_of(line, cells, partial) for line in lines]
-    title = _title(results, pool, metric)
+    title = title_of(results, pool, metric)
     notes = _notes(results, metric, lines)
     return Grid(title, head, rows, notes=notes)
 
@@ -174,7 +174,7 @@ def _across(
     if summary:
         texts.append(_spreads(table, models))
 
-    title = _title(results, pool, metric)
+    title = title_of(results, pool, metric)
     notes = _notes(results, metric, [])
     return Grid(title, ["class", *models], texts, frozenset(best), notes)
 
@@ -198,7 +198,7 @@ def _by_seed(results: Results, pool: str, metric: str, partial: bool) -> Grid:
         texts.append([str(seed), *map(_number, values)])
     texts.append(_spreads(table, models))
 
-    title = _title(results, pool, metric)
+    title = title_of(results, pool, metric)
     notes = _notes(results, metric, [])
     return Grid(title, ["seed", *models], texts, notes=notes)
 
@@ -236,7 +236,8 @@ def heading_of(metric: str) -> str:
     return registry.heading_of(metric, columns)
 
 
-def _title(results: Results, pool: str, metric: str) -> str:
+def title_of(results: Results, pool: str, metric: str) -> str:
+    """Return the line above a table: what it shows, of how many classes, seeds and images."""
     cells = results.pool(pool)
     classes = _counted(len(cells), "class", "classes")
     seeds = _counted(len(results.seeds), "seed", "seeds")
