@@ -78,9 +78,9 @@ def overhead() -> None:
             load = words["fit"] - words["load"]
             singles = min(50, 60) * times.latency_ms / 1000
             own = load + times.read_s + times.fit_s + times.predict_s + singles + times.measure_s
-            share = (total - own) / total
+            rest = total - own
             print(
-                f"  {job.model.name:10} {total:6.2f} s, of which the harness {1000 * (total - own):5.0f} ms, {share:.1%}"
+                f"  {job.model.name:10} {total:6.2f} s, of which the harness {1000 * rest:4.0f} ms, {rest / total:.1%}"
             )
 
 
@@ -170,9 +170,9 @@ def plan() -> None:
         records = [msgspec.to_builtins(record) for record in read_results(folder).records.values()]
         most = max(record["memory"]["peak"] for record in records)
     print(f"  time: {expected.seconds:.0f} s expected, {taken:.0f} s taken: x{expected.seconds / taken:.2f}")
-    print(
-        f"  memory: {expected.bytes / 1e6:.0f} MB expected, {most / 1e6:.0f} MB taken: x{expected.bytes / most:.2f}"
-    )
+    planned = expected.bytes / 1e6
+    needed = most / 1e6
+    print(f"  memory: {planned:.0f} MB expected, {needed:.0f} MB taken: x{planned / needed:.2f}")
 
 
 PARTS = {"overhead": overhead, "memory": memory, "tables": tables, "plan": plan}
