@@ -80,7 +80,7 @@ def overhead() -> None:
             own = load + times.read_s + times.fit_s + times.predict_s + singles + times.measure_s
             rest = total - own
             print(
-                f"  {job.model.name:10} {total:6.2f} s, of which the harness {1000 * rest:4.0f} ms, {rest / total:.1%}"
+                f"  {job.model.name}: {total:.2f} s, of which the harness {1000 * rest:.0f} ms, {rest / total:.1%}"
             )
 
 
