@@ -79,9 +79,8 @@ def overhead() -> None:
             singles = min(50, 60) * times.latency_ms / 1000
             own = load + times.read_s + times.fit_s + times.predict_s + singles + times.measure_s
             rest = total - own
-            print(
-                f"  {job.model.name}: {total:.2f} s, of which the harness {1000 * rest:.0f} ms, {rest / total:.1%}"
-            )
+            beside = f"of which the harness {1000 * rest:.0f} ms, {rest / total:.1%}"
+            print(f"  {job.model.name}: {total:.2f} s, {beside}")
 
 
 def memory() -> None:
