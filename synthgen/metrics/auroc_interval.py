@@ -51,16 +51,24 @@ def auroc_interval(value: float, normal: int, anomalous: int, level: float = LEV
     deviations = NormalDist().inv_cdf(place)
 
     def speaks_against(asked: float) -> bool:
-        return abs(asked - value) > deviations * _deviation(asked, normal, anomalous)
+        reach = deviations * _deviation(asked, normal, anomalous)
+        return abs(asked - value) > reach
 
-    return _end(0.0, value, speaks_against), _end(1.0, value, speaks_against)
+    low = _end(0.0, value, speaks_against)
+    high = _end(1.0, value, speaks_against)
+    return low, high
 
 
 def _deviation(auroc: float, normal: int, anomalous: int) -> float:
     """Return the standard deviation of measured AUROCs where the true one is this."""
+    rest = 1 - auroc
     others = (normal + anomalous) / 2 - 1
-    of_pairs = others * ((1 - auroc) / (2 - auroc) + auroc / (1 + auroc))
-    variance = auroc * (1 - auroc) * (1 + of_pairs) / (normal * anomalous)
+    pairs = normal * anomalous
+
+    of_defects = auroc / (1 + auroc)
+    of_normal = rest / (1 + rest)
+    shared = others * (of_defects + of_normal)
+    variance = auroc * rest * (1 + shared) / pairs
     return math.sqrt(variance)
 
 
@@ -95,8 +103,14 @@ def mean_interval(values: Sequence[float], of_each: Sequence[tuple[float, float]
     >>> round(low, 3), round(high, 3)
     (0.629, 0.75)
     """
+    below = []
+    above = []
+    for value, (low, high) in zip(values, of_each, strict=True):
+        below.append(value - low)
+        above.append(high - value)
+
     count = len(values)
     mean = sum(values) / count
-    below = math.hypot(*(value - low for value, (low, _) in zip(values, of_each, strict=True)))
-    above = math.hypot(*(high - value for value, (_, high) in zip(values, of_each, strict=True)))
-    return mean - below / count, mean + above / count
+    down = math.hypot(*below) / count
+    up = math.hypot(*above) / count
+    return mean - down, mean + up

@@ -61,23 +61,28 @@ def signed_ranks(differences: Sequence[float]) -> SignedRanks:
 
     # ranks may end in a half: twice of each is a whole number
     lengths = np.abs(unequal)
-    doubled = np.rint(2 * ranks(lengths, "down")).astype(int)
-    upper = int(doubled[unequal > 0].sum())
+    doubled = 2 * ranks(lengths, "down")
+    doubled = np.rint(doubled).astype(int)
+    of_positive = doubled[unequal > 0]
+    upper = int(of_positive.sum())
     lower = int(doubled.sum()) - upper
     least = min(upper, lower)
 
     chances = _chances(doubled)
-    tail = float(chances[: least + 1].sum())
-    return SignedRanks(positive, negative, equal, least / 2, min(1.0, 2 * tail))
+    tail = chances[: least + 1]
+    p = 2 * float(tail.sum())
+    return SignedRanks(positive, negative, equal, least / 2, min(1.0, p))
 
 
 def _chances(weights: np.ndarray) -> np.ndarray:
     """Return the probability of each sum of those weights that are drawn, each with probability 1/2."""
-    chances = np.zeros(int(weights.sum()) + 1)
+    largest = int(weights.sum())
+    chances = np.zeros(largest + 1)
     chances[0] = 1.0
     for weight in weights:
-        chances[weight:] = (chances[weight:] + chances[:-weight]) / 2
-        chances[:weight] /= 2
+        drawn = np.zeros_like(chances)
+        drawn[weight:] = chances[:-weight]
+        chances = (chances + drawn) / 2
     return chances
 
 
@@ -90,10 +95,12 @@ def holm(values: Sequence[float]) -> np.ndarray:
     [0.03, 0.06, 0.06]
     """
     given = np.asarray(values, float)
+    count = len(given)
     order = np.argsort(given, kind="stable")
-    factors = np.arange(len(given), 0, -1)
-    raised = np.maximum.accumulate(factors * given[order])
+    rising = given[order]
+    factors = np.arange(count, 0, -1)
+    raised = np.maximum.accumulate(factors * rising)
 
-    corrected = np.empty(len(given))
+    corrected = np.empty(count)
     corrected[order] = np.minimum(raised, 1.0)
     return corrected

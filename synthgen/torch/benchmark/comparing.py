@@ -34,17 +34,24 @@ def make_comparison(results: Results, pool: str, metric: str, against: str) -> G
         raise UsageError(f"against must be one of {listed}, got {against}{hint}")
 
     cells = results.pool(pool)
-    table = {model: class_values(results, model, cells, metric) for model in results.models}
-    others = [model for model in sorted_models(table, better_of(metric)) if model != against]
-    tests = {model: _tested(table[model], table[against], better_of(metric)) for model in others}
+    better = better_of(metric)
+    table = {}
+    for model in results.models:
+        table[model] = class_values(results, model, cells, metric)
+
+    other = table[against]
+    models = [model for model in sorted_models(table, better) if model != against]
+    tests = {model: _tested(table[model], other, better) for model in models}
     corrected = _corrected(tests)
 
     rows = []
-    for model in others:
-        change = _mean_difference(table[model], table[against])
-        rows.append([model, *_cells(change, tests[model], corrected.get(model))])
-    title = f"{title_of(results, pool, metric)}, against {against}"
-    return Grid(title, _HEAD, rows, notes=_notes(len(cells), len(corrected)))
+    for model in models:
+        change = _mean_difference(table[model], other)
+        texts = _cells(change, tests[model], corrected.get(model))
+        rows.append([model, *texts])
+    title = title_of(results, pool, metric)
+    notes = _notes(len(cells), len(corrected))
+    return Grid(f"{title}, against {against}", _HEAD, rows, notes=notes)
 
 
 def _tested(own: list, other: list, better: str) -> SignedRanks | None:
@@ -52,20 +59,27 @@ def _tested(own: list, other: list, better: str) -> SignedRanks | None:
     if None in own or None in other:
         return None
     sign = 1 if better == "up" else -1
-    return signed_ranks([sign * (mine - its) for mine, its in zip(own, other, strict=True)])
+    differences = []
+    for mine, its in zip(own, other, strict=True):
+        change = mine - its
+        differences.append(sign * change)
+    return signed_ranks(differences)
 
 
 def _corrected(tests: dict[str, SignedRanks | None]) -> dict[str, float]:
     """Return the probabilities of those tests that could be made, corrected for their number."""
     made = {model: test.p for model, test in tests.items() if test is not None}
-    values = holm(list(made.values())).tolist()
-    return dict(zip(made, values, strict=True))
+    plain = list(made.values())
+    corrected = holm(plain)
+    return dict(zip(made, corrected.tolist(), strict=True))
 
 
 def _mean_difference(own: list, other: list) -> float | None:
     first = pooled_mean(own)
     second = pooled_mean(other)
-    return None if first is None or second is None else first - second
+    if first is None or second is None:
+        return None
+    return first - second
 
 
 def _cells(change: float | None, test: SignedRanks | None, corrected: float | None) -> list[str]:

@@ -9,7 +9,7 @@ from PIL import Image
 from synthgen.look.report import Shot, Table, write_report
 from synthgen.torch.benchmark.formats import Grid
 from synthgen.torch.benchmark.results import Results
-from synthgen.torch.benchmark.tables import make_grid, shown_metrics
+from synthgen.torch.benchmark.tables import default_metric, make_grid, shown_metrics
 
 PAGE = "report.html"
 _CHARTS = "Charts"
@@ -29,7 +29,8 @@ def write_page(results: Results, pictures: Sequence[str]) -> str:
     for pool in results.pools:
         for metric in shown_metrics(results):
             for by in (None, "class"):
-                tables.append(_table(make_grid(results, pool, metric, by)))
+                grid = make_grid(results, pool, metric, by)
+                tables.append(_table(grid))
     shots = [_shot(results.folder, name) for name in pictures]
     write_report(
         results.folder / PAGE, f"Benchmark {results.benchmark.benchmark}", _facts(results), tables, (), shots
@@ -39,23 +40,31 @@ def write_page(results: Results, pictures: Sequence[str]) -> str:
 
 def _facts(results: Results) -> list[tuple[str, str]]:
     """Return what stands above all tables."""
-    done = len(results.jobs) - len(results.missing)
+    jobs = len(results.jobs)
+    done = jobs - len(results.missing)
+    failed = len(results.failures)
     seeds = ", ".join(map(str, results.seeds))
     facts = [
-        ("jobs", f"{done} of {len(results.jobs)} done, {len(results.failures)} failed"),
+        ("jobs", f"{done} of {jobs} done, {failed} failed"),
         ("classes", str(len(results.cells))),
         ("seeds", seeds),
         ("thresholds", results.benchmark.thresholds),
     ]
-    grid = make_grid(results, next(iter(results.pools)), shown_metrics(results)[0])
-    return facts + [("note", note) for note in grid.notes]
+    main = next(iter(results.pools))
+    grid = make_grid(results, main, default_metric(results))
+    notes = [("note", note) for note in grid.notes]
+    return facts + notes
 
 
 def _table(grid: Grid) -> Table:
     """Return a table of texts; the best values have a star."""
     rows = []
     for i, row in enumerate(grid.rows):
-        rows.append([f"{cell} *" if (i, j) in grid.best else cell for j, cell in enumerate(row)])
+        cells = []
+        for j, cell in enumerate(row):
+            is_best = (i, j) in grid.best
+            cells.append(f"{cell} *" if is_best else cell)
+        rows.append(cells)
     return Table(grid.title, grid.head, rows)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from synthgen.errors import FormatError
 from synthgen.layouts import ImageSet, open_test_set
 from synthgen.layouts.framing import Framing
 from synthgen.shards.files import make_folder
@@ -26,19 +27,23 @@ def draw_sheets(results: Results) -> list[str]:
     """
     names = []
     for name, given in results.benchmark.sets.items():
-        folders = {each.name: each.test for each in categories_of(name, given, results.folder).categories}
+        found = categories_of(name, given, results.folder)
+        folders = {Cell(name, each.name): Path(each.test) for each in found.categories}
         for cell in results.cells:
-            if cell.set == name and cell.category in folders:
-                names += _draw(results, cell, Path(folders[cell.category]))
+            if cell in folders:
+                names += _draw(results, cell, folders[cell])
     return names
 
 
 def _draw(results: Results, cell: Cell, test: Path) -> list[str]:
     """Draw the sheets of a category."""
     found = {}
+    first = results.seeds[0]
     for model in results.models:
-        record = results.record(model, cell, results.seeds[0])
-        if record is not None and _maps_of(results, record).is_dir():
+        record = results.record(model, cell, first)
+        if record is None:
+            continue
+        if _maps_of(results, record).is_dir():
             found[model] = record
     if not found or not test.is_dir():
         return []
@@ -50,7 +55,8 @@ def _draw(results: Results, cell: Cell, test: Path) -> list[str]:
     predictions = {}
     thresholds = {}
     for model, record in found.items():
-        kept = _Kept(_maps_of(results, record), record, images)
+        place = _maps_of(results, record)
+        kept = _Kept(place, record, images)
         predictions[model] = predict_set(kept, images, framing=Framing())
         thresholds[model] = record.thresholds.get("pixel")
 
@@ -71,9 +77,12 @@ class _Kept:
     """A model that answers with what another one said before, image by image in their order."""
 
     def __init__(self, folder: Path, record: Record, images: ImageSet):
-        paths = sorted(folder.glob("*.npy"))
+        found = folder.glob("*.npy")
+        paths = sorted(found)
         said = [] if record.images is None else record.images.scores
-        self._answers = list(zip(said, paths, strict=len(paths) == len(images)))
+        if not len(said) == len(paths) == len(images):
+            raise FormatError(f"{folder}: must hold a map of each of {len(images)} images, got {len(paths)}")
+        self._answers = list(zip(said, paths, strict=True))
         self._next = 0
         self.kind = record.model
         self.image_size = np.load(paths[0]).shape
@@ -83,6 +92,7 @@ class _Kept:
         end = self._next + len(images)
         answers = self._answers[self._next : end]
         self._next = end
-        maps = [np.load(path).astype(np.float32) for _, path in answers]
         scores = [score for score, _ in answers]
-        return np.array(scores, np.float32), np.stack(maps)
+        maps = [np.load(path) for _, path in answers]
+        together = np.stack(maps)
+        return np.array(scores, np.float32), together.astype(np.float32)
