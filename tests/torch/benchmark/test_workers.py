@@ -12,7 +12,7 @@ from synthgen.torch.benchmark.workers import _way_of_dying
 def test_a_worker_that_dies_is_recorded_and_the_rest_equals_a_run_without_workers(
     values, others, finished, monkeypatch
 ):
-    """One is killed from outside, and one as its fit does not end at the time limit: three start."""
+    """One worker is killed from outside, and one as its fit does not end at the time limit: three start."""
     monkeypatch.setattr(workers, "_LEAST_GRACE_S", 0.1)
     models = values["models"] | {"bad": {"kind": "theirs:Killed"}, "stuck": {"kind": "theirs:Stuck"}}
     changes = {"models": models, "seeds": [0], "time_limit": 5}
