@@ -75,7 +75,7 @@ def _said(caught: list[warnings.WarningMessage]) -> list[str]:
     """Return the first lines of warnings to the user, each once."""
     lines = {}
     for each in caught:
-        if issubclass(each.category, UserWarning):
+        if isinstance(each.message, UserWarning):
             lines[one_line(each.message, 200)] = True
     return list(lines)[:_MOST_WARNINGS]
 

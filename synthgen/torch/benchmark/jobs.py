@@ -91,7 +91,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def _model_spec(model: Variant) -> dict[str, Any]:
     """Return all that a model is, and what it is made of, as plain values."""
     height, width = model.size
-    spec = {
+    spec: dict[str, Any] = {
         "kind": model.kind,
         "backbone": _backbone_state(model.backbone),
         "options": model.resolved(),
