@@ -2,6 +2,7 @@
 
 import shlex
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from synthgen.errors import MissingExtraError
@@ -34,6 +35,11 @@ def install_hint(extra: str) -> str:
         return f"pip install '{DISTRIBUTION}[{extra}]'"
     place = shlex.quote(f"{_CHECKOUT}[{extra}]")
     return f"pip install -e {place}"
+
+
+def has_extra(extra: str) -> bool:
+    """Return whether all packages of an extra can be found; none is imported."""
+    return all(find_spec(package) is not None for package in EXTRAS[extra])
 
 
 def _is_installed() -> bool:

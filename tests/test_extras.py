@@ -74,3 +74,9 @@ def test_an_extra_installs_its_packages(extra, package):
     lines = config()["options.extras_require"][extra].split("\n")
     installed = {line.partition(" ")[0] for line in lines}
     assert package in BROUGHT or DISTRIBUTIONS.get(package, package) in installed
+
+
+def test_an_extra_is_there_where_all_of_its_packages_are(monkeypatch):
+    monkeypatch.setitem(extras.EXTRAS, "both", ("json", "no_such_package"))
+    monkeypatch.setitem(extras.EXTRAS, "one", ("json",))
+    assert (extras.has_extra("both"), extras.has_extra("one")) == (False, True)

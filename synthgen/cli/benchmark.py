@@ -41,6 +41,7 @@ _TABLE = (
     click.option("--merge", is_flag=True, help="Bring the results of the folders DIR.. together in the first."),
     click.option("--metric", help="What the table shows, such as image_auroc, pl or aupro@0.05."),
     click.option("--pool", help="Data sets whose classes are pooled.  [default: the first of CONFIG]"),
+    click.option("--against", metavar="MODEL", help="Compare all others with MODEL, class by class."),
     click.option("--by", type=Words(_BY), help="What the rows are, instead of models."),
     click.option("--format", "form", type=Words(_FORMATS), default="text", help="Of the table.  [default: text]"),
     click.option("--partial", is_flag=True, help="Show means over the classes that are there, with their number."),
@@ -62,6 +63,7 @@ def benchmark(context, places, table, merge, as_json, **given):
     synthgen benchmark tiny-benchmark --out tiny --dry-run
     synthgen benchmark tiny-benchmark --out tiny
     synthgen benchmark --table tiny --metric pl --by class --format md
+    synthgen benchmark --table tiny --against floor
     synthgen benchmark vadi --out vadi-3 --part 3/8 --set sets.mvtec.path=/data/mvtec
     synthgen benchmark --merge vadi vadi-1 vadi-2 vadi-3
     """
@@ -134,15 +136,19 @@ def _run(config: str, as_json: bool, given: dict) -> int:
 
 
 def _drawn(folder: str) -> list[str]:
-    """Draw the pictures of the results; without matplotlib say so."""
+    """Draw the pictures of the results, and write the page that shows them; without matplotlib say so."""
     from synthgen.torch.benchmark import read_results
+    from synthgen.torch.benchmark.page import write_page
     from synthgen.torch.benchmark.plots import draw_results
+    from synthgen.torch.benchmark.sheets import draw_sheets
 
+    results = read_results(folder)
+    pictures = []
     try:
-        return draw_results(read_results(folder))
+        pictures = draw_results(results) + draw_sheets(results)
     except MissingExtraError as error:
         _say(f"no pictures: {error}")
-        return []
+    return [*pictures, write_page(results, pictures)]
 
 
 def _summary(report, files: list[str]) -> str:
@@ -160,18 +166,22 @@ def _summary(report, files: list[str]) -> str:
 
 def _print_table(folder: str, as_json: bool, given: dict) -> None:
     from synthgen.torch.benchmark import read_results
+    from synthgen.torch.benchmark.comparing import make_comparison
     from synthgen.torch.benchmark.formats import rendered
     from synthgen.torch.benchmark.tables import as_values, default_metric, make_grid
 
     results = read_results(folder)
     form = "json" if as_json else given["form"]
-    if form == "json" and given["metric"] is None:
+    if form == "json" and given["metric"] is None and given["against"] is None:
         print_json(as_values(results))
         return
 
     pool = given["pool"] or next(iter(results.pools))
     metric = given["metric"] or default_metric(results)
-    grid = make_grid(results, pool, metric, given["by"], given["partial"])
+    if given["against"] is None:
+        grid = make_grid(results, pool, metric, given["by"], given["partial"])
+    else:
+        grid = make_comparison(results, pool, metric, given["against"])
     if form == "json":
         print_json(grid._asdict() | {"best": sorted(grid.best)})
     else:
@@ -196,6 +206,7 @@ def _merge(places, as_json: bool) -> None:
 
     out, *parts = places
     count = bring_together(out, parts)
+    _drawn(out)
     if as_json:
         print_json({"path": out, "jobs": count})
     else:

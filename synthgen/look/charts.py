@@ -25,6 +25,7 @@ GROUPS = {
 }  # fmt: skip
 _PERCENTILES = (5, 95)
 _GRID = "0.9"
+_UPRIGHT = 0.1  # the sine of angles at which an axis counts as upright
 _ERRORS = {"capsize": 1.5, "error_kw": {"lw": 0.8}}
 
 
@@ -146,14 +147,24 @@ def spider(path: Path, axes_names: Sequence[str], polygons: Mapping[str, Sequenc
 
     axes.set_theta_offset(np.pi / 2)
     axes.set_xticks(angles, axes_names)
-    axes.tick_params(axis="x", pad=16)
+    axes.tick_params(axis="x", pad=4)
+    for label, angle in zip(axes.get_xticklabels(), angles, strict=True):
+        label.set_horizontalalignment(_side(angle))
     lowest = min(min(values) for values in polygons.values())
     tenth = np.floor(10 * lowest - 1) / 10
     axes.set_ylim(max(0.0, tenth), 1)
     axes.grid(color="0.85")
     axes.set_title(title)
-    axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(-0.12, -0.1))
+    axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=len(polygons))
     return _saved(figure, path)
+
+
+def _side(angle: float) -> str:
+    """Return how the name of an axis is aligned to lie beside the circle: 0 is up, angles grow leftward."""
+    leftward = np.sin(angle)
+    if abs(leftward) < _UPRIGHT:
+        return "center"
+    return "right" if leftward > 0 else "left"
 
 
 def behavior(path: Path, values: Mapping[str, Sequence[float]], title: str = "") -> Path:

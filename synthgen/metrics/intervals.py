@@ -382,7 +382,8 @@ def interval(samples: np.ndarray, value: float | None = None, level: float = LEV
 
     With the value itself, which lies in [0, 1], the interval is symmetric on the scale of the logit, with the
     spread of the resamples (delta method): plain quantiles of the bootstrap are too narrow near 1, where AUROCs
-    lie. Without it, as for a difference, the interval holds a share of the samples and is cut evenly.
+    lie. For an image AUROC of few images `synthgen.metrics.auroc_interval` is better still. Without the value, as
+    for a difference, the interval holds a share of the samples and is cut evenly.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ import abc
 import json
 import os
 import selectors
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -70,6 +71,11 @@ class Worker(abc.ABC):
         with suppress(BrokenPipeError):
             self.orders.close()
 
+    def kill(self) -> None:
+        """Kill the process; the end of its reports is then read as any other death."""
+        # not Popen.kill, which asks for the status of a process that is dead, and keeps what `wait4` would tell
+        os.kill(self.process.pid, signal.SIGKILL)
+
     @abc.abstractmethod
     def end(self) -> str:
         """Kill the process, and return in words how it ended."""
@@ -94,8 +100,18 @@ class Crew(abc.ABC):
         while self._waiting or any(worker.task is not None for worker in self._crew):
             while self._waiting and len(self._crew) < workers:
                 self._hire()
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(self._patience()):
                 self._listen(key.data)
+            for worker in self._overdue():
+                worker.kill()
+
+    def _patience(self) -> float | None:
+        """Return the seconds after which to look for tasks that take too long; None where none can."""
+        return None
+
+    def _overdue(self) -> list:
+        """Return the workers whose tasks take too long; they are killed, and their tasks settled."""
+        return []
 
     def end(self) -> None:
         """Kill all workers that are left."""

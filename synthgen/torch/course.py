@@ -16,6 +16,7 @@ from synthgen.errors import UsageError
 from synthgen.run.progress import Progress
 from synthgen.seeding import generator
 from synthgen.tables import write_csv
+from synthgen.torch.deadline import in_time
 from synthgen.torch.pretrain.checkpoint import damaged, load_checkpoint, save_checkpoint
 from synthgen.torch.pretrain.loop import Clock
 
@@ -142,11 +143,18 @@ class Course:
         self._stack.close()
 
     def __iter__(self) -> Iterator[int]:
-        """Yield the numbers of the steps that are left; each is seeded, and kept where it is time to."""
-        for step in range(self.first, self.steps):
+        """Yield the numbers of the steps that are left; each is seeded, and kept where it is time to.
+
+        A deadline (`synthgen.torch.deadline`) ends them earlier.
+        """
+        left = range(self.first, self.steps)
+        for step in in_time(left):
             self._draw_seed(step)
             yield step
             self._finish(step)
+
+        if self._state.counted:
+            self._add_row()
         self._write_table()
 
     def descend(self, loss: torch.Tensor, longest: float | None = None, **others: torch.Tensor) -> None:

@@ -56,6 +56,9 @@ def test_a_run_prints_its_table_and_the_same_command_does_nothing_again(config, 
 
     table = run("--table", tmp_path / "o", "--metric", "oracle_f1", "--by", "class", "--format", "md").stdout
     assert "| brick/photos | **1.000** |" in table
+    compared = run("--table", tmp_path / "o", "--against", "chance").stdout
+    assert "brick, image AUROC, 1 class, 1 seed, 6 test images, against chance" in compared
+    assert (tmp_path / "o" / "report.html").is_file()
     everything = json.loads(run("--table", tmp_path / "o", "--json").stdout)
     assert {job["job"] for job in everything["jobs"]} == {"floor/brick/photos/0", "chance/brick/photos/0"}
     one = json.loads(run("--table", tmp_path / "o", "--json", "--metric", "image_auroc").stdout)

@@ -1,6 +1,8 @@
 """The model of a job: one of our kinds, one of another package, or a class of other people's code."""
 
 import inspect
+import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -15,30 +17,48 @@ from synthgen.torch import models
 from synthgen.torch.backbones import fingerprint
 from synthgen.torch.benchmark.config import check_trust, is_plugin
 from synthgen.torch.benchmark.jobs import Job
+from synthgen.torch.benchmark.variants import Variant
+from synthgen.torch.deadline import within
 from synthgen.torch.evaluation import Batches
 from synthgen.torch.features import FeatureExtractor
 from synthgen.torch.models.base import AnomalyModel
 
+_WARM_S = 5.0  # that training may take before the clock
 _warm: set[tuple[str | None, str]] = set()
 
 
-def built(job: Job, trust: bool = False) -> Any:
-    """Return the model of a job, which is not fitted yet.
+def built(job: Job, trust: bool = False, variant: Variant | None = None, members: Sequence = ()) -> Any:
+    """Return a model that is not fitted yet.
+
+    Parameters
+    ----------
+    job : Job
+    trust : bool
+        Whether classes of other code may run.
+    variant : Variant, optional
+        A model that is fitted for that of the job; by default that of the job itself.
+    members : sequence
+        Of an ensemble.
 
     Raises
     ------
     UsageError
         If it cannot be made; or if it is a class of other code and `trust` is False.
     """
-    if is_plugin(job.model.kind):
+    chosen = variant or job.model
+    if is_plugin(chosen.kind):
         return _plugin(job, trust)
 
-    made = models.load(job.model.kind).MODEL
-    backbone = job.model.backbone
-    if made.needs_backbone and backbone is None:
+    made = models.load(chosen.kind).MODEL
+    given = {"device": job.device, **chosen.options}
+    if "seed" in made.Options.__struct_fields__:
+        given["seed"] = job.seed
+    if members:
+        return made(members, **given)
+    if made.needs_backbone and chosen.backbone is None:
         rule = "must be a name of timm's or a file of weights, got none"
-        raise UsageError(f"models.{job.model.name}.backbone {rule}")
-    return made(backbone, device=job.device, seed=job.seed, **job.model.options)
+        raise UsageError(f"models.{chosen.name}.backbone {rule}")
+    return made(chosen.backbone, **given)
 
 
 def _plugin(job: Job, trust: bool) -> Any:
@@ -82,18 +102,21 @@ def prepare(job: Job) -> None:
 
 
 def warm_up(job: Job, images: ImageSet) -> None:
-    """Fit a model of the kind to two images, once in this process: first calls compile, which no clock counts."""
-    key = (job.model.backbone, job.model.kind)
-    if key in _warm or is_plugin(job.model.kind):
-        return
-    _warm.add(key)
-    few = images.chosen(range(min(2, len(images))))
-    loader = Batches(few, job.model.batch, Framing(), job.model.size)
-    with suppress(SynthgenError):  # the job itself says what is wrong
-        model = built(job)
-        model.settings = shortened(model.settings)
-        model.fit(loader, progress="none")
-        model.predict(next(iter(loader)))
+    """Fit each kind of model of a job to two images, once in this process: first calls compile things."""
+    for variant in job.model.models():
+        key = (variant.backbone, variant.kind)
+        if key in _warm or variant.members or is_plugin(variant.kind):
+            continue
+        _warm.add(key)
+        few = images.chosen(range(min(2, len(images))))
+        loader = Batches(few, variant.batch, Framing(), variant.size)
+        # what is wrong is said by the job itself
+        with suppress(SynthgenError), warnings.catch_warnings(), within(_WARM_S):
+            warnings.simplefilter("ignore")
+            model = built(job, variant=variant)
+            model.settings = shortened(model.settings)
+            model.fit(loader, progress="none")
+            model.predict(next(iter(loader)))
 
 
 def shortened(settings: Any) -> Any:
@@ -104,19 +127,41 @@ def shortened(settings: Any) -> Any:
 
 
 def parameters_of(model: Any) -> tuple[int | None, str | None]:
-    """Return the number of parameters of a model's backbone, and the fingerprint of its weights."""
-    features = getattr(model, "features", None)
-    if not isinstance(features, FeatureExtractor):
+    """Return the number of parameters of a model's backbones, and the fingerprints of their weights."""
+    nets = _nets(model)
+    if not nets:
         return None, None
-    count = sum(weights.numel() for weights in features.net.parameters())
-    return count, fingerprint(features.net)
+    count = 0
+    for net in nets:
+        count += sum(weights.numel() for weights in net.parameters())
+    return count, "+".join(map(fingerprint, nets))
 
 
 def stored_bytes(model: Any) -> int | None:
     """Return the bytes of all tensors in the file of a model, None of one that has no file."""
     if not isinstance(model, AnomalyModel):
         return None
-    total = sum(value.nbytes for value in model.tensors().values())
-    if isinstance(model.features, FeatureExtractor):
-        total += sum(value.nbytes for value in model.features.net.state_dict().values())
+    total = _learned_bytes(model)
+    for net in _nets(model):
+        total += sum(value.nbytes for value in net.state_dict().values())
     return total
+
+
+def _learned_bytes(model: AnomalyModel) -> int:
+    """Return the bytes of what a model learned, its parts and members among it."""
+    own = sum(value.nbytes for value in model.tensors().values())
+    others = [*model.inner().values(), *model.parts()]
+    return own + sum(_learned_bytes(each) for each in others if isinstance(each, AnomalyModel))
+
+
+def _nets(model: Any) -> list[torch.nn.Module]:
+    """Return the backbones of a model or of the members of an ensemble, each once."""
+    found: dict[int, torch.nn.Module] = {}
+    parts = list(model.parts()) if isinstance(model, AnomalyModel) else []
+    for part in parts:
+        found |= {id(net): net for net in _nets(part)}
+
+    features = getattr(model, "features", model)
+    if isinstance(features, FeatureExtractor):
+        found[id(features.net)] = features.net
+    return list(found.values())

@@ -107,6 +107,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Images at a time; by default those of the benchmark.
     calibrate : float, optional
         Share of the backbone's batch-norm statistics that come from the normal images.
+    members : tuple of str
+        Of an ensemble: models that stand above it, by name; for ``feature-ensemble`` also backbones.
     sets : tuple of str
         Data sets that the model is measured on; by default all.
     grid : dict
@@ -120,6 +122,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     size: tuple[int, int] | None = None
     batch: Natural | None = None
     calibrate: Annotated[float, Meta(gt=0, le=1)] | None = None
+    members: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
     grid: dict[str, Any] = {}
     options: dict[str, Any] = {}
@@ -144,7 +147,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     batch : int
         Images at a time.
     time_limit : float, optional
-        Most seconds that fitting may take, for models that learn in epochs.
+        Most seconds that fitting may take, reading included. A model that learns in steps ends there and is
+        measured as it is; another is stopped with its worker, and its job has failed.
     thresholds : {'held-out', 'synthetic', 'test'}
         Which images give the thresholds that F1 and recall are measured at.
     metrics : tuple of str
@@ -153,6 +157,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Data sets whose categories are pooled; by default each set, and all together.
     compare : tuple of (str, str)
         Pools whose means are subtracted from each other.
+    groups : dict of str to tuple of str
+        Categories that spider charts put together; by default those of Ugwu et al. 2024, section 5.1.
     keep : tuple of str
         What is kept beside the records.
     threads : int, optional
@@ -172,6 +178,7 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     metrics: tuple[str, ...] = ()
     pools: dict[str, tuple[str, ...]] = {}
     compare: tuple[tuple[str, str], ...] = ()
+    groups: dict[str, tuple[str, ...]] = {}
     keep: tuple[Keep, ...] = ("scores",)
     threads: Annotated[int, Meta(ge=1, le=4096)] | None = None
     device: str | None = None
@@ -351,6 +358,16 @@ def _entry(values, place: str, key: str) -> Entry:
         entry = msgspec.structs.replace(entry, options=options)
         _check_grid_keys(entry, place, key)
     return entry
+
+
+def is_ensemble(kind: str) -> bool:
+    """Return whether models of a kind are made of members."""
+    return not is_plugin(kind) and load(kind).MODEL.is_ensemble
+
+
+def is_calibrated(kind: str) -> bool:
+    """Return whether a kind joins fitted models, and is fitted to images that none of them saw."""
+    return not is_plugin(kind) and getattr(load(kind), "CALIBRATED", False)
 
 
 def is_plugin(kind: str) -> bool:

@@ -1,11 +1,9 @@
 """One job: fit a model to the normal images of a category, predict its test images, measure, write the record."""
 
-import inspect
 import platform
 import socket
 import time
 import traceback
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +18,14 @@ from synthgen.layouts import ImageSet
 from synthgen.layouts.framing import Framing, shown
 from synthgen.torch.benchmark import building, splits
 from synthgen.torch.benchmark.checks import check_alone, check_repeatable
-from synthgen.torch.benchmark.clocks import PeakMemory, TimedLoader, TimedModel, latency_ms
+from synthgen.torch.benchmark.clocks import PeakMemory, TimedModel, latency_ms
+from synthgen.torch.benchmark.fitting import Fitted, Say, fit_model
+from synthgen.torch.benchmark.heads import heads_of
 from synthgen.torch.benchmark.jobs import Job, failure
-from synthgen.torch.benchmark.keeping import keep_files
-from synthgen.torch.benchmark.measuring import measured
-from synthgen.torch.benchmark.record import Images, Memory, Record, Times, write_record
-from synthgen.torch.calibrate import calibrate_model
-from synthgen.torch.evaluation import Batches, predict_set
+from synthgen.torch.benchmark.keeping import keep_answers, keep_model
+from synthgen.torch.benchmark.measuring import Measured, measured
+from synthgen.torch.benchmark.record import HeadRecord, Images, Memory, Record, Times, write_record
+from synthgen.torch.evaluation import predict_set
 from synthgen.torch.evaluation.inspection import as_batch
 from synthgen.torch.evaluation.predictions import Predictions
 from synthgen.version import __version__
@@ -35,7 +34,6 @@ _SINGLE = 50  # images for the latency
 _COMPARED = 4  # of them are compared with the batches
 _LINES = 20  # of a traceback
 _FRAMING = Framing()
-Say = Callable[[str], object]
 
 
 def run_job(job: Job, folder: Path, trust: bool = False, say: Say | None = None) -> Record:
@@ -69,14 +67,6 @@ def run_job(job: Job, folder: Path, trust: bool = False, say: Say | None = None)
     return record
 
 
-class Fitted(NamedTuple):
-    """A fitted model, and the seconds of reading and of fitting."""
-
-    model: Any
-    read_s: float
-    fit_s: float
-
-
 class Predicted(NamedTuple):
     """What a model says of the test images, and what that took."""
 
@@ -87,6 +77,14 @@ class Predicted(NamedTuple):
     latency_ms: float | None
 
 
+class Answer(NamedTuple):
+    """What a model says of the test images, and what was measured of it."""
+
+    found: Predicted
+    result: Measured
+    measure_s: float
+
+
 def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
     """Return the record of a job that is done now."""
     building.prepare(job)
@@ -95,16 +93,16 @@ def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
     building.warm_up(job, images.fitting)
 
     peak = PeakMemory(torch.device(job.device) if job.device else None)
-    fitted = fit_model(job, images.fitting, trust, say)
-    found = predict_images(job, fitted.model, images.test, say)
+    fitted = fit_model(job, images.fitting, images.held, trust, say)
+    answers = {}
+    for head, model in heads_of(fitted.model, example_of(job, images.test)).items():
+        answers[head] = _answer(job, model, images, trust, say)
 
-    say("measure")
-    start = time.perf_counter()
-    model = TimedModel(fitted.model, job.model.size)
-    result = measured(job, model, found.predictions, images.held, trust)
-    measure_s = time.perf_counter() - start
-
-    file = keep_files(job, folder, fitted.model, found.predictions, result)
+    for head, answer in answers.items():
+        keep_answers(job, folder, answer.found.predictions, answer.result, head)
+    file = keep_model(job, folder, fitted.model)
+    measured_of = {head: _head_record(job, answer) for head, answer in answers.items()}
+    first = next(iter(measured_of.values()))
     parameters, fingerprint = building.parameters_of(fitted.model)
     return Record(
         model=job.model.name,
@@ -115,10 +113,12 @@ def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
         spec=job.spec,
         data=data,
         backbone=fingerprint,
-        rows=result.rows,
-        thresholds=result.thresholds,
-        images=_images(job, found.predictions),
-        times=_times(job, data, fitted, found, measure_s),
+        rows=first.rows,
+        thresholds=first.thresholds,
+        images=first.images,
+        heads={} if "" in measured_of else measured_of,
+        warnings=fitted.warnings,
+        times=_times(job, data, fitted, list(answers.values())),
         memory=Memory(
             peak=peak.bytes(),
             gpu_peak=peak.gpu_bytes(),
@@ -129,31 +129,22 @@ def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
     )
 
 
-def fit_model(job: Job, images: ImageSet, trust: bool, say: Say = str) -> Fitted:
-    """Return the model of a job, fitted."""
-    say("load")
-    model = building.built(job, trust)
-    loader = TimedLoader(Batches(images, job.model.batch, _FRAMING, job.model.size))
-
-    say("fit")
+def _answer(job: Job, model: Any, images: splits.Images, trust: bool, say: Say) -> Answer:
+    """Return what a model, or one of its heads, says of the test images, measured."""
+    found = predict_images(job, model, images.test, say)
+    say("measure")
     start = time.perf_counter()
-    if job.model.calibrate is not None:
-        calibrate_model(model, loader, job.model.calibrate)
-    _fit(model, loader, job, start)
-    seconds = time.perf_counter() - start
-    return Fitted(model, loader.seconds, seconds - loader.seconds)
+    timed = TimedModel(model, job.model.size)
+    result = measured(job, timed, found.predictions, images.held, trust)
+    return Answer(found, result, time.perf_counter() - start)
 
 
-def _fit(model: Any, loader: TimedLoader, job: Job, start: float) -> None:
-    """Fit a model; one that learns in epochs is given a function that says when its time is over."""
-    accepted = inspect.signature(model.fit).parameters
-    given: dict[str, Any] = {}
-    if "progress" in accepted:
-        given["progress"] = "none"
-    if "stop" in accepted and job.time_limit is not None:
-        limit = job.time_limit
-        given["stop"] = lambda *epoch: time.perf_counter() - start >= limit
-    model.fit(loader, **given)
+def _head_record(job: Job, answer: Answer) -> HeadRecord:
+    return HeadRecord(
+        rows=answer.result.rows,
+        thresholds=answer.result.thresholds,
+        images=_images(job, answer.found.predictions),
+    )
 
 
 def predict_images(job: Job, model: Any, images: ImageSet, say: Say = str) -> Predicted:
@@ -170,6 +161,11 @@ def predict_images(job: Job, model: Any, images: ImageSet, say: Say = str) -> Pr
     latency, answers = latency_ms(model.predict, singles)
     _check(timed.kind, model, singles, answers, predictions)
     return Predicted(predictions, seconds - predict_s, predict_s, ms_image, latency)
+
+
+def example_of(job: Job, images: ImageSet) -> torch.Tensor:
+    """Return the first image of a set as the model of a job sees it, uint8 (1, 3, H, W)."""
+    return _shown(images, 0, job)
 
 
 def _shown(images: ImageSet, place: int, job: Job) -> torch.Tensor:
@@ -205,17 +201,20 @@ def _images(job: Job, predictions: Predictions) -> Images:
     )
 
 
-def _times(job: Job, data: dict, fitted: Fitted, found: Predicted, measure_s: float) -> Times:
+def _times(job: Job, data: dict, fitted: Fitted, answers: list[Answer]) -> Times:
+    """Return the seconds of a job; of several answers those of predicting are the first one's."""
     limit = job.time_limit
+    first = answers[0].found
     return Times(
-        read_s=fitted.read_s + found.read_s,
+        read_s=fitted.read_s + first.read_s,
         fit_s=fitted.fit_s,
-        predict_s=found.predict_s,
-        measure_s=measure_s,
+        predict_s=first.predict_s,
+        measure_s=sum(answer.measure_s for answer in answers),
         fit_ms_image=1000 * fitted.fit_s / max(1, data["fitted"]),
-        predict_ms_image=found.ms_image,
-        latency_ms=found.latency_ms,
-        limit_kept=limit is None or fitted.fit_s <= limit,
+        predict_ms_image=first.ms_image,
+        latency_ms=first.latency_ms,
+        limit_kept=limit is None or fitted.read_s + fitted.fit_s <= limit,
+        stopped=fitted.stopped,
     )
 
 

@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from synthgen.errors import UsageError, did_you_mean
+from synthgen.extras import has_extra, install_hint
 from synthgen.metrics import registry
 from synthgen.shards.files import sha256_of
-from synthgen.torch.benchmark.config import Benchmark, Slice, plain
+from synthgen.torch.benchmark.config import Benchmark, Slice, is_plugin, plain
 from synthgen.torch.benchmark.record import RECORDS, Record
 from synthgen.torch.benchmark.sources import Category, categories_of
 from synthgen.torch.benchmark.variants import Variant, variants
+from synthgen.torch.ensembles.members import member_of
+from synthgen.torch.models import load
 
 # Metrics that are measured in every job, whatever the tables show.
 ALWAYS = (*registry.USUAL, "average_precision", "oracle")
@@ -67,14 +70,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def spec(self) -> dict[str, Any]:
         """All that the results depend on, as plain values."""
-        height, width = self.model.size
         return {
-            "kind": self.model.kind,
-            "backbone": _backbone_state(self.model.backbone),
-            "options": self.model.resolved(),
-            "size": f"{width}x{height}",
-            "batch": self.model.batch,
-            "calibrate": self.model.calibrate,
+            **_model_spec(self.model),
             "seed": self.seed,
             "category": self.category.name,
             "data": self.category.state,
@@ -89,6 +86,30 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         """SHA-256 of `spec`."""
         text = msgspec.json.encode(self.spec, order="deterministic")
         return hashlib.sha256(text).hexdigest()
+
+
+def _model_spec(model: Variant) -> dict[str, Any]:
+    """Return all that a model is, and what it is made of, as plain values."""
+    height, width = model.size
+    spec: dict[str, Any] = {
+        "kind": model.kind,
+        "backbone": _backbone_state(model.backbone),
+        "options": model.resolved(),
+        "size": f"{width}x{height}",
+        "batch": model.batch,
+        "calibrate": model.calibrate,
+    }
+    if model.members:
+        spec["members"] = [_member_spec(member) for member in model.members]
+    return spec
+
+
+def _member_spec(member: Variant | str) -> dict[str, Any]:
+    """Return a member of an ensemble as plain values: a model, or a backbone with its layers."""
+    if isinstance(member, Variant):
+        return _model_spec(member)
+    backbone, layers, _ = member_of(member)
+    return {"backbone": _backbone_state(backbone), "layers": layers}
 
 
 def failure(job: Job, reason: str, lines: list[str] | None = None) -> Record:
@@ -116,11 +137,14 @@ class Plan(NamedTuple):
         A line for each thing that has to be there first.
     notes : list of str
         What was found in folders and left out.
+    skipped : dict of str to str
+        Models of which a package is not installed, and which one.
     """
 
     jobs: list[Job]
     missing: list[str]
     notes: list[str]
+    skipped: dict[str, str]
 
 
 def make_plan(benchmark: Benchmark, folder: Path) -> Plan:
@@ -133,12 +157,25 @@ def make_plan(benchmark: Benchmark, folder: Path) -> Plan:
         notes += each.notes
 
     jobs = []
+    skipped = {}
     for variant in variants(benchmark):
+        lacking = _lacking(variant)
+        if lacking is not None:
+            skipped[variant.name] = lacking
         missing += _missing_weights(variant)
         for name in variant.sets:
             for category in found[name].categories:
                 jobs += _of_category(benchmark, variant, name, category)
-    return Plan(jobs, missing, notes)
+    return Plan(jobs, missing, notes, skipped)
+
+
+def _lacking(variant: Variant) -> str | None:
+    """Return the words on a package that a model needs and that is not installed, None if all are there."""
+    for model in variant.models():
+        extra = None if is_plugin(model.kind) else load(model.kind).MODEL.extra
+        if extra is not None and not has_extra(extra):
+            return f"{model.kind} needs {extra}, {install_hint(extra)}"
+    return None
 
 
 def _of_category(benchmark: Benchmark, variant: Variant, name: str, category: Category) -> list[Job]:
@@ -168,10 +205,18 @@ def is_file(backbone: str) -> bool:
 
 
 def _missing_weights(variant: Variant) -> list[str]:
-    backbone = variant.backbone
-    if backbone is None or not is_file(backbone) or Path(backbone).exists():
-        return []
-    return [f"models.{variant.name}.backbone must be a file of weights, got {backbone}, which is not there"]
+    """Return a line for each file of weights that is not there, of a model or of members that are backbones."""
+    given = {"backbone": variant.backbone}
+    for number, member in enumerate(variant.members):
+        if isinstance(member, str):
+            given[f"members.{number}"] = member_of(member).backbone
+
+    lines = []
+    for key, backbone in given.items():
+        if backbone is not None and is_file(backbone) and not Path(backbone).exists():
+            rule = "must be a file of weights"
+            lines.append(f"models.{variant.name}.{key} {rule}, got {backbone}, which is not there")
+    return lines
 
 
 def _backbone_state(backbone: str | None) -> str | None:

@@ -14,19 +14,24 @@ from synthgen.torch.benchmark.measuring import Measured
 from synthgen.torch.evaluation.predictions import Predictions
 
 SAMPLES = "samples"
+MAPS = "maps"
 _COLUMNS = ("image", "category", "kind", "score")
 
 
-def keep_files(job: Job, folder: Path, model: Any, predictions: Predictions, result: Measured) -> int | None:
-    """Write what is kept of a job; return the bytes of the model's file if that is kept."""
-    write_samples(_made(job.path(folder, SAMPLES, ".npz")), result.samples)
+def keep_answers(job: Job, folder: Path, predictions: Predictions, result: Measured, head: str = "") -> None:
+    """Write what is kept of the answers of a model; those of a head have its name behind the seed."""
+    ending = f".{head}" if head else ""
+    write_samples(_made(job.path(folder, SAMPLES, f"{ending}.npz")), result.samples)
     if "scores" in job.keep:
-        _write_scores(_made(job.path(folder, "scores", ".csv")), predictions)
+        _write_scores(_made(job.path(folder, "scores", f"{ending}.csv")), predictions)
     if "maps" in job.keep and predictions.maps is not None:
-        _write_maps(job.path(folder, "maps", ""), predictions.maps)
+        _write_maps(job.path(folder, MAPS, ending), predictions.maps)
     if "pictures" in job.keep:
-        _draw(job.path(folder, "pictures", ""), predictions)
+        _draw(job.path(folder, "pictures", ending), predictions)
 
+
+def keep_model(job: Job, folder: Path, model: Any) -> int | None:
+    """Write the model if it is to be kept, and return the bytes of its file."""
     if "models" not in job.keep or not hasattr(model, "save"):
         return None
     path = _made(job.path(folder, "models", ".safetensors"))

@@ -65,7 +65,7 @@ def measured(
 
 def _thresholds(job: Job, model: Any, held: ImageSet | None) -> Thresholds:
     """Return the thresholds of the rule of a job; none where no images were held out for them."""
-    if held is None:
+    if held is None or job.thresholds == "test":
         return Thresholds()
 
     framing = Framing()

@@ -6,7 +6,6 @@ from pathlib import Path
 from synthgen.errors import UsageError
 from synthgen.run.lock import part_lock
 from synthgen.shards.files import make_folder, refuse_remote, system_errors, write_atomically
-from synthgen.torch.benchmark.config import Benchmark
 from synthgen.torch.benchmark.jobs import differences
 from synthgen.torch.benchmark.record import CONFIG, Begun, Record, read_begun, read_records, remember
 from synthgen.torch.benchmark.tables import write_tables
@@ -44,7 +43,7 @@ def merge(out, parts: Sequence) -> int:
     with system_errors(folder):
         make_folder(folder)
         with part_lock(folder, (1, 1), alone=True):
-            remember(Benchmark.from_dict(begun.benchmark, str(places[0])), begun.jobs, folder)
+            remember(begun, folder)
             there = {record.name: record for record in read_records(folder)}
             for place in places:
                 _take(place, folder, there)
@@ -54,7 +53,7 @@ def merge(out, parts: Sequence) -> int:
 
 def _check_same(begun: Begun, place: Path, first: Path) -> None:
     other = read_begun(place)
-    if other != begun:
+    if (other.benchmark, other.jobs) != (begun.benchmark, begun.jobs):
         found = differences(begun.benchmark, other.benchmark) or ["the jobs differ"]
         listed = "; ".join(found[:5])
         raise UsageError(f"{place}: must be of the same benchmark as {first}, got another: {listed}")

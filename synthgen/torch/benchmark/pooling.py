@@ -12,10 +12,12 @@ import msgspec
 import numpy as np
 
 from synthgen.metrics import intervals
+from synthgen.metrics.auroc_interval import auroc_interval, mean_interval
 from synthgen.torch.benchmark.record import Record
 from synthgen.torch.benchmark.results import Cell, Results, mean, spread
 
 _MEGABYTE = 1e6
+_IMAGE_AUROC = "image_auroc"
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +31,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     cells : int
         Categories that have a value.
     interval : (float, float) or None
-        95 %, by resampling the test images.
+        95 %, by resampling the test images; that of an image AUROC by Newcombe 2006.
     sd_classes, sd_seeds : float or None
         Standard deviations over the categories, and of the pooled means of the seeds.
     rank : float or None
@@ -38,6 +40,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         Whether the interval of the difference to the first model holds 0.
     failed, missing : int
         Jobs.
+    skipped : bool
+        Whether jobs are missing as a package was not installed.
     fit_s, latency_ms, peak_mb, file_mb : float or None
         Costs: mean of fitting, median latency, most memory, largest file.
     """
@@ -52,6 +56,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     tied: bool
     failed: int
     missing: int
+    skipped: bool
     fit_s: float | None
     latency_ms: float | None
     peak_mb: float | None
@@ -166,7 +171,7 @@ def _line(results: Results, model: str, cells: Sequence[Cell], metric: str, numb
 
     interval = None
     if numbers.samples is not None:
-        interval = intervals.interval(numbers.samples, numbers.mean)
+        interval = _interval(results, model, cells, metric, numbers)
     return Line(
         model=model,
         mean=numbers.mean,
@@ -178,8 +183,25 @@ def _line(results: Results, model: str, cells: Sequence[Cell], metric: str, numb
         tied=numbers.tied,
         failed=sum(record.failed for record in records),
         missing=expected - len(records),
+        skipped=model in results.skipped,
         **_costs(records),
     )
+
+
+def _interval(
+    results: Results, model: str, cells: Sequence[Cell], metric: str, numbers: _Numbers
+) -> tuple[float, float] | None:
+    """Return the interval of a pooled mean; that of an image AUROC holds near 1, too."""
+    known = [value for value in numbers.values if value is not None]
+    if metric != _IMAGE_AUROC or len(known) < len(cells) or numbers.samples is None:
+        return None if numbers.samples is None else intervals.interval(numbers.samples, numbers.mean)
+
+    of_each = []
+    for value, cell in zip(known, cells, strict=True):
+        normal = results.value(model, cell, results.seeds[0], "normal") or 0
+        anomalous = results.value(model, cell, results.seeds[0], "anomalous") or 0
+        of_each.append(auroc_interval(value, int(normal), int(anomalous)))
+    return mean_interval(known, of_each)
 
 
 def seed_mean(

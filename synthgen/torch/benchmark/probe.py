@@ -1,7 +1,8 @@
 """What a benchmark would take: its jobs, time and memory, from a short probe of each model; and what is missing.
 
 The probe fits each model to a few images and predicts a few. Reading, predicting and measuring grow with the number
-of images. Fitting grows with it and, where a coreset is chosen, with its square: two probes tell the two apart.
+of images. Fitting grows with it, and where a coreset is chosen with its square; or it takes a number of steps,
+however many images there are: two probes tell these apart. Of a training only the first epochs or steps are tried.
 Memory grows by what the model itself says that it needs.
 """
 
@@ -19,8 +20,10 @@ from synthgen.torch.benchmark.config import Benchmark, DataSet, check_trust, rec
 from synthgen.torch.benchmark.jobs import Job, chosen, make_plan
 from synthgen.torch.benchmark.record import read_record
 from synthgen.torch.benchmark.sources import DRAWN, draw_missing
+from synthgen.torch.benchmark.variants import Variant
 
 _IMAGES = 8  # of each kind of a probe, at most
+_TRIED = {"epochs": 2, "steps": 20}  # of a training, at most
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +103,7 @@ def forecast(
         start = 0.0
     else:
         begin = time.perf_counter()
-        models = _tried(benchmark, by_model, trust)
+        models = _tried(benchmark, by_model, plan.skipped, trust)
         start = _start_seconds(begin)
 
     return Forecast(
@@ -138,12 +141,17 @@ def _all_bytes(models: list[Expected], workers: int) -> int | None:
     return known[0] * max(1, workers)
 
 
-def _tried(benchmark: Benchmark, by_model: dict[str, list[Job]], trust: bool) -> list[Expected]:
+def _tried(
+    benchmark: Benchmark, by_model: dict[str, list[Job]], skipped: dict[str, str], trust: bool
+) -> list[Expected]:
     """Return what the jobs of each model take, by a probe of the first of them."""
     found = []
     with tempfile.TemporaryDirectory() as place:
         samples = _Samples(benchmark, Path(place))
         for name, jobs in by_model.items():
+            if name in skipped:
+                found.append(Expected(model=name, jobs=len(jobs), reason=skipped[name]))
+                continue
             try:
                 check_trust(jobs[0].model.kind, name, trust)
                 found.append(_of_model(name, jobs, samples, trust))
@@ -208,11 +216,15 @@ class _Samples:
 
 
 class _Cost(NamedTuple):
-    """What a probe took: seconds of fitting to a few images and to half of them, and of all else for an image."""
+    """What a probe took: seconds of fitting to a few images and to half of them, and of all else for an image.
+
+    `share` is that of its epochs or steps which a training was tried for.
+    """
 
     few: int
     fit_s: float
     fit_half_s: float
+    share: float
     read_s: float
     load_s: float
     test_s: float
@@ -227,23 +239,34 @@ def _of_model(name: str, jobs: list[Job], samples: _Samples, trust: bool) -> Exp
     most = 0
     for job in jobs:
         counts = samples.counts(job)
-        seconds += _seconds(cost, counts)
+        seconds += _seconds(cost, counts, job.time_limit)
         most = max(most, _bytes(cost, counts, job))
     return Expected(model=name, jobs=len(jobs), seconds=seconds, bytes=most)
 
 
-def _seconds(cost: _Cost, counts: _Counts) -> float:
+def _seconds(cost: _Cost, counts: _Counts, limit: float | None) -> float:
     """Return the seconds of a job, from those of a probe."""
-    half = max(1, cost.few // 2)
-    squares = cost.few**2 - cost.few * half
-    beyond = cost.fit_s - cost.fit_half_s * cost.few / half
-    quadratic = max(0.0, beyond / squares) if squares else 0.0
-    linear = max(0.0, cost.fit_s - quadratic * cost.few**2) / cost.few
-    fit = linear * counts.fitted + quadratic * counts.fitted**2
-
+    fit = _fit_seconds(cost, counts.fitted)
+    if limit is not None:
+        fit = min(fit, limit)
     singles = min(50, counts.tested) * cost.latency_s
     images = counts.tested + counts.held
     return cost.load_s + fit + cost.read_s * counts.fitted + cost.test_s * images + singles
+
+
+def _fit_seconds(cost: _Cost, images: int) -> float:
+    """Return the seconds of fitting to some images, which grow with them in a line or with their square."""
+    half = max(1, cost.few // 2)
+    beyond = cost.fit_s - cost.fit_half_s * cost.few / half
+    squares = cost.few**2 - cost.few * half
+    if beyond > 0 and squares:
+        quadratic = beyond / squares
+        linear = max(0.0, cost.fit_s - quadratic * cost.few**2) / cost.few
+        return (linear * images + quadratic * images**2) / cost.share
+
+    # a line that begins above 0
+    slope = max(0.0, cost.fit_s - cost.fit_half_s) / max(1, cost.few - half)
+    return (cost.fit_s + slope * (images - cost.few)) / cost.share
 
 
 def _bytes(cost: _Cost, counts: _Counts, job: Job) -> int:
@@ -259,7 +282,9 @@ def _probed(job: Job, trust: bool) -> _Cost:
     """Fit the model of a job to a few images, and measure it on a few."""
     from synthgen.torch.benchmark import building
     from synthgen.torch.benchmark.clocks import PeakMemory
-    from synthgen.torch.benchmark.job import fit_model, predict_images
+    from synthgen.torch.benchmark.fitting import fit_model
+    from synthgen.torch.benchmark.heads import heads_of
+    from synthgen.torch.benchmark.job import example_of, predict_images
     from synthgen.torch.benchmark.measuring import measured
     from synthgen.torch.benchmark.splits import opened
 
@@ -275,19 +300,23 @@ def _probed(job: Job, trust: bool) -> _Cost:
 
     peak = PeakMemory(None)
     start = time.perf_counter()
-    fitted = fit_model(job, some, trust)
+    short, share = _shortened(job)
+    fitted = fit_model(short, some, some, trust)
     load_s = time.perf_counter() - start - fitted.fit_s - fitted.read_s
-    half = fit_model(job, some.chosen(range(max(1, few // 2))), trust)
+    less = some.chosen(range(max(1, few // 2)))
+    half = fit_model(short, less, less, trust)
 
     start = time.perf_counter()
-    found = predict_images(job, fitted.model, test)
-    measured(job, fitted.model, found.predictions, None, trust)
+    for model in heads_of(fitted.model, example_of(job, test)).values():
+        found = predict_images(job, model, test)
+        measured(job, model, found.predictions, None, trust)
     latency = (found.latency_ms or 0) / 1000
     test_s = (time.perf_counter() - start - (len(test) + 1) * latency) / len(test)
     return _Cost(
         few=few,
         fit_s=fitted.fit_s,
         fit_half_s=half.fit_s,
+        share=share,
         read_s=fitted.read_s / few,
         load_s=load_s,
         test_s=max(0.0, test_s),
@@ -295,6 +324,32 @@ def _probed(job: Job, trust: bool) -> _Cost:
         bytes=peak.bytes() or 0,
         model=fitted.model,
     )
+
+
+def _shortened(job: Job) -> tuple[Job, float]:
+    """Return a job with fewer epochs and steps of training, and their share of those that were asked for."""
+    model, share = _shorter(job.model)
+    return msgspec.structs.replace(job, model=model), share
+
+
+def _shorter(variant: Variant) -> tuple[Variant, float]:
+    """Return a model and its members with fewer epochs and steps, and the least share that is left of any."""
+    members = []
+    share = 1.0
+    for member in variant.members:
+        if isinstance(member, Variant):
+            member, of_member = _shorter(member)
+            share = min(share, of_member)
+        members.append(member)
+
+    options = dict(variant.options)
+    resolved = variant.resolved()
+    for name, most in _TRIED.items():
+        wanted = resolved.get(name)
+        if isinstance(wanted, int) and wanted > most:
+            options[name] = most
+            share = min(share, most / wanted)
+    return msgspec.structs.replace(variant, options=options, members=tuple(members)), share
 
 
 def _mixed(labels) -> list[int]:

@@ -8,7 +8,6 @@ import msgspec
 from synthgen.errors import FormatError, UsageError
 from synthgen.shards.files import make_folder, write_atomically
 from synthgen.shards.manifest import encode_json
-from synthgen.torch.benchmark.config import Benchmark
 
 CONFIG = "benchmark.json"
 RECORDS = "jobs"
@@ -48,6 +47,8 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
         Median of single images.
     limit_kept : bool
         Whether fitting ended within the time limit.
+    stopped : bool
+        Whether a training ended early, at the time limit, and the model was measured as it was.
     """
 
     read_s: float
@@ -58,6 +59,7 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     predict_ms_image: float
     latency_ms: float | None
     limit_kept: bool = True
+    stopped: bool = False
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +84,20 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     predicted: int | None = None
     file: int | None = None
     parameters: int | None = None
+
+
+class HeadRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured of one answer of a model that gives several.
+
+    Parameters
+    ----------
+    rows, thresholds, images
+        As of `Record`.
+    """
+
+    rows: list[dict[str, Any]]
+    thresholds: dict[str, Any]
+    images: Images
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +127,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     images : Images or None
     times : Times or None
     memory : Memory or None
+    heads : dict of str to HeadRecord
+        The answers of a model that gives several of one fit, by name; `rows`, `thresholds` and `images` are those
+        of the first.
+    warnings : list of str
+        What the model warned of while it was fitted.
     started : str
         Date and time.
     error : str or None
@@ -135,6 +156,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     images: Images | None = None
     times: Times | None = None
     memory: Memory | None = None
+    heads: dict[str, HeadRecord] = {}
+    warnings: list[str] = []
     started: str = ""
     error: str | None = None
     traceback: list[str] = []
@@ -143,6 +166,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """The name of the job: model/set/category/seed."""
         return f"{self.model}/{self.set}/{self.category}/{self.seed}"
+
+    def of_heads(self) -> "list[Record]":
+        """Return a record for each answer, of the model MODEL:HEAD; of a single answer the record itself."""
+        found = []
+        for name, head in self.heads.items():
+            model = f"{self.model}:{name}"
+            own = {"rows": head.rows, "thresholds": head.thresholds, "images": head.images}
+            found.append(msgspec.structs.replace(self, model=model, heads={}, **own))
+        return found or [self]
 
     @property
     def failed(self) -> bool:
@@ -188,16 +220,27 @@ def read_records(folder: Path) -> list[Record]:
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """What a folder was begun with: the benchmark as plain values, and the names of all its jobs."""
+    """What a folder was begun with.
+
+    Parameters
+    ----------
+    benchmark : dict
+        As plain values.
+    jobs : list of str
+        The names of all its jobs.
+    skipped : dict of str to str
+        Models of which a package was not installed, and which one.
+    """
 
     benchmark: dict[str, Any]
     jobs: list[str]
+    skipped: dict[str, str] = {}
 
 
-def remember(benchmark: Benchmark, jobs: list[str], folder: Path) -> None:
-    """Write down which jobs a folder is for, so that tables know which are missing."""
+def remember(begun: Begun, folder: Path) -> None:
+    """Write down what a folder is for, so that tables know which jobs are missing."""
     path = folder / CONFIG
-    data = encode_json(Begun(benchmark.to_dict(), jobs))
+    data = encode_json(begun)
     if not path.is_file() or path.read_bytes() != data:
         write_atomically(path, data)
 

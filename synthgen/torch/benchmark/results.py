@@ -38,31 +38,45 @@ class Results:
     ----------
     benchmark : Benchmark
     models : list of str
-        In the order of the configuration.
+        In the order of the configuration; MODEL:HEAD for each answer of a model that gives several.
     cells : list of Cell
     seeds : list of int
     records : dict of str to Record
-        By the name of the job.
+        By the name of the job, with MODEL:HEAD in it for an answer.
     """
 
     def __init__(self, folder: Path, begun: Begun, records: Iterable[Record]):
         self.folder = folder
         self.benchmark = Benchmark.from_dict(begun.benchmark, str(folder))
         self.jobs = begun.jobs
-        self.records = {record.name: record for record in records}
+        self._skipped = begun.skipped
+        self._of_jobs = {record.name: record for record in records}
         self._samples: dict[tuple, dict[str, np.ndarray]] = {}
+        self.records = {record.name: record for record in self.in_order}
 
-        models = {}
+        models: dict[str, dict[str, bool]] = {}
         cells = {}
         seeds = {}
         for job in self.jobs:
             model, name, category, seed = job.split("/")
-            models[model] = True
+            models.setdefault(model, {})
             cells[Cell(name, category)] = True
             seeds[int(seed)] = True
-        self.models = list(models)
+            record = self._of_jobs.get(job)
+            if record is not None:
+                models[model] |= {f"{model}:{head}": True for head in record.heads}
+        self.models = [name for model, heads in models.items() for name in heads or [model]]
         self.cells = list(cells)
         self.seeds = list(seeds)
+
+    @property
+    def in_order(self) -> list[Record]:
+        """All records in the order of the jobs, one for each answer of a model that gives several."""
+        found = []
+        for name in self.jobs:
+            if name in self._of_jobs:
+                found += self._of_jobs[name].of_heads()
+        return found
 
     def record(self, model: str, cell: Cell, seed: int) -> Record | None:
         """Return the record of a job that did not fail, None if there is none."""
@@ -74,10 +88,11 @@ class Results:
 
     def of_model(self, model: str, cells: Iterable[Cell]) -> list[Record]:
         """Return all records of a model on some cells, also those that failed."""
+        whole, _, _ = model.partition(":")
         found = []
         for cell in cells:
             for seed in self.seeds:
-                record = self.records.get(f"{model}/{cell}/{seed}")
+                record = self.records.get(f"{model}/{cell}/{seed}") or self.records.get(f"{whole}/{cell}/{seed}")
                 if record is not None:
                     found.append(record)
         return found
@@ -116,8 +131,10 @@ class Results:
         """Return all metrics of resamples of a job; they are read once."""
         key = (model, cell, seed)
         if key not in self._samples:
-            place = self.folder / SAMPLES / model / cell.set / cell.category
-            self._samples[key] = read_samples(place / f"seed-{seed}.npz")
+            whole, _, head = model.partition(":")
+            place = self.folder / SAMPLES / whole / cell.set / cell.category
+            ending = f".{head}.npz" if head else ".npz"
+            self._samples[key] = read_samples(place / f"seed-{seed}{ending}")
         return self._samples[key]
 
     def pool(self, name: str) -> list[Cell]:
@@ -132,14 +149,23 @@ class Results:
 
     @property
     def missing(self) -> list[str]:
-        """The names of jobs without a record."""
-        return [name for name in self.jobs if name not in self.records]
+        """The names of jobs without a record, but for those of models that are skipped."""
+        return [name for name in self._undone if name.partition("/")[0] not in self.skipped]
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Models with jobs that were left out as a package was not installed, and which one."""
+        left = {name.partition("/")[0] for name in self._undone}
+        return {model: lacking for model, lacking in self._skipped.items() if model in left}
+
+    @property
+    def _undone(self) -> list[str]:
+        return [name for name in self.jobs if name not in self._of_jobs]
 
     @property
     def failures(self) -> list[Record]:
         """The records of jobs that failed, in the order of the jobs."""
-        found = [self.records[name] for name in self.jobs if name in self.records]
-        return [record for record in found if record.failed]
+        return [record for record in self.in_order if record.failed]
 
     @cached_property
     def metrics(self) -> list[str]:
@@ -166,6 +192,7 @@ class Results:
                 lines.append(f"records were made by several versions of {key}: {listed}")
 
         for record in whole:
+            lines += [f"{record.name}: {line}" for line in record.warnings]
             notes = record.data.get("notes", [])
             lines += [note for note in notes if note not in lines]
         return lines

@@ -15,7 +15,7 @@ from synthgen.run.progress import Progress
 from synthgen.shards.files import make_folder, refuse_remote, system_errors
 from synthgen.torch.benchmark.config import Benchmark, check_trust, load_benchmark
 from synthgen.torch.benchmark.jobs import Job, Plan, chosen, differences, make_plan
-from synthgen.torch.benchmark.record import Record, read_record, remember
+from synthgen.torch.benchmark.record import Begun, Record, read_record, remember
 from synthgen.torch.benchmark.sources import draw_missing
 from synthgen.torch.benchmark.workers import run_jobs
 
@@ -115,6 +115,8 @@ def run_benchmark(
     check_plan(plan, trust)
     for line in plan.notes:
         _say(log, line)
+    for model, lacking in plan.skipped.items():
+        _say(log, f"models.{model} is skipped: {lacking}")
 
     with system_errors(folder):
         make_folder(folder)
@@ -122,8 +124,9 @@ def run_benchmark(
             if chosen_part.n > 1:
                 record_parts(folder, chosen_part)
             jobs = _of_part(chosen(plan.jobs, only), chosen_part)
+            jobs = [job for job in jobs if job.model.name not in plan.skipped]
             found = _sorted_out(jobs, folder, retry_failed, overwrite)
-            remember(benchmark, [job.name for job in plan.jobs], folder)
+            remember(_begun(benchmark, plan), folder)
             failed = _run(benchmark, found, folder, workers, trust, progress, log)
 
     there = sum(job.path(folder).is_file() for job in plan.jobs)
@@ -137,6 +140,12 @@ def run_benchmark(
         left=len(plan.jobs) - there,
         seconds=time.monotonic() - start,
     )
+
+
+def _begun(benchmark: Benchmark, plan: Plan) -> Begun:
+    """Return what tables need to know of a run."""
+    names = [job.name for job in plan.jobs]
+    return Begun(benchmark.to_dict(), names, plan.skipped)
 
 
 def check_plan(plan: Plan, trust: bool) -> None:

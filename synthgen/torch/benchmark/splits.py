@@ -12,7 +12,7 @@ from synthgen.layouts.own import NAME as OWN
 from synthgen.layouts.own import recognises as is_own
 from synthgen.shards.dataset import open_dataset
 from synthgen.shards.files import make_folder, sha256_of, write_atomically
-from synthgen.torch.benchmark.config import Slice
+from synthgen.torch.benchmark.config import Slice, is_calibrated
 from synthgen.torch.benchmark.jobs import Job
 from synthgen.torch.benchmark.sources import files_of
 from synthgen.torch.evaluation.limits import divided
@@ -97,8 +97,9 @@ def _chosen(count: int, shots: int | float | Slice | None) -> range:
 
 
 def _held_out(normal: ImageSet, job: Job) -> tuple[ImageSet, ImageSet | None]:
-    """Return the images for fitting, and those for thresholds, which the rule of the job asks for."""
-    if job.thresholds == "test":
+    """Return the images for fitting, and those for thresholds or for an ensemble to be calibrated on."""
+    calibrates = any(is_calibrated(model.kind) for model in job.model.models())
+    if job.thresholds == "test" and not calibrates:
         return normal, None
 
     kept = open_held_out(job.category.normal)

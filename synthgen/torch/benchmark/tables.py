@@ -20,6 +20,7 @@ from synthgen.torch.benchmark.pooling import (
     seed_mean,
     sorted_models,
 )
+from synthgen.torch.benchmark.record import Record
 from synthgen.torch.benchmark.results import ALL, Cell, Results, read_results, spread
 
 BY = ("class", "kind", "seed")
@@ -87,7 +88,7 @@ def _by_model(results: Results, pool: str, metric: str, partial: bool) -> Grid:
     lines = pooled_lines(results, pool, metric, better_of(metric), partial)
     cells = len(results.pool(pool))
     rows = [_row_of(line, cells, partial) for line in lines]
-    title = _title(results, pool, metric)
+    title = title_of(results, pool, metric)
     notes = _notes(results, metric, lines)
     return Grid(title, head, rows, notes=notes)
 
@@ -105,7 +106,8 @@ def _row_of(line: Line, cells: int, partial: bool) -> list[str]:
 
     failed = str(line.failed)
     if line.missing:
-        failed += f" +{line.missing} missing"
+        why = "skipped" if line.skipped else "missing"
+        failed += f" +{line.missing} {why}"
     return [
         name,
         value,
@@ -172,7 +174,7 @@ def _across(
     if summary:
         texts.append(_spreads(table, models))
 
-    title = _title(results, pool, metric)
+    title = title_of(results, pool, metric)
     notes = _notes(results, metric, [])
     return Grid(title, ["class", *models], texts, frozenset(best), notes)
 
@@ -196,7 +198,7 @@ def _by_seed(results: Results, pool: str, metric: str, partial: bool) -> Grid:
         texts.append([str(seed), *map(_number, values)])
     texts.append(_spreads(table, models))
 
-    title = _title(results, pool, metric)
+    title = title_of(results, pool, metric)
     notes = _notes(results, metric, [])
     return Grid(title, ["seed", *models], texts, notes=notes)
 
@@ -234,7 +236,8 @@ def heading_of(metric: str) -> str:
     return registry.heading_of(metric, columns)
 
 
-def _title(results: Results, pool: str, metric: str) -> str:
+def title_of(results: Results, pool: str, metric: str) -> str:
+    """Return the line above a table: what it shows, of how many classes, seeds and images."""
     cells = results.pool(pool)
     classes = _counted(len(cells), "class", "classes")
     seeds = _counted(len(results.seeds), "seed", "seeds")
@@ -270,11 +273,12 @@ def _notes(results: Results, metric: str, lines: Sequence[Line]) -> list[str]:
     if missing:
         notes.append(f"{len(missing)} of {len(results.jobs)} jobs are not done: {missing[0]}, ..")
 
+    for model, lacking in results.skipped.items():
+        notes.append(f"{model} is skipped: {lacking}")
     for record in results.failures:
         notes.append(f"{record.name} failed: {record.error}")
     for record in results.records.values():
-        if record.times is not None and not record.times.limit_kept:
-            notes.append(f"{record.name} took longer than the time limit")
+        notes += _limit_notes(record)
     notes += _threshold_notes(results, metric)
     notes += _comparisons(results, metric) if lines else []
     notes += results.warnings()
@@ -282,6 +286,15 @@ def _notes(results: Results, metric: str, lines: Sequence[Line]) -> list[str]:
         more = len(notes) - _MOST_NOTES
         notes[_MOST_NOTES:] = [f"and {more} other notes, see table.json"]
     return notes
+
+
+def _limit_notes(record: Record) -> list[str]:
+    """Return what the time limit did to a job."""
+    if record.times is None or record.times.limit_kept:
+        return []
+    if record.times.stopped:
+        return [f"{record.name} was stopped at the time limit, and measured as it was then"]
+    return [f"{record.name} took longer than the time limit"]
 
 
 def _threshold_notes(results: Results, metric: str) -> list[str]:
@@ -353,15 +366,14 @@ def as_values(results: Results) -> dict:
             pools[pool][metric] = rows
 
     jobs = []
-    for name in results.jobs:
-        record = results.records.get(name)
-        if record is not None:
-            jobs.append({"job": name, "rows": record.rows, "error": record.error, "data": record.data})
+    for record in results.in_order:
+        jobs.append({"job": record.name, "rows": record.rows, "error": record.error, "data": record.data})
     return {
         "benchmark": results.benchmark.to_dict(),
         "pools": pools,
         "jobs": jobs,
         "missing": results.missing,
+        "skipped": results.skipped,
         "notes": results.warnings(),
         "costs": costs,
     }
@@ -369,10 +381,7 @@ def as_values(results: Results) -> dict:
 
 def _write_jobs(path: Path, results: Results) -> None:
     rows = []
-    for name in results.jobs:
-        record = results.records.get(name)
-        if record is None:
-            continue
+    for record in results.in_order:
         row = {"model": record.model, "set": record.set, "class": record.category, "seed": record.seed}
         if record.rows:
             row |= record.rows[0]

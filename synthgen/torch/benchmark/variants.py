@@ -2,13 +2,14 @@
 
 import glob
 import itertools
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, did_you_mean
 from synthgen.options import named
 from synthgen.torch.benchmark.config import (
     OWN_KEYS,
@@ -17,6 +18,8 @@ from synthgen.torch.benchmark.config import (
     check_kind,
     checked_options,
     checked_size,
+    is_calibrated,
+    is_ensemble,
     is_plugin,
     plain,
 )
@@ -40,6 +43,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     sets : tuple of str
     options : dict
         Those that are given.
+    members : tuple of Variant or str
+        Of an ensemble: models that are fitted for it, or backbones.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     calibrate: float | None
     sets: tuple[str, ...]
     options: dict[str, Any]
+    members: tuple["Variant | str", ...] = ()
 
     def resolved(self) -> dict:
         """Return all options of the kind, also those not given; of a class of other code those that are given."""
@@ -60,6 +66,14 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
         values.pop("seed", None)
         return values
 
+    def models(self) -> list["Variant"]:
+        """Return the model itself, and before it all models that are fitted for it."""
+        found = []
+        for member in self.members:
+            if isinstance(member, Variant):
+                found += member.models()
+        return [*found, self]
+
 
 def variants(benchmark: Benchmark, place: str = "benchmark") -> list[Variant]:
     """Return all models of a benchmark, in the order of its file.
@@ -69,9 +83,10 @@ def variants(benchmark: Benchmark, place: str = "benchmark") -> list[Variant]:
     UsageError
         If a value of a grid is none of its option, or two models get one name.
     """
-    found = []
+    found: list[Variant] = []
     for name, entry in benchmark.models.items():
-        found += _of_entry(name, entry, benchmark, place)
+        above = {variant.name: variant for variant in found}
+        found += _of_entry(name, entry, benchmark, above, place)
 
     names = [variant.name for variant in found]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -80,9 +95,10 @@ def variants(benchmark: Benchmark, place: str = "benchmark") -> list[Variant]:
     return found
 
 
-def _of_entry(name: str, entry: Entry, benchmark: Benchmark, place: str) -> list[Variant]:
+def _of_entry(name: str, entry: Entry, benchmark: Benchmark, above: dict, place: str) -> list[Variant]:
+    """Return the models of an entry, of which ensembles are made of those `above` it."""
     if not entry.grid:
-        return [_variant(name, entry, {}, benchmark, place)]
+        return [_variant(name, entry, {}, benchmark, above, place)]
 
     axes = []
     for key, given in entry.grid.items():
@@ -95,7 +111,7 @@ def _of_entry(name: str, entry: Entry, benchmark: Benchmark, place: str) -> list
         chosen = dict(combination)
         words = [f"{key}={_word(value)}" for key, value in combination]
         own = "-".join([name, *words])[:_LONGEST]
-        found.append(_variant(own, entry, chosen, benchmark, place))
+        found.append(_variant(own, entry, chosen, benchmark, above, place))
     return found
 
 
@@ -118,7 +134,7 @@ def _word(value) -> str:
     return _NOT_IN_NAMES.sub("-", text)
 
 
-def _variant(name: str, entry: Entry, chosen: dict, benchmark: Benchmark, place: str) -> Variant:
+def _variant(name: str, entry: Entry, chosen: dict, benchmark: Benchmark, above: dict, place: str) -> Variant:
     """Return the model of one combination of a grid."""
     own = {key: value for key, value in chosen.items() if key in OWN_KEYS}
     options = {**entry.options, **{key: value for key, value in chosen.items() if key not in OWN_KEYS}}
@@ -132,13 +148,48 @@ def _variant(name: str, entry: Entry, chosen: dict, benchmark: Benchmark, place:
         given = own.get(key, getattr(entry, key))
         return default if given is None else given
 
-    return Variant(
+    members = _members(kind, chosen_of("members", ()), above, place, where)
+    sizes = [member.size for member in members if isinstance(member, Variant)]
+    made = Variant(
         name=name,
         kind=kind,
         backbone=chosen_of("backbone", None),
-        size=chosen_of("size", benchmark.size),
+        size=chosen_of("size", max(sizes, key=math.prod, default=benchmark.size)),
         batch=chosen_of("batch", benchmark.batch),
         calibrate=chosen_of("calibrate", None),
         sets=entry.sets or tuple(benchmark.sets),
         options=checked_options(kind, options, place, f"{where}."),
+        members=members,
     )
+    _check_parts(made, place, where)
+    return made
+
+
+def _members(kind: str, given, above: dict, place: str, where: str) -> tuple[Variant | str, ...]:
+    """Return the members of an ensemble: models by their names, and backbones where the kind takes them."""
+    found: list[Variant | str] = []
+    for name in given:
+        member = above.get(str(name), str(name))
+        if isinstance(member, str) and is_calibrated(kind):
+            listed = ", ".join(above) or "no model"
+            rule = f"must be names of models that stand above ({listed})"
+            raise UsageError(f"{named(place, where)}.members {rule}, got {name}{did_you_mean(member, above)}")
+        if isinstance(member, Variant) and is_plugin(member.kind):
+            rule = "must be models of a kind that is known here"
+            raise UsageError(f"{named(place, where)}.members {rule}, got {name} of {member.kind}")
+        found.append(member)
+    return tuple(found)
+
+
+def _check_parts(made: Variant, place: str, where: str) -> None:
+    """Refuse an ensemble without members or with a backbone of its own, and members of another kind of model."""
+    if not is_ensemble(made.kind):
+        if made.members:
+            rule = "must be left out: only ensembles have any"
+            raise UsageError(f"{named(place, where)}.members {rule}, got a model of kind {made.kind}")
+        return
+    if not made.members:
+        raise UsageError(f"{named(place, where)}.members must be names of models, got none")
+    for key in ("backbone", "calibrate"):
+        if getattr(made, key) is not None:
+            raise UsageError(f"{named(place, where)}.{key} must be left out: the members have their own")

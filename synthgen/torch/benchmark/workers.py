@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,13 +15,19 @@ from pathlib import Path
 import msgspec
 
 from synthgen.errors import StorageError
-from synthgen.machine import human_bytes
+from synthgen.machine import human_bytes, human_time
 from synthgen.run.crew import HOME, Crew, Worker, start_of
 from synthgen.torch.benchmark.clocks import most_resident
 from synthgen.torch.benchmark.jobs import Job, failure
 from synthgen.torch.benchmark.record import write_record
 
 _START = start_of("synthgen.torch.benchmark.worker")
+_FIT = "fit"
+_PREDICT = "predict"
+_LOOK_S = 1.0
+# What a fit may take beyond its time limit: the last step of a training, and what comes behind it.
+_LEAST_GRACE_S = 30.0
+_GRACE = 0.25
 
 Told = Callable[[Job, str], None]
 Done = Callable[[Job, str | None], None]
@@ -89,15 +96,30 @@ class _Worker(Worker):
         )
         os.close(writing)
         super().__init__(process, reading)
+        self._fit_began: float | None = None
 
     def start(self, job: Job, folder: Path, trust: bool) -> None:
         self.task = job
+        self._fit_began = None
         self.send({"job": msgspec.to_builtins(job), "folder": str(folder), "trust": trust})
+
+    def note(self, word: str) -> None:
+        """Note when the fit of the job begins and ends; members of an ensemble are fitted on one clock."""
+        if word == _FIT and self._fit_began is None:
+            self._fit_began = time.monotonic()
+        elif word == _PREDICT:
+            self._fit_began = None
+
+    def is_overdue(self) -> bool:
+        """Return whether the fit is far beyond the time limit, and does not end by itself."""
+        if self.task is None or self._fit_began is None or self.task.time_limit is None:
+            return False
+        taken = time.monotonic() - self._fit_began
+        return taken > _allowed(self.task.time_limit)
 
     def end(self) -> str:
         """Kill the process, and return in words how it ended."""
-        # not Popen.kill, which asks for the status of a process that is dead, and keeps what `wait4` would tell
-        os.kill(self.process.pid, signal.SIGKILL)
+        self.kill()
         self.dismiss()
         os.close(self.reports)
         _, status, usage = os.wait4(self.process.pid, 0)
@@ -113,8 +135,16 @@ class _Crew(Crew):
         super().__init__(list(reversed(jobs)))
         self._folder = folder
         self._trust = trust
+        self._is_limited = any(job.time_limit is not None for job in jobs)
         self._told = told
         self._done = done
+
+    def _patience(self) -> float | None:
+        """Return how often to look for fits beyond the time limit, of which some jobs have one."""
+        return _LOOK_S if self._is_limited else None
+
+    def _overdue(self) -> list[_Worker]:
+        return [worker for worker in self._crew if worker.is_overdue()]
 
     def _new(self) -> _Worker:
         return _Worker(self._trust)
@@ -135,16 +165,25 @@ class _Crew(Crew):
             worker.task = None
             self._done(job, report["error"])
         else:
+            worker.note(report["doing"])
             self._told(job, report["doing"])
 
     def _bury(self, worker: _Worker) -> None:
         """Record the job of a dead worker as failed."""
+        is_late = worker.is_overdue()
         reason = worker.end()
         job = worker.task
         if job is None:
             return
+        if is_late:
+            reason = f"took longer than the time limit of {human_time(job.time_limit)}: {reason}"
         write_record(job.path(self._folder), failure(job, reason))
         self._done(job, reason)
+
+
+def _allowed(limit: float) -> float:
+    """Return the seconds after which a fit is stopped with its worker: a training ends by itself before."""
+    return limit + max(_LEAST_GRACE_S, _GRACE * limit)
 
 
 def _way_of_dying(code: int, most: int) -> str:

@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 
 from synthgen.metrics import intervals
+from synthgen.metrics.auroc_interval import auroc_interval, mean_interval
 from synthgen.metrics.registry import METRICS
 from synthgen.torch.evaluation.predictions import ALL, Predictions
 from synthgen.torch.evaluation.table import MEAN, Row
+
+_IMAGE_AUROC = "image_auroc"
 
 
 def samples_of(
@@ -50,23 +53,28 @@ def bounds_of(
         ``category``, ``metric``, ``value``, ``low``, ``high`` and ``images``.
     """
     of_categories = samples_of(predictions, resamples, seed)
+    categories = [row for row in rows if row.kind == ALL and row.category != MEAN]
     bounds = []
     for row in rows:
         if row.kind != ALL:
             continue
         samples = _pooled(of_categories) if row.category == MEAN else of_categories[row.category]
-        bounds += _bounds_of(row, samples)
+        own = categories if row.category == MEAN else [row]
+        bounds += _bounds_of(row, samples, own)
     return bounds
 
 
-def _bounds_of(row: Row, samples: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Return the intervals of the values of a row that have resamples."""
+def _bounds_of(row: Row, samples: dict[str, np.ndarray], own: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the intervals of the values of a row that have resamples; it is the mean of its `own` rows."""
     images = row.normal + row.anomalous
     bounds = []
     for name, value in row.values.items():
         if name not in samples:
             continue
         low, high = intervals.interval(samples[name], value)
+        if name == _IMAGE_AUROC:
+            of_each = [auroc_interval(each.values[name], each.normal, each.anomalous) for each in own]
+            low, high = mean_interval([each.values[name] for each in own], of_each)
         bound = {
             "category": row.category,
             "metric": name,

@@ -107,6 +107,8 @@ class AnomalyModel(abc.ABC):
     needs_backbone: ClassVar[bool] = True
     #: Whether `graph_scores` can be written as ONNX.
     exportable: ClassVar[bool] = False
+    #: The extra whose packages the model needs beside torch.
+    extra: ClassVar[str | None] = None
     #: Whether the constructor takes members in place of a backbone.
     is_ensemble: ClassVar[bool] = False
     #: Whether tensors of integers hold places of channels, which a file may not exceed.

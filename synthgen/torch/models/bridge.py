@@ -84,6 +84,7 @@ class BridgeModel(AnomalyModel):
     state = ()
     counts_channels = False
     resumes = True
+    extra = "anomalib"
     settings: BridgeOptions
     features: Any
     network: Any

@@ -205,17 +205,16 @@ class Cflow(LayeredModel):
         return [table.filled() for table in tables]
 
     def _train(self, tables: list[torch.Tensor], progress) -> None:
-        """Train the flows, one after the other: no layer knows of another."""
+        """Train the flows, an epoch of each in turn: no layer knows of another, and a deadline is fair to all."""
         import torch
 
         from synthgen.torch.course import Course, steps_in_epoch
 
         settings = self.settings
         optimizer = torch.optim.Adam(self.flows.parameters(), settings.rate)
-        lengths = [settings.epochs * steps_in_epoch(len(table), settings.patches) for table in tables]
-        course = Course(
-            self.flows, optimizer, sum(lengths), settings.seed, self.kind, self.kept_in, tables, progress
-        )
+        lengths = [steps_in_epoch(len(table), settings.patches) for table in tables]
+        steps = settings.epochs * sum(lengths)
+        course = Course(self.flows, optimizer, steps, settings.seed, self.kind, self.kept_in, tables, progress)
         with course:
             for step in course:
                 number, of_flow = _place_in(lengths, step)
@@ -276,12 +275,20 @@ class Cflow(LayeredModel):
 
 
 def _place_in(lengths: list[int], step: int) -> tuple[int, int]:
-    """Return in which of several trainings a step lies, one after the other, and its number there."""
+    """Return which of several trainings a step belongs to, an epoch of each in turn, and its number there.
+
+    Parameters
+    ----------
+    lengths : list of int
+        Steps of an epoch, of each training.
+    step : int
+    """
+    epoch, within = divmod(step, sum(lengths))
     number = 0
-    while step >= lengths[number]:
-        step -= lengths[number]
+    while within >= lengths[number]:
+        within -= lengths[number]
         number += 1
-    return number, step
+    return number, epoch * lengths[number] + within
 
 
 MODEL = Cflow

@@ -8,6 +8,7 @@ SIZE = (24, 24)
 # Models of somebody else; what is wrong with each is its name.
 PLUGIN = """
 import os
+import time
 
 import numpy as np
 
@@ -49,6 +50,28 @@ class NotFinite(Bright):
 class Raising(Bright):
     def fit(self, loader):
         raise RuntimeError("no such thing\\nas a second line")
+
+
+class Learning(Bright):
+    def fit(self, loader, stop=None):
+        while not stop():
+            time.sleep(0.01)
+
+
+class Stuck(Bright):
+    def fit(self, loader):
+        time.sleep(600)
+
+
+class Several(Bright):
+    def heads(self, images):
+        scores, maps = self.predict(images)
+        return {"most": (scores, maps), "mean": (maps.mean((1, 2)), maps)}
+
+
+class Unnamed(Bright):
+    def heads(self, images):
+        return {"a/b": self.predict(images)}
 
 
 class Killed(Bright):
@@ -131,6 +154,12 @@ def finished(values, tmp_path_factory):
     run_benchmark(Benchmark.from_dict(values), out, workers=0, progress="none")
     write_tables(out)
     return out
+
+
+@pytest.fixture(scope="session")
+def plugin():
+    """The text of a module of other people's models."""
+    return PLUGIN
 
 
 @pytest.fixture

@@ -124,3 +124,21 @@ def test_other_peoples_models_are_given_options_and_seed_if_they_are_trusted(val
     assert record.rows[0]["image_auroc"] > 0.9
     wrong = jobs_of(values, others, models={"mine": {"kind": "theirs:Bright", "pover": 2.0}})[0]
     assert "models.mine must have the options of theirs:Bright" in run_job(wrong, others, trust=True).error
+
+
+@pytest.mark.parametrize("rule", ["held-out", "synthetic", "test"])
+def test_thresholds_come_from_where_the_configuration_says(values, tmp_path, rule):
+    job = jobs_of(values, tmp_path, thresholds=rule, metrics=["f1", "recall", "pixel_f1", "oracle"])[0]
+    record = run_job(job, tmp_path)
+    assert record.error is None
+    row = record.rows[0]
+    is_known = rule != "test"
+    assert {name: name in row and row[name] is not None for name in ("f1", "recall", "pixel_f1")} == {
+        "f1": is_known,
+        "recall": is_known,
+        "pixel_f1": is_known,
+    }
+    assert (record.thresholds["images"], record.data["fitted"]) == ((5, 7) if is_known else (0, 12))
+    if is_known:
+        assert record.thresholds["source"].startswith(rule)
+        assert row["f1"] <= row["oracle_f1"]

@@ -1,5 +1,6 @@
 """Pictures of a benchmark: one of each pool, one of the metrics; none of nothing."""
 
+import msgspec
 import pytest
 from PIL import Image
 
@@ -23,3 +24,18 @@ def test_nothing_is_drawn_of_no_results(finished, tmp_path):
     begun = Begun(whole.benchmark.to_dict(), whole.jobs)
     assert draw_results(Results(tmp_path, begun, [])) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_groups_of_categories_are_polygons_over_three_models_or_more(finished, tmp_path):
+    pytest.importorskip("matplotlib")
+    whole = read_results(finished)
+    config = {
+        **whole.benchmark.to_dict(),
+        "groups": {"stone": ["brick"], "all": ["brick", "pcb"], "none": ["wood"]},
+    }
+    records = list(whole.records.values())
+    for record in whole.records.values():
+        if record.model == "floor":
+            records.append(msgspec.structs.replace(record, model="third"))
+    begun = Begun(config, [record.name for record in records])
+    assert draw_results(Results(tmp_path, begun, records)) == ["parts.png", "parts-groups.png", "behavior.png"]

@@ -3,7 +3,8 @@
 import pytest
 
 from synthgen.torch.benchmark.config import Benchmark, load_benchmark
-from synthgen.torch.benchmark.probe import _Cost, _Counts, _seconds, forecast, format_forecast
+from synthgen.torch.benchmark.jobs import make_plan
+from synthgen.torch.benchmark.probe import _Cost, _Counts, _seconds, _shortened, forecast, format_forecast
 
 
 def made(values, **changes):
@@ -49,7 +50,7 @@ def test_what_is_missing_is_listed(values, tmp_path):
 
 def cost(**given):
     nothing = dict.fromkeys(("fit_s", "fit_half_s", "read_s", "load_s", "test_s", "latency_s"), 0.0)
-    return _Cost(few=8, bytes=0, model=None, **{**nothing, **given})
+    return _Cost(**{"few": 8, "share": 1.0, "bytes": 0, "model": None, **nothing, **given})
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,8 @@ def cost(**given):
     [
         ({"fit_s": 8, "fit_half_s": 4}, 100),
         ({"fit_s": 64, "fit_half_s": 16}, 100**2),
+        ({"fit_s": 5, "fit_half_s": 5}, 5),
+        ({"fit_s": 8, "fit_half_s": 4, "share": 0.1}, 1000),
         ({"load_s": 3}, 3),
         ({"read_s": 0.5}, 50),
         ({"test_s": 2}, 2 * (30 + 10)),
@@ -64,4 +67,18 @@ def cost(**given):
     ],
 )
 def test_times_grow_as_the_work_does(given, expected):
-    assert _seconds(cost(**given), _Counts(fitted=100, held=10, tested=30)) == pytest.approx(expected)
+    counts = _Counts(fitted=100, held=10, tested=30)
+    assert _seconds(cost(**given), counts, None) == pytest.approx(expected)
+    limited = 1.0 if "fit_s" in given else expected
+    assert _seconds(cost(**given), counts, 1.0) == pytest.approx(limited)
+
+
+def test_of_a_training_the_first_steps_are_tried(values, tmp_path):
+    net = {"kind": "simplenet", "backbone": "random:test_resnet", "layers": [1], "steps": 500}
+    both = {"kind": "score-ensemble", "members": ["net", "floor"]}
+    models = {"net": net, "floor": {"kind": "floor"}, "both": both}
+    job = make_plan(made(values, models=models), tmp_path).jobs[-1]
+    short, share = _shortened(job)
+    assert share == pytest.approx(20 / 500)
+    assert short.model.members[0].options["steps"] == 20
+    assert job.model.members[0].options["steps"] == 500

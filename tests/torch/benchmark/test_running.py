@@ -9,11 +9,11 @@ import pytest
 
 from synthgen.errors import LockedError, UsageError
 from synthgen.run.lock import part_lock
-from synthgen.torch.benchmark import merge, running
+from synthgen.torch.benchmark import jobs, merge, running
 from synthgen.torch.benchmark.config import Benchmark, load_benchmark
 from synthgen.torch.benchmark.results import read_results
 from synthgen.torch.benchmark.running import run_benchmark
-from synthgen.torch.benchmark.tables import as_values, write_tables
+from synthgen.torch.benchmark.tables import as_values, make_grid, write_tables
 
 
 def run(values, out, **given):
@@ -110,6 +110,26 @@ def test_only_the_jobs_that_are_named_are_done(values, tmp_path):
     results = read_results(tmp_path / "out")
     assert set(results.records) == {"chance/parts/pcb/0", "chance/parts/pcb/1"}
     assert len(results.missing) == 6
+
+
+def test_a_model_whose_package_is_not_installed_is_skipped_by_name(values, tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "has_extra", lambda extra: extra != "anomalib")
+    models = {"floor": {"kind": "floor"}, "rd": {"kind": "stfpm", "backbone": "random:test_resnet"}}
+    both = {"kind": "score-ensemble", "members": ["floor", "rd"]}
+    lines = []
+    changes = {"models": {**models, "both": both}, "seeds": [0]}
+    report = run(values, tmp_path / "out", changes=changes, only=["floor/parts/pcb", "rd"], log=lines.append)
+    assert (report.done, report.failed, report.left) == (1, 0, 5)
+    assert lines[0].startswith("models.rd is skipped: stfpm needs anomalib, pip install ")
+    assert lines[1].startswith("models.both is skipped: stfpm needs anomalib")
+
+    results = read_results(tmp_path / "out")
+    assert results.missing == ["floor/parts/brick/0"]
+    grid = make_grid(results, "parts", "pl")
+    assert {row[0]: row[-1] for row in grid.rows} == {
+        "floor": "0 +1 missing", "rd": "0 +2 skipped", "both": "0 +2 skipped"
+    }  # fmt: skip
+    assert "rd is skipped: stfpm needs anomalib" in "\n".join(grid.notes)
 
 
 def test_a_job_that_failed_is_done_again_on_request_alone(values, copied):

@@ -54,3 +54,33 @@ def test_values_of_a_grid_are_checked(values, grid, rule):
         entry["grid"] = {"sigma": ["1", "1"]}
     with pytest.raises(UsageError, match=rule):
         made(values, m=entry)
+
+
+MINE = {"kind": "theirs:Bright"}
+WRONG_MEMBERS = [
+    ({"kind": "score-ensemble"}, "models.e.members must be names of models, got none"),
+    (
+        {"kind": "score-ensemble", "members": ["flor"]},
+        r"must be names of models that stand above \(floor, mine\), got flor; did you mean floor\?",
+    ),
+    ({"kind": "feature-ensemble", "members": ["mine"]}, "must be models of a kind that is known here, got mine of"),
+    ({"kind": "floor", "members": ["floor"]}, "members must be left out: only ensembles have any, got a model of"),
+    (
+        {"kind": "feature-ensemble", "members": ["b"], "backbone": "b"},
+        "models.e.backbone must be left out: the",
+    ),
+    ({"kind": "feature-ensemble", "members": ["b"], "calibrate": 1}, "models.e.calibrate must be left out"),
+]
+
+
+@pytest.mark.parametrize(("entry", "rule"), WRONG_MEMBERS)
+def test_members_that_no_ensemble_can_have_are_refused(values, entry, rule):
+    with pytest.raises(UsageError, match=rule):
+        made(values, floor={"kind": "floor"}, mine=MINE, e=entry)
+
+
+def test_a_grid_may_choose_the_members(values):
+    entry = {"kind": "score-ensemble", "grid": {"members": [["a"], ["a", "b"]]}}
+    found = made(values, a={"kind": "floor"}, b={"kind": "floor", "sigma": 2}, e=entry)
+    assert [each.name for each in found[2:]] == ["e-members=a", "e-members=a+b"]
+    assert found[3].models() == [found[0], found[1], found[3]]
