@@ -137,7 +137,7 @@ def fit_model(job: Job, images: ImageSet, trust: bool, say: Say = str) -> Fitted
 
     say("fit")
     start = time.perf_counter()
-    if job.model.calibrate is not None:
+    if job.model.calibrate:
         calibrate_model(model, loader, job.model.calibrate)
     _fit(model, loader, job, start)
     seconds = time.perf_counter() - start

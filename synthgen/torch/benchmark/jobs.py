@@ -134,18 +134,19 @@ def make_plan(benchmark: Benchmark, folder: Path) -> Plan:
 
     jobs = []
     for variant in variants(benchmark):
-        missing += _missing_weights(variant)
+        for seed in benchmark.seeds:
+            missing += _missing_weights(variant.seeded(seed))
         for name in variant.sets:
             for category in found[name].categories:
                 jobs += _of_category(benchmark, variant, name, category)
-    return Plan(jobs, missing, notes)
+    return Plan(jobs, list(dict.fromkeys(missing)), notes)
 
 
 def _of_category(benchmark: Benchmark, variant: Variant, name: str, category: Category) -> list[Job]:
     """Return the jobs of one model on one category, for each seed."""
     return [
         Job(
-            model=variant,
+            model=variant.seeded(seed),
             set=name,
             category=category,
             seed=seed,

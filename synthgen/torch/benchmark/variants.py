@@ -22,6 +22,8 @@ from synthgen.torch.benchmark.config import (
 )
 from synthgen.torch.models import load
 
+# In the name of a backbone: the seed of the job.
+_SEED = "{seed}"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._+=-]+")
 _LONGEST = 100
 
@@ -50,6 +52,13 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     calibrate: float | None
     sets: tuple[str, ...]
     options: dict[str, Any]
+
+    def seeded(self, seed: int) -> "Variant":
+        """Return the model with the weights of a seed, which ``{seed}`` in the name of the backbone stands for."""
+        if self.backbone is None:
+            return self
+        backbone = self.backbone.replace(_SEED, str(seed))
+        return msgspec.structs.replace(self, backbone=backbone)
 
     def resolved(self) -> dict:
         """Return all options of the kind, also those not given; of a class of other code those that are given."""
