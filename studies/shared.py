@@ -1,4 +1,4 @@
-"""What the studies share: folders that are filled once, weights as files, a benchmark that is run and told in a table."""
+"""What the studies share: folders that are filled once, weights as files, a benchmark that is run, its table."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from synthgen.torch.pretrain.report import write_backbone
 
 STUDIES = Path(__file__).parent
 sys.path.insert(0, str(STUDIES.parent / "examples"))
-from imagenet_lite0 import ARCH, imagenet_lite0  # noqa: E402 - an example lies in a folder of its own
+from imagenet_lite0 import imagenet_lite0  # noqa: E402 - an example lies in a folder of its own
 
 WEIGHTS = Path("weights")
 RESULTS = Path("results")

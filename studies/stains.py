@@ -1,133 +1,317 @@
-"""What do water stains in training images do to an anomaly model? Mao et al. 2025, tables I and II, small, offline.
+"""What are drawn plates worth in the inspection of others? Mao et al. 2025, tables I and II and figure 5, offline.
 
-There are no real plates here. What stands for them are plates that differ from the synthetic ones as real ones
-do: stained, with fingerprints, another light, exposure, lens blur and sensor noise. Sequential PatchCore learns
-normal plates: the target's, clean synthetic ones (Synth), or stained synthetic ones (Synth WS); both are then
-fine-tuned on the target's, or melded with the model of the target's. All are tested on defective target plates.
+There are no real plates here. What stands for them, the target, differs from the drawn plates as real ones do: in
+metal, exposure, blur of the lens, noise of the sensor. As in the paper the plates that are learned are **clean**;
+water stains (on about 2 % of a plate), fingerprints and stickers lie on the test plates alone, beside scratches,
+dents and bumps. A plate of the target gives 12 images, so that a scratch is wider than a pixel. Three seeds: other
+drawn plates, another order, other augmentation. And the curve of 0, 2, 5 and 10 plates of the target, with drawn
+plates and without.
 
-    python examples/stains.py --out stains-study            # some ten minutes on two cores
-    python examples/stains.py --out quick --quick
+This script draws the plates and prints the tables. The rest is `stains.yaml`, a configuration of `synthgen
+benchmark`: an interrupted study goes on where it was.
+
+    python studies/stains.py --out study                         # all
+    python studies/stains.py --out study --rows target,ws,ws-ft  # some rows
+    python studies/stains.py --out quick --quick                 # a small one: two minutes of one core
 """
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
-import torch
-from imagenet_lite0 import imagenet_lite0
+from shared import RESULTS, configured, keep_imagenet, run, table, working_in
+from transfer import LIGHTS, PLACES, SETS, TARGET
 
 import synthgen
-from synthgen.metrics import best_f1_threshold, defect_wise_recall, pixel_scores
+from synthgen.look.charts import recall_over_coverage
+from synthgen.metrics import intervals
+from synthgen.metrics.defects import COVERAGES
 from synthgen.recipe import Recipe
-from synthgen.torch.models import SequentialPatchCore, load_model, meld
+from synthgen.torch.benchmark.results import Results
 
-SIZE = "512x428"
-DEFECTS, IMPURITIES = ("scratch", "dent", "bump"), ("stain", "fingerprint")
-SYNTHETIC = {"light": "ring"}
-TARGET = {
-    "light": "ring-rotated", "exposure": "0.75:1.05", "blur": 0.8, "noise": 3, "impurities": "fingerprint",
-    "objects": "1:2", "seed": 1,
-}  # fmt: skip
-
-
-def plates(folder: Path, name: str, per_class: int, **options):
-    """Return a data set of plates, drawn unless it is there."""
-    recipe = Recipe.from_dict({"family": "stains", "per_class": per_class, "size": SIZE, **options})
-    synthgen.generate(recipe, folder / name, progress=False)
-    return synthgen.open(folder / name)
-
-
-def loader(dataset) -> list[torch.Tensor]:
-    """Return the images of a data set as batches of four."""
-    images = [torch.from_numpy(sample.image.copy())[None] for sample in dataset]
-    return [torch.stack(images[i : i + 4]) for i in range(0, len(images), 4)]
-
-
-def fitted(path: Path, make) -> SequentialPatchCore:
-    """Return a model, learned unless it is there."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        make().save(path)
-    return load_model(path)
+DEFECTS = ("scratch", "bump", "dent")
+IMPURITIES = ("stain", "fingerprint", "sticker")
+KINDS = (*DEFECTS, *IMPURITIES)
+# Every plate: a pixel shows 0.06 mm, a scratch is 0.07 to 0.22 mm wide. Stains lie on 2 % of it, if on any.
+PLATE = {"family": "stains", "field_of_view": 30, "cell_size": 10}
+# 12 images of each plate of the target.
+PLACED = {"places": "3x4"}
+# The target, as an inspection system sees it.
+REAL = {"exposure": "0.75:1.05", "blur": 0.8, "noise": 3}
+# What lies on plates for testing.
+ON_TESTS = {"layout": "test", "impurities": ["fingerprint", "sticker"], "objects": "3:6"}
+# Seeds of what is drawn: the target's sets, and the first of the drawn plates, one for each seed of the study.
+SEEDS = {"target": 1, "validation": 2, "test": 3}
+FIRST_SEED = 10
+MODEL = "bank-learns="
+TABLE_ONE = (TARGET, "synth", "ws", "synth-ft", "ws-ft")
+# The curve: plates of the target, and the rows without drawn plates, with clean ones, with stained ones.
+CURVE = {
+    "0": (None, "synth", "ws"),
+    "2": ("target-2", "synth-ft-2", "ws-ft-2"),
+    "5": ("target-5", "synth-ft-5", "ws-ft-5"),
+    "10": (TARGET, "synth-ft", "ws-ft"),
+}
 
 
-def models(out: Path, sets: dict, points: int, epochs: int) -> dict[str, SequentialPatchCore]:
-    """Learn, fine-tune and meld."""
-    backbone = imagenet_lite0()
-    folder, found = out / "models", {}
-    for name in ("Target", "Synth", "Synth WS"):
-        found[name] = fitted(
-            folder / f"{name}.safetensors",
-            lambda n=name: SequentialPatchCore(backbone, points=points, epochs=epochs).fit(loader(sets[n])),
-        )
-    for name in ("Synth", "Synth WS"):
-        source = folder / f"{name}.safetensors"
-        found[f"{name}, fine-tuned"] = fitted(
-            folder / f"{name}-ft.safetensors", lambda s=source: load_model(s).update(loader(sets["Target"]))
-        )
-        found[f"{name}, melded"] = fitted(
-            folder / f"{name}-meld.safetensors", lambda n=name: meld([found[n], found["Target"]], points)
-        )
-    return found
+class Scale(msgspec.Struct, frozen=True, kw_only=True):
+    """How large the study is.
+
+    Attributes
+    ----------
+    size : str
+        Of an image, WIDTHxHEIGHT.
+    drawn : int
+        Plates that are drawn for each seed, one image of each, as in the paper.
+    target, validation, test : int
+        Plates of the target that are learned, and plates of each class for thresholds and for testing.
+    rows : list of str or None
+        Rows that are measured, unless some are asked for; None for all.
+    seeds : int
+    model : dict
+        What is changed of each model.
+    """
+
+    size: str = "512x428"
+    drawn: int = 80
+    target: int = 10
+    validation: int = 1
+    test: int = 2
+    rows: list[str] | None = None
+    seeds: int = 3
+    model: dict = {}
 
 
-def measure(model: SequentialPatchCore, validation, test) -> dict[str, float]:
-    """Return the row of a model; its threshold is that of the best F1 on the validation plates."""
-    maps, truth = predicted(model, validation), [defects_of(sample) for sample in validation]
-    threshold, _ = best_f1_threshold(np.stack(truth), maps)
-    found = predicted(model, test) >= threshold
-    pixels = pixel_scores(np.stack([defects_of(sample) for sample in test]), found)
-    row = {"P px": pixels["precision"], "R px": pixels["recall"], "F1 px": pixels["f1"]}
-    recalls = []
-    for kind in (*DEFECTS, *IMPURITIES):
-        ids = np.stack([ids_of(sample, kind) for sample in test])
-        recall = defect_wise_recall(ids, found)
-        if kind in DEFECTS:
-            recalls.append(recall)
-            row[f"{kind} R dw"] = recall
-        else:
-            row[f"{kind} R px"] = float(found[ids > 0].mean())
-    return {**row, "mean R dw": float(np.mean(recalls))}
+QUICK = Scale(
+    size="128x107",
+    drawn=4,
+    target=1,
+    test=1,
+    rows=[TARGET, "synth", "ws", "ws-da", "ws-dr", "ws-ft", "ws-melded", "target-2", "ws-ft-2"],
+    seeds=1,
+    model={"points": 64, "epochs": 1},
+)
 
 
-def predicted(model: SequentialPatchCore, dataset) -> np.ndarray:
-    """Return the maps of all images of a data set."""
-    return np.concatenate([model.predict(batch)[1] for batch in loader(dataset)])
+def draw(name: str, scale: Scale, **options) -> None:
+    """Draw a set of plates, unless it is there."""
+    recipe = Recipe.from_dict({**PLATE, "size": scale.size, **options})
+    synthgen.generate(recipe, SETS / name, progress=False)
 
 
-def defects_of(sample) -> np.ndarray:
-    """Return the mask of defects, without impurities."""
-    return np.any([sample.fields[kind] > 0 for kind in DEFECTS], axis=0)
+def draw_target(scale: Scale) -> None:
+    """Draw the plates of the target: clean ones to learn, and those for thresholds and for testing."""
+    draw(TARGET, scale, stains=False, seed=SEEDS[TARGET], per_class=PLACES * scale.target, **REAL, **PLACED)
+    for name, plates in (("validation", scale.validation), ("test", scale.test)):
+        draw(name, scale, seed=SEEDS[name], per_class=PLACES * plates, **REAL, **PLACED, **ON_TESTS)
 
 
-def ids_of(sample, kind: str) -> np.ndarray:
-    """Return the instances of one kind."""
-    ids = [thing["id"] for thing in sample.params["objects"] if thing["kind"] == kind]
-    return np.where(np.isin(sample.fields["instances"], ids), sample.fields["instances"], 0)
+def draw_plates(seed: int, scale: Scale) -> None:
+    """Draw the plates of a seed, clean and stained, under three lights: their metal is the same."""
+    for name, is_stained in (("synth", False), ("ws", True)):
+        for light in ("", *(f"-{light}" for light in LIGHTS)):
+            draw(
+                f"{name}{light}-{seed}",
+                scale,
+                stains=is_stained,
+                light=f"ring{light}",
+                seed=FIRST_SEED + seed,
+                per_class=scale.drawn,
+            )
 
 
-def main(out: Path, quick: bool) -> None:
-    """Run the study, or the rest of it, and print its table."""
-    train, per_class, points, epochs = (6, 2, 256, 1) if quick else (32, 16, 2048, 5)
-    sets = {
-        "Synth": plates(out / "sets", "synth", train, **SYNTHETIC, stains=False),
-        "Synth WS": plates(out / "sets", "synth-ws", train, **SYNTHETIC),
-        "Target": plates(out / "sets", "target", train, **TARGET),
-    }
-    tests = {
-        name: plates(out / "sets", name, per_class, layout="test", **{**TARGET, "seed": seed})
-        for name, seed in (("validation", 2), ("test", 3))
-    }
-    rows = {name: measure(model, **tests) for name, model in models(out, sets, points, epochs).items()}
-    columns = list(next(iter(rows.values())))
-    print("| trained on | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
-    for name, row in rows.items():
-        print(f"| {name} | " + " | ".join(f"{row[column]:.3f}" for column in columns) + " |")
+class Counts(NamedTuple):
+    """What was found on each image of the test set, by one model of one seed.
+
+    Attributes
+    ----------
+    marked : ndarray, (N,)
+        Pixels that were taken for a defect.
+    pixels, hits : ndarray, (N, K)
+        Pixels of each kind, and those of them that were marked.
+    things, noticed : ndarray, (N, K, 1) and (N, K, C)
+        Objects of each kind, and those of them of which enough was marked, for each coverage.
+    """
+
+    marked: np.ndarray
+    pixels: np.ndarray
+    hits: np.ndarray
+    things: np.ndarray
+    noticed: np.ndarray
+
+    def weighted(self, weights: np.ndarray) -> "Counts":
+        """Return the sums over resamples of the images, (R, ..); weights (R, N) say how often an image is in one."""
+        return Counts(*(np.tensordot(weights, values, 1) for values in self))
+
+
+def count(results: Results, row: str, seed: int) -> Counts:
+    """Return what a model found on the test plates, from the maps that the benchmark keeps."""
+    dataset = synthgen.open(SETS / "test")
+    folder = results.folder / "maps" / f"{MODEL}{row}" / "plates" / "test" / f"seed-{seed}"
+    labels = range(len(dataset.classes))
+    keys = [(label, index) for label in labels for index in range(dataset.manifest.per_class)]
+
+    found = []
+    for number, (label, index) in enumerate(keys):
+        sample = dataset[dataset.find(label, index)]
+        scores = np.load(folder / f"{number:05d}.npy")
+        found.append(count_image(sample, scores >= 1))
+    return Counts(*map(np.stack, zip(*found, strict=True)))
+
+
+def count_image(sample, marked: np.ndarray) -> Counts:
+    """Return what was found on one image: a row of each of the arrays of `Counts`."""
+    ids = sample.fields["instances"].ravel()
+    areas = np.bincount(ids)
+    covered = np.bincount(ids, marked.ravel())
+    shape = (len(KINDS), len(COVERAGES))
+    counts = Counts(marked.sum(), *np.zeros((2, len(KINDS))), np.zeros((len(KINDS), 1)), np.zeros(shape))
+
+    for thing in sample.params["objects"]:
+        kind = KINDS.index(thing["kind"])
+        area = areas[thing["id"]]
+        hit = covered[thing["id"]]
+        counts.pixels[kind] += area
+        counts.hits[kind] += hit
+        counts.things[kind] += 1
+        counts.noticed[kind] += (hit > 0) & (hit >= np.multiply(COVERAGES, area))
+    return counts
+
+
+class Measures(NamedTuple):
+    """Metrics of a model: of all test images first, then of resamples of them, (1 + R, ..)."""
+
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    mean_recall: np.ndarray
+    pixel_recalls: np.ndarray
+    recalls: np.ndarray
+
+
+def measure(results: Results, row: str) -> Measures | None:
+    """Return the metrics of a row; None of one that was not run, or failed."""
+    (cell,) = results.cells
+    if any(results.record(f"{MODEL}{row}", cell, seed) is None for seed in results.seeds):
+        return None
+    found = [measure_counts(count(results, row, seed)) for seed in results.seeds]
+    return Measures(*(np.mean(values, axis=0) for values in zip(*found, strict=True)))
+
+
+def measure_counts(counts: Counts) -> Measures:
+    """Return the metrics of counts, with the same resamples for all models and seeds."""
+    images = len(counts.marked)
+    weights = intervals.draws(np.ones(images), name="plates")
+    sums = counts.weighted(np.vstack([np.ones(images), weights]))
+
+    defects = len(DEFECTS)
+    hits = sums.hits[:, :defects].sum(1)
+    precision = ratio(hits, sums.marked)
+    recall = ratio(hits, sums.pixels[:, :defects].sum(1))
+    recalls = ratio(sums.noticed, sums.things)
+    return Measures(
+        precision=precision,
+        recall=recall,
+        f1=ratio(2 * precision * recall, precision + recall),
+        mean_recall=recalls[:, :defects, 0].mean(1),
+        pixel_recalls=ratio(sums.hits, sums.pixels),
+        recalls=recalls,
+    )
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return a share, 0 of nothing."""
+    return part / np.maximum(whole, 1e-9)
+
+
+def cell(values: np.ndarray) -> str:
+    """Return a metric in per cent, with its 95 % interval."""
+    low, high = intervals.interval(100 * values[1:])
+    return f"{100 * values[0]:.1f} ({low:.1f}..{high:.1f})"
+
+
+def table_one(found: dict[str, Measures]) -> str:
+    """Return recall by kind of defect and of impurity (table I): pixels, objects. Of impurities less is better."""
+    rows = []
+    for row in TABLE_ONE:
+        if row in found:
+            pixels = found[row].pixel_recalls[0]
+            things = found[row].recalls[0, :, 0]
+            cells = [f"{100 * px:.1f} / {100 * dw:.1f}" for px, dw in zip(pixels, things, strict=True)]
+            rows.append([row, *cells])
+    return table(["learned", *(f"{kind}, pixels / objects" for kind in KINDS)], rows)
+
+
+def table_two(found: dict[str, Measures]) -> str:
+    """Return precision, recall and F1 of the pixels of defects, and the mean recall of defects (table II)."""
+    rows = [[row, *map(cell, measures[:4])] for row, measures in found.items()]
+    return table(["learned", "precision", "recall", "F1", "mean recall of defects"], rows)
+
+
+def curve(found: dict[str, Measures]) -> str:
+    """Return F1 by the number of plates of the target."""
+    rows = []
+    for plates, names in CURVE.items():
+        rows.append([plates, *(cell(found[name].f1) if name in found else "-" for name in names)])
+    return table(["plates of the target", "alone", "after clean drawn plates", "after stained ones"], rows)
+
+
+def figure_five(found: dict[str, Measures]) -> str:
+    """Return the recall of each kind over the share of an object that must be found (figure 5); draw it, too."""
+    recalls = found[TARGET].recalls[0]
+    recall_over_coverage(
+        RESULTS / "coverage.png", {kind: (COVERAGES, of) for kind, of in zip(KINDS, recalls, strict=True)}
+    )
+    rows = [[kind, *(f"{100 * recall:.0f}" for recall in of)] for kind, of in zip(KINDS, recalls, strict=True)]
+    return table(["share of an object", *(f"{share:.0%}" for share in COVERAGES)], rows)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the study, or the rest of it, and print its tables."""
+    given = parsed(arguments)
+    scale = QUICK if given.quick else Scale()
+    changes = {"size": scale.size, **{f"models.bank.{name}": value for name, value in scale.model.items()}}
+    rows = given.rows or scale.rows
+    if rows:
+        changes["models.bank.grid.learns"] = rows
+
+    with working_in(given.out):
+        seeds = tuple(range(given.seeds or scale.seeds))
+        benchmark = configured("stains", changes, None, seeds)
+        keep_imagenet()
+        draw_target(scale)
+        for seed in seeds:
+            draw_plates(seed, scale)
+        results = run(benchmark, given.workers)
+        print(tables(results, benchmark.models["bank"].grid["learns"]))
+
+
+def tables(results: Results, rows: list[str]) -> str:
+    """Return all tables of the rows that are there."""
+    measured = {row: measure(results, row) for row in rows}
+    found = {row: measures for row, measures in measured.items() if measures is not None}
+    parts = [
+        f"Table I: recall by kind\n\n{table_one(found)}",
+        f"Table II: pixels and defects\n\n{table_two(found)}",
+        f"F1 and the number of plates\n\n{curve(found)}",
+    ]
+    if TARGET in found:
+        parts.append(f"Figure 5: recall over coverage, learned from the target\n\n{figure_five(found)}")
+    return "\n\n".join(parts)
+
+
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    """Return what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("stains-study"))
+    parser.add_argument("--quick", action="store_true", help="few small plates, a small bank, one pass, one seed")
+    parser.add_argument("--rows", type=lambda text: text.split(","), help="some of the rows of stains.yaml")
+    parser.add_argument("--seeds", type=int, help="number of seeds  [default: 3; quick: 1]")
+    parser.add_argument("--workers", type=int, default=1, help="of the benchmark")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("stains-study"))
-    parser.add_argument("--quick", action="store_true", help="few plates, a small bank, one epoch")
-    given = parser.parse_args()
-    main(given.out, given.quick)
+    main()

@@ -9,19 +9,19 @@ it is, and with batch-norm statistics of the normal images; beside them a floor 
 This script makes the photographs and the weights. The rest is `textures.yaml`, a configuration of `synthgen
 benchmark`: an interrupted study goes on where it was.
 
-    python studies/textures.py --out study                                   # all: an hour of two cores for each weights
-    python studies/textures.py --out study --surface w0 --surface w1         # weights of the preset that are there
-    python studies/textures.py --out study --only multifractals-1            # one pre-training, beside another process
-    python studies/textures.py --out study --rows random,imagenet,surface    # some rows
-    python studies/textures.py --out quick --quick                           # a small one on drawn textures: two minutes
+    python studies/textures.py --out study                               # all: weights take two hours of a core each
+    python studies/textures.py --out study --surface w0 --surface w1     # weights of the preset that are there
+    python studies/textures.py --out study --only multifractals-1        # one pre-training, beside another process
+    python studies/textures.py --out study --rows random,imagenet,surface
+    python studies/textures.py --out quick --quick                       # drawn textures, tiny sets: two minutes
 """
 
 import argparse
 import shutil
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from PIL import Image
@@ -61,7 +61,7 @@ FIRST = "random"
 BASE = "random-calibrate=1"
 
 
-class Scale(NamedTuple):
+class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """How large the study is.
 
     Attributes
@@ -166,7 +166,7 @@ def make_photographs(folder: Path, scale: Scale) -> None:
 
 
 def write_defects(category: Path, normal: list[np.ndarray], scale: Scale) -> None:
-    """Write defective twins of images, and their masks, a folder for each kind; pieces come from the other textures."""
+    """Write images with defects, and their masks, a folder for each kind; pieces come from the other textures."""
     with tempfile.TemporaryDirectory() as place:
         given = Path(place) / "normal"
         others = Path(place) / "others"
@@ -299,7 +299,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="drawn textures, tiny sets, minutes of training")
     parser.add_argument(
         "--surface", type=Path, action="append", default=[], metavar="PATH",
-        help="weights of the preset `surface`, one for each seed: then there are as many seeds  [default: train them]",
+        help="weights of the preset `surface`, one for each seed, which sets the number of seeds  [default: train]",
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, help="number of seeds  [default: 3; quick: 1]")
     parser.add_argument("--rows", type=lambda text: text.split(","), help="some of the models of textures.yaml")
