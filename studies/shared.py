@@ -11,8 +11,10 @@ import msgspec
 import numpy as np
 import torch
 
+import synthgen
 from synthgen.metrics import intervals, registry
-from synthgen.torch.backbones import config_of
+from synthgen.recipe import Recipe
+from synthgen.torch.backbones import config_of, create_model
 from synthgen.torch.benchmark import load_benchmark, read_results, run_benchmark
 from synthgen.torch.benchmark.config import Benchmark
 from synthgen.torch.benchmark.pooling import pooled_lines
@@ -22,11 +24,13 @@ from synthgen.torch.pretrain.report import write_backbone
 
 STUDIES = Path(__file__).parent
 sys.path.insert(0, str(STUDIES.parent / "examples"))
-from imagenet_lite0 import imagenet_lite0  # noqa: E402 - an example lies in a folder of its own
+from imagenet_lite0 import ARCH, imagenet_lite0  # noqa: E402 - an example lies in a folder of its own
 
 WEIGHTS = Path("weights")
 RESULTS = Path("results")
 LAST = "last.safetensors"
+# Images that are worth worker processes.
+MANY = 500
 
 
 @contextmanager
@@ -57,6 +61,12 @@ def once(folder: Path, fill: Callable[[Path], object]) -> None:
     begun.rename(folder)
 
 
+def draw(recipe: Recipe, folder: Path) -> None:
+    """Draw a data set, unless it is there; a small one in this process, since workers take seconds to start."""
+    images = recipe.classes * recipe.per_class
+    synthgen.generate(recipe, folder, workers=0 if images < MANY else None, progress=False)
+
+
 def weights_of(name: str, seed: int) -> Path:
     """Return the folder of the weights of a name and a seed, as the configurations name it."""
     return WEIGHTS / f"{name}-{seed}"
@@ -76,6 +86,11 @@ def _write_weights(path: Path, model: torch.nn.Module) -> None:
 def keep_imagenet() -> None:
     """Write the weights of ImageNet, the same for all seeds."""
     keep_weights("imagenet", 0, imagenet_lite0)
+
+
+def keep_random(seed: int) -> None:
+    """Write the random weights of a seed."""
+    keep_weights("random", seed, lambda: create_model(ARCH, seed))
 
 
 def configured(name: str, changes: dict, rows: list[str] | None, seeds: tuple[int, ...]) -> Benchmark:

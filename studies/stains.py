@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from shared import RESULTS, configured, keep_imagenet, run, table, working_in
+from shared import RESULTS, configured, draw, keep_imagenet, run, table, working_in
 from transfer import LIGHTS, PLACES, SETS, TARGET
 
 import synthgen
@@ -95,24 +95,24 @@ QUICK = Scale(
 )
 
 
-def draw(name: str, scale: Scale, **options) -> None:
+def draw_plates(name: str, scale: Scale, **options) -> None:
     """Draw a set of plates, unless it is there."""
     recipe = Recipe.from_dict({**PLATE, "size": scale.size, **options})
-    synthgen.generate(recipe, SETS / name, progress=False)
+    draw(recipe, SETS / name)
 
 
 def draw_target(scale: Scale) -> None:
     """Draw the plates of the target: clean ones to learn, and those for thresholds and for testing."""
-    draw(TARGET, scale, stains=False, seed=SEEDS[TARGET], per_class=PLACES * scale.target, **REAL, **PLACED)
+    draw_plates(TARGET, scale, stains=False, seed=SEEDS[TARGET], per_class=PLACES * scale.target, **REAL, **PLACED)
     for name, plates in (("validation", scale.validation), ("test", scale.test)):
-        draw(name, scale, seed=SEEDS[name], per_class=PLACES * plates, **REAL, **PLACED, **ON_TESTS)
+        draw_plates(name, scale, seed=SEEDS[name], per_class=PLACES * plates, **REAL, **PLACED, **ON_TESTS)
 
 
-def draw_plates(seed: int, scale: Scale) -> None:
+def draw_synthetic(seed: int, scale: Scale) -> None:
     """Draw the plates of a seed, clean and stained, under three lights: their metal is the same."""
     for name, is_stained in (("synth", False), ("ws", True)):
         for light in ("", *(f"-{light}" for light in LIGHTS)):
-            draw(
+            draw_plates(
                 f"{name}{light}-{seed}",
                 scale,
                 stains=is_stained,
@@ -142,7 +142,7 @@ class Counts(NamedTuple):
     noticed: np.ndarray
 
     def weighted(self, weights: np.ndarray) -> "Counts":
-        """Return the sums over resamples of the images, (R, ..); weights (R, N) say how often an image is in one."""
+        """Return the sums over resamples of the images, (R, ..); weights (R, N) say how often each is in one."""
         return Counts(*(np.tensordot(weights, values, 1) for values in self))
 
 
@@ -283,7 +283,7 @@ def main(arguments: list[str] | None = None) -> None:
         keep_imagenet()
         draw_target(scale)
         for seed in seeds:
-            draw_plates(seed, scale)
+            draw_synthetic(seed, scale)
         results = run(benchmark, given.workers)
         print(tables(results, benchmark.models["bank"].grid["learns"]))
 

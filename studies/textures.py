@@ -9,7 +9,7 @@ it is, and with batch-norm statistics of the normal images; beside them a floor 
 This script makes the photographs and the weights. The rest is `textures.yaml`, a configuration of `synthgen
 benchmark`: an interrupted study goes on where it was.
 
-    python studies/textures.py --out study                               # all: weights take two hours of a core each
+    python studies/textures.py --out study                              # all: two hours of a core for each weights
     python studies/textures.py --out study --surface w0 --surface w1     # weights of the preset that are there
     python studies/textures.py --out study --only multifractals-1        # one pre-training, beside another process
     python studies/textures.py --out study --rows random,imagenet,surface
@@ -29,8 +29,9 @@ from shared import (
     ARCH,
     LAST,
     configured,
+    draw,
     keep_imagenet,
-    keep_weights,
+    keep_random,
     once,
     run,
     summary,
@@ -41,7 +42,6 @@ from skimage import data
 
 import synthgen
 from synthgen.recipe import Recipe, load_recipe
-from synthgen.torch.backbones import create_model
 from synthgen.torch.pretrain import pretrain
 
 TEXTURES = ("brick", "grass", "gravel")
@@ -177,7 +177,7 @@ def write_defects(category: Path, normal: list[np.ndarray], scale: Scale) -> Non
             "per_class": scale.per_kind, "size": scale.side, "objects": "1:2", "severity": "0.6:1.0",
             "area": "0.005:0.05",
         })  # fmt: skip
-        synthgen.generate(recipe, Path(place) / "defects", progress=False)
+        draw(recipe, Path(place) / "defects")
 
         dataset = synthgen.open(Path(place) / "defects")
         for label, row in enumerate(dataset.classes):
@@ -217,11 +217,11 @@ def draw_set(name: str, scale: Scale) -> Path:
             "family": "mandelbulb", "classes": FORMULAS * scale.classes, "per_class": min(16, scale.per_class),
             "size": scale.pixels, "background": "black", "filter": "box", "fields": "coverage",
         })  # fmt: skip
-        synthgen.generate(variants, "sets/variants", progress=False)
+        draw(variants, Path("sets/variants"))
 
     recipe = classes_recipe(name, scale)
     folder = Path("sets") / name
-    synthgen.generate(recipe, folder, progress=False)
+    draw(recipe, folder)
     return folder
 
 
@@ -256,7 +256,7 @@ def copy_weights(path: Path, seed: int) -> None:
 def prepare(row: str, seed: int, scale: Scale, threads: int | None) -> None:
     """Make the weights of a row of the table for a seed."""
     if row == FIRST:
-        keep_weights(row, seed, lambda: create_model(ARCH, seed))
+        keep_random(seed)
     elif row == "imagenet":
         keep_imagenet()
     elif row == SURFACE and not (weights_of(row, seed) / LAST).exists():
