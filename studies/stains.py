@@ -36,8 +36,6 @@ IMPURITIES = ("stain", "fingerprint", "sticker")
 KINDS = (*DEFECTS, *IMPURITIES)
 # Every plate: a pixel shows 0.06 mm, a scratch is 0.07 to 0.22 mm wide. Stains lie on 2 % of it, if on any.
 PLATE = {"family": "stains", "field_of_view": 30, "cell_size": 10}
-# 12 images of each plate of the target.
-PLACED = {"places": "3x4"}
 # The target, as an inspection system sees it.
 REAL = {"exposure": "0.75:1.05", "blur": 0.8, "noise": 3}
 # What lies on plates for testing.
@@ -65,8 +63,12 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
         Of an image, WIDTHxHEIGHT.
     drawn : int
         Plates that are drawn for each seed, one image of each, as in the paper.
-    target, validation, test : int
-        Plates of the target that are learned, and plates of each class for thresholds and for testing.
+    target : int
+        Plates of the target that are learned.
+    validation, test : int
+        Images of each class for thresholds and for testing.
+    places : str or None
+        How the camera stands over plates for testing.
     rows : list of str or None
         Rows that are measured, unless some are asked for; None for all.
     seeds : int
@@ -77,8 +79,9 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     size: str = "512x428"
     drawn: int = 80
     target: int = 10
-    validation: int = 1
-    test: int = 2
+    validation: int = PLACES
+    test: int = 2 * PLACES
+    places: str | None = "3x4"
     rows: list[str] | None = None
     seeds: int = 3
     model: dict = {}
@@ -88,7 +91,9 @@ QUICK = Scale(
     size="128x107",
     drawn=4,
     target=1,
-    test=1,
+    validation=2,
+    test=2,
+    places=None,
     rows=[TARGET, "synth", "ws", "ws-da", "ws-dr", "ws-ft", "ws-melded", "target-2", "ws-ft-2"],
     seeds=1,
     model={"points": 64, "epochs": 1},
@@ -103,9 +108,11 @@ def draw_plates(name: str, scale: Scale, **options) -> None:
 
 def draw_target(scale: Scale) -> None:
     """Draw the plates of the target: clean ones to learn, and those for thresholds and for testing."""
-    draw_plates(TARGET, scale, stains=False, seed=SEEDS[TARGET], per_class=PLACES * scale.target, **REAL, **PLACED)
-    for name, plates in (("validation", scale.validation), ("test", scale.test)):
-        draw_plates(name, scale, seed=SEEDS[name], per_class=PLACES * plates, **REAL, **PLACED, **ON_TESTS)
+    clean = {"stains": False, "places": "3x4", "per_class": PLACES * scale.target}
+    draw_plates(TARGET, scale, seed=SEEDS[TARGET], **REAL, **clean)
+    for name, images in (("validation", scale.validation), ("test", scale.test)):
+        placed = {"places": scale.places, "per_class": images}
+        draw_plates(name, scale, seed=SEEDS[name], **REAL, **placed, **ON_TESTS)
 
 
 def draw_synthetic(seed: int, scale: Scale) -> None:
