@@ -100,7 +100,7 @@ VARIANTS = {
     "temperature-doubled": Variant(training={"temperature": 0.2}),
     # is it the data or the loss?
     "multifractals": Variant(data={**_OBJECTS, "source": "fractals"}, training=_WHOLE_IMAGES),
-    "multimandelbulbs": Variant(data={**_OBJECTS, "source": "variants"}, training=_WHOLE_IMAGES),
+    "multimandelbulbs": Variant(data={**_OBJECTS, "source": "mandelbulb"}, training=_WHOLE_IMAGES),
     "classes": Variant(classes=True),
     # the network: batch norm, and group norm in its place
     "resnet18": Variant(arch="resnet18"),

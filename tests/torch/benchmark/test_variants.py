@@ -54,3 +54,12 @@ def test_values_of_a_grid_are_checked(values, grid, rule):
         entry["grid"] = {"sigma": ["1", "1"]}
     with pytest.raises(UsageError, match=rule):
         made(values, m=entry)
+
+
+def test_a_backbone_may_be_named_by_the_seed_of_the_job():
+    entry = {"kind": "patchcore", "backbone": "weights/a-{seed}.safetensors"}
+    values = {"benchmark": "b", "sets": {"s": {"path": "p"}}, "models": {"m": entry, "floor": {"kind": "floor"}}}
+    named, floor = variants(Benchmark.from_dict(values))
+    assert named.seeded(7).backbone == "weights/a-7.safetensors"
+    assert named.seeded(7).name == named.name
+    assert floor.seeded(7) == floor
