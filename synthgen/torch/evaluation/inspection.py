@@ -28,6 +28,7 @@ class Found(NamedTuple):
     seen : Seen
         What of the image the map shows.
     score : float
+        Of an image with an inspected region the highest score of the map in it.
     map : ndarray of float32, (h, w), or None
         None of a model without maps.
     """
@@ -231,9 +232,22 @@ def _looked_at(
         shape = item.image.shape[:2]
         seen = (framing or Framing()).seen(shape, size or shape)
         joined = assembled(maps[own], parts, seen) if maps else None
+        framed_item = framed(item, seen)
         score = float(max(scores[own]))
-        found.append(Found(number, framed(item, seen), seen, score, joined))
+        if framed_item.region is not None:
+            score = _highest_within(framed_item, joined)
+        found.append(Found(number, framed_item, seen, score, joined))
     return found
+
+
+def _highest_within(item: Item, scores: np.ndarray | None) -> float:
+    """Return the highest score of a map in the inspected region of an image."""
+    if scores is None:
+        raise UsageError("region must be left out for a model that scores whole images, which has no maps")
+    inside = scores[item.region]
+    if not len(inside):
+        raise UsageError(f"{item.name}: must have a region of which the model sees a pixel, got none")
+    return float(inside.max())
 
 
 class _Asked:
