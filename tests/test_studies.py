@@ -57,7 +57,7 @@ def small_textures(textures):
 
     changes = {"size": 32, "sets": {"photographs": {"path": "photographs"}}, "metrics": ["image_auroc", "pl"]}
     return msgspec.structs.replace(
-        textures.QUICK, side=32, crop=64, train=3, good=4, benchmark=changes, surface={}, recipe={}
+        textures.QUICK, is_drawn=False, side=32, crop=64, train=3, good=4, benchmark=changes, surface={}, recipe={}
     )
 
 
