@@ -101,12 +101,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kind : str, optional
         A kind of `synthgen fit`, or ``module:Class``; a grid may give it.
     backbone : str, optional
+        ``{seed}`` in it stands for the seed of the job.
     size : (int, int), optional
         Height and width at which the model sees images; by default those of the benchmark.
     batch : int, optional
         Images at a time; by default those of the benchmark.
     calibrate : float, optional
-        Share of the backbone's batch-norm statistics that come from the normal images.
+        Share of the backbone's batch-norm statistics that come from the normal images; 0 for none.
     members : tuple of str
         Of an ensemble: models that stand above it, by name; for ``feature-ensemble`` also backbones.
     sets : tuple of str
@@ -121,7 +122,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     backbone: str | None = None
     size: tuple[int, int] | None = None
     batch: Natural | None = None
-    calibrate: Annotated[float, Meta(gt=0, le=1)] | None = None
+    calibrate: Annotated[float, Meta(ge=0, le=1)] | None = None
     members: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
     grid: dict[str, Any] = {}

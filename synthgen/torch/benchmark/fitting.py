@@ -108,7 +108,7 @@ class _Work:
 
         self._say("fit")
         start = time.perf_counter()
-        if variant.calibrate is not None:
+        if variant.calibrate:
             calibrate_model(model, loader, variant.calibrate)
         self._fit(model, loader)
         self.fit_s += time.perf_counter() - start

@@ -162,11 +162,12 @@ def make_plan(benchmark: Benchmark, folder: Path) -> Plan:
         lacking = _lacking(variant)
         if lacking is not None:
             skipped[variant.name] = lacking
-        missing += _missing_weights(variant)
+        for seed in benchmark.seeds:
+            missing += _missing_weights(variant.seeded(seed))
         for name in variant.sets:
             for category in found[name].categories:
                 jobs += _of_category(benchmark, variant, name, category)
-    return Plan(jobs, missing, notes, skipped)
+    return Plan(jobs, list(dict.fromkeys(missing)), notes, skipped)
 
 
 def _lacking(variant: Variant) -> str | None:
@@ -182,7 +183,7 @@ def _of_category(benchmark: Benchmark, variant: Variant, name: str, category: Ca
     """Return the jobs of one model on one category, for each seed."""
     return [
         Job(
-            model=variant,
+            model=variant.seeded(seed),
             set=name,
             category=category,
             seed=seed,

@@ -25,6 +25,8 @@ from synthgen.torch.benchmark.config import (
 )
 from synthgen.torch.models import load
 
+# In the name of a backbone: the seed of the job.
+_SEED = "{seed}"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._+=-]+")
 _LONGEST = 100
 
@@ -57,6 +59,12 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any]
     members: tuple["Variant | str", ...] = ()
 
+    def seeded(self, seed: int) -> "Variant":
+        """Return the model with the weights of a seed, which ``{seed}`` in the name of a backbone stands for."""
+        backbone = None if self.backbone is None else self.backbone.replace(_SEED, str(seed))
+        members = tuple(_seeded(member, seed) for member in self.members)
+        return msgspec.structs.replace(self, backbone=backbone, members=members)
+
     def resolved(self) -> dict:
         """Return all options of the kind, also those not given; of a class of other code those that are given."""
         if is_plugin(self.kind):
@@ -73,6 +81,11 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
             if isinstance(member, Variant):
                 found += member.models()
         return [*found, self]
+
+
+def _seeded(member: Variant | str, seed: int) -> Variant | str:
+    """Return a member of an ensemble, a model or a backbone, with the weights of a seed."""
+    return member.replace(_SEED, str(seed)) if isinstance(member, str) else member.seeded(seed)
 
 
 def variants(benchmark: Benchmark, place: str = "benchmark") -> list[Variant]:

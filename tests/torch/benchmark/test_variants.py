@@ -84,3 +84,20 @@ def test_a_grid_may_choose_the_members(values):
     found = made(values, a={"kind": "floor"}, b={"kind": "floor", "sigma": 2}, e=entry)
     assert [each.name for each in found[2:]] == ["e-members=a", "e-members=a+b"]
     assert found[3].models() == [found[0], found[1], found[3]]
+
+
+def test_a_backbone_may_be_named_by_the_seed_of_the_job():
+    entry = {"kind": "patchcore", "backbone": "weights/a-{seed}.safetensors"}
+    values = {"benchmark": "b", "sets": {"s": {"path": "p"}}, "models": {"m": entry, "floor": {"kind": "floor"}}}
+    named, floor = variants(Benchmark.from_dict(values))
+    assert named.seeded(7).backbone == "weights/a-7.safetensors"
+    assert named.seeded(7).name == named.name
+    assert floor.seeded(7) == floor
+
+
+def test_the_seed_of_the_job_names_the_weights_of_members(values):
+    member = {"kind": "patchcore", "backbone": "a-{seed}"}
+    entry = {"kind": "feature-ensemble", "members": ["m", "b-{seed}"]}
+    found = made(values, m=member, e=entry)[-1].seeded(3)
+    assert found.members[0].backbone == "a-3"
+    assert found.members[1] == "b-3"

@@ -1,0 +1,163 @@
+"""Every study is a configuration that loads, and runs small from its data to its tables."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("skimage")
+
+STUDIES = Path(__file__).parents[1] / "studies"
+
+
+@pytest.fixture
+def study(monkeypatch, tmp_path):
+    """Return a function that imports a module of the studies, which works in a folder of its own."""
+    monkeypatch.syspath_prepend(STUDIES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "")
+    return importlib.import_module
+
+
+def tiny_backbone(*_):
+    from synthgen.torch.backbones import load_backbone
+
+    return load_backbone("random:test_resnet")
+
+
+@pytest.mark.parametrize("name", ["textures", "stains", "pretraining"])
+def test_the_configuration_of_a_study_loads_with_all_of_its_models(study, name):
+    from synthgen.torch.benchmark.variants import variants
+
+    benchmark = study("shared").configured(name, {}, None, (0, 1))
+    assert benchmark.benchmark == name
+    assert benchmark.seeds == (0, 1)
+    assert len(variants(benchmark)) >= len(benchmark.models)
+
+
+def test_a_folder_is_filled_once_and_whole(study):
+    shared = study("shared")
+
+    def broken(folder):
+        (folder / "half").touch()
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        shared.once(Path("made"), broken)
+    assert not Path("made").exists()
+    shared.once(Path("made"), lambda folder: (folder / "whole").touch())
+    shared.once(Path("made"), lambda folder: pytest.fail("it is there"))
+    assert [path.name for path in Path("made").iterdir()] == ["whole"]
+
+
+def small_textures(textures):
+    import msgspec
+
+    changes = {"size": 32, "sets": {"photographs": {"path": "photographs"}}, "metrics": ["image_auroc", "pl"]}
+    return msgspec.structs.replace(
+        textures.QUICK, is_drawn=False, side=32, crop=64, train=3, good=4, benchmark=changes, surface={}, recipe={}
+    )
+
+
+def test_photographs_become_a_category_with_exact_masks(study, tmp_path):
+    from synthgen.layouts import open_normal, open_test_set
+
+    textures = study("textures")
+    textures.make_photographs(tmp_path, small_textures(textures))
+    tested = open_test_set(tmp_path / "brick")
+    assert len(open_normal(tmp_path / "brick")) == 3
+    assert len(tested) == 4 + 15
+    for item in tested:
+        assert item.image.shape == (32, 32, 3)
+        assert (item.truth is not None and item.truth.instances.any()) == bool(item.label)
+
+
+def test_textures_measures_its_rows_and_goes_on_where_it_ended(study, monkeypatch, capsys):
+    textures = study("textures")
+    monkeypatch.setattr(textures, "QUICK", small_textures(textures))
+    monkeypatch.setattr(study("shared"), "create_model", tiny_backbone)
+    arguments = ["--out", "out", "--quick", "--rows", "random,floor", "--workers", "0"]
+    textures.main(arguments)
+    printed = capsys.readouterr().out
+    names = [line.split(" | ")[0].removeprefix("| ") for line in printed.splitlines() if line.startswith("| ")]
+    assert set(names) == {
+        "model",
+        "---",
+        "random-calibrate=0",
+        "random-calibrate=0.5",
+        "random-calibrate=1",
+        "floor",
+    }
+    assert "gain over random-calibrate=1" in printed
+
+    records = {path: path.stat().st_mtime_ns for path in Path("out/results/jobs").rglob("*.json")}
+    assert len(records) == 4
+    textures.main(arguments)
+    assert capsys.readouterr().out == printed
+    assert records == {path: path.stat().st_mtime_ns for path in records}
+
+
+def test_stains_fits_tunes_melds_and_tabulates(study, monkeypatch, capsys):
+    stains = study("stains")
+    monkeypatch.setattr(study("shared"), "imagenet_lite0", tiny_backbone)
+    rows = "target,ws-melded,ws-da-ft-2"
+    stains.main(["--out", "out", "--quick", "--rows", rows, "--workers", "0"])
+    printed = capsys.readouterr().out
+    one, two, curve, five = printed.split("\n\n")[1::2]
+    assert len(one.splitlines()) == 2 + 1
+    assert [line.split(" | ")[0] for line in two.splitlines()[2:]] == [f"| {row}" for row in rows.split(",")]
+    assert [line.split(" | ")[0] for line in curve.splitlines()[2:]] == ["| 0", "| 2", "| 5", "| 10"]
+    assert len(five.splitlines()) == 2 + 6
+    assert Path("out/results/coverage.png").is_file()
+
+
+def test_what_is_found_is_counted_by_kind_and_object(study):
+    from synthgen.sample import Sample
+
+    stains = study("stains")
+    ids = np.array([[1, 1, 0, 2], [1, 1, 0, 2], [3, 3, 3, 3]], np.uint8)
+    marked = np.array([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
+    objects = [{"id": 1, "kind": "scratch"}, {"id": 2, "kind": "scratch"}, {"id": 3, "kind": "stain"}]
+    sample = Sample("key", np.zeros((3, 4), np.uint8), 0, {"instances": ids}, {"objects": objects})
+    counts = stains.count_image(sample, marked)
+
+    scratch, stain = (stains.KINDS.index(kind) for kind in ("scratch", "stain"))
+    assert counts.marked == 6
+    assert counts.pixels[[scratch, stain]].tolist() == [6, 4]
+    assert counts.hits[[scratch, stain]].tolist() == [1, 4]
+    assert counts.things[[scratch, stain]].tolist() == [[2], [1]]
+    at = dict(zip(stains.COVERAGES, counts.noticed[scratch], strict=True))
+    assert (at[0.0], at[0.25], at[0.5]) == (1, 1, 0)
+    assert counts.noticed[stain].tolist() == [1] * len(stains.COVERAGES)
+
+
+def test_a_model_of_stains_takes_whole_plates_and_known_words(study):
+    import torch
+
+    from synthgen.errors import UsageError
+
+    transfer = study("transfer")
+    images = torch.arange(4 * transfer.PLACES)
+    chosen = transfer.Transfer("random:test_resnet", "ws-ft-2", seed=5)._some(images)
+    assert len(chosen) == 2 * transfer.PLACES
+    assert len({int(image) // transfer.PLACES for image in chosen}) == 2
+    with pytest.raises(UsageError, match="got ws-xx"):
+        transfer.Transfer("random:test_resnet", "ws-xx")
+
+
+def test_every_variant_of_the_pretraining_can_be_trained_and_measured(study):
+    from synthgen.torch.benchmark.variants import variants
+    from synthgen.torch.pretrain import make_options
+
+    module = study("pretraining")
+    for name, variant in module.VARIANTS.items():
+        recipe = module.recipe_of(variant, 60_000, is_quick=False)
+        options = make_options(changes=module.options_of(variant, 60_000, is_quick=False))
+        per_epoch = recipe.classes * recipe.per_class if variant.classes else options.epoch_images
+        assert options.epochs * per_epoch == 60_000, name
+
+    changes = {f"models.{name}": module.model_of(name) for name in module.VARIANTS}
+    benchmark = study("shared").configured("pretraining", changes, None, (0,))
+    assert len({variant.name for variant in variants(benchmark)}) > 3 * (len(module.VARIANTS) - 2)
