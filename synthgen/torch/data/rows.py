@@ -83,7 +83,8 @@ def collate(rows: Sequence[Row], *, collate_fn_map: Any = None) -> list:
     if any(row.finish != first.finish for row in rows if isinstance(row, Row)):
         raise UsageError("batch_transform must be the same for all data sets of a batch")
     if first.pace is not None:
-        first.pace.size = len(rows)
+        # Not smaller for the last batch of an epoch, or the next epoch would begin out of step.
+        first.pace.size = max(first.pace.size, len(rows))
 
     whole = _whole(rows)
     if whole is None:

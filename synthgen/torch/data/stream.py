@@ -95,6 +95,8 @@ class StreamDataset(ClassNames, data.IterableDataset):
         How many samples each rank gets. None: every sample is given once, so that ranks may differ by one sample,
         and by one step. ``pad``: all ranks get equally many, some samples are given twice. ``drop``: all ranks get
         equally many, some samples are left out (fewer than there are ranks).
+    batch_transform, threads, check
+        As for `ShardDataset`.
 
     Attributes
     ----------
