@@ -51,7 +51,7 @@ test-lowest: .venv-lowest/installed
 test-consumers: .venv-consumers/installed
 	.venv-consumers/bin/python -m pytest -n $(JOBS) tests/consumers
 
-# OpenGL draws parts with a shape, PoCL is an OpenCL device. Without them, tests that need one are skipped by name.
+# PoCL is an OpenCL device; by OpenGL the drawing of triangles is checked. Tests that need one of them are skipped by name.
 system-deps:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends libegl1 libgl1-mesa-dri pocl-opencl-icd

@@ -1,6 +1,7 @@
 """Makes the pictures of the README: ``make readme-pictures``."""
 
 import runpy
+import tempfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ from synthgen import families
 from synthgen.look.gallery import gallery as write_gallery
 from synthgen.look.sheet import picture_of, tinted
 from synthgen.recipe import Recipe, load_recipe
+from synthgen.surface.mesh.builtin import builtin
 
 HERE = Path(__file__).parent
 CELL, GAP, TEXT = 160, 4, 20
@@ -137,6 +139,8 @@ CLOSE = {"size": "2448x2050", "seed": 3, "blur": 0.8, "noise": 1}
 WHOLE = {"size": "600x500", "blur": 0.5, "seed": 2}
 TEST = {"layout": "test", "objects": "2:2", "size": "1224x1025", "blur": 0.8, "seed": 6, "stains": False}
 PAPER = {**CLOSE, "water": "paper"}
+PART = {"size": "1224x1025", "blur": 0.5, "noise": 1, "seed": 4}
+SMALL_RING = "ring.stl"  # written where it is needed
 STAIN_OPTIONS = {
     "water": [
         ("--cell-size 10, 5, 2.5 and 1.5", [{**CLOSE, "cell_size": cell} for cell in (10, 5, 2.5, 1.5)]),
@@ -201,8 +205,22 @@ STAIN_OPTIONS = {
             ],
         ),
         (
-            "--field-of-view 60, --places 3x4 (the first), --mesh bolt",
-            [{**WHOLE, "field_of_view": 60}, {**WHOLE, "places": "3x4"}, {**WHOLE, "mesh": "bolt"}],
+            "--field-of-view 60, --places 3x4 (the first), --no-stains",
+            [{**WHOLE, "field_of_view": 60}, {**WHOLE, "places": "3x4"}, {**WHOLE, "stains": False}],
+        ),
+    ],
+    "parts": [
+        (
+            "--mesh plate, ring, bolt: dried water",
+            [{**PART, "mesh": mesh} for mesh in ("plate", "ring", "bolt")],
+        ),
+        (
+            "--water paper; --cell-size 2.5; --mesh ring.stl --mesh-scale mm, of 40 mm",
+            [
+                {**PART, "mesh": "plate", "water": "paper"},
+                {**PART, "mesh": "plate", "cell_size": 2.5},
+                {**PART, "mesh": SMALL_RING, "mesh_scale": "mm"},
+            ],
         ),
     ],
     "camera": [
@@ -223,12 +241,44 @@ def stain_options(rows) -> Image.Image:
     for title, pictures in rows:
         images = []
         for options in pictures:
-            pixels = synthgen.render(Recipe.from_dict({"family": "stains", **options}), 0, 0).image
+            pixels = synthgen.render(Recipe.from_dict({"family": "stains", **with_mesh(options)}), 0, 0).image
             height, width = pixels.shape
             whole = (0, (width - height) // 2, height)
             images.append(square(pixels, *((1180, 640, 360) if height > 2000 else whole)))
         drawn.append((title, images))
     return sheet(drawn).convert("L").quantize(40)
+
+
+def with_mesh(options: dict) -> dict:
+    """Return options whose mesh file is there: a ring of 40 mm."""
+    if options.get("mesh") != SMALL_RING:
+        return options
+    path = Path(tempfile.gettempdir()) / SMALL_RING
+    mesh = builtin("ring")
+    mesh.apply_scale(40 / mesh.extents.max())
+    mesh.export(path)
+    return {**options, "mesh": str(path)}
+
+
+def stain_fields() -> Image.Image:
+    """Return how many things there may be, and what a sample holds beside its image."""
+    options = {**TEST, "stains": True, "fields": ["clean", "region"], "field_of_view": 140, "seed": 8}
+    few, many = (
+        rendered(1, 0, **{**options, "objects": number, "defects": "scratch"}) for number in ("1:1", "5:5")
+    )
+    rows = [
+        (
+            "--layout test --defects scratch: --objects 1 and 5, --field-of-view 140",
+            [few.image, many.image, overlaid(many)],
+        ),
+        (
+            "--fields clean,region, and the mask of all that lies on the plate",
+            [many.fields[name] for name in ("clean", "region", "mask")],
+        ),
+    ]
+    return sheet(
+        [(title, [square(pixels, 0, 100, 1025) for pixels in pictures]) for title, pictures in rows]
+    ).quantize(64)
 
 
 def stain_marks() -> Image.Image:
@@ -384,6 +434,7 @@ if __name__ == "__main__":
     plates().save(HERE / "plates.png", optimize=True)
     for name, rows in STAIN_OPTIONS.items():
         stain_options(rows).save(HERE / "families" / f"stains-{name}.png", optimize=True)
+    stain_fields().save(HERE / "families" / "stains-fields.png", optimize=True)
     stain_marks().save(HERE / "families" / "stains-marks.png", optimize=True)
     cutpaste().save(HERE / "cutpaste.png", optimize=True)
     textures().quantize(128).save(HERE / "textures.png", optimize=True)

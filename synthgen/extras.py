@@ -13,7 +13,7 @@ EXTRAS = {
     "torch": ("torch", "torchvision", "timm", "safetensors", "scipy", "sklearn", "skimage", "matplotlib"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "anomalib": ("anomalib",),
-    "scene": ("pyrender", "trimesh", "OpenGL"),
+    "scene": ("trimesh",),
     "remote": ("fsspec", "s3fs"),
     "ray": ("ray",),
 }

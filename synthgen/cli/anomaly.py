@@ -118,6 +118,11 @@ def _say_files(scored: list[dict], out) -> None:
 @click.option("--synthetic", is_flag=True, help="Paste defects on --held-out, and take the best thresholds there.")
 @click.option("--oracle", is_flag=True, help="Add what the best thresholds of TEST_SET itself would give.")
 @click.option("--keep-thresholds", is_flag=True, help="Store the best thresholds of TEST_SET in FILE, for detect.")
+@click.option(
+    "--region",
+    metavar="MASK|FOLDER|FIELD",
+    help="What is inspected: a mask for all images, a folder of masks, or a field of TEST_SET, such as region.",
+)
 @click.option("--own-size", is_flag=True, help="Measure at the size of the images, not at that of the model.")
 @click.option("--intervals", is_flag=True, help="Print 95 % intervals, from 2,000 resamples of the images.")
 @click.option(
@@ -138,13 +143,16 @@ def evaluate(model_file, test_set, out, batch, device, as_json, progress, **give
     F1, recall, IoU and the like are measured at thresholds that do not come from TEST_SET: those that FILE keeps,
     or of --held-out. What its own best thresholds would give is called `oracle`.
 
+    With --region pixels outside of it count in no metric, and the score of an image is the highest of its map
+    inside. Masks in a folder are named as the images are. The same regions hold for --held-out.
+
     \b
     synthgen evaluate brick.safetensors mvtec/brick --out report
     synthgen evaluate brick.safetensors cutpaste-set --normal photos/good --json
     synthgen evaluate brick.safetensors mvtec/brick --metric pl --metric pl@0.5 --metric aupro@0.05 --intervals
     """
     from synthgen.cli.measuring import Evaluation, check
-    from synthgen.layouts import open_test_set
+    from synthgen.layouts import open_test_set, within
     from synthgen.shards.files import refuse_remote
 
     if out is not None:
@@ -163,6 +171,8 @@ def evaluate(model_file, test_set, out, batch, device, as_json, progress, **give
     if out is not None:
         _made(out)
 
+    if given["region"]:
+        images = within(images, given["region"])
     work = Evaluation(model, columns, batch, progress, given)
     thresholds = work.thresholds()
     predictions = _predict(model, images, batch, progress, given["own_size"])
@@ -236,6 +246,12 @@ def _predict(model, images, batch: int, progress: str, own_size: bool):
         _say(f"{model.kind} scores whole images: no heat maps, and no measures of pixels")
     if predictions.lost:
         _say(f"{predictions.lost} defects are too small or lie too far out for this size: no pixel of them is left")
+    if predictions.regions is not None:
+        _say(f"region: {predictions.inspected.mean():.1%} of the pixels are inspected")
+    if predictions.regions is not None:
+        _say(f"region: {predictions.inspected.mean():.1%} of the pixels are inspected")
+    if predictions.hidden:
+        _say(f"{predictions.hidden} anomalous images have no defect inside of the region; they stay anomalous")
     return predictions
 
 

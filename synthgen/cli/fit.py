@@ -10,6 +10,7 @@ import click
 
 from synthgen.cli.anomaly import batch_option, device_option, load
 from synthgen.cli.options import (
+    Words,
     command,
     json_option,
     options_of,
@@ -22,7 +23,7 @@ from synthgen.errors import UsageError
 from synthgen.extras import needed_for
 from synthgen.options import convert, parse_size
 from synthgen.torch import models
-from synthgen.torch.models.options import FALSE_ALARMS, HOLD_OUT, LEAST_IMAGES
+from synthgen.torch.models.options import FALSE_ALARMS, HOLD_OUT, LEAST_IMAGES, with_preset
 
 _SIZE = 256
 _FRAMING = ("fit", "tile", "bits")  # how images are shown to the model
@@ -151,6 +152,8 @@ def kind_command(kind: str) -> click.Command:
         options.append(_UPDATE)
     if hasattr(module, "meld"):
         options.append(_MELD)
+    if hasattr(module, "PRESETS"):
+        options.append(_preset_option(module.PRESETS))
 
     def run(out, overwrite, batch, progress, as_json, hold_out, false_alarms, **given):
         check_place(out, overwrite)
@@ -170,6 +173,15 @@ def kind_command(kind: str) -> click.Command:
 def _members_option(module):
     """Return the option that takes the members of an ensemble."""
     return click.option("--member", metavar="NAME|FILE", multiple=True, help=module.MEMBERS)
+
+
+def _preset_option(presets: dict[str, dict]):
+    """Return the option that takes all settings of a paper."""
+    return click.option(
+        "--preset",
+        type=Words(list(presets)),
+        help="Settings of a paper, with its backbone; other options replace them.",
+    )
 
 
 def _settings(typed: tuple[str, ...]) -> dict[str, str]:
@@ -322,12 +334,17 @@ def _new(module, given: dict):
         model.notes["members"] = members
         return model
 
+    preset = given.pop("preset", None)
+    if preset is not None:
+        given |= with_preset(module.PRESETS, preset, given)
     if module.MODEL.needs_backbone and "backbone" not in given:
         raise UsageError("backbone must be a name of timm's or a file of weights, got none")
     backbone = given.pop("backbone", None)
     others = {name: given.pop(name) for name in ("arch", "memory", "device") if name in given}
     model = module.MODEL(backbone, **others, **given)
     model.notes["backbone"] = backbone
+    if preset is not None:
+        model.notes["preset"] = preset
     return model
 
 

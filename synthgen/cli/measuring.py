@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from synthgen.cli.options import print_json
 from synthgen.errors import UsageError
@@ -25,6 +26,10 @@ def check(given: dict[str, Any], out) -> list[Column]:
         raise UsageError("synthetic needs normal images to paste defects on: give --held-out")
     if given["own_size"] and given["refine"]:
         raise UsageError("own_size cannot be given with --refine, which works at the size of the model")
+    if given["region"] and given["refine"]:
+        raise UsageError("region cannot be given with --refine, which refines whole masks")
+    if given["region"] and given["keep_thresholds"]:
+        raise UsageError("region cannot be given with --keep-thresholds: detect scores whole images")
     if given["pictures"] and out is None:
         raise UsageError("pictures must have a folder to go to: give --out")
 
@@ -62,14 +67,21 @@ class Evaluation:
             own = kept(self.model)
             if own.image is not None:
                 _say(f"thresholds: {own.source or 'those that the file keeps'}")
-            return own
+            return self._of_region(own)
         found = self._found()
         _say(f"thresholds: {found.source}")
         return found
 
+    def _of_region(self, thresholds):
+        """Return thresholds of a file without that of images, where images score otherwise than in `detect`."""
+        if not self.given["region"] or thresholds.image is None:
+            return thresholds
+        _say("the threshold of images is left out: with --region other scores count; --held-out finds one for them")
+        return replace(thresholds, image=None)
+
     def _found(self):
         """Return the thresholds that normal images give."""
-        from synthgen.layouts import open_normal
+        from synthgen.layouts import open_normal, within
         from synthgen.torch.evaluation import held_out_limits, kept_framing, synthetic_limits, thresholds_of
         from synthgen.torch.evaluation.thresholds import HELD_OUT, SYNTHETIC
 
@@ -77,6 +89,8 @@ class Evaluation:
         images = open_normal(self.given["held_out"]).with_bits(framing.bits)
         for line in images.left_out:
             _say(line)
+        if self.given["region"]:
+            images = within(images, self.given["region"])
         if self.given["synthetic"]:
             return thresholds_of(synthetic_limits(self.model, images, self.batch, framing), SYNTHETIC)
         return thresholds_of(held_out_limits(self.model, images, self.batch, framing), HELD_OUT)
@@ -154,6 +168,9 @@ def _scores_of(predictions) -> list[dict]:
     for entry, score in zip(predictions.images.entries, predictions.scores, strict=True):
         row = {"image": entry.name, "category": entry.category, "kind": entry.kind, "score": float(score)}
         scores.append(row)
+    if predictions.regions is not None:
+        for row, share in zip(scores, predictions.inspected.tolist(), strict=True):
+            row["inspected"] = share
     return scores
 
 

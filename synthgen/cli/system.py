@@ -15,7 +15,7 @@ from synthgen.extras import install_hint
 _CORE = ("numpy", "numba", "h5py", "pillow", "isal", "msgspec", "click", "tqdm", "pyyaml", "pyopencl")
 _EXTRAS = {
     "torch": ("torch", "torchvision", "timm", "safetensors", "scipy", "matplotlib"),
-    "scene": ("pyrender", "trimesh"),
+    "scene": ("trimesh",),
     "opencl-cpu": ("intel-opencl-rt",),
     "remote": ("fsspec", "s3fs"),
     "ray": ("ray",),

@@ -18,7 +18,7 @@ import numpy as np
 from synthgen.errors import UsageError
 
 MOST_LEVELS = 16  # a mask of classes or of numbered defects may have these
-_MOST_COVERED = 0.95
+USUAL = 0.95  # share of an image that a mask of defects covers at most
 _MOST_BETWEEN = 0.05  # share of a lossy mask that may be neither dark nor bright
 _NUMBERS = ("I", "F")  # Pillow's modes of one channel of more than 8 bits begin so
 _TRANSPARENT = ("LA", "PA", "La", "RGBA", "RGBa")
@@ -26,7 +26,7 @@ _TRANSPARENT = ("LA", "PA", "La", "RGBA", "RGBa")
 _told: set[tuple[Path, str]] = set()
 
 
-def mask_values(image, path: Path, lossy: bool) -> np.ndarray:
+def mask_values(image, path: Path, lossy: bool, usual: float = USUAL) -> np.ndarray:
     """Return the brightness of the mask in an image, and 0 where there is none.
 
     Parameters
@@ -36,6 +36,8 @@ def mask_values(image, path: Path, lossy: bool) -> np.ndarray:
         Where it lies, for errors and warnings. The first mask of a folder that deserves a warning gets it.
     lossy : bool
         Whether the file format changes pixels.
+    usual : float
+        Share of the image that a mask usually covers at most; more deserves a warning.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def mask_values(image, path: Path, lossy: bool) -> np.ndarray:
         warn_once(path, f"has many gray levels; {half}")
 
     covered = mask.mean()
-    if covered > _MOST_COVERED:
+    if covered > usual:
         warn_once(path, f"covers {covered:.0%} of the image; a mask is bright, and black elsewhere")
 
     nothing = values.dtype.type(0)

@@ -306,8 +306,10 @@ def _decode_cutout(digest: str, gray: bool) -> np.ndarray:
     return pixels
 
 
-def mask_values(digest: str) -> np.ndarray:
+def mask_values(digest: str, usual: float = masks.USUAL) -> np.ndarray:
     """Return how bright the mask in a listed picture is, (H, W), and 0 where there is none.
+
+    A mask that covers more than the share `usual` of the image deserves a warning.
 
     Raises
     ------
@@ -320,7 +322,7 @@ def mask_values(digest: str) -> np.ndarray:
     with _opened(path, data=data) as image:
         lossy = masks.is_lossy(image, data)
         image = _decoded(image, path)
-    return masks.mask_values(image, path, lossy)
+    return masks.mask_values(image, path, lossy, usual)
 
 
 def _decode_mask(digest: str, size: tuple[int, int] | None) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from synthgen.families._inspection import Blur, Layout, Light, SensorNoise
 from synthgen.families._records import new_record
 from synthgen.options import check_unique
 from synthgen.sample import FieldSpec
@@ -57,7 +58,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the family; see the annotations."""
 
     layout: Annotated[
-        Literal["train", "test"],
+        Layout,
         msgspec.Meta(
             description="train: one class of normal parts. test: `good` and a class for each kind of anomaly."
         ),
@@ -77,7 +78,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(description="Kinds of anomalies (layout test).  [default: all of the part]"),
     ] = None
     light: Annotated[
-        Literal["ring", "ring-rotated", "ring-large", "random"],
+        Light,
         msgspec.Meta(description="The light, as of `stains`; random: another for each image."),
     ] = "random"
     stains: Annotated[
@@ -98,14 +99,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=0, le=1, description="How much exposure and metal differ from image to image, 0 for not at all."
         ),
     ] = 1.0
-    blur: Annotated[
-        float,
-        msgspec.Meta(ge=0, le=20, description="Lens blur, standard deviation in pixels; masks grow with it."),
-    ] = 0.6
-    noise: Annotated[
-        float,
-        msgspec.Meta(ge=0, le=64, description="Sensor noise of a white pixel, standard deviation in gray levels."),
-    ] = 2.0
+    blur: Blur = 0.6
+    noise: SensorNoise = 2.0
     fields: Annotated[
         tuple[Literal["clean"], ...],
         msgspec.Meta(description="Further fields of each sample: clean, the part as it was meant to be."),

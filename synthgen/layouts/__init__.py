@@ -28,6 +28,7 @@ from synthgen.errors import UsageError
 from synthgen.layouts import loco, mvtec, own, plain, visa
 from synthgen.layouts.entries import NORMAL, Entry, ImageSet, Item, Joined, OfCategory, Source, shown
 from synthgen.layouts.files import entry_of, left_out, pictures_in, subfolders
+from synthgen.layouts.region import within
 from synthgen.layouts.truth import Truth
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "open_images",
     "open_normal",
     "open_test_set",
+    "within",
 ]
 
 # The first that recognises a folder reads it.

@@ -10,8 +10,9 @@ from typing import TypeVar, overload
 import numpy as np
 
 from synthgen.compose.decoding import check_bits
+from synthgen.compose.pictures import nearest
 from synthgen.errors import UsageError
-from synthgen.layouts.truth import Truth, nothing_wrong, resized_truth
+from synthgen.layouts.truth import WHOLE, Truth, nothing_wrong, resized_truth, truth_within
 
 # Names of folders and classes of normal images.
 NORMAL = ("good", "normal", "ok")
@@ -54,6 +55,10 @@ class Entry:
     truth : callable, optional
         Takes the image's (H, W) and returns its `Truth`. None for a normal image, and for an anomalous one whose
         defects are not marked.
+    field : callable, optional
+        Takes the name of a field of a data set of ours and returns it, (H, W). None of other images.
+    region : callable, optional
+        Takes the image's (H, W) and returns its inspected region, bool (H, W). None where all is inspected.
     """
 
     name: str
@@ -62,6 +67,8 @@ class Entry:
     category: str
     picture: Callable[..., np.ndarray]
     truth: Callable[[tuple[int, int]], Truth] | None = None
+    field: Callable[[str], np.ndarray] | None = None
+    region: Callable[[tuple[int, int]], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,8 @@ class Item:
         None for an anomalous image without a mask.
     lost : int
         Defects of which resizing left no pixel.
+    region : ndarray of bool, (H, W), or None
+        What is inspected of the image; `truth` has nothing outside. None where all is.
     """
 
     image: np.ndarray
@@ -86,6 +95,7 @@ class Item:
     name: str
     truth: Truth | None
     lost: int = 0
+    region: np.ndarray | None = None
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -242,8 +252,11 @@ class ImageSet(OnDemand[Item]):
         image = entry.picture() if self.bits is None else entry.picture(self.bits)
         height, width = image.shape[:2]
         truth = _truth_of(entry, (height, width))
+        region = None if entry.region is None else entry.region((height, width))
+        if truth is not None and region is not None:
+            truth = truth_within(truth, region)
 
-        item = Item(image, entry.label, entry.kind, entry.category, entry.name, truth)
+        item = Item(image, entry.label, entry.kind, entry.category, entry.name, truth, region=region)
         if self.size is None or self.size == (height, width):
             return item
         return _resized(item, self.size)
@@ -313,8 +326,14 @@ def _resized(item: Item, size: tuple[int, int]) -> Item:
 
     picture = Image.fromarray(item.image)
     image = np.asarray(stretched(picture, size))
-    if item.truth is None:
-        return replace(item, image=image)
+    return with_truth_of_size(replace(item, image=image), size)
 
-    truth, lost = resized_truth(item.truth, size)
-    return replace(item, image=image, truth=truth, lost=lost)
+
+def with_truth_of_size(item: Item, size: tuple[int, int], place: tuple[slice, slice] = WHOLE) -> Item:
+    """Return an image whose truth and region are cut to some rows and columns and brought to a size (H, W)."""
+    if item.region is not None:
+        item = replace(item, region=nearest(item.region[place], size))
+    if item.truth is None:
+        return item
+    truth, lost = resized_truth(item.truth, size, place)
+    return replace(item, truth=truth, lost=lost)

@@ -28,6 +28,14 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(path for path in images if not path.is_dir())
 
 
+def pictures_below(folder: Path) -> list[Path]:
+    """Return the image files of a folder and of the folders in it, without hidden ones."""
+    files = []
+    for _, of_folder in _walked(folder, set()):
+        files += [path for path in of_folder if _is_picture(path)]
+    return files
+
+
 def _is_hidden(path: Path) -> bool:
     return path.name.startswith(".")
 
@@ -71,8 +79,28 @@ def read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
         If the file cannot be read, or is not as large as its image, `shape`.
     """
     picture = pictures.one_picture(str(path), "mask")
-    values = pictures.mask_values(picture.sha256)
+    return _as_large(pictures.mask_values(picture.sha256), path, shape)
 
+
+def read_region(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Return the inspected region in a mask file, bool (H, W), read as `read_mask` does; it may cover everything.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, is not as large as its image, `shape`, or is black.
+    """
+    picture = pictures.one_picture(str(path), "region")
+    values = pictures.mask_values(picture.sha256, usual=1)
+
+    region = _as_large(values, path, shape) > 0
+    if not region.any():
+        raise UsageError(f"{path}: must show a region, got a mask that is black")
+    return region
+
+
+def _as_large(values: np.ndarray, path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Return what a mask file holds; raise UsageError unless it is as large as its image."""
     if values.shape != shape:
         wanted = _size_text(shape)
         got = _size_text(values.shape)

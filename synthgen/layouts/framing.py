@@ -7,7 +7,6 @@ several. The maps of the parts are laid together again as one map, at the scale 
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -16,8 +15,7 @@ import numpy as np
 from synthgen.compose import decoding
 from synthgen.compose.pictures import stretched
 from synthgen.errors import UsageError
-from synthgen.layouts.entries import MAX_SIDE, Item
-from synthgen.layouts.truth import resized_truth
+from synthgen.layouts.entries import MAX_SIDE, Item, with_truth_of_size
 
 LEAST_TILE = 16
 OVERLAP = 0.25  # share of a tile that its neighbor shows, too, at least
@@ -306,11 +304,9 @@ def framing_of(values, place: str = "") -> Framing:
 
 
 def framed(item: Item, seen: Seen) -> Item:
-    """Return an image with its truth cut and resized as its map is; the image stays as it is."""
+    """Return an image with its truth and region cut and resized as its map is; the image stays as it is."""
     shape = item.image.shape[:2]
     as_before = seen.box.size == shape and seen.size == shape
-    if item.truth is None or as_before:
+    if as_before:
         return item
-
-    truth, lost = resized_truth(item.truth, seen.size, seen.box.place)
-    return replace(item, truth=truth, lost=lost)
+    return with_truth_of_size(item, seen.size, seen.box.place)

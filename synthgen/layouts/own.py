@@ -109,12 +109,13 @@ class Samples(OnDemand[Entry]):
         key = format_key(label, index)
 
         picture = partial(_picture, dataset, place)
+        field = partial(_field, dataset, place)
         if label in self._normal:
-            return Entry(key, 0, "good", self._category, picture)
+            return Entry(key, 0, "good", self._category, picture, field=field)
 
         kind = dataset.classes[label]["name"]
         truth = partial(_truth, dataset, place, kind) if self._marked else None
-        return Entry(key, 1, kind, self._category, picture, truth)
+        return Entry(key, 1, kind, self._category, picture, truth, field)
 
 
 def _picture(dataset, place: int, bits: int | None = None) -> np.ndarray:
@@ -123,6 +124,14 @@ def _picture(dataset, place: int, bits: int | None = None) -> np.ndarray:
     if image.ndim == 3:
         return image
     return np.repeat(image[..., None], 3, axis=2)
+
+
+def _field(dataset, place: int, name: str) -> np.ndarray:
+    """Return a field of a sample, which has to be there."""
+    fields = dataset.manifest.fields
+    if name not in fields:
+        raise UsageError(f"{dataset.source}: must have a field {name}, got {', '.join(fields)}")
+    return dataset.field(place, name)
 
 
 def _truth(dataset, place: int, kind: str, shape: tuple[int, int]) -> Truth:

@@ -8,6 +8,7 @@ import numpy as np
 from synthgen.compose.pictures import nearest
 from synthgen.extras import needed_for
 
+WHOLE = (slice(None), slice(None))  # all rows and columns
 _CONNECTED = np.ones((3, 3))  # regions are 8-connected, as in MVTec's script and anomalib
 
 
@@ -68,9 +69,22 @@ def layers_of(masks: Iterable[np.ndarray], shape: tuple[int, int]) -> tuple[np.n
     return tuple(layers)
 
 
-def resized_truth(
-    truth: Truth, size: tuple[int, int], place: tuple[slice, slice] = (slice(None), slice(None))
-) -> tuple[Truth, int]:
+def truth_within(truth: Truth, region: np.ndarray) -> Truth:
+    """Return what of a truth lies in a region, bool (H, W). Of a region that saturates the same share is enough."""
+    layers = tuple(np.where(region, layer, 0) for layer in truth.layers)
+
+    regions = []
+    saturation = []
+    for whole, enough in zip(truth.regions, truth.saturation, strict=True):
+        inside = whole & region
+        if inside.any():
+            share = enough / whole.sum()
+            regions.append(inside)
+            saturation.append(share * inside.sum())
+    return Truth(layers, tuple(regions), tuple(saturation))
+
+
+def resized_truth(truth: Truth, size: tuple[int, int], place: tuple[slice, slice] = WHOLE) -> tuple[Truth, int]:
     """Return a truth at another size (H, W), and how many defects have no pixel there.
 
     With `place` only these rows and columns are taken. Of a region that saturates, the same share is enough as

@@ -11,6 +11,8 @@ that give images (H, W) or batches (B, H, W) each time they are iterated. With `
 pairs ``(mask, map)``. Those that sweep a threshold read everything twice and keep the scores of the defect pixels
 alone; they are exact, ties included.
 
+Pixels that are not inspected count in no metric: give maps as masked arrays (`numpy.ma`) that mask them.
+
 `synthgen.metrics.registry` has the metrics of tables by name; `synthgen.metrics.intervals` says how far a number
 can be believed.
 """

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synthgen.metrics.inputs import Reader, read_labels, read_twice, refuse_iterator, share
+from synthgen.metrics.inputs import Reader, read_labels, read_twice, refuse_iterator, scores_at, share
 
 _ROUNDING = 1e-9  # of a share of a count, in counts
 
@@ -225,13 +225,12 @@ def rank(found: np.ndarray, read: Reader) -> tuple[Ranks, np.ndarray]:
     equal = np.zeros(length, np.int64)
 
     for mask, values in read():
-        normal = values[~mask]
-        normal = np.sort(normal)  # sorted keys make the search below several times faster
-        reached = np.searchsorted(scores, normal, side="right")
+        rising = np.sort(scores_at(~mask, values))  # sorted keys make the search below several times faster
+        reached = np.searchsorted(scores, rising, side="right")
         passed += np.bincount(reached, minlength=length)
 
         highest = scores[reached - 1]
-        meets = (reached > 0) & (highest == normal)
+        meets = (reached > 0) & (highest == rising)
         meeting = reached[meets]
         equal += np.bincount(meeting, minlength=length)
 
@@ -292,5 +291,5 @@ def _auroc(read: Reader) -> float:
 
 def _defect_scores(read: Reader) -> np.ndarray:
     """Return the scores of all defect pixels, (P,)."""
-    of_each = [scores[mask] for mask, scores in read()]
+    of_each = [scores_at(mask, scores) for mask, scores in read()]
     return np.concatenate(of_each)

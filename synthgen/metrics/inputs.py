@@ -18,9 +18,14 @@ def read_images(
     Parameters
     ----------
     masks, maps : array (N, H, W), or iterables of images (H, W) or batches (B, H, W)
-        With `maps` None, `masks` gives pairs.
+        With `maps` None, `masks` gives pairs. A map may be a masked array: what it masks is not inspected.
     name : str
         What an error calls `maps`.
+
+    Yields
+    ------
+    mask, map : ndarray, (H, W)
+        The mask is 0 where the map is masked.
 
     Raises
     ------
@@ -30,14 +35,33 @@ def read_images(
     number = 0
     for mask, scores in pairs(masks, maps, name):
         mask = np.asarray(mask)
-        scores = np.asarray(scores)
+        scores = _as_array(scores)
         batch = _as_batches(mask, scores, f"{name}[{number}]")
         for one, of_one in zip(*batch, strict=True):
             place = f"{name}[{number}]"
-            yield one, finite(of_one, place)
+            yield _inside(one, of_one), finite(of_one, place)
             number += 1
     if number == 0:
         raise UsageError(f"{name} must hold images, got none")
+
+
+def _as_array(scores) -> np.ndarray:
+    """Return scores as an array; a masked array stays one."""
+    return scores if np.ma.isMaskedArray(scores) else np.asarray(scores)
+
+
+def _inside(mask: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return a mask without what is not inspected."""
+    outside = np.ma.getmask(scores)
+    return mask if outside is np.ma.nomask else np.where(outside, np.zeros_like(mask), mask)
+
+
+def scores_at(chosen: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the scores of those of the chosen pixels, bool (H, W), that are inspected: (P,)."""
+    outside = np.ma.getmask(scores)
+    if outside is not np.ma.nomask:
+        chosen = chosen & ~outside
+    return np.ma.getdata(scores)[chosen]
 
 
 def _as_batches(mask: np.ndarray, scores: np.ndarray, place: str) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +126,8 @@ def finite(scores: np.ndarray, place: str) -> np.ndarray:
     if scores.dtype.kind not in "biuf":
         raise UsageError(f"{place} must hold real numbers, got {scores.dtype}")
 
-    good = np.isfinite(scores)
+    inside = scores.compressed() if np.ma.isMaskedArray(scores) else scores
+    good = np.isfinite(inside)
     bad = good.size - np.count_nonzero(good)
     if bad:
         raise UsageError(f"{place} must hold finite scores, got {bad} that are NaN or infinite")

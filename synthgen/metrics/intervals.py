@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.metrics.inputs import read_labels, read_twice
+from synthgen.metrics.inputs import read_labels, read_twice, scores_at
 from synthgen.metrics.localisation import localised_spans
 from synthgen.metrics.part import Part
 from synthgen.metrics.regions import by_region
@@ -108,12 +108,12 @@ def count(labels, scores, masks: Iterable | None = None, maps: Iterable | None =
     thresholds = _thresholds(read, len(labels))
     rows = [_pixels_of(mask, values, thresholds) for mask, values in read()]
     columns = zip(*rows, strict=True)
-    normal, defect, overlap, pixels = columns
+    of_normal, of_defects, overlap, pixels = columns
 
     localised, anomalies = _localised(read, iou)
     return counts._replace(
-        normal=np.array(normal, np.float32),
-        defect=np.array(defect, np.float32),
+        normal=np.array(of_normal, np.float32),
+        defect=np.array(of_defects, np.float32),
         overlap=np.array(overlap, np.float32),
         pixels=np.array(pixels),
         localised=localised,
@@ -135,7 +135,7 @@ def count_part(part: Part, iou: float = IOU) -> Counts:
     images = zip(saturated, part.regions, part.saturation, part.pixel_maps, strict=True)
     for row, regions, saturation, values in images:
         for mask, enough in zip(regions, saturation, strict=True):
-            row += _share_above(values[mask], thresholds, enough)
+            row += _share_above(scores_at(mask, values), thresholds, enough)
 
     numbers = [len(saturation) for saturation in part.saturation]
     return counts._replace(saturated=saturated, regions=np.array(numbers))
@@ -146,9 +146,9 @@ def _thresholds(read, images: int) -> np.ndarray:
     most = max(1, _MOST_PIXELS // images)
     kept = []
     for mask, values in read():
-        normal = values[~mask]
-        step = max(1, len(normal) // most)
-        kept.append(normal[::step])
+        of_normal = scores_at(~mask, values)
+        step = max(1, len(of_normal) // most)
+        kept.append(of_normal[::step])
 
     coarse = THRESHOLDS // 10
     fine = THRESHOLDS - coarse
@@ -164,16 +164,16 @@ def _thresholds(read, images: int) -> np.ndarray:
 
 def _pixels_of(mask: np.ndarray, values: np.ndarray, thresholds: np.ndarray) -> tuple:
     """Return the rows of `normal`, `defect`, `overlap` and `pixels` of an image."""
-    normal = values[~mask]
-    inside = values[mask]
+    outside = scores_at(~mask, values)
+    inside = scores_at(mask, values)
     regions = by_region(mask, inside)
     overlap = np.zeros(len(thresholds))
     for region in regions:
         overlap += _share_above(region, thresholds)
-    above = _above(normal, thresholds)
-    defective = _above(inside, thresholds)
-    numbers = [len(normal), len(inside), len(regions)]
-    return above, defective, overlap, numbers
+    of_normal = _above(outside, thresholds)
+    of_defects = _above(inside, thresholds)
+    numbers = [len(outside), len(inside), len(regions)]
+    return of_normal, of_defects, overlap, numbers
 
 
 def _above(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from synthgen.errors import UsageError
 from synthgen.metrics.boxes import Box, Boxes, covered, most_overlap, overlap, smallest_box
-from synthgen.metrics.inputs import Reader, read_twice, share
+from synthgen.metrics.inputs import Reader, read_twice, scores_at, share
 from synthgen.metrics.pixels import ratio
 from synthgen.metrics.regions import by_region
 from synthgen.metrics.sweep import Scores, Spans, spans_of
@@ -227,7 +227,9 @@ def _anomalies(read: Reader, iou: float = 0.0) -> Iterator[tuple[int, Box, Score
         for number, box in enumerate(boxes):
             inside = covered(box, scores.shape)
             outside = (nearest == number) & ~inside
-            yield image, box, Scores.of(scores[inside], scores[outside], iou)
+            of_box = scores_at(inside, scores)
+            of_others = scores_at(outside, scores)
+            yield image, box, Scores.of(of_box, of_others, iou)
 
 
 def anomaly_boxes(mask: np.ndarray) -> list[Box]:
@@ -326,7 +328,7 @@ def _linear(read: Reader) -> np.ndarray:
 
 
 def _percentile(read: Reader) -> np.ndarray:
-    scores = [scores.ravel() for _, scores in read()]
+    scores = [np.ma.compressed(scores) for _, scores in read()]
     if not scores:
         return np.zeros(THRESHOLDS)
 

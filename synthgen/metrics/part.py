@@ -114,14 +114,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Maps(Iterable):
-    """Some of many maps, at these places."""
+    """Some of many maps, at these places; masked arrays where a region is given, which alone counts."""
 
     maps: Sequence[np.ndarray] | np.ndarray
     places: Sequence[int]
+    regions: Sequence[np.ndarray | None] | None = None
 
     def __iter__(self):
         for place in self.places:
-            yield self.maps[place]
+            region = None if self.regions is None else self.regions[place]
+            scores = self.maps[place]
+            yield scores if region is None else np.ma.masked_array(scores, ~region)
 
 
 @dataclass(frozen=True)

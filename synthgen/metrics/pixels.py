@@ -72,7 +72,7 @@ def read_predictions(masks: Iterable, predictions: Iterable | None) -> Iterator[
     """Yield the images' masks as they came and predictions as bool, (H, W) both; refuse scores."""
     images = read_images(masks, predictions, "predictions")
     for number, (mask, prediction) in enumerate(images):
-        made = prediction != 0
+        made = np.ma.filled(prediction != 0, False)
         if prediction.dtype != bool:
             _refuse_scores(prediction[made], f"predictions[{number}]")
         yield mask, made

@@ -7,7 +7,7 @@ import numpy as np
 from synthgen.errors import UsageError
 from synthgen.extras import needed_for
 from synthgen.metrics.curves import area_under, rank
-from synthgen.metrics.inputs import Reader, pairs, read_images, read_twice, refuse_iterator, share
+from synthgen.metrics.inputs import Reader, pairs, read_images, read_twice, refuse_iterator, scores_at, share
 
 EIGHT = np.ones((3, 3), int)  # neighbors of a pixel, itself included
 
@@ -69,7 +69,7 @@ def _check_limits(max_fprs: Sequence[float]) -> None:
 def _whole_regions(read: Reader) -> Iterator[tuple[np.ndarray, float]]:
     """Yield the scores in each region of each mask; none of its pixels is too many."""
     for mask, scores in read():
-        for region in by_region(mask, scores[mask]):
+        for region in by_region(mask, scores_at(mask, scores)):
             yield region, np.inf
 
 
@@ -137,7 +137,7 @@ def _saturated(masks: Iterable, images: Iterable, saturation: list | float) -> I
         stack = _stack(masks_of_one)
         enough = _enough(saturation, count, len(stack))
         for region, pixels in zip(stack, enough, strict=True):
-            yield scores[region], pixels
+            yield scores_at(region, scores), pixels
         count += 1
 
     if isinstance(saturation, list) and len(saturation) != count:

@@ -187,6 +187,20 @@ def test_updating_and_melding_take_no_options_of_their_own(normal, tmp_path):
     assert refused(*command, "--normal", normal, "--meld", other) == message
 
 
+def test_a_preset_gives_what_is_not_typed(normal, tmp_path):
+    out = tmp_path / "m.safetensors"
+    command = ["sequential-patchcore", "--normal", normal, "--preset", "mao2025", *BACKBONE, "--out", out]
+    run("fit", *command, "--layers", "2,3", "--points", "30", "--epochs", "1")
+    model = models.load_model(out)
+    options = model.options()
+    assert (options["layers"], options["points"], options["epochs"]) == ((2, 3), 30, 1)
+    assert (options["pool"], options["sigma"], options["interpolation"]) == (2, 2.0, "nearest")
+    assert options["augment"]
+    assert (model.notes["preset"], model.notes["backbone"]) == ("mao2025", "random:test_resnet")
+    updating = [*command[:5], "--update", out, "--out", tmp_path / "n"]
+    assert refused(*updating).startswith("--preset cannot be given with --update")
+
+
 def test_the_backbone_is_calibrated_on_the_normal_images_by_the_share_that_is_typed(normal, tmp_path):
     notes = {}
     for name, typed in (("none", []), ("all", ["--calibrate"]), ("part", ["--calibrate", "0.3"])):

@@ -111,11 +111,37 @@ def test_pictures_are_written_beside_the_table(home, tmp_path):
     assert {"sheet.png", "decisions.png", "coverage.png", "anomalies.csv", "table.json"} <= written
 
 
+def test_with_a_region_the_rest_of_the_images_counts_for_nothing(home, tmp_path):
+    region = np.zeros(SHAPE, np.uint8)
+    region[:, :16] = 255
+    put(tmp_path / "left.png", region)
+    options = ("--region", tmp_path / "left.png", "--own-size", "--held-out", home / "held")
+    done = evaluate(home, *options, "--metric", "pixel_auroc", "--out", tmp_path / "left")
+    assert "region: 25.0% of the pixels are inspected" in done.stderr
+    assert "2 anomalous images have no defect inside of the region; they stay anomalous" in done.stderr
+    with open(tmp_path / "left" / "scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["inspected"] for row in rows} == {"0.25"}
+    scores = {row["kind"]: [] for row in rows}
+    for row in rows:
+        scores[row["kind"]].append(float(row["score"]))
+    seen, *hidden = scores["hole"]
+    assert seen > max(scores["good"] + hidden)
+    assert json.loads((tmp_path / "left" / "table.json").read_text())[0]["pixel_auroc"] > 0.95
+    assert "25.0%" in (tmp_path / "left" / "report.html").read_text()
+
+    kept = evaluate(home, "--region", tmp_path / "left.png")
+    assert "the threshold of images is left out" in kept.stderr
+    assert "hole" in evaluate(home, "--region", tmp_path / "left.png", "--pictures", "--out", tmp_path / "p").stdout
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--synthetic",), "^synthetic needs normal images to paste defects on: give --held-out$"),
         (("--own-size", "--refine"), "^own_size cannot be given with --refine"),
+        (("--region", "masks", "--refine"), "^region cannot be given with --refine"),
+        (("--region", "masks", "--keep-thresholds"), "^region cannot be given with --keep-thresholds: detect"),
         (("--pictures",), "^pictures must have a folder to go to: give --out$"),
     ],
 )

@@ -4,6 +4,7 @@ import inspect
 import math
 import sys
 import types
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 
 from synthgen import metrics
 from synthgen.errors import UsageError
-from synthgen.layouts.truth import truth_of_regions
+from synthgen.layouts.truth import Truth, nothing_wrong, truth_of_regions
+from synthgen.metrics.intervals import count_part, draws, resampled
 from synthgen.metrics.localisation import Localised
 from synthgen.metrics.part import Maps, Part
 from synthgen.metrics.registry import METRICS, USUAL, Metric, columns_of, heading_of, known, measured
@@ -79,6 +81,51 @@ def test_every_metric_of_the_registry_measures(part):
     assert all(0 <= value <= 1 for value in rates)
     assert set(USUAL) <= set(METRICS)
     assert list(values)[:3] == ["image_auroc", "average_precision", "fpr"]
+
+
+REGION = (slice(2, 20), slice(5, 30))
+
+
+def within_region(part, outside):
+    """Return a part whose maps are masked outside of `REGION`, and have other scores there."""
+    region = np.zeros((24, 32), bool)
+    region[REGION] = True
+    changed = [np.where(region, scores, outside) for scores in part.pixel_maps]
+    return replace(part, maps=Maps(changed, range(6), [region] * 6))
+
+
+def cut(part):
+    """Return a part whose images are `REGION` alone."""
+    truths = [truth and Truth(tuple(layer[REGION] for layer in truth.layers)) for truth in part.truths]
+    maps = [scores[REGION] for scores in part.pixel_maps]
+    return replace(part, truths=truths, maps=Maps(maps, range(6)))
+
+
+@pytest.mark.parametrize("outside", [-9, 0.5, 9, np.nan])
+def test_what_is_masked_in_a_map_counts_in_no_metric(part, outside):
+    columns = columns_of([name for name in METRICS if not name.startswith("pl")])
+    assert measured(within_region(part, outside), columns) == pytest.approx(measured(cut(part), columns))
+
+    # the least size of the boxes of PL depends on the size of the image
+    boxes = columns_of([name for name in METRICS if name.startswith("pl")])
+    assert measured(within_region(part, outside), boxes) == measured(within_region(part, 0), boxes)
+    masked = within_region(part, 9)
+    unmasked = replace(masked, maps=replace(masked.maps, regions=None))
+    assert measured(masked, boxes)["pl"] > measured(unmasked, boxes)["pl"]
+
+
+def test_saturated_overlap_and_intervals_know_what_is_masked(part):
+    truths = [truth and replace(truth, regions=(truth.instances > 0,), saturation=(9.0,)) for truth in part.truths]
+    whole = replace(part, truths=[truth or nothing_wrong((24, 32)) for truth in truths])
+    values = {}
+    for outside in (-9, 9):
+        masked = within_region(whole, outside)
+        counts = count_part(masked)
+        samples = resampled(counts, draws(masked.labels, 5))
+        values[outside] = {name: found.tolist() for name, found in samples.items()}
+        values[outside]["spro"] += [measured(masked, columns_of(["spro"]))["spro"]]
+    assert values[-9] == values[9]
+    assert set(values[9]) >= {"aupro", "pixel_auroc", "pl", "spro"}
 
 
 def test_a_limit_stands_behind_the_name(part):

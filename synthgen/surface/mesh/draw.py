@@ -1,8 +1,8 @@
 """Drawing parts with a shape, with stains and defects on them.
 
 Solid textures and defects are functions of points in the part's own coordinates (Mao et al. 2025, section III), so
-they stick to the part however it lies. A pixel is the mean of `SAMPLES` x `SAMPLES` samples; it is inside a stain
-or a defect where one of its samples is.
+they stick to the part however it lies. A pixel is the mean of its samples (`samples`); it is inside a stain or a
+defect where one of them is.
 """
 
 import numpy as np
@@ -13,14 +13,18 @@ from synthgen.surface.marks.defects import FINEST, Placed, defect_reach, displac
 from synthgen.surface.mesh.files import part_mesh
 from synthgen.surface.mesh.machined import TABLE, Facets, prepare_part, shade_part
 from synthgen.surface.mesh.normals import flat_faces
-from synthgen.surface.mesh.scene import FIELD_OF_VIEW, Surface, pixel_of, render_tiles
+from synthgen.surface.mesh.samples import Tile, pixel_means, sample_tiles
+from synthgen.surface.mesh.scene import FIELD_OF_VIEW, model_of, pixel_of
 from synthgen.surface.mesh.shadows import cast_shadows
+from synthgen.surface.mesh.wet import DriedWater, only_seen
 from synthgen.surface.optics.camera import photograph
 from synthgen.surface.stains.field import LEAST, stain_field
 
 f32 = np.float32
 
-SAMPLES = 2  # along each side of a pixel
+# Outlines of stains lie no nearer to the middle of a pixel than its side, where they leave it out; noise of a
+# frequency and an amplitude of 1 moves them by no more than this in a unit of length.
+_STEEPEST = 3.0
 # A defect changes what faces the same way as it, by this cosine at least, and nothing behind it.
 _FACING = 0.2
 # The exposure makes a part as bright as this on the whole, and is no farther from 1 than by these factors.
@@ -49,21 +53,13 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
     UsageError
         If the mesh does not load or does not fit before the camera, or more stains are seen than there are ids.
     MissingExtraError
-        If trimesh or pyrender is not installed.
-    DeviceError
-        If there is no OpenGL library.
+        If trimesh is not installed.
     """
-    height, width = size
     mesh = part_mesh(params["mesh"], params["mesh_scale"])
+    model = model_of(mesh, params["pose"])
     drawing = _Drawing(params, size, mesh)
-    tiles = render_tiles(
-        mesh,
-        params["pose"],
-        (SAMPLES * height, SAMPLES * width),
-        drawing.field_of_view,
-    )
-    for place, surface in tiles:
-        drawing.draw_tile(place, surface)
+    for tile in sample_tiles(model, drawing.flats, size, drawing.field_of_view):
+        drawing.draw_tile(tile)
 
     camera = drawing.exposed(params["camera"])
     image = photograph(drawing.image, camera)
@@ -90,7 +86,9 @@ class _Drawing:
     image, clean : ndarray of float32, (H, W)
         Brightness with and without all that lies on the part.
     region : ndarray of uint8, (H, W)
-        255 where all samples of a pixel show the part.
+        255 where all of a pixel shows the part.
+    flats : ndarray of bool, (F,)
+        Which triangles belong to flat sides.
     field_of_view : float
         Width of the picture, mm.
     """
@@ -101,61 +99,75 @@ class _Drawing:
         self.clean = np.full(size, TABLE, f32)
         self.image = self.clean.copy()
         self.region = np.zeros(size, np.uint8)
+        self.flats = flat_faces(mesh.vertices, mesh.faces)
 
         pitch = self.field_of_view / size[1]
         self._params = params
         self._size = size
-        self._flats = flat_faces(mesh.vertices, mesh.faces)
         self._shadows = cast_shadows(mesh, params["pose"], params["light"])
         self._lighting = prepare_part(
             params["texture"],
             params["light"],
             params["pose"],
-            pitch=pitch / SAMPLES,
+            pitch=pitch,
         )
-        self._stains = _Stains(stains, size) if stains is not None else None
+        self._stains = _stains_of(params, size, mesh, self.field_of_view) if stains is not None else None
         self._defects = [_place(entry, pitch) for entry in params["defects"]]
         self._pixels: list[list[np.ndarray]] = [[] for _ in self._defects]
 
-    def draw_tile(self, place: tuple[slice, slice], surface: Surface) -> None:
-        """Draw what the camera sees in a tile of the finer picture of samples."""
-        window = tuple(slice(span.start // SAMPLES, span.stop // SAMPLES) for span in place)
-        seen = surface.mask > 0
-        points = surface.points[seen]
-        normals = surface.normals[seen]
-        rows, columns = np.nonzero(seen)
-        rows = rows // SAMPLES + window[0].start
-        columns = columns // SAMPLES + window[1].start
-
-        lighting = self._lighting
-        reflectance = np.full(len(points), lighting.reflectance, f32)
-        flats = self._flats[surface.faces[seen]]
-        before = self._shaded(Facets(points, normals, flats), reflectance)
-        inside = np.zeros(len(points), bool)
-        if self._stains is not None:
-            reflectance, inside = self._stains.evaluate(
-                points,
-                reflectance,
-                rows,
-                columns,
-            )
-
-        normals, reached = _bend(self._defects, points, normals)
-        flat = rows * self._size[1] + columns
-        for pixels, samples in zip(self._pixels, reached, strict=True):
-            inside[samples] = True
-            pixels.append(np.unique(flat[samples]))
+    def draw_tile(self, tile: Tile) -> None:
+        """Draw what the camera sees in a tile."""
+        samples = tile.samples
+        facets = Facets(samples.points, samples.normals, self.flats[samples.faces])
+        before = shade_part(self._lighting, self._shadows, facets)
 
         after = before.copy()
-        bent = Facets(points[inside], normals[inside], flats[inside])
-        after[inside] = self._shaded(bent, reflectance[inside])
-        self.clean[window] = _pixel_means(seen, before)
-        self.image[window] = _pixel_means(seen, after)
-        self.region[window] = _all_seen(seen)
+        self._bend(tile, facets, after)
+        if self._stains is not None:
+            self._stains.lay(tile, after)
 
-    def _shaded(self, facets: Facets, reflectance: np.ndarray) -> np.ndarray:
-        """Return the brightness of samples."""
-        return shade_part(self._lighting, self._shadows, facets, reflectance)
+        self.clean[tile.window] = pixel_means(samples, tile.seen, before, TABLE)
+        self.image[tile.window] = pixel_means(samples, tile.seen, after, TABLE)
+        self.region[tile.window] = np.where(tile.seen == 1, 255, 0)
+
+    def _bend(self, tile: Tile, facets: Facets, values: np.ndarray) -> None:
+        """Shade what the defects reach again, in place, and note the pixels of each defect."""
+        if not self._defects:
+            return
+        normals, reached = _bend(self._defects, facets.points, facets.normals)
+        near = _around(tile, reached)
+        whole = near[tile.samples.shares[near] == 1]
+        self._shade_finer(tile, facets, whole, values)
+
+        # samples of pixels with an edge are fine enough
+        edge = near[tile.samples.shares[near] < 1]
+        bent = Facets(facets.points[edge], normals[edge], facets.flats[edge])
+        values[edge] = shade_part(self._lighting, self._shadows, bent)
+        for number, samples in enumerate(reached):
+            of_edge = samples[tile.samples.shares[samples] < 1]
+            self._note(number, tile, tile.samples.pixels[of_edge])
+
+    def _shade_finer(self, tile: Tile, facets: Facets, chosen: np.ndarray, values: np.ndarray) -> None:
+        """Add to some samples, which are their pixels' only ones, what defects change in their finer samples."""
+        pixels = tile.samples.pixels[chosen]
+        points, normals = tile.view.points(pixels)
+        count = points.shape[1]
+        flat_points = points.reshape(-1, 3)
+        flat_normals = normals.reshape(-1, 3)
+        flats = np.repeat(facets.flats[chosen], count)
+
+        bent, reached = _bend(self._defects, flat_points, flat_normals)
+        before = shade_part(self._lighting, self._shadows, Facets(flat_points, flat_normals, flats))
+        after = shade_part(self._lighting, self._shadows, Facets(flat_points, bent, flats))
+        changes = (after - before).reshape(-1, count)
+        values[chosen] += changes.mean(axis=1)
+        for number, samples in enumerate(reached):
+            self._note(number, tile, pixels[samples // count])
+
+    def _note(self, number: int, tile: Tile, pixels: np.ndarray) -> None:
+        """Note pixels of a tile that a defect reaches."""
+        different = np.unique(pixels)
+        self._pixels[number].append(tile.places(different, self._size[1]))
 
     def exposed(self, camera: dict) -> dict:
         """Return a camera with the exposure that the clean part needs."""
@@ -180,7 +192,7 @@ class _Drawing:
             self._add_defect(number, annotations)
         return annotations
 
-    def _add_stains(self, stains: "_Stains", annotations: Annotations) -> None:
+    def _add_stains(self, stains: "_Stains | DriedWater", annotations: Annotations) -> None:
         """Note all stains that are seen."""
         height, width = self._size
         numbers, points = stains.found()
@@ -196,7 +208,7 @@ class _Drawing:
         """Note the pixels of a defect."""
         entry = self._params["defects"][number]
         none = np.empty(0, int)
-        flat = np.concatenate([*self._pixels[number], none])
+        flat = np.unique(np.concatenate([*self._pixels[number], none]))
         rows, columns = np.divmod(flat, self._size[1])
         centers = self._pixel_of([entry["center"]])
         annotations.add(
@@ -227,28 +239,54 @@ def _place(entry: dict, pitch: float) -> Placed:
     )
 
 
-class _Stains:
-    """The stains of a part, numbered as the tiles of its picture show them."""
+def _stains_of(params: dict, size: tuple[int, int], mesh, field_of_view: float) -> "_Stains | DriedWater":
+    """Return the stains of a part: dried water, or the solid texture of Mao et al. 2025."""
+    stains = params["stains"]
+    if stains.get("water") == "dried":
+        return DriedWater(stains, mesh, params["pose"], size, field_of_view)
+    pitch = field_of_view / size[1]
+    return _Stains(stains, size, pitch, params["texture"]["reflectance"])
 
-    def __init__(self, stains: dict, size: tuple[int, int]):
+
+class _Stains:
+    """The stains of a solid texture on a part, numbered as the tiles of its picture show them."""
+
+    def __init__(self, stains: dict, size: tuple[int, int], pitch: float, reflectance: float):
         self._field = stain_field(stains)
         self._offset = np.array(stains["offset"], np.float64)
+        self._reflectance = f32(reflectance)
+        self._margin = pitch * (1 + _STEEPEST * abs(stains["amplitude"]) * stains["frequency"])
         self._numbers = np.zeros(size, np.uint32)
         self._cells: dict[tuple[int, ...], int] = {}
 
-    def evaluate(self, points, reflectance, rows, columns) -> tuple[np.ndarray, np.ndarray]:
-        """Return the reflectance of samples and whether they are stained; note the stains at their pixels."""
-        places = points + self._offset
-        changed, inside = self._field.evaluate(places, reflectance)
+    def lay(self, tile: Tile, values: np.ndarray) -> None:
+        """Darken the samples of a tile in place, and note the stains at their pixels."""
+        samples = tile.samples
+        places = samples.points + self._offset
+        shares = self._shares_of(tile, samples.pixels, places)
+
+        # an outline runs through these pixels: the mean of their finer samples
+        whole = samples.shares == 1
+        crossed = np.flatnonzero(whole & self._field.near_outline(places, self._margin))
+        pixels = samples.pixels[crossed]
+        points, _ = tile.view.points(pixels)
+        finer = points + self._offset
+        count = finer.shape[1]
+        of_finer = self._shares_of(tile, np.repeat(pixels, count), finer.reshape(-1, 3))
+        shares[crossed] = of_finer.reshape(-1, count).mean(axis=1)
+        values *= shares
+
+    def _shares_of(self, tile: Tile, pixels: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return which share of the reflectance is left at some places, float32; note the stains there."""
+        changed, inside = self._field.evaluate(places, self._reflectance)
         wet = np.flatnonzero(inside)
         ids, cells = self._field.identify(places[wet])
-
         if len(cells):
             numbers = [self._number_of(tuple(cell)) for cell in cells.tolist()]
             numbers_of_ids = np.array(numbers, np.uint32)
-            self._numbers[rows[wet], columns[wet]] = numbers_of_ids[ids - 1]
-        least = LEAST * reflectance
-        return np.maximum(changed, least), inside
+            flat = tile.places(pixels[wet], self._numbers.shape[1])
+            self._numbers.ravel()[flat] = numbers_of_ids[ids - 1]
+        return np.maximum(changed / self._reflectance, LEAST)
 
     def _number_of(self, cell: tuple[int, ...]) -> int:
         """Return the number of a stain; the first one seen is 1."""
@@ -257,17 +295,9 @@ class _Stains:
 
     def found(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the number of the stain at each pixel, and the centers of the stains, (n, 3)."""
-        # a stain may have lost its last pixel to a neighbor
-        most = len(self._cells) + 1
-        counts = np.bincount(self._numbers.ravel(), minlength=most)
-        kept = counts[1:] > 0
-        new_numbers = np.concatenate([[0], np.cumsum(kept)])
-        renumbered = new_numbers.astype(np.uint32)
-
         cells = np.array(list(self._cells), np.int64)
-        cells = cells.reshape(-1, 3)
-        points = self._field.centers(cells[kept]) - self._offset
-        return renumbered[self._numbers], points
+        points = self._field.centers(cells.reshape(-1, 3)) - self._offset
+        return only_seen(self._numbers, points)
 
 
 def _bend(defects: list[Placed], points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -296,6 +326,21 @@ def _bend(defects: list[Placed], points: np.ndarray, normals: np.ndarray) -> tup
     return bent, reached
 
 
+def _around(tile: Tile, reached: list[np.ndarray]) -> np.ndarray:
+    """Return the samples of all pixels that defects reach, and of those beside them."""
+    pixels = tile.samples.pixels
+    touched = np.zeros(tile.seen.shape, bool)
+    for numbers in reached:
+        touched.ravel()[pixels[numbers]] = True
+
+    wide = np.pad(touched, 1)
+    height, width = tile.seen.shape
+    for down in range(3):
+        for right in range(3):
+            touched |= wide[down : down + height, right : right + width]
+    return np.flatnonzero(touched.ravel()[pixels])
+
+
 def _near(defect: Placed, points: np.ndarray) -> np.ndarray:
     """Return which points lie in the box of a defect."""
     middle = defect.center[None]
@@ -312,25 +357,3 @@ def _near(defect: Placed, points: np.ndarray) -> np.ndarray:
         near &= values > low[axis]
         near &= values < high[axis]
     return np.flatnonzero(near)
-
-
-def _all_seen(seen: np.ndarray) -> np.ndarray:
-    """Return 255 for the pixels all samples of which see the part."""
-    height, width = seen.shape
-    blocks = seen.reshape(height // SAMPLES, SAMPLES, width // SAMPLES, SAMPLES)
-    whole = blocks.all(axis=(1, 3))
-    return np.where(whole, 255, 0).astype(np.uint8)
-
-
-def _pixel_means(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the means of the samples of each pixel; those that miss the part see the table."""
-    samples = np.full(seen.shape, TABLE, f32)
-    samples[seen] = values
-    height, width = seen.shape
-    blocks = samples.reshape(
-        height // SAMPLES,
-        SAMPLES,
-        width // SAMPLES,
-        SAMPLES,
-    )
-    return blocks.mean(axis=(1, 3), dtype=f32)

@@ -4,6 +4,7 @@ The light, the streaks and the lobe are those of the plate. A plate has one dire
 Here the normal is any, so each facet's mirror ray is followed to the plane of the light.
 """
 
+from math import sqrt
 from typing import NamedTuple
 
 import numba
@@ -165,7 +166,7 @@ def prepare_part(finish: dict, light: dict, pose: dict, pitch: float) -> Lightin
     )
 
 
-def shade_part(lighting: Lighting, shadows: Shadows, facets: Facets, reflectance: np.ndarray) -> np.ndarray:
+def shade_part(lighting: Lighting, shadows: Shadows, facets: Facets) -> np.ndarray:
     """Return the brightness of points of a part.
 
     Parameters
@@ -173,22 +174,22 @@ def shade_part(lighting: Lighting, shadows: Shadows, facets: Facets, reflectance
     lighting : Lighting
     shadows : Shadows
     facets : Facets
-    reflectance : ndarray of float32, (n,)
 
     Returns
     -------
     ndarray of float32, (n,)
         1 is white.
     """
-    return _shade(lighting, shadows, facets, reflectance.astype(f32))
+    return _shade(lighting, shadows, facets)
 
 
 @numba.njit(cache=True)
-def _shade(lighting, shadows, facets, reflectance):
+def _shade(lighting, shadows, facets):
     """Return the brightness of points, float32 (n,)."""
     points = facets.points
     normals = facets.normals
     flats = facets.flats
+    reflectance = f32(lighting.reflectance)
     out = np.empty(len(points), f32)
     for i in range(len(points)):
         point = _vector(points, i)
@@ -205,7 +206,7 @@ def _shade(lighting, shadows, facets, reflectance):
         lit = lit_share(shadows, seen.point)
         light = f32(room + lit * (diffuse + _BRIGHT * shine))
         brushed = f32(1) + change
-        out[i] = reflectance[i] * brushed * light
+        out[i] = reflectance * brushed * light
     return out
 
 
@@ -290,7 +291,7 @@ def _in_world(lighting, point, normal, across, slope):
         -place[1],
         -place[2] + CAMERA_DISTANCE,
     )
-    distance = _dot(towards, towards) ** 0.5
+    distance = sqrt(_dot(towards, towards))
     return _Seen(
         point=place,
         normal=_minus(upright, slope, across),
@@ -335,14 +336,14 @@ def _direction_across(lighting, point, normal, milled):
     # along the surface: without the part that stands on it
     rise = _dot(away, normal)
     across = _minus(away, rise, normal)
-    length = max(_dot(across, across), 1e-12) ** 0.5
+    length = sqrt(max(_dot(across, across), 1e-12))
     return _divided(_turn(lighting.rotation, across), length)
 
 
 @numba.njit(cache=True, inline="always")
 def _radius(b, c):
     """Return the distance from the axis of the lathe, never 0."""
-    return max((b * b + c * c) ** 0.5, 1e-9)
+    return max(sqrt(b * b + c * c), 1e-9)
 
 
 @numba.njit(cache=True)
@@ -350,7 +351,7 @@ def _lit_from(light, seen):
     """Return the cosine between the normal and the direction to the light; 0 where it looks away."""
     off = _minus(light, 1.0, seen.point)
     facing = _dot(seen.normal, off)
-    distance = _dot(off, off) ** 0.5
+    distance = sqrt(_dot(off, off))
     return max(facing / distance, 0.0)
 
 
@@ -365,7 +366,7 @@ def _mirrored_by_facets(lighting, seen):
         tilt = _FACETS[j, 0] * lighting.spread
         share = _FACETS[j, 1]
         facet = _minus(seen.normal, tilt, seen.across)
-        length = _dot(facet, facet) ** 0.5
+        length = sqrt(_dot(facet, facet))
         normal = _divided(facet, length)
 
         light, rise = _mirrored_light(mirrored, grid, normal, seen)

@@ -102,7 +102,7 @@ def _first_visible(seen: _Seen, u: np.ndarray, field_of_view: float, aspect: flo
 
     faces = np.searchsorted(seen.sums, u[:, 0] * whole, side="right")
     faces = np.minimum(faces, len(seen.sums) - 1)
-    points = _points_of(seen.triangles[faces], u[:, 1], u[:, 2])
+    points = points_of(seen.triangles[faces], u[:, 1], u[:, 2])
 
     # nearer points fill more of the picture
     x = np.abs(points[:, 0])
@@ -118,7 +118,7 @@ def _first_visible(seen: _Seen, u: np.ndarray, field_of_view: float, aspect: flo
     return None
 
 
-def _points_of(triangles: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def points_of(triangles: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return points of triangles, (n, 3), evenly spread where the two numbers are, each in [0, 1)."""
     root = np.sqrt(first)
     weights = [

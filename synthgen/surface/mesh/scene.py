@@ -1,11 +1,11 @@
 """What a camera sees of a mesh: depth, points, normals and mask.
 
-OpenGL answers one question: which triangle lies in each pixel. Where the pixel's ray meets that triangle is
-computed here in float64, so that points lie on the mesh to rounding, not to the steps of a 24-bit depth buffer.
+`raster` says which triangle lies in each pixel. Where the pixel's ray meets that triangle is computed here, so that
+points lie on the mesh to rounding.
 """
 
 from collections.abc import Iterator
-from math import cos, inf, pi, radians, sin
+from math import cos, inf, pi, radians, sin, sqrt
 from typing import NamedTuple
 
 import numba
@@ -13,12 +13,12 @@ import numpy as np
 
 from synthgen.errors import UsageError
 from synthgen.surface.mesh.normals import corner_normals
-from synthgen.surface.mesh.opengl import triangle_drawer
+from synthgen.surface.mesh.raster import nearest_triangles, on_screen
 from synthgen.surface.optics.light import CAMERA_DISTANCE
 
 FIELD_OF_VIEW = 120.0  # mm
 MAX_SIZE = 16_384
-TILE = 1024  # pixels; a picture is drawn in tiles, so that OpenGL's buffers stay small
+TILE = 2048  # pixels; a picture is drawn in tiles, so that buffers stay small
 # Parts must lie before the camera by this share of its distance.
 _LEAST_DEPTH = 0.01
 # Normals that look at the camera at less than this cosine are lifted to it.
@@ -49,7 +49,7 @@ class Surface(NamedTuple):
     faces: np.ndarray
 
 
-class _Model(NamedTuple):
+class Model(NamedTuple):
     """A part and the camera that looks at it, as compiled code takes them.
 
     `vertices` are in the part's own coordinates, `placed` the same from the camera: x to the right, y up, z towards
@@ -64,7 +64,7 @@ class _Model(NamedTuple):
     camera: np.ndarray
 
 
-class _Lens(NamedTuple):
+class Lens(NamedTuple):
     """Focal length, and the row and column of the camera's axis, in pixels of a tile."""
 
     focal: float
@@ -211,10 +211,6 @@ def render_scene(
     ------
     UsageError
         If a size or length is out of range, or the part reaches behind the camera.
-    MissingExtraError
-        If pyrender is not installed.
-    DeviceError
-        If there is no OpenGL library.
     """
     height, width = size
     whole = Surface(
@@ -243,31 +239,51 @@ def render_tiles(
     surface : Surface
         What is seen there. Tiles that see nothing are left out.
     """
+    model = model_of(mesh, pose, distance)
+    for place, numbers, lens in triangle_tiles(model, size, field_of_view, distance, tile):
+        yield place, Surface(*_intersect(numbers, model, lens))
+
+
+def triangle_tiles(
+    model: Model, size, field_of_view: float, distance: float = CAMERA_DISTANCE, tile: int = TILE
+) -> Iterator[tuple[tuple[slice, slice], np.ndarray, Lens]]:
+    """Look at a part tile by tile.
+
+    Parameters
+    ----------
+    model : Model
+    size, field_of_view, distance, tile
+        As of `render_tiles`.
+
+    Yields
+    ------
+    place : (slice, slice)
+        Rows and columns of the tile.
+    numbers : ndarray of int32, (rows, columns)
+        The triangle that each pixel shows, -1 where there is none. Tiles that see nothing are left out.
+    lens : Lens
+        Of the tile.
+    """
     height, width = size
     _check_view(size, field_of_view, distance)
-    model = _model_of(mesh, pose, distance)
-    depths = _depths_of(model, distance)
-    positions = model.placed.astype(np.float32)
+    _check_depth(model.placed, distance)
     focal = distance * width / field_of_view
-    drawer = triangle_drawer()
+    middle = (0.5 * height, 0.5 * width)
+    screen = on_screen(model.placed, model.faces, focal, middle)
 
-    power_of_two = 1 << (max(size) - 1).bit_length()
-    side = min(tile, power_of_two)
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            lens = _Lens(
-                focal=focal,
-                row=0.5 * height - top,
-                column=0.5 * width - left,
-            )
-            drawn = drawer.draw(positions, model.faces, lens, depths, side)
-            numbers = drawn[: height - top, : width - left]
-            if not numbers.any():
+    for top in range(0, height, tile):
+        for left in range(0, width, tile):
+            rows = slice(top, min(top + tile, height))
+            columns = slice(left, min(left + tile, width))
+            numbers = nearest_triangles(screen, (rows, columns))
+            if not (numbers >= 0).any():
                 continue
-
-            rows, columns = numbers.shape
-            place = (slice(top, top + rows), slice(left, left + columns))
-            yield place, Surface(*_intersect(numbers, model, lens))
+            lens = Lens(
+                focal=focal,
+                row=middle[0] - top,
+                column=middle[1] - left,
+            )
+            yield (rows, columns), numbers, lens
 
 
 def depth_map(
@@ -291,21 +307,14 @@ def depth_map(
         Infinite where it sees nothing.
     """
     faces = np.ascontiguousarray(faces, np.int64)
-    standpoint = np.array([0, 0, distance])
-    model = _Model(
-        vertices=vertices,
-        placed=vertices - standpoint,
-        faces=faces,
-        corners=np.zeros((len(faces), 3, 3)),
-        camera=standpoint,
-    )
+    placed = vertices - np.array([0, 0, distance])
+    _check_depth(placed, distance)
     focal = distance * size / field_of_view
-    lens = _Lens(focal=focal, row=0.5 * size, column=0.5 * size)
-    positions = model.placed.astype(np.float32)
-    depths = _depths_of(model, distance)
-    numbers = triangle_drawer().draw(positions, faces, lens, depths, size)
-    depth, *_ = _intersect(numbers, model, lens)
-    return depth
+    whole = slice(0, size)
+    screen = on_screen(placed, faces, focal, (0.5 * size, 0.5 * size))
+    numbers = nearest_triangles(screen, (whole, whole))
+    lens = Lens(focal, 0.5 * size, 0.5 * size)
+    return _distances(numbers, placed, faces, lens)
 
 
 def _check_view(size, field_of_view: float, distance: float) -> None:
@@ -320,14 +329,14 @@ def _check_view(size, field_of_view: float, distance: float) -> None:
             raise UsageError(f"{name} must be > 0 mm, got {value}")
 
 
-def _model_of(mesh, pose: dict, distance: float) -> _Model:
+def model_of(mesh, pose: dict, distance: float = CAMERA_DISTANCE) -> Model:
     """Return a part in its pose before the camera."""
     rotation, move = pose_matrix(pose)
     vertices = np.ascontiguousarray(mesh.vertices, np.float64)
     faces = np.ascontiguousarray(mesh.faces, np.int64)
     standpoint = np.array([0, 0, distance])
     world = vertices @ rotation.T + move
-    return _Model(
+    return Model(
         vertices=vertices,
         placed=world - standpoint,
         faces=faces,
@@ -336,17 +345,11 @@ def _model_of(mesh, pose: dict, distance: float) -> _Model:
     )
 
 
-def _depths_of(model: _Model, distance: float) -> tuple[float, float]:
-    """Return the nearest and farthest distance that OpenGL must draw, a little more than the part takes."""
-    depths = -model.placed[:, 2]
-    near = depths.min()
-    far = depths.max()
-    if near < _LEAST_DEPTH * distance:
-        raise UsageError(f"mesh must lie before the camera, {distance} mm away, got {near:.4g} mm")
-
-    thickness = far - near
-    margin = 0.01 * thickness + 1e-3 * near
-    return near - margin, far + margin
+def _check_depth(placed: np.ndarray, distance: float) -> None:
+    """Refuse a part that does not lie before the camera."""
+    nearest = (-placed[:, 2]).min()
+    if nearest < _LEAST_DEPTH * distance:
+        raise UsageError(f"mesh must lie before the camera, {distance} mm away, got {nearest:.4g} mm")
 
 
 @numba.njit(cache=True)
@@ -357,63 +360,95 @@ def _intersect(numbers, model, lens):
     points = np.full((height, width, 3), np.nan)
     normals = np.zeros((height, width, 3))
     mask = np.zeros((height, width), np.uint8)
-    triangles = np.full((height, width), np.int32(-1))
 
     # out of the loop: each array taken out of a NamedTuple is counted
-    faces = model.faces
-    placed = model.placed
-    vertices = model.vertices
-    corners = model.corners
+    arrays = (model.placed, model.faces, model.vertices, model.corners)
     camera = model.camera
-
     for row in range(height):
-        y = (lens.row - row - 0.5) / lens.focal
+        up = lens.row - row - 0.5
+        y = up / lens.focal
         for column in range(width):
-            if numbers[row, column] == 0:
+            face = numbers[row, column]
+            if face < 0:
                 continue
-            face = numbers[row, column] - 1
-            i, j, k = faces[face]
-            x = (column + 0.5 - lens.column) / lens.focal
-            u, v, w, side = _weights(placed[i], placed[j], placed[k], x, y)
-
+            right = column + 0.5 - lens.column
+            x = right / lens.focal
             mask[row, column] = 255
-            triangles[row, column] = face
-            z = u * placed[i, 2] + v * placed[j, 2] + w * placed[k, 2]
-            depth[row, column] = -z
-
             point = points[row, column]
             normal = normals[row, column]
-            bent = corners[face]
-            for axis in range(3):
-                first = u * vertices[i, axis]
-                second = v * vertices[j, axis]
-                third = w * vertices[k, axis]
-                point[axis] = first + second + third
-
-                first = u * bent[0, axis]
-                second = v * bent[1, axis]
-                third = w * bent[2, axis]
-                normal[axis] = side * (first + second + third)
-            _face_camera(normal, point, camera)
-    return depth, points, normals, mask, triangles
+            depth[row, column] = meet(arrays, camera, face, x, y, point, normal)
+    return depth, points, normals, mask, numbers
 
 
 @numba.njit(cache=True)
-def _weights(a, b, c, x, y):
+def meet(arrays, camera, face, x, y, point, normal):
+    """Write where the ray (x, y, -1) meets a triangle, and the normal there; return the distance along the axis.
+
+    `arrays` are those of a `Model`: placed, faces, vertices, corners.
+    """
+    placed, faces, vertices, corners = arrays
+    i = faces[face, 0]
+    j = faces[face, 1]
+    k = faces[face, 2]
+    u, v, w, side = _weights(placed, (i, j, k), x, y)
+    for axis in range(3):
+        first = u * vertices[i, axis]
+        second = v * vertices[j, axis]
+        third = w * vertices[k, axis]
+        point[axis] = first + second + third
+
+        first = u * corners[face, 0, axis]
+        second = v * corners[face, 1, axis]
+        third = w * corners[face, 2, axis]
+        normal[axis] = side * (first + second + third)
+    _face_camera(normal, point, camera)
+    first = u * placed[i, 2]
+    second = v * placed[j, 2]
+    third = w * placed[k, 2]
+    return -(first + second + third)
+
+
+@numba.njit(cache=True)
+def _distances(numbers, placed, faces, lens):
+    """Return the distance that each pixel shows, along the axis of the camera; infinite where there is nothing."""
+    height, width = numbers.shape
+    depth = np.full((height, width), np.inf, np.float32)
+    for row in range(height):
+        up = lens.row - row - 0.5
+        y = up / lens.focal
+        for column in range(width):
+            face = numbers[row, column]
+            if face < 0:
+                continue
+            right = column + 0.5 - lens.column
+            x = right / lens.focal
+            i, j, k = faces[face]
+            u, v, w, _ = _weights(placed, (i, j, k), x, y)
+            first = u * placed[i, 2]
+            second = v * placed[j, 2]
+            third = w * placed[k, 2]
+            depth[row, column] = -(first + second + third)
+    return depth
+
+
+@numba.njit(cache=True)
+def _weights(placed, face, x, y):
     """Return barycentric weights of where the ray (x, y, -1) meets a triangle, and which side of it is seen.
 
-    OpenGL snaps corners to parts of a pixel: a ray may just miss its triangle, and then gets the border's point.
+    A ray that misses its triangle by a rounding gets the border's point.
     """
-    ax = a[0] + x * a[2]
-    ay = a[1] + y * a[2]
-    bx = b[0] + x * b[2]
-    by = b[1] + y * b[2]
-    cx = c[0] + x * c[2]
-    cy = c[1] + y * c[2]
+    i, j, k = face
+    ax = placed[i, 0] + x * placed[i, 2]
+    ay = placed[i, 1] + y * placed[i, 2]
+    bx = placed[j, 0] + x * placed[j, 2]
+    by = placed[j, 1] + y * placed[j, 2]
+    cx = placed[k, 0] + x * placed[k, 2]
+    cy = placed[k, 1] + y * placed[k, 2]
+
+    # twice the areas opposite to the corners
     u = bx * cy - by * cx
     v = cx * ay - cy * ax
     w = ax * by - ay * bx
-
     whole = u + v + w
     side = 1.0 if whole >= 0 else -1.0
     u = max(side * u, 0.0)
@@ -443,7 +478,7 @@ def _face_camera(normal, point, camera):
         facing += normal[axis] * to_camera
         reach += to_camera * to_camera
 
-    distance = reach**0.5
+    distance = sqrt(reach)
     missing = max(_HORIZON - facing / distance, 0.0)
     lift = missing / distance
 
@@ -454,6 +489,6 @@ def _face_camera(normal, point, camera):
         square += value * value
         normal[axis] = value
 
-    length = max(square, 1e-300) ** 0.5
+    length = sqrt(max(square, 1e-300))
     for axis in range(3):
         normal[axis] /= length

@@ -15,6 +15,7 @@ from synthgen.surface.optics.light import INNER, LIGHT_HEIGHT, OUTER
 
 _LIGHTS = 6
 _SIZE = 512  # pixels along each side of a map of distances
+_CENTER = _SIZE / 2 - 0.5  # row and column of the axis
 _ROOM = 1.05  # the maps show this much more than the part
 # What lies no deeper than this behind what is nearest is the same surface, mm.
 _SAME = 0.35
@@ -57,13 +58,15 @@ def cast_shadows(mesh, pose: dict, light: dict) -> Shadows:
 
     Raises
     ------
-    UsageError, MissingExtraError, DeviceError
-        As `render_scene`.
+    UsageError
+        If the part reaches the light.
     """
     rotation, move = pose_matrix(pose)
-    world = np.asarray(mesh.vertices) @ rotation.T + move
-    radius = np.linalg.norm(world, axis=1).max()
-    field_of_view = 2 * _ROOM * float(radius)
+    vertices = np.asarray(mesh.vertices)
+    world = vertices @ rotation.T + move
+    lengths = np.linalg.norm(world, axis=1)
+    radius = float(lengths.max())
+    field_of_view = 2 * _ROOM * radius
 
     depths = []
     turns = []
@@ -90,7 +93,8 @@ def _places_of(light: dict) -> np.ndarray:
     middle = (INNER + OUTER) / 2 * light["scale"]
     places = []
     for number in range(_LIGHTS):
-        angle = radians(light["rotation"]) + 2 * pi * number / _LIGHTS
+        around = 2 * pi * number / _LIGHTS
+        angle = radians(light["rotation"]) + around
         x = right + middle * cos(angle)
         y = -down - middle * sin(angle)
         places.append((x, y, LIGHT_HEIGHT))
@@ -119,15 +123,18 @@ def lit_share(shadows, point):
 
         depth = shadows.distances[k] - z
         scale = shadows.focals[k] / depth
-        row = _SIZE / 2 - 0.5 - y * scale
-        column = _SIZE / 2 - 0.5 + x * scale
+        row = _CENTER - y * scale
+        column = _CENTER + x * scale
         total += _seen_around(depths[k], row, column, depth)
     return total / len(depths)
 
 
 @numba.njit(cache=True)
 def _along(axis, point):
-    return axis[0] * point[0] + axis[1] * point[1] + axis[2] * point[2]
+    first = axis[0] * point[0]
+    second = axis[1] * point[1]
+    third = axis[2] * point[2]
+    return first + second + third
 
 
 @numba.njit(cache=True)
@@ -146,6 +153,8 @@ def _seen_around(depths, row, column, depth):
     upper_right = depths[r, c + 1] > nearest
     lower_left = depths[r + 1, c] > nearest
     lower_right = depths[r + 1, c + 1] > nearest
-    upper = upper_left * (1.0 - right) + upper_right * right
-    lower = lower_left * (1.0 - right) + lower_right * right
-    return upper * (1.0 - below) + lower * below
+    left = 1.0 - right
+    above = 1.0 - below
+    upper = upper_left * left + upper_right * right
+    lower = lower_left * left + lower_right * right
+    return upper * above + lower * below

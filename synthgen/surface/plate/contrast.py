@@ -8,8 +8,9 @@ from synthgen.surface.plate.view import PlateView, view_of
 
 # Size of the image for which a defect is judged: the sampler does not know the one that is drawn.
 _SIZE = (1025, 1224)
-# The share of its pixels, those that change most, over which a contrast is taken.
-_SHARE = 0.25
+# The share of its pixels, those that change most, over which the contrast of a defect is taken. A bump has a wide
+# foot: in a dark corner a few of its pixels would pass for all of it.
+_SHARES = {"scratch": 0.25, "dent": 0.25, "bump": 1.0}
 
 
 class Judge:
@@ -28,7 +29,7 @@ class Judge:
         self._plates: dict = {}
 
     def contrast(self, entry: dict) -> float:
-        """Return the mean change of a defect, in gray levels, over the quarter of its pixels that change most.
+        """Return the mean change of a defect in gray levels: of all of a bump, else of what changes most.
 
         Parameters
         ----------
@@ -55,8 +56,8 @@ class Judge:
         was = np.clip(scale * before[rows, columns], 0, 255)
         becomes = np.clip(scale * after[rows, columns], 0, 255)
         change = np.sort(np.abs(becomes - was))
-        most = change[-max(1, int(_SHARE * len(change))) :]
-        return float(most.mean())
+        count = max(1, int(_SHARES[entry["kind"]] * len(change)))
+        return float(change[-count:].mean())
 
     def _view_of(self, entry: dict) -> PlateView:
         """Return the view in which a defect lies."""

@@ -181,24 +181,33 @@ def _paint_layer(picture: np.ndarray, frame: Frame, drops: Drops, residue: Resid
     ids = np.zeros((height, width), np.uint16)
     extents = _extents(frame, residue, drops, height)
     near = near_rows(extents, height)
-    parents = np.arange(count, dtype=i32)
-    spans = np.empty((len(near.things), 3), np.int64)
     in_a_row = np.diff(near.starts)
     most = int(in_a_row.max(initial=0))
-    chords = np.empty((most, 2), np.int64)
+    room = _Room(
+        chords=np.empty((most, 2), np.int64),
+        spans=np.empty((len(near.things), 3), np.int64),
+        parents=np.arange(count, dtype=i32),
+    )
 
-    room = _Room(chords, spans, parents)
-    filled = _paint(picture, ids, frame, residue, drops, near, room)
-    looked_at = spans[:filled]
+    filled = _paint(
+        picture,
+        ids,
+        frame,
+        residue,
+        drops,
+        near,
+        room,
+    )
+    looked_at = room.spans[:filled]
     seen = _seen(ids, looked_at, count)
-    points, numbers = _joined(drops, parents, seen)
+    points, numbers = _joined(drops, room.parents, seen)
     renumber(ids, numbers, looked_at)
     return Dried(ids, points)
 
 
 def _extents(frame: Frame, residue: Residue, drops: Drops, height: int) -> np.ndarray:
     """Return the first row that each drop can reach and the one after its last, (n, 2); equal if none."""
-    reach = _reach_of(drops.radius, residue.roughness) + frame.pitch
+    reach = reach_of(drops.radius, residue.roughness) + frame.pitch
     below = drops.y - frame.top
     first = np.floor((below - reach) / frame.pitch)
     last = np.ceil((below + reach) / frame.pitch) + 1
@@ -221,8 +230,9 @@ def _joined(drops: Drops, parents: np.ndarray, seen: np.ndarray) -> tuple[np.nda
     order = np.argsort(drops.radius, kind="stable")
     count = int(stained.sum())
     points = np.zeros((count + 1, 2))
-    points[of_drop[order], 0] = drops.x[order]
-    points[of_drop[order], 1] = drops.y[order]
+    owners = of_drop[order]
+    points[owners, 0] = drops.x[order]
+    points[owners, 1] = drops.y[order]
     return points[1:], numbers
 
 
@@ -260,7 +270,7 @@ def _seen(ids, spans, count):
 
 
 @numba.njit(cache=True)
-def _reach_of(radii, roughness):
+def reach_of(radii, roughness):
     """Return how far from its middle each drop can wet the plate or change how another one does, mm."""
     reaches = np.empty(len(radii))
     for n in range(len(radii)):
@@ -282,11 +292,13 @@ def _paint(picture, ids, frame, residue, drops, near, room):
     """Paint row by row; join drops whose pixels touch; return how many spans were looked at."""
     chords, spans, parents = room
     height, width = picture.shape
+    most = f32(_LARGEST_MOVE)
+    none = f32(0)
     line = _new_line(width)
     noise = _new_noise(width)
     starts = near.starts
     things = near.things
-    reaches = _reach_of(drops.radius, residue.roughness)
+    reaches = reach_of(drops.radius, residue.roughness)
     above = np.full(width, i32(-1))
     here = np.full(width, i32(-1))
     count = 0
@@ -301,15 +313,18 @@ def _paint(picture, ids, frame, residue, drops, near, room):
         count = unite(chords, len(reaching), r, spans, count)
         here[:] = -1
         for n in range(first, count):
-            _lay_out(frame, y, spans[n, 1], spans[n, 2], line)
+            start = spans[n, 1]
+            stop = spans[n, 2]
+            _lay_out(frame, y, start, stop, line)
         for n in range(len(reaching)):
             _wet(frame, drops, reaching[n], y, chords[n], line)
 
         for n in range(first, count):
-            span = (spans[n, 1], spans[n, 2])
-            span = _wet_part(frame, line, span, f32(_LARGEST_MOVE))
-            _roughen(frame, residue, line, noise, span)
-            span = _wet_part(frame, line, span, f32(0))
+            start = spans[n, 1]
+            stop = spans[n, 2]
+            reached = _wet_part(frame, line, (start, stop), most)
+            _roughen(frame, residue, line, noise, reached)
+            span = _wet_part(frame, line, reached, none)
             _leave_residue(frame, residue, line, noise, span)
             _sprinkle(frame, residue, y, line, noise, span)
             _put(picture[r], ids[r], frame, residue.glow, line, here, span)
@@ -355,9 +370,12 @@ def _fill_chords(frame, drops, reaches, reaching, y, chords, width):
         down = y - ys[drop]
         left = reach * reach - down * down
         half = np.sqrt(max(left, 0.0))
+
         right = xs[drop] - frame.left
-        begin = np.floor((right - half) / frame.pitch)
-        end = np.ceil((right + half) / frame.pitch) + 1
+        nearest = right - half
+        farthest = right + half
+        begin = np.floor(nearest / frame.pitch)
+        end = np.ceil(farthest / frame.pitch) + 1
         chords[n, 0] = min(max(begin, 0), width)
         chords[n, 1] = min(max(end, 0), width)
 
@@ -367,10 +385,15 @@ def _lay_out(frame, y, begin, end, line):
     """Write the places of a span of a row, which no drop has wet yet."""
     u = line.u[begin:end]
     v = line.v[begin:end]
+    cosine = frame.cosine
+    sine = frame.sine
     for n in range(len(u)):
-        x = frame.left + (begin + n) * frame.pitch
-        u[n] = f32(frame.cosine * x + frame.sine * y)
-        v[n] = f32(frame.cosine * y - frame.sine * x)
+        column = begin + n
+        x = frame.left + column * frame.pitch
+        along = cosine * x + sine * y
+        across = cosine * y - sine * x
+        u[n] = f32(along)
+        v[n] = f32(across)
 
     line.out[begin:end] = f32(_FAR)
     line.owner[begin:end] = -1
@@ -450,11 +473,13 @@ def _roughen(frame, residue, line, noise, span):
     move = noise.waves[0, begin:end]
     move[:] = 0
     x, y, z = residue.shift
+    finest = _FINEST * frame.pitch
     for octave in range(len(_OCTAVES)):
         wave, stretch = _OCTAVES[octave]
-        if wave < _FINEST * frame.pitch:
+        if wave < finest:
             continue
-        _fill_noise(line, noise, span, wave, stretch, (x, y, z + 7.3 * octave))
+        of_octave = z + 7.3 * octave
+        _fill_noise(line, noise, span, wave, stretch, (x, y, of_octave))
         longest = f32(wave)
         for n in range(len(out)):
             move[n] += min(longest, radius[n]) * found[n]
@@ -476,10 +501,18 @@ def _wet_part(frame, line, span, move):
     out = line.out
     radius = line.radius
     edge = f32(0.5 * frame.pitch)
-    while begin < end and out[begin] >= edge + move * radius[begin]:
+    while begin < end:
+        reach = edge + move * radius[begin]
+        if out[begin] < reach:
+            break
         begin += 1
-    while begin < end and out[end - 1] >= edge + move * radius[end - 1]:
-        end -= 1
+
+    while begin < end:
+        last = end - 1
+        reach = edge + move * radius[last]
+        if out[last] < reach:
+            break
+        end = last
     return begin, end
 
 
@@ -489,7 +522,8 @@ def _leave_residue(frame, residue, line, noise, span):
     begin, end = span
     x, y, z = residue.shift
     for wave in range(len(_WAVES)):
-        _fill_noise(line, noise, span, _WAVES[wave], 1.2, (x, y, z - 5.7 * (wave + 1)))
+        of_wave = z - 5.7 * (wave + 1)
+        _fill_noise(line, noise, span, _WAVES[wave], 1.2, (x, y, of_wave))
         noise.waves[wave, begin:end] = noise.found[begin:end]
 
     longs = noise.waves[0, begin:end]
@@ -549,7 +583,8 @@ def _ring(depth, width, pitch):
     place = depth / seen
     rise = _clipped(4.0 * place + 0.3)
     fall = _clipped(1.1 - 0.85 * place)
-    return width / seen * rise * fall * fall
+    sharp = width / seen
+    return sharp * rise * fall * fall
 
 
 @numba.njit(cache=True)
@@ -560,7 +595,8 @@ def _sprinkle(frame, residue, y, line, noise, span):
 
     begin, end = span
     row = np.floor(y / _SPECK_CELL)
-    root = mix(residue.seed + u64(i32(row)))
+    number = u64(i32(row))
+    root = mix(residue.seed + number)
     column = -(2.0**30)
     speck = (0.0, 0.0, 0.0, 0.0, 0.0)
     for c in range(begin, end):
@@ -580,15 +616,17 @@ def _sprinkle(frame, residue, y, line, noise, span):
             continue
         right = x - middle_x
         down = y - middle_y
-        away = np.sqrt(right * right + down * down)
-        share = _clipped((radius - away) / frame.pitch + 0.5)
+        square = right * right + down * down
+        inwards = radius - np.sqrt(square)
+        share = _clipped(inwards / frame.pitch + 0.5)
         line.cover[c] += f32(hidden * share)
 
 
 @numba.njit(cache=True)
 def _speck(root, column, row):
     """Return x, y, radius and cover of the speck of a cell, and the chance below which it is there."""
-    first = mix(root + u64(i32(column)))
+    number = u64(i32(column))
+    first = mix(root + number)
     second = mix(first)
     third = mix(second)
     small = _part(third)
@@ -598,19 +636,24 @@ def _speck(root, column, row):
 
     # all of it lies in its cell
     free = _SPECK_CELL - 2.0 * radius
+    half = u64(32)
     right = free * _part(first)
-    down = free * _part(first >> u64(32))
-    x = column * _SPECK_CELL + radius + right
-    y = row * _SPECK_CELL + radius + down
+    down = free * _part(first >> half)
+    left = column * _SPECK_CELL
+    top = row * _SPECK_CELL
+    x = left + radius + right
+    y = top + radius + down
     hidden = 0.12 + 0.4 * _part(second)
-    chance = _part(second >> u64(32))
+    chance = _part(second >> half)
     return x, y, radius, hidden, chance
 
 
 @numba.njit(cache=True)
 def _part(bits):
     """Return a number in the open interval (0, 1) from the lower 32 bits."""
-    return (np.float64(u32(bits)) + 0.5) * 2.0**-32
+    lower = np.float64(u32(bits))
+    middle = lower + 0.5
+    return middle * 2.0**-32
 
 
 @numba.njit(cache=True)
@@ -627,7 +670,8 @@ def _put(picture, ids, frame, glow, line, here, span):
             continue
         most = min(cover[c], _MOST_COVER)
         hidden = f32(edge * most)
-        picture[c] += hidden * (f32(glow) - picture[c])
+        change = f32(glow) - picture[c]
+        picture[c] += hidden * change
         ids[c] = owner[c] + 1
         here[c] = owner[c]
 

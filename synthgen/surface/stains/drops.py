@@ -33,6 +33,7 @@ _SATELLITE_DROPS = 116
 _SIDE = 112
 # Numbers that a drop has: see `Drops`.
 _COLUMNS = 7
+_UNIT = 2.0**-32
 _LESS_OF_OLDER = 0.45
 _LEAST_INNER = 0.35
 
@@ -115,16 +116,56 @@ def drops_in(splashes: Splashes, window: tuple[float, float, float, float]) -> D
     """
     x0, y0, x1, y1 = window
     reach = REACH * splashes.high
-    low = np.array([y0 - reach, x0 - reach])
-    high = np.array([y1 + reach, x1 + reach])
-    first = _cells_of(splashes, low)
-    last = _cells_of(splashes, high)
+    begin = np.array([y0, x0])
+    end = np.array([y1, x1])
+    first = _cells_of(splashes, begin - reach)
+    last = _cells_of(splashes, end + reach)
 
     nothing = np.empty((_COLUMNS, 0))
     count = _fill(splashes, first, last, nothing)
     table = np.empty((_COLUMNS, count))
     _fill(splashes, first, last, table)
     return Drops(*table)
+
+
+def drops_of(splashes: Splashes, count: int) -> tuple[Drops, np.ndarray]:
+    """Return the drops of some splashes, each about the middle of its first drop, and the splash of each drop.
+
+    Parameters
+    ----------
+    splashes : Splashes
+        Their cells count for their radii alone.
+    count : int
+        Of the splashes.
+
+    Returns
+    -------
+    drops : Drops
+    owners : ndarray of int64, (n,)
+        Numbers of splashes, 0..count-1; ascending.
+    """
+    most = MOST_DROPS * count
+    table = np.empty((_COLUMNS, most))
+    owners = np.empty(most, np.int64)
+    used = _fill_apart(splashes, count, table, owners)
+    columns = table[:, :used]
+    return Drops(*columns), owners[:used]
+
+
+@numba.njit(cache=True)
+def _fill_apart(splashes, count, table, owners):
+    """Write the drops of splashes, each about its first drop; return how many there are."""
+    used = 0
+    for number in range(count):
+        first = used
+        used = _splash(splashes, number, 0, table, used)
+        x = table[0, first]
+        y = table[1, first]
+        for n in range(first, used):
+            table[0, n] -= x
+            table[1, n] -= y
+            owners[n] = number
+    return used
 
 
 def _cells_of(splashes: Splashes, places: np.ndarray) -> tuple[int, int]:
@@ -137,8 +178,10 @@ def _cells_of(splashes: Splashes, places: np.ndarray) -> tuple[int, int]:
 def _fill(splashes, first, last, table):
     """Write the drops of a box of cells where the table has room for them; return how many there are."""
     count = 0
-    for row in range(first[0], last[0] + 1):
-        for column in range(first[1], last[1] + 1):
+    top, left = first
+    bottom, right = last
+    for row in range(top, bottom + 1):
+        for column in range(left, right + 1):
             count = _splash(splashes, row, column, table, count)
     return count
 
@@ -148,7 +191,8 @@ def _draw(root, number):
     """Return the number-th draw of a splash, in the open interval (0, 1)."""
     bits = mix(root + u64(number))
     upper = u32(bits >> u64(32))
-    return (np.float64(upper) + 0.5) * 2.0**-32
+    middle = np.float64(upper) + 0.5
+    return middle * _UNIT
 
 
 @numba.njit(cache=True)
@@ -183,18 +227,21 @@ def _splash(splashes, row, column, table, count):
 @numba.njit(cache=True)
 def _traits(splashes, root):
     """Return what the drops of a splash have in common."""
-    older = 1.0 if _draw(root, _AGE) < splashes.older else 0.0
+    is_older = _draw(root, _AGE) < splashes.older
+    older = 1.0 if is_older else 0.0
     left = 1.0 - _LESS_OF_OLDER * older
     much = _draw(root, _STRENGTH)
     strength = 0.6 + 0.7 * much * much
 
     # the outline of some was pinned again
     share = _draw(root, _INNER)
-    inner = 0.07 + 0.32 * share
+    depth = 0.07 + 0.32 * share
+    inner = depth if share > _LEAST_INNER else 0.0
+    film = _draw(root, _HAZE)
     return _Traits(
         strength=strength * left,
-        inner=inner if share > _LEAST_INNER else 0.0,
-        haze=0.3 + 1.4 * _draw(root, _HAZE),
+        inner=inner,
+        haze=0.3 + 1.4 * film,
         older=older,
     )
 
@@ -213,43 +260,53 @@ def _radius(splashes, share):
 @numba.njit(cache=True)
 def _add(table, count, x, y, radius, traits):
     """Write a drop where the table has room for it; return the new count."""
-    if count < table.shape[1]:
-        table[0, count] = x
-        table[1, count] = y
-        table[2, count] = radius
-        table[3, count] = traits.strength
-        table[4, count] = traits.inner
-        table[5, count] = traits.haze
-        table[6, count] = traits.older
-    return count + 1
+    following = count + 1
+    if following > table.shape[1]:
+        return following
+
+    drop = table[:, count]
+    drop[0] = x
+    drop[1] = y
+    drop[2] = radius
+    drop[3] = traits.strength
+    drop[4] = traits.inner
+    drop[5] = traits.haze
+    drop[6] = traits.older
+    return following
 
 
 @numba.njit(cache=True)
 def _towards(root, number):
     """Return a direction of length 1, by the rational points of a circle: sine and cosine differ between CPUs."""
-    half = 2.0 * _draw(root, number) - 1.0
+    share = _draw(root, number)
+    half = 2.0 * share - 1.0
     square = half * half
     whole = 1.0 + square
     x = (1.0 - square) / whole
     y = 2.0 * half / whole
-    sign = 1.0 if _draw(root, number + 1) < 0.5 else -1.0
-    return sign * x, sign * y
+    backwards = _draw(root, number + 1) >= 0.5
+    if backwards:
+        return -x, -y
+    return x, y
 
 
 @numba.njit(cache=True)
 def _puddle(root, place, traits, table, count):
     """Write one to four further drops that run together with the first."""
     x, y, radius = place
-    lobes = 1 + int(4 * _draw(root, _COUNT))
+    further = 4 * _draw(root, _COUNT)
+    lobes = 1 + int(further)
     for n in range(lobes):
         number = _DROPS + 4 * n
         along, down = _towards(root, number)
         far = 0.5 + 0.75 * _draw(root, number + 2)
-        small = 0.3 + 0.55 * _draw(root, number + 3)
         away = far * radius
         across = x + along * away
         below = y + down * away
-        count = _add(table, count, across, below, small * radius, traits)
+
+        small = 0.3 + 0.55 * _draw(root, number + 3)
+        size = small * radius
+        count = _add(table, count, across, below, size, traits)
     return count
 
 
@@ -257,21 +314,29 @@ def _puddle(root, place, traits, table, count):
 def _run(root, slope, place, traits, table, count):
     """Write the trail of a drop that ran down the slope, and the bead in which it stopped."""
     x, y, radius = place
-    steps = 5 + int(7 * _draw(root, _COUNT))
+    further = 7 * _draw(root, _COUNT)
+    steps = 5 + int(further)
+    last = steps - 1
     spacing = 0.55 + 0.3 * _draw(root, _LENGTH)
     drift = 0.5 * _draw(root, _ANGLE) - 0.25
     size = 0.66 * radius
     thinnest = 0.2 * radius
     for n in range(steps):
         number = _DROPS + 4 * n
-        jerk = 2.0 * _draw(root, number) - 1.0
+        share = _draw(root, number)
+        jerk = 2.0 * share - 1.0
         drift = 0.8 * drift + 0.2 * jerk
+
+        # down the slope, and a little across it
+        right = slope[0] - drift * slope[1]
+        down = slope[1] + drift * slope[0]
         stride = spacing * size
-        x += stride * (slope[0] - drift * slope[1])
-        y += stride * (slope[1] + drift * slope[0])
+        x += stride * right
+        y += stride * down
+
         kept = 0.86 + 0.12 * _draw(root, number + 1)
         size = max(size * kept, thinnest)
-        bead = 0.38 * radius if n == steps - 1 else size
+        bead = 0.38 * radius if n == last else size
         count = _add(table, count, x, y, bead, traits)
     return count
 
@@ -280,7 +345,8 @@ def _run(root, slope, place, traits, table, count):
 def _satellites(root, place, traits, table, count):
     """Write small drops that splashed off, most of them to one side."""
     x, y, radius = place
-    most = 2 + int(8 * _draw(root, _COUNT))
+    further = 8 * _draw(root, _COUNT)
+    most = 2 + int(further)
     side_x, side_y = _towards(root, _SIDE)
     for n in range(most):
         number = _SATELLITE_DROPS + 4 * n
@@ -294,8 +360,9 @@ def _satellites(root, place, traits, table, count):
         # halfway towards the side of the splash
         right = 0.7 * along + 0.5 * side_x
         ahead = 0.7 * down + 0.5 * side_y
-        across = x + far * radius * right
-        below = y + far * radius * ahead
+        distance = far * radius
+        across = x + distance * right
+        below = y + distance * ahead
         if size >= _LEAST_SATELLITE:
             count = _add(table, count, across, below, size, traits)
     return count

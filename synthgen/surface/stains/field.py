@@ -269,6 +269,20 @@ class StainField:
         ids, found = _numbered(flat)
         return ids.reshape(keys.shape), _unpacked(found)
 
+    def near_outline(self, points: np.ndarray, margin: float) -> np.ndarray:
+        """Return which points, (n, 3), lie nearer to an outline than a margin, or on either side of one: bool (n,).
+
+        The noise is taken for that of the points themselves, so that outlines may move by less than the margin.
+        """
+        wide = self._field._replace(radius=self._field.radius + margin)
+        narrow = self._field._replace(radius=self._field.radius - margin)
+        keys = np.empty((2, len(points)), np.int64)
+        for of_field, field in zip(keys, (wide, narrow), strict=True):
+            if not find(field, points, of_field):
+                raise _too_far()
+        reached, deep = keys >= 0
+        return reached & ~deep
+
     def paint(self, reflectance: np.ndarray, origin, row_step, column_step) -> Painted:
         """Paint the stains that a plane cuts into the reflectance of a picture of that plane.
 
@@ -290,7 +304,8 @@ class StainField:
         UsageError
             If the steps do not span a plane, more than 65,535 stains are cut, or the plane leaves the grid.
         """
-        if not isinstance(reflectance, np.ndarray) or reflectance.dtype != f32 or reflectance.ndim != 2:
+        is_picture = isinstance(reflectance, np.ndarray) and reflectance.ndim == 2
+        if not is_picture or reflectance.dtype != f32:
             raise UsageError("reflectance must be a float32 array (H, W)")
         plane = Plane(
             origin=_vector("origin", origin),
@@ -319,8 +334,10 @@ class StainField:
         if self._given is None:
             return _stains_of(self._field, cells)
         places = cells[:, 0]
-        if len(cells) and not (places.min() >= 0 and places.max() < len(self._given)):
-            raise UsageError(f"cells must name one of {len(self._given)} centers, got {places.max()}")
+        count = len(self._given)
+        named = (places >= 0) & (places < count)
+        if not named.all():
+            raise UsageError(f"cells must name one of {count} centers, got {places.max()}")
         return self._given[places]
 
     def _owners(self, points: np.ndarray, reflectance: np.ndarray) -> np.ndarray:
@@ -335,8 +352,10 @@ class StainField:
         if self._given is not None:
             return _cells_of_given(np.arange(len(self._given)))
 
-        stains_per_area = sum(self.radius) / self.cell_size**3
-        expected = area * size[0] * size[1] * stains_per_area
+        volume = self.cell_size**3
+        stains_per_area = sum(self.radius) / volume
+        height, width = size
+        expected = area * height * width * stains_per_area
         if expected > 2 * MAX_STAINS:
             raise _too_many(expected)
         return self._cells_cut(plane, size, normal)
@@ -436,7 +455,9 @@ def _normal_of(plane: Plane) -> tuple[tuple, float]:
     normal = np.cross(down, along)
     area = float(np.linalg.norm(normal))
 
-    rectangle = np.linalg.norm(down) * np.linalg.norm(along)
+    height = np.linalg.norm(down)
+    width = np.linalg.norm(along)
+    rectangle = height * width
     if not area > 1e-9 * rectangle:
         raise UsageError(f"row_step and column_step must span a plane, got {plane.down}, {plane.along}")
     unit = normal / area
@@ -490,7 +511,8 @@ def _points(points) -> np.ndarray:
 
 
 def _rounded_down(value: float) -> float:
-    return math.floor(value * 1e4) / 1e4
+    whole = math.floor(value * 1e4)
+    return whole / 1e4
 
 
 def _too_far() -> UsageError:
@@ -545,9 +567,12 @@ def _numbered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _given_stains(field: Field, centers) -> np.ndarray:
     """Return the stains, (n, 5), at given centers; radius and intensity are drawn by their numbers."""
     points = np.asarray(centers, np.float64)
-    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+    shaped = points.ndim == 2 and points.shape[1] == 3
+    if not shaped or not np.isfinite(points).all():
         raise UsageError(f"centers must be finite numbers (n, 3), got shape {points.shape}")
-    stains = _stains_of(field, _cells_of_given(np.arange(len(points))))
+    numbers = np.arange(len(points))
+    cells = _cells_of_given(numbers)
+    stains = _stains_of(field, cells)
     stains[:, :3] = points
     return stains
 

@@ -70,12 +70,22 @@ def paint(field, plane: Plane, stains: np.ndarray, canvas: Canvas) -> np.ndarray
     near = near_rows(extents, size[0])
 
     spans = np.empty((len(near.things), 3), np.int64)
-    most = np.diff(near.starts).max()
-    chords = np.empty((most, 2), np.int64)
+    in_a_row = np.diff(near.starts)
+    chords = np.empty((in_a_row.max(), 2), np.int64)
     used = np.zeros(len(stains), bool)
-    count = _paint(field, plane, stains, near, chords, spans, used, canvas)
+    count = _paint(
+        field,
+        plane,
+        stains,
+        near,
+        chords,
+        spans,
+        used,
+        canvas,
+    )
 
-    numbers = np.concatenate([[0], np.cumsum(used)])
+    from_one = np.cumsum(used)
+    numbers = np.concatenate([[0], from_one])
     renumber(canvas.ids, numbers.astype(np.uint16), spans[:count])
     return used
 
@@ -87,7 +97,11 @@ def _dot(a, b):
 
 @numba.njit(cache=True)
 def _minus(a, b):
-    return a[0] - b[0], a[1] - b[1], a[2] - b[2]
+    return (
+        a[0] - b[0],
+        a[1] - b[1],
+        a[2] - b[2],
+    )
 
 
 @numba.njit(cache=True)
@@ -109,9 +123,12 @@ def cut(field, plane, size, normal, first, last, out):
         across_u = (a + 0.5) * cell * normal[u]
         for b in range(first[v], last[v] + 1):
             across_v = (b + 0.5) * cell * normal[v]
-            middle = (level - (across_u + across_v)) / normal[axis]
-            lowest = math.floor((middle - slack) / cell)
-            highest = math.floor((middle + slack) / cell)
+            along = level - (across_u + across_v)
+            middle = along / normal[axis]
+            nearest = middle - slack
+            farthest = middle + slack
+            lowest = math.floor(nearest / cell)
+            highest = math.floor(farthest / cell)
             low = max(lowest, first[axis])
             high = min(highest, last[axis])
 
@@ -147,8 +164,10 @@ def _slack(field, normal, axis):
     largest = stain_reach(field, field.radius + field.radius_span)
     sideways = abs(normal[u]) + abs(normal[v])
     half = field.cell * sideways / 2
+    reach = largest + half
     steepness = abs(normal[axis])
-    return (largest + half) / steepness + 1e-6 * field.cell
+    rounding = 1e-6 * field.cell
+    return reach / steepness + rounding
 
 
 @numba.njit(cache=True)
@@ -179,15 +198,19 @@ def _rows(field, plane, size, stain):
     if left < -_ROUNDING * square:
         return 0, 0
     left = max(left, 0.0)
-    half_rows = math.sqrt(left * along_along / det)
-    half_columns = math.sqrt(left * down_down / det)
+    of_rows = left * along_along
+    of_columns = left * down_down
+    half_rows = math.sqrt(of_rows / det)
+    half_columns = math.sqrt(of_columns / det)
 
     rightmost = column + half_columns
     leftmost = column - half_columns
     if rightmost < -1 or leftmost > width:
         return 0, 0
-    begin = max(math.floor(row - half_rows) - 1, 0)
-    end = min(math.ceil(row + half_rows) + 2, height)
+    lowest = math.floor(row - half_rows)
+    highest = math.ceil(row + half_rows)
+    begin = max(lowest - 1, 0)
+    end = min(highest + 2, height)
     return begin, max(end, begin)
 
 
@@ -207,8 +230,10 @@ def _chord(field, start, along, width, stain):
 
     middle = offset_along / along_along
     half = math.sqrt(max(left, 0.0) / along_along)
-    begin = max(math.floor(middle - half) - 1, 0)
-    end = min(math.ceil(middle + half) + 2, width)
+    lowest = math.floor(middle - half)
+    highest = math.ceil(middle + half)
+    begin = max(lowest - 1, 0)
+    end = min(highest + 2, width)
     return begin, max(end, begin)
 
 
@@ -229,7 +254,9 @@ def _paint(field, plane, stains, near, chords, spans, used, canvas):
     x, y, z, u, v, w, noise, grain, depth, owner, strength, changes = _new_line(width)
     count = 0
     for r in range(height):
-        reaching = near.things[near.starts[r] : near.starts[r + 1]]
+        lowest = near.starts[r]
+        highest = near.starts[r + 1]
+        reaching = near.things[lowest:highest]
         start = _start_of_row(plane, r)
         for n in range(len(reaching)):
             stain = stains[reaching[n]]
@@ -334,6 +361,7 @@ def _deepen(field, stain, number, points, noise, found):
         dx = x[c] - stain[0]
         dy = y[c] - stain[1]
         dz = z[c] - stain[2]
+
         share = depth_of(dx, dy, dz, radius)
         deeper = share < depth[c]
         depth[c] = share if deeper else depth[c]

@@ -43,7 +43,9 @@ class Field(NamedTuple):
 @numba.njit(cache=True)
 def _share(bits):
     """Return a number in the open interval (0, 1) from 32 bits."""
-    return (np.float64(u32(bits)) + 0.5) * 2.0**-32
+    lower = np.float64(u32(bits))
+    middle = lower + 0.5
+    return middle * 2.0**-32
 
 
 @numba.njit(cache=True)
@@ -57,12 +59,18 @@ def stain_of(field, i, j, k):
     second = mix(root + u64(1))
     third = mix(root + u64(2))
 
+    half = u64(32)
+    x = i + _share(first)
+    y = j + _share(first >> half)
+    z = k + _share(second)
+    larger = field.radius_span * _share(second >> half)
+    brighter = field.intensity_span * _share(third)
     return (
-        (i + _share(first)) * field.cell,
-        (j + _share(first >> u64(32))) * field.cell,
-        (k + _share(second)) * field.cell,
-        field.radius + field.radius_span * _share(second >> u64(32)),
-        field.intensity + field.intensity_span * _share(third),
+        x * field.cell,
+        y * field.cell,
+        z * field.cell,
+        field.radius + larger,
+        field.intensity + brighter,
     )
 
 
@@ -88,7 +96,8 @@ def change_of(field, intensity, depth, grain):
 
     if field.ring != 0.0:
         # from the outline inwards, 0 to 1 over the width of the ring
-        inward = (1.0 - math.sqrt(depth)) * (1.0 / _RIM)
+        away = 1.0 - math.sqrt(depth)
+        inward = away * (1.0 / _RIM)
         inward = inward if inward < 1.0 else 1.0
         hump = 4.0 * inward * (1.0 - inward)
         change += field.ring * (hump * hump)
@@ -122,7 +131,8 @@ def _fill_near(field, home, near):
                 stain[1] = y
                 stain[2] = z
                 stain[3] = radius
-                stain[4] = stain_reach(field, radius) ** 2
+                reach = stain_reach(field, radius)
+                stain[4] = reach**2
                 stain[5] = intensity
                 n += 1
 
@@ -139,7 +149,8 @@ def _deepest(field, x, y, z, near):
         dx = x - near[n, 0]
         dy = y - near[n, 1]
         dz = z - near[n, 2]
-        if dx * dx + dy * dy + dz * dz > near[n, 4]:
+        square = dx * dx + dy * dy + dz * dz
+        if square > near[n, 4]:
             continue
 
         if not known:
@@ -183,7 +194,8 @@ def _enter(field, x, y, z, home, near):
     i = math.floor(x / field.cell)
     j = math.floor(y / field.cell)
     k = math.floor(z / field.cell)
-    if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
+    finite = math.isfinite(x) and math.isfinite(y) and math.isfinite(z)
+    if not finite:
         return _NOT_FINITE
 
     # One cell less, since the neighbors have numbers too
@@ -192,7 +204,8 @@ def _enter(field, x, y, z, home, near):
         return _BEYOND
 
     # Points come in the order of pixels, mostly: neighbors are drawn again only where the cell changes
-    if i != home[0] or j != home[1] or k != home[2]:
+    moved = i != home[0] or j != home[1] or k != home[2]
+    if moved:
         home[0] = i
         home[1] = j
         home[2] = k
@@ -259,7 +272,8 @@ def evaluate_given(field, stains, points, owners, reflectance):
         y = points[p, 1]
         z = points[p, 2]
         owners[p] = -1
-        if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
+        finite = math.isfinite(x) and math.isfinite(y) and math.isfinite(z)
+        if not finite:
             continue
 
         chosen, depth = _deepest_given(field, x, y, z, stains)
@@ -279,7 +293,8 @@ def _deepest_given(field, x, y, z, stains):
         dx = x - stains[n, 0]
         dy = y - stains[n, 1]
         dz = z - stains[n, 2]
-        depth = depth_of(dx, dy, dz, stains[n, 3] + field.amplitude * noise)
+        radius = stains[n, 3] + field.amplitude * noise
+        depth = depth_of(dx, dy, dz, radius)
         if depth < least:
             chosen = n
             least = depth
@@ -292,4 +307,7 @@ def _key_of_neighbor(home, number):
     i = home[0] + number // 9 - 1
     j = home[1] + number // 3 % 3 - 1
     k = home[2] + number % 3 - 1
-    return (i + MAX_CELL) << 42 | (j + MAX_CELL) << 21 | (k + MAX_CELL)
+    first = i + MAX_CELL
+    second = j + MAX_CELL
+    third = k + MAX_CELL
+    return first << 42 | second << 21 | third

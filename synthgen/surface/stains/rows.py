@@ -15,15 +15,18 @@ class Near(NamedTuple):
 
 def near_rows(extents: np.ndarray, height: int) -> Near:
     """Return the things near each row, from the first row of each and the one after its last, (n, 2)."""
-    lengths = extents[:, 1] - extents[:, 0]
+    first, end = extents.T
+    lengths = end - first
     begins = np.cumsum(lengths) - lengths
-    shifts = np.repeat(extents[:, 0] - begins, lengths)
+    shifts = np.repeat(first - begins, lengths)
     rows = np.arange(lengths.sum()) + shifts
 
-    numbers = np.repeat(np.arange(len(extents)), lengths)
+    things = np.arange(len(extents))
+    numbers = np.repeat(things, lengths)
     order = np.argsort(rows, kind="stable")
     counts = np.bincount(rows, minlength=height)
-    starts = np.concatenate([[0], np.cumsum(counts)])
+    ends = np.cumsum(counts)
+    starts = np.concatenate([[0], ends])
     return Near(starts, numbers[order])
 
 

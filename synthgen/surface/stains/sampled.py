@@ -69,7 +69,8 @@ def texture_radius(wanted: Wanted) -> Range:
 def _bounded(radius: Range, largest: float) -> Range:
     low, high = radius
     high = min(high, largest)
-    return min(low, 0.5 * high), high
+    low = min(low, 0.5 * high)
+    return low, high
 
 
 def sample_dried(rng: np.random.Generator, wanted: Wanted) -> dict:
@@ -91,21 +92,28 @@ def sample_dried(rng: np.random.Generator, wanted: Wanted) -> dict:
     low, high = dried_radius(wanted)
     thinnest, widest = wanted.ring_width
     within = _drawn(wanted.heterogeneity or (0.3, 0.9), u[1])
+    contrast = _drawn(wanted.ring or (0.45, 0.9), u[2])
+    slope = 90 + 120 * (u[0] - 0.5)
+    haze = 0.2 * within * (0.5 + 0.5 * u[3])
+    specks = 0.22 * within * u[4]
+    roughness = 0.15 + 0.11 * u[5]
+    glow = 0.1 + 0.16 * u[6]
+    offset = (u[7], u[8], u[0] * u[7])
     return {
         "water": "dried",
         "cell_size": wanted.cell_size,
         "radius": [round(low, 6), round(high, 6)],
         "size_law": wanted.size_law,
         "older": wanted.older,
-        "slope": round(90 + 120 * (u[0] - 0.5), 3),
+        "slope": round(slope, 3),
         "ring_width": [thinnest, widest],
-        "contrast": round(_drawn(wanted.ring or (0.45, 0.9), u[2]), 4),
-        "haze": round(0.2 * within * (0.5 + 0.5 * u[3]), 4),
-        "specks": round(0.22 * within * u[4], 4),
-        "roughness": round(0.15 + 0.11 * u[5], 4),
-        "glow": round(0.1 + 0.16 * u[6], 4),
+        "contrast": round(contrast, 4),
+        "haze": round(haze, 4),
+        "specks": round(specks, 4),
+        "roughness": round(roughness, 4),
+        "glow": round(glow, 4),
         "seed": int(rng.integers(2**63)),
-        "offset": [round(100 * x, 4) for x in (u[7], u[8], u[0] * u[7])],
+        "offset": [round(100 * x, 4) for x in offset],
     }
 
 
@@ -127,11 +135,14 @@ def sample_texture(rng: np.random.Generator, wanted: Wanted, reach: float) -> di
     u = rng.random(9).tolist()
     low, high = texture_radius(wanted)
     frequency, amplitude = _outline(wanted, low, high, u)
-    room = max(_NOISE_REACH / frequency - reach, 0.0)
+    farthest = _NOISE_REACH / frequency
+    room = max(farthest - reach, 0.0)
     edge = -(0.16 + 0.2 * u[2])
     intensity = wanted.intensity or (edge, 0.3 * edge)
     ring = _drawn(wanted.ring or (0.0, 0.16), u[5])
     within = _drawn(wanted.heterogeneity or (0.25, 0.65), u[4])
+    decay = _drawn(wanted.decay or (1.5, 5.0), u[3])
+    shares = [2 * x - 1 for x in u[6:9]]
     return {
         "water": "paper",
         "layer": wanted.layer,
@@ -139,19 +150,21 @@ def sample_texture(rng: np.random.Generator, wanted: Wanted, reach: float) -> di
         "radius": [round(low, 6), round(high, 6)],
         "frequency": round(frequency, 6),
         "amplitude": round(amplitude, 6),
-        "decay": round(_drawn(wanted.decay or (1.5, 5.0), u[3]), 4),
+        "decay": round(decay, 4),
         "intensity": [round(value, 4) for value in intensity],
         "heterogeneity": round(within, 4),
         "ring": -round(ring, 4),
         "seed": int(rng.integers(2**63)),
-        "offset": [round(room * (2 * x - 1), 4) for x in u[6:9]],
+        "offset": [round(room * share, 4) for share in shares],
     }
 
 
 def _outline(wanted: Wanted, low: float, high: float, u: list[float]) -> tuple[float, float]:
     """Return frequency and amplitude of the noise that moves an outline."""
     if wanted.frequency is None:
-        frequency = min((0.5 + 0.7 * u[1]) / (0.5 * (low + high)), _MOST_FREQUENCY)
+        waves = 0.5 + 0.7 * u[1]
+        mean_radius = 0.5 * (low + high)
+        frequency = min(waves / mean_radius, _MOST_FREQUENCY)
     else:
         frequency = _drawn(wanted.frequency, u[1])
 
@@ -159,7 +172,9 @@ def _outline(wanted: Wanted, low: float, high: float, u: list[float]) -> tuple[f
         return frequency, _drawn(wanted.amplitude, u[0])
     # the search for the nearest center sees one cell far
     share = 0.5 * _MOST_AMPLITUDE * (1 + u[0])
-    return frequency, min(share * low, 0.96 * (wanted.cell_size - high))
+    room = wanted.cell_size - high
+    amplitude = min(share * low, 0.96 * room)
+    return frequency, amplitude
 
 
 def _drawn(bounds: Range, share: float) -> float:
@@ -171,6 +186,8 @@ def largest_reach(wanted: Wanted) -> float:
     """Return the farthest that a stain of the solid texture can reach from its center, mm."""
     low, high = texture_radius(wanted)
     if wanted.amplitude is None:
-        return min(high + _MOST_AMPLITUDE * BOUND * low, wanted.cell_size)
+        noise = _MOST_AMPLITUDE * BOUND * low
+        return min(high + noise, wanted.cell_size)
     least, most = wanted.amplitude
-    return high + BOUND * max(abs(least), abs(most))
+    largest = max(abs(least), abs(most))
+    return high + BOUND * largest

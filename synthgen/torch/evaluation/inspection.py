@@ -11,6 +11,7 @@ from synthgen.errors import FormatError, SynthgenError, UsageError, one_line
 from synthgen.layouts import ImageSet
 from synthgen.layouts.entries import Item, check_size
 from synthgen.layouts.framing import Framing, Part, Seen, assembled, at_own_size, framed, framing_of, shown
+from synthgen.torch.memory import freed_memory_kept
 
 FRAMING = "framing"  # what the notes of a model call it
 
@@ -27,6 +28,7 @@ class Found(NamedTuple):
     seen : Seen
         What of the image the map shows.
     score : float
+        Of an image with an inspected region the highest score of the map in it.
     map : ndarray of float32, (h, w), or None
         None of a model without maps.
     """
@@ -176,12 +178,13 @@ def inspected(
     asked = _Asked(model, batch_size)
     size = None if framing is None else tuple(model.image_size)
 
-    for places in in_batches(len(images), at_once):
-        items = _read(images, places, unreadable)
-        found = _looked_at(asked, items, framing, size)
-        if own_size:
-            found = [_at_own_size(each, items[each.number]) for each in found]
-        yield len(places), found
+    with freed_memory_kept():
+        for places in in_batches(len(images), at_once):
+            items = _read(images, places, unreadable)
+            found = _looked_at(asked, items, framing, size)
+            if own_size:
+                found = [_at_own_size(each, items[each.number]) for each in found]
+            yield len(places), found
 
 
 def _at_own_size(found: Found, item: Item) -> Found:
@@ -229,9 +232,22 @@ def _looked_at(
         shape = item.image.shape[:2]
         seen = (framing or Framing()).seen(shape, size or shape)
         joined = assembled(maps[own], parts, seen) if maps else None
+        framed_item = framed(item, seen)
         score = float(max(scores[own]))
-        found.append(Found(number, framed(item, seen), seen, score, joined))
+        if framed_item.region is not None:
+            score = _highest_within(framed_item, joined)
+        found.append(Found(number, framed_item, seen, score, joined))
     return found
+
+
+def _highest_within(item: Item, scores: np.ndarray | None) -> float:
+    """Return the highest score of a map in the inspected region of an image."""
+    if scores is None:
+        raise UsageError("region must be left out for a model that scores whole images, which has no maps")
+    inside = scores[item.region]
+    if not len(inside):
+        raise UsageError(f"{item.name}: must have a region of which the model sees a pixel, got none")
+    return float(inside.max())
 
 
 class _Asked:

@@ -40,6 +40,8 @@ def write_page(
     images = predictions.images
     count = len(images)
     facts = [("test set", images.place), ("images", f"{count:,}")]
+    if predictions.regions is not None:
+        facts.append(("inspected", f"{predictions.inspected.mean():.1%} of the pixels"))
     tables = [_table(rows)]
     charts = [_chart(panel) for panel in panels]
     shots = _shots(predictions, framing)

@@ -79,8 +79,9 @@ def _scale(name: str, part: Part, threshold: float | None) -> Scale:
         shown = f"{name}, oracle"
     some = []
     for scores in part.pixel_maps:
-        step = max(1, scores.size // _MOST_PIXELS)
-        some.append(scores.ravel()[::step])
+        inside = np.ma.compressed(scores)
+        step = max(1, inside.size // _MOST_PIXELS)
+        some.append(inside[::step])
     low, high = color_range(np.concatenate(some), threshold)
     return Scale(shown, low, high, threshold)
 

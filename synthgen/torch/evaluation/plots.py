@@ -7,7 +7,7 @@ import numpy as np
 
 from synthgen.extras import needed_for
 from synthgen.metrics.curves import rank
-from synthgen.metrics.inputs import Reader, read_labels, read_twice
+from synthgen.metrics.inputs import Reader, read_labels, read_twice, scores_at
 from synthgen.metrics.regions import by_region
 from synthgen.shards.files import replacing
 from synthgen.torch.evaluation.predictions import ALL, Predictions
@@ -55,7 +55,8 @@ def overlap_curve(masks, maps, by_pixel: bool = False) -> Curve:
     found = []
     weights = []
     for mask, scores in read():
-        regions = [scores[mask]] if by_pixel else by_region(mask, scores[mask])
+        inside = scores_at(mask, scores)
+        regions = [inside] if by_pixel else by_region(mask, inside)
         for region in regions:
             area = len(region)
             weight = 1.0 if by_pixel else 1 / max(area, 1)

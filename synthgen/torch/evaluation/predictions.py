@@ -30,6 +30,8 @@ class Predictions:
         None for normal images, and for images whose defects are not marked.
     lost : int
         Defects of which resizing left no pixel.
+    regions : list of (ndarray of bool, (H, W)), optional
+        What is inspected of each image, at the size of its map: nothing else counts. By default all.
     """
 
     images: ImageSet
@@ -37,6 +39,23 @@ class Predictions:
     maps: Sequence[np.ndarray] | np.ndarray | None
     truths: list[Truth | None]
     lost: int = 0
+    regions: list[np.ndarray | None] | None = None
+
+    @property
+    def inspected(self) -> np.ndarray:
+        """Which share of the pixels of each image is inspected, (N,)."""
+        if self.regions is None:
+            return np.ones(len(self.scores))
+        shares = [1.0 if region is None else region.mean() for region in self.regions]
+        return np.array(shares, float)
+
+    @property
+    def hidden(self) -> int:
+        """How many anomalous images with marked defects have none in their inspected region."""
+        if self.regions is None:
+            return 0
+        marked = [truth for truth in self.truths if truth is not None]
+        return sum(not truth.instances.any() for truth in marked)
 
     def parts(self) -> list[tuple[str, list[str]]]:
         """Return each category with its kinds of defect, by name."""
@@ -60,7 +79,7 @@ class Predictions:
 
         scores = self.scores[places]
         truths = [self.truths[i] for i in places]
-        maps = None if self.maps is None else Maps(self.maps, places)
+        maps = None if self.maps is None else Maps(self.maps, places, self.regions)
         return Part(np.array(labels), scores, truths, maps)
 
 
@@ -78,7 +97,8 @@ def predict_set(
     Parameters
     ----------
     model, images, batch_size, unreadable, framing
-        As for `inspected`; the images with or without truth.
+        As for `inspected`; the images with or without truth. `synthgen.layouts.region.within` gives them regions,
+        outside of which nothing counts; the score of an image is then the highest of the map in its region.
     advance : callable, optional
         Called with the number of images after each batch.
     own_size : bool
@@ -97,6 +117,7 @@ def predict_set(
     """
     scores: list[float] = []
     truths: list[Truth | None] = []
+    regions: list[np.ndarray | None] = []
     kept: list[int] = []
     lost = 0
 
@@ -108,6 +129,7 @@ def predict_set(
                 kept.append(found.number)
                 scores.append(found.score)
                 truths.append(item.truth if item.label else None)
+                regions.append(item.region)
                 lost += item.lost
                 maps.add(found.map)
             if advance is not None:
@@ -116,7 +138,9 @@ def predict_set(
 
     if len(kept) < len(images):
         images = images.chosen(kept)
-    return Predictions(images, np.array(scores, np.float32), stored, truths, lost)
+    has_regions = any(region is not None for region in regions)
+    of_images = regions if has_regions else None
+    return Predictions(images, np.array(scores, np.float32), stored, truths, lost, of_images)
 
 
 class _MapFile:

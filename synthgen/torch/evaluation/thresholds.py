@@ -118,7 +118,7 @@ def _twin(entry: Entry, seed: int, number: int) -> Entry:
     """Return the entry of an image with a pasted defect."""
     picture = partial(_picture, entry.picture, seed, number)
     truth = partial(_truth, entry.picture, seed, number)
-    return Entry(entry.name, 1, "synthetic", _CATEGORY, picture, truth)
+    return replace(entry, label=1, kind="synthetic", category=_CATEGORY, picture=picture, truth=truth)
 
 
 def _picture(read: Callable[..., np.ndarray], seed: int, number: int, *bits) -> np.ndarray:

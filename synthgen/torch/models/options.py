@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from synthgen.errors import UsageError, did_you_mean
 from synthgen.options import check_unique, convert
 from synthgen.seeding import MAX_SEED
 
@@ -57,6 +58,25 @@ class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if list(self.layers) != ascending:
             given = ",".join(map(str, self.layers))
             raise ValueError(f"layers must ascend, got {given}")
+
+
+def with_preset(presets: dict[str, dict], preset: str, given: dict) -> dict:
+    """Return the options of a preset of some, with those that are given in their place.
+
+    Examples
+    --------
+    >>> with_preset({"paper": {"points": 2048, "pool": 2}}, "paper", {"pool": 3})
+    {'points': 2048, 'pool': 3}
+
+    Raises
+    ------
+    UsageError
+        If there is no such preset.
+    """
+    if preset not in presets:
+        known = ", ".join(presets)
+        raise UsageError(f"preset must be one of {known}, got {preset!r}{did_you_mean(preset, presets)}")
+    return {**presets[preset], **given}
 
 
 def make_options(kind: type[ModelOptions], given: dict) -> ModelOptions:

@@ -11,7 +11,7 @@ from synthgen.torch.models.bank import BankModel, BankOptions
 from synthgen.torch.models.base import FLOAT_BYTES
 from synthgen.torch.models.batches import batches, begun, image_progress, size_of
 from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
-from synthgen.torch.models.options import FEATURE_OPTIONS, Meta
+from synthgen.torch.models.options import FEATURE_OPTIONS, Meta, with_preset
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +24,7 @@ with new images (--update), and models can be joined (--meld).
 
 \b
 synthgen fit sequential-patchcore --normal mvtec/bottle --backbone out/best.safetensors --out bottle.safetensors
+synthgen fit sequential-patchcore --normal plates --preset mao2025 --size 512 --out plates.safetensors
 synthgen fit sequential-patchcore --update a.safetensors --normal new --out b.safetensors
 synthgen fit sequential-patchcore --meld a.safetensors --meld b.safetensors --points 4096 --out ab.safetensors
 """
@@ -41,6 +42,22 @@ class Options(BankOptions, frozen=True, kw_only=True, forbid_unknown_fields=True
     augment: Annotated[
         bool | Augmentation, Meta(description="Vary the images in each pass, as Mao et al. 2025 do.")
     ] = False
+
+
+# The settings of a paper: Mao et al. 2025, section V-B, with the data augmentation of that section.
+PRESETS: dict[str, dict] = {
+    "mao2025": {
+        "backbone": "mobilenetv3_large_100",
+        "layers": (3, 4),
+        "points": 2048,
+        "neighbours": 1,
+        "pool": 2,
+        "sigma": 2.0,
+        "interpolation": "nearest",
+        "epochs": 5,
+        "augment": True,
+    },
+}
 
 
 # Within the class the name `Options` means its attribute.
@@ -76,8 +93,7 @@ class SequentialPatchCore(BankModel):
     Notes
     -----
     The order of the images matters. Each image goes through the same steps as if its patches came one by one, see
-    `SequentialCoreset`. The paper takes ``layers=(3, 4)`` of a MobileNetV3, ``pool=2``, ``sigma=2`` and
-    ``interpolation="nearest"``; the defaults here are those of `PatchCore`.
+    `SequentialCoreset`. The defaults here are those of `PatchCore`; `from_preset` has the paper's settings.
     """
 
     kind = "sequential-patchcore"
@@ -91,6 +107,31 @@ class SequentialPatchCore(BankModel):
             augment = Augmentation()
         self.augment: Augmentation | None = augment or None
         self.changes: list[int] = []
+
+    @classmethod
+    def from_preset(cls, preset: str = "mao2025", backbone=None, **changes) -> SequentialPatchCore:
+        """Return a new model with the settings of a paper.
+
+        Parameters
+        ----------
+        preset : {'mao2025'}
+            Mao et al. 2025, section V-B: MobileNetV3-large, layers 3 and 4, 2,048 points, local averages of 2 x 2
+            places, maps enlarged by the nearest place and smoothed by 2 pixels, 1 neighbour, 5 epochs, and images
+            that are varied.
+        backbone : str or Path, optional
+            Instead of the preset's, which has timm's published weights.
+        **changes
+            Options that replace those of the preset.
+
+        Raises
+        ------
+        UsageError
+            If there is no such preset, or as `SequentialPatchCore` does.
+        """
+        given = dict(changes)
+        if backbone is not None:
+            given["backbone"] = backbone
+        return cls(**with_preset(PRESETS, preset, given))
 
     def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the size of the bank, in bytes, for any number of images."""

@@ -33,7 +33,6 @@ def part(name="plate", seed=4, kinds=("scratch", "dent", "bump"), size=SIZE, **c
     }  # fmt: skip
 
 
-@pytest.mark.usefixtures("gl")
 @pytest.mark.parametrize("name", BUILTIN)
 @pytest.mark.parametrize("camera", [{}, {"blur": 0.8, "noise": {"sigma": 3.0, "seed": 5}}])
 def test_outside_the_masks_a_part_equals_its_clean_twin(name, camera):
@@ -48,7 +47,6 @@ def test_outside_the_masks_a_part_equals_its_clean_twin(name, camera):
     assert {o["id"] for o in drawn.objects} >= set(np.unique(drawn.instances).tolist()) - {0}
 
 
-@pytest.mark.usefixtures("gl")
 def test_the_clean_twin_does_not_know_of_stains_and_defects():
     params = part()
     bare = draw_part({**params, "stains": None, "defects": []}, SIZE)
@@ -59,7 +57,6 @@ def test_the_clean_twin_does_not_know_of_stains_and_defects():
     assert draw_part({**params, "fields": []}, SIZE).clean is None
 
 
-@pytest.mark.usefixtures("gl")
 def test_a_stain_covers_the_pixels_whose_samples_it_covers():
     params = {**part(), "defects": []}
     drawn = draw_part(params, SIZE)
@@ -73,7 +70,6 @@ def test_a_stain_covers_the_pixels_whose_samples_it_covers():
         assert here.sum() == entry["area"] == here[top:bottom, left:right].sum()
 
 
-@pytest.mark.usefixtures("gl")
 def test_stains_stick_to_the_part_when_it_turns():
     params = {**part("ring"), "defects": [], "pose": STRAIGHT}
     half = np.sqrt(0.5)
@@ -82,7 +78,6 @@ def test_stains_stick_to_the_part_when_it_turns():
     assert (first != np.rot90(second, -1)).mean() < 0.005 < (first > 0).mean()
 
 
-@pytest.mark.usefixtures("gl")
 def test_a_part_from_a_file_is_drawn_like_the_built_in_one(tmp_path):
     path = tmp_path / "ring.stl"
     builtin("ring").export(path)
@@ -93,7 +88,6 @@ def test_a_part_from_a_file_is_drawn_like_the_built_in_one(tmp_path):
     assert (theirs.image > 30).sum() > 1.4 * (ours.image > 30).sum()  # scaled from 60 to 80 mm
 
 
-@pytest.mark.usefixtures("gl")
 def test_a_defect_is_recorded_where_the_camera_sees_it():
     params = {**part("plate", kinds=("bump",), size=(102, 134)), "stains": None}
     (entry,) = draw_part(params, (102, 134)).objects

@@ -11,7 +11,6 @@ from synthgen.surface.optics.light import CAMERA_DISTANCE
 STRAIGHT = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
 
 
-@pytest.mark.usefixtures("gl")
 @pytest.mark.parametrize("name", BUILTIN)
 def test_places_lie_on_the_part_where_the_camera_sees_them(name):
     mesh, lie = builtin(name), scene.sample_pose(noise_generator(5), tilt=40)

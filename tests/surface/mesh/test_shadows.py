@@ -27,7 +27,6 @@ def step():
     return SimpleNamespace(vertices=np.concatenate([slab, wall]), faces=np.concatenate([faces, more + 8]))
 
 
-@pytest.mark.usefixtures("gl")
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_wall_throws_a_shadow_that_ends_where_all_of_the_light_is_seen(turned):
     light = sample_light(generator(0, 0, 0, "light"), "ring")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from synthgen.errors import UsageError
-from synthgen.layouts import open_images, open_normal, open_test_set
+from synthgen.layouts import open_images, open_normal, open_test_set, within
 from synthgen.torch.evaluation import Batches, measure, plot_curves, predict_set
 
 
@@ -90,6 +90,15 @@ def test_a_model_without_maps_has_scores_alone(tmp_path, sets):
     row = measure(predictions)[0]
     assert (row.image_auroc, row.pixel_auroc, row.recall) == (0.5, None, None)
     assert [path.name for path in plot_curves(predictions, [row], tmp_path)] == ["roc.png"]
+
+
+def test_a_model_without_maps_is_not_measured_within_a_region(tmp_path, sets):
+    root = sets.put_category(tmp_path / "brick", {"dent": 90})
+    sets.put(tmp_path / "all.png", np.full((24, 32), 255, np.uint8))
+    images = within(open_test_set(root), tmp_path / "all.png")
+    with pytest.raises(UsageError, match=r"^region must be left out for a model that scores whole images"):
+        predict_set(Wrong(lambda n: (n,), None), images)
+    np.testing.assert_array_equal(predict_set(sets.Brightness(), images).inspected, np.ones(len(images)))
 
 
 def test_images_that_cannot_be_read_are_left_out_where_that_is_wanted(tmp_path, sets):

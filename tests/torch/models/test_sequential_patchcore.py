@@ -7,6 +7,7 @@ import torch
 from synthgen.errors import UsageError
 from synthgen.torch.coreset.streaming import SequentialCoreset
 from synthgen.torch.models import PatchCore, SequentialPatchCore, meld
+from synthgen.torch.models.augment import Augmentation
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,16 @@ def test_fit_learns_image_by_image_whatever_the_batches(backbone, images):
     changes = [sum(coreset.take(p.contiguous()) for p in patches) for _ in range(2)]
     torch.testing.assert_close(model.bank, coreset.points)
     assert model.changes == changes
+
+
+def test_a_preset_has_the_settings_of_the_paper_unless_others_are_given():
+    model = SequentialPatchCore.from_preset("mao2025", "random:test_efficientnet", sigma=1)
+    settings = model.settings
+    assert (settings.layers, settings.points, settings.pool, settings.neighbours) == ((3, 4), 2048, 2, 1)
+    assert (settings.sigma, settings.epochs, settings.interpolation) == (1, 5, "nearest")
+    assert model.augment == Augmentation()
+    with pytest.raises(UsageError, match=r"^preset must be one of mao2025, got 'mao2024'; did you mean mao2025"):
+        SequentialPatchCore.from_preset("mao2024")
 
 
 def test_epochs_end_when_nothing_changed(backbone, images):
