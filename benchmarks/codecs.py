@@ -19,7 +19,7 @@ from synthgen.recipe import Recipe
 from synthgen.run.draw import draw_sample
 from synthgen.sample import FieldSpec
 from synthgen.shards.codecs import decode, encode
-from synthgen.torch.data.planes import planes_of
+from synthgen.torch.data.planes import decode_into
 
 IMAGES, ROUNDS = 200, 5
 SPEC = FieldSpec("uint8", (256, 256, 3))
@@ -38,12 +38,14 @@ def pillow(fmt: str, **options):
 
 
 def ours(codec: str):
-    return (lambda pixels: encode(pixels, codec)), (lambda data: planes_of(data, SPEC, codec))
+    planes = np.empty((3, 256, 256), np.uint8)
+    return (lambda pixels: encode(pixels, codec)), (lambda data: decode_into(data, SPEC, codec, planes))
 
 
 CODECS = {
     "`png` (default): palette, ISA-L level 1, begun by 4 bytes": ours("png"),
     "`png-stored`: palette, not compressed": ours("png-stored"),
+    "`raw`: planes": ours("raw"),
     "`jpeg`: quality 90, lossy": ours("jpeg"),
     "`png` read into (H, W, 3)": (lambda p: encode(p, "png"), lambda data: decode(data, SPEC)),
     "RGB PNG, Pillow level 6": pillow("PNG"),

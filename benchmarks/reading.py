@@ -31,7 +31,7 @@ CLASSES, PER_CLASS, BATCH = 20, 100, 64
 
 def draw(folder: Path) -> None:
     for storage in ("hdf5", "webdataset"):
-        for codec in ("png", "png-stored"):
+        for codec in ("png", "png-stored", "raw"):
             values = {"family": "fractals", "classes": CLASSES, "per_class": PER_CLASS,
                       "storage": {"format": storage, "codec": codec}}  # fmt: skip
             synthgen.generate(Recipe.from_dict(values), folder / f"{storage}-{codec}", progress=False)
@@ -88,11 +88,14 @@ def main() -> None:
             "ShardDataset, tar, png": ours(ShardDataset, "webdataset-png"),
             "ShardDataset, HDF5, png-stored": ours(ShardDataset, "hdf5-png-stored"),
             "StreamDataset, tar, png-stored": ours(StreamDataset, "webdataset-png-stored"),
+            "ShardDataset, HDF5, raw": ours(ShardDataset, "hdf5-raw"),
+            "StreamDataset, HDF5, raw": ours(StreamDataset, "hdf5-raw"),
+            "ShardDataset, tar, raw": ours(ShardDataset, "webdataset-raw"),
         }
         print("reading into a DataLoader, one core (ratio to ImageFolder)")
         compare({name: (work, CLASSES * PER_CLASS) for name, work in works.items()}, "images")
 
-        for name in ("hdf5-png", "hdf5-png-stored", "webdataset-png"):
+        for name in ("hdf5-png", "hdf5-png-stored", "hdf5-raw", "webdataset-png"):
             print(f"{name}: what checksums and the comparison of keys cost (ratio to reading without)")
             pair = {
                 "without checks": unchecked(ShardDataset, name),

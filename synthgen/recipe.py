@@ -40,7 +40,10 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     codec: Annotated[
         Codec,
-        msgspec.Meta(description="How images are encoded: png, png-stored (larger, read faster), jpeg (lossy)."),
+        msgspec.Meta(
+            description="How images are encoded: png, png-stored (larger, read faster), raw (largest, read "
+            "fastest), jpeg (lossy)."
+        ),
     ] = "png"
     # Classes, images in each and samples in a shard, at each earlier stage of a data set that grew.
     grown_from: tuple[tuple[Natural, Natural, Natural], ...] = ()

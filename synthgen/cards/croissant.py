@@ -6,6 +6,7 @@ to the samples.
 """
 
 from synthgen.cards.details import FREE, UNKNOWN, Details, license_of, texts_of
+from synthgen.shards.codecs import is_picture
 from synthgen.shards.manifest import CLASSES, SHARDS, Manifest
 from synthgen.shards.webdataset import members
 from synthgen.version import __version__
@@ -14,6 +15,7 @@ _CROISSANT = "http://mlcommons.org/croissant/1.1"
 _RAI = "http://mlcommons.org/croissant/RAI/1.0"
 _TAR = "application/x-tar"
 _HDF5 = "application/x-hdf5"
+_ENCODINGS = {"png": "image/png", "jpg": "image/jpeg", "raw": "application/octet-stream"}
 _KEY = r"^(c\d+-i\d+)\."
 _LABEL = r"^c(\d+)-"
 _LICENSES = {
@@ -184,7 +186,7 @@ def _sets(manifest: Manifest) -> list[dict]:
                 "@id": f"{name}-files",
                 "name": f"{name}-files",
                 "containedIn": shards,
-                "encodingFormat": "image/jpeg" if member.endswith("jpg") else "image/png",
+                "encodingFormat": _ENCODINGS[member.rpartition(".")[2]],
                 "includes": pattern,
             }
         )
@@ -192,7 +194,7 @@ def _sets(manifest: Manifest) -> list[dict]:
 
 
 def _columns(manifest: Manifest) -> dict[str, str]:
-    """Return the fields that are pictures, with the endings of their members."""
+    """Return the fields that are pixels, with the endings of their members."""
     found = members(manifest.fields)
     return {name: found[name] for name, entry in manifest.fields.items() if entry.codec != "npy"}
 
@@ -231,9 +233,11 @@ def _samples(manifest: Manifest) -> dict:
 
     fields = [
         field("key", "sc:Text", image, {"fileProperty": "filename"}, _KEY),
-        field("image", "sc:ImageObject", image, {"fileProperty": "content"}),
         field("label", "sc:Integer", image, {"fileProperty": "filename"}, _LABEL),
     ]
+    # Readers of the description decode pictures only.
+    if is_picture(manifest.fields["image"].codec):
+        fields.insert(1, field("image", "sc:ImageObject", image, {"fileProperty": "content"}))
     return {
         "@type": "cr:RecordSet",
         "@id": "samples",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import yaml
 
 from synthgen.cards.details import Details, input_files, license_of, texts_of
-from synthgen.shards.codecs import suffix
+from synthgen.shards.codecs import is_picture
 from synthgen.shards.manifest import CLASSES, FORMATS, SHARDS, FieldEntry, Manifest
 from synthgen.shards.webdataset import members
 from synthgen.version import __version__
@@ -70,7 +70,7 @@ def files_of(manifest: Manifest, names: Sequence[str]) -> Files:
 
 def column_type(entry: FieldEntry) -> str:
     """Return the type of a field's column."""
-    return "binary" if suffix(entry.codec) == "npy" else "image"
+    return "image" if is_picture(entry.codec) else "binary"
 
 
 def label_type(names: Sequence[str]) -> object:

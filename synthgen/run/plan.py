@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from math import ceil
+from math import ceil, prod
 from types import ModuleType
 
 import msgspec
@@ -11,7 +11,7 @@ from synthgen import families
 from synthgen.errors import UsageError
 from synthgen.recipe import Recipe, storage_fingerprint
 from synthgen.shards.arrangement import Arrangement
-from synthgen.shards.codecs import ENCODER, codec_of
+from synthgen.shards.codecs import ENCODER, RAW, codec_of
 from synthgen.shards.manifest import MAX_COUNT, MAX_SHARDS, VERSION, FieldEntry, Fingerprints, RunRecord, Stage
 
 # Shards of about this size stream well from disks and object stores and cost little when a worker dies.
@@ -135,8 +135,17 @@ def _shard_size(recipe: Recipe, count: int) -> int:
     family = families.load(recipe.family)
     cost = families.seconds_of(family, recipe.options, recipe.size)
     sizes = [max(ceil(seconds / cost), ceil(count / shards)) for seconds, shards in _CUTS]
-    fitting = _SHARD_BYTES // family.bytes_per_sample(recipe.options, recipe.size)
+    fitting = _SHARD_BYTES // _sample_bytes(recipe, family)
     return max(1, min(fitting, *sizes))
+
+
+def _sample_bytes(recipe: Recipe, family: ModuleType) -> int:
+    """Return about how many bytes a sample takes."""
+    size = family.bytes_per_sample(recipe.options, recipe.size)
+    if recipe.storage.codec != RAW:
+        return size
+    image = family.fields(recipe.options, recipe.size)["image"]
+    return size + prod(image.shape)
 
 
 def library_versions(recipe: Recipe) -> dict[str, str]:

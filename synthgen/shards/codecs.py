@@ -2,7 +2,7 @@
 
 PNG is written by hand, with one filter for the whole image and a single IDAT chunk deflated by ISA-L: ten times
 faster than the usual encoders, and any reader of PNG opens it. Files of that form are decoded here; Pillow reads
-all others. Sizes are checked before memory is taken.
+all others. Raw images are their planes, as training code wants them. Sizes are checked before memory is taken.
 """
 
 import io
@@ -11,7 +11,7 @@ import struct
 import tokenize
 import zlib
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from isal import isal_zlib
@@ -25,10 +25,11 @@ _MOST_DEPTH = 2**16 - 1
 _NORMAL_STEPS = 127
 _NORMAL_ZERO = 128
 # What `--codec` offers for images. Masks and ids are always PNG, arrays always NPY.
-Codec = Literal["png", "png-stored", "jpeg"]
-StoredCodec = Literal["png", "png-stored", "jpeg", "npy"]
+Codec = Literal["png", "png-stored", "raw", "jpeg"]
+StoredCodec = Literal["png", "png-stored", "raw", "jpeg", "npy"]
 CODECS: tuple[str, ...] = get_args(Codec)
 LOSSY = ("jpeg",)
+RAW = "raw"
 JPEG_QUALITY = 90
 # What makes the bytes of a PNG; part of the storage fingerprint. ISA-L at level 1, begun as `_deflate` says.
 ENCODER = "isal-deflate-1-begun"
@@ -59,8 +60,13 @@ def codec_of(spec: FieldSpec, image_codec: Codec) -> StoredCodec:
 
 def suffix(codec: str) -> str:
     """Return the file name's ending for a codec."""
-    endings = {"png": "png", "png-stored": "png", "jpeg": "jpg", "npy": "npy"}
+    endings = {"png": "png", "png-stored": "png", "raw": "raw", "jpeg": "jpg", "npy": "npy"}
     return endings[codec]
+
+
+def is_picture(codec: str) -> bool:
+    """Return whether programs that show images open what a codec stores."""
+    return suffix(codec) in ("png", "jpg")
 
 
 def as_stored(value: np.ndarray, kind: str) -> np.ndarray:
@@ -110,11 +116,14 @@ def encode(value, codec: str, kind: str = "image") -> bytes:
         uint8 of shape (H, W) or (H, W, 3) for the image codecs, uint16 (H, W) for ids; anything numeric for
         ``npy``; float32 for the kinds ``depth`` and ``normal``.
     codec : str
-        ``png``, ``png-stored`` (not compressed: large and fast to read), ``jpeg`` (lossy) or ``npy``.
+        ``png``, ``png-stored`` (not compressed: large and fast to read), ``raw`` (the planes, larger and read
+        fastest), ``jpeg`` (lossy) or ``npy``.
     """
     value = _pack(value, kind)
     if codec in ("png", "png-stored"):
         return encode_png(value, compress=codec == "png")
+    if codec == RAW:
+        return channels_first(value).tobytes()
     if codec == "jpeg":
         return _encode_jpeg(value)
     if codec == "npy":
@@ -123,7 +132,7 @@ def encode(value, codec: str, kind: str = "image") -> bytes:
     raise UsageError(f"codec must be one of {known}, got {codec!r}")
 
 
-def decode(data, spec: FieldSpec, checked: bool = False) -> np.ndarray:
+def decode(data, spec: FieldSpec, checked: bool = False, codec: str | None = None) -> np.ndarray:
     """Decode one field of one sample into the array that `spec` promises.
 
     Parameters
@@ -133,12 +142,16 @@ def decode(data, spec: FieldSpec, checked: bool = False) -> np.ndarray:
     spec : FieldSpec
     checked : bool
         Whether the bytes were compared with the checksum of the shard: those within a PNG are not, then.
+    codec : str, optional
+        What the field is stored with. Raw pixels cannot be told from their bytes, all others can.
 
     Raises
     ------
     FormatError
         If the bytes are damaged, or hold anything but such an array.
     """
+    if codec == RAW:
+        return _decode_raw(data, spec)
     if spec.kind == "array":
         return _decode_npy(data, spec)
     if spec.kind in ("depth", "normal"):
@@ -152,6 +165,33 @@ def decode(data, spec: FieldSpec, checked: bool = False) -> np.ndarray:
     if colors is None:
         return pixels
     return PaletteImage(pixels, colors).to_rgb()
+
+
+def channels_first(value) -> np.ndarray:
+    """Return the planes of an image, (H, W), (H, W, 3) or `PaletteImage`, as uint8 (C, H, W)."""
+    pixels = value.to_rgb() if isinstance(value, PaletteImage) else value
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def planes_shape(spec: FieldSpec) -> tuple[int, int, int]:
+    """Return (C, H, W) of an image."""
+    height, width, *channels = spec.shape
+    return (channels[0] if channels else 1, height, width)
+
+
+def check_raw_size(size: int, spec: FieldSpec) -> None:
+    """Raise `FormatError` unless so many bytes are the raw pixels of an image."""
+    expected = math.prod(spec.shape)
+    if size != expected:
+        raise FormatError(f"raw image must have {expected} bytes, got {size}")
+
+
+def _decode_raw(data, spec: FieldSpec) -> np.ndarray:
+    """Return raw pixels as an image, (H, W) or (H, W, 3)."""
+    check_raw_size(len(data), spec)
+    planes = np.frombuffer(data, np.uint8).reshape(planes_shape(spec))
+    pixels = planes.transpose(1, 2, 0)
+    return np.ascontiguousarray(pixels).reshape(spec.shape)
 
 
 def encode_png(value, compress=True) -> bytes:
@@ -226,10 +266,23 @@ def _head(width: int, height: int, bits: int, color_type: int) -> bytes:
     return _SIGNATURE + _chunk(b"IHDR", header)
 
 
-def decode_png(
-    data, shape: tuple[int, ...], dtype: str = "uint8", checked: bool = False
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """Decode a PNG into (colors, pixels).
+class UnpackedPng(NamedTuple):
+    """A PNG, inflated.
+
+    Attributes
+    ----------
+    colors : ndarray of uint8, (n, 3), or None
+        The palette, where the pixels are indices into one.
+    rows : ndarray of uint8, (H, 1 + bytes of a row)
+        The filtered bytes of each row, behind the number of its filter.
+    """
+
+    colors: np.ndarray | None
+    rows: np.ndarray
+
+
+def unpack_png(data, shape: tuple[int, ...], dtype: str = "uint8", checked: bool = False) -> UnpackedPng:
+    """Inflate a PNG.
 
     Parameters
     ----------
@@ -241,20 +294,13 @@ def decode_png(
     checked : bool
         As for `decode`.
 
-    Returns
-    -------
-    colors : ndarray of uint8, (n, 3), or None
-        The palette, where the file has one; `pixels` are then (H, W) indices into it.
-    pixels : ndarray of `dtype`
-        (H, W), or (H, W, 3) for true color.
-
     Raises
     ------
     FormatError
         If the file is damaged or holds another image.
     """
     data = memoryview(data)
-    if bytes(data[:8]) != _SIGNATURE:
+    if data[:8] != _SIGNATURE:
         raise FormatError("image must be a PNG file, its signature is missing")
 
     item = np.dtype(dtype).itemsize
@@ -263,20 +309,37 @@ def decode_png(
     channels = 3 if color_type == _RGB else 1
     row_bytes = 1 + width * channels * item
     raw = _inflate(packed, height * row_bytes)
-    rows = raw.reshape(height, row_bytes)
+    return UnpackedPng(colors, raw.reshape(height, row_bytes))
 
+
+def decode_png(
+    data, shape: tuple[int, ...], dtype: str = "uint8", checked: bool = False
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Decode a PNG into (colors, pixels).
+
+    Parameters and errors are those of `unpack_png`.
+
+    Returns
+    -------
+    colors : ndarray of uint8, (n, 3), or None
+        The palette, where the file has one; `pixels` are then (H, W) indices into it.
+    pixels : ndarray of `dtype`
+        (H, W), or (H, W, 3) for true color.
+    """
+    colors, rows = unpack_png(data, shape, dtype, checked)
     pixels = _unfiltered(rows)
     if pixels is None:
         spec = FieldSpec(dtype, shape)
         return None, _decode_pillow(data, spec)
 
-    if colors is not None:
-        _check_colors(pixels, colors)
-    if item == 2:
+    if dtype == "uint16":
         pairs = np.ascontiguousarray(pixels)
         pixels = pairs.view(">u2").astype(np.uint16)
-    wanted = shape if color_type == _RGB else shape[:2]
-    return colors, pixels.reshape(wanted)
+    if colors is None:
+        return None, pixels.reshape(shape)
+    largest = int(pixels.max())
+    check_colors(largest, colors)
+    return colors, pixels
 
 
 def _unfiltered(rows: np.ndarray) -> np.ndarray | None:
@@ -293,8 +356,8 @@ def _unfiltered(rows: np.ndarray) -> np.ndarray | None:
     return pixels if first == _NONE else None
 
 
-def _check_colors(indices: np.ndarray, colors: np.ndarray) -> None:
-    largest = int(indices.max())
+def check_colors(largest: int, colors: np.ndarray) -> None:
+    """Raise `FormatError` unless a palette has the largest color that an image uses."""
     if largest >= len(colors):
         raise FormatError(f"PNG uses color {largest} of a palette of {len(colors)}")
 

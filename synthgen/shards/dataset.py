@@ -178,7 +178,7 @@ class Dataset:
     def _decode(self, shard, row: int, name: str) -> np.ndarray:
         data = shard.read(row, name)
         try:
-            return decode(data, self._specs[name], checked=True)
+            return decode(data, self._specs[name], checked=True, codec=self.manifest.fields[name].codec)
         except FormatError as error:
             key = shard.key(row)
             raise FormatError(f"{self.source}: {name} of {key}: {error}") from None

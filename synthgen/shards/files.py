@@ -295,10 +295,7 @@ class RawFile:
 
     def read(self, offset: int, size: int) -> bytes:
         """Return exactly `size` bytes; raise `FormatError` if the file does not have them."""
-        if not (offset >= 0 and size >= 0 and offset + size <= self.size):
-            raise FormatError(
-                f"{self.path}: bytes {offset}..{offset + size} lie outside the file ({self.size} bytes)"
-            )
+        self._check_range(offset, size)
         try:
             data = self._read_at(offset, size)
         except OSError as error:
@@ -306,6 +303,26 @@ class RawFile:
         if len(data) != size:
             raise FormatError(f"{self.path}: file was cut off while it was read")
         return data
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill a buffer of bytes from the file; errors as for `read`."""
+        if not hasattr(os, "preadv"):
+            buffer[:] = self.read(offset, len(buffer))
+            return
+
+        self._check_range(offset, len(buffer))
+        try:
+            size = os.preadv(self._descriptor, [buffer], offset)
+        except OSError as error:
+            raise read_error(error, self.path) from None
+        if size != len(buffer):
+            raise FormatError(f"{self.path}: file was cut off while it was read")
+
+    def _check_range(self, offset: int, size: int) -> None:
+        if not (offset >= 0 and size >= 0 and offset + size <= self.size):
+            raise FormatError(
+                f"{self.path}: bytes {offset}..{offset + size} lie outside the file ({self.size} bytes)"
+            )
 
     def _read_at(self, offset: int, size: int) -> bytes:
         if self._lock is None:

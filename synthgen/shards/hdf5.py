@@ -7,7 +7,9 @@ each column, and neither its lock nor its handles are in the way of forked or th
 import io
 import tempfile
 from array import array
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +17,7 @@ import numpy as np
 
 from synthgen.errors import FormatError, SynthgenError
 from synthgen.sample import format_key
-from synthgen.shards.checksums import check_bytes, checksum
+from synthgen.shards.checksums import check_bytes, check_size, checksum
 from synthgen.shards.files import RawFile, read_error, reserve
 from synthgen.shards.reading import Stream
 
@@ -286,19 +288,66 @@ class Reader:
 
     def read(self, i: int, name: str) -> bytes:
         """Return the stored bytes of a field (or ``params``) of sample `i`, compared with their checksum."""
-        column = self._columns.get(name) or self._column(name)
-        begin = column.offsets.item(i)
-        end = column.offsets.item(i + 1)
-        if not begin <= end <= column.size:
-            found = f"{begin}..{end} of {column.size}"
-            raise FormatError(f"{self._file.path}: offsets of {name} {i} are damaged: {found}")
-
-        start = column.start + begin
+        begin, end = self._ends(range(i, i + 1), name)
+        start = self._columns[name].start + begin
         data = self._file.read(start, end - begin)
-        key = self._keys.item(i)
-        expected = column.checksums.item(i)
-        check_bytes(self._file.path, key, name, data, expected)
+        self._check(i, name, data)
         return data
+
+    def read_rows(self, rows: range, names: Sequence[str], checked: bool) -> dict[str, list[memoryview]]:
+        """Return the stored bytes of fields of samples that lie side by side: each field is read in one go.
+
+        Parameters
+        ----------
+        rows : range
+            Consecutive samples.
+        names : sequence of str
+        checked : bool
+            Whether the bytes are compared with their checksums.
+        """
+        return {name: self._read_column(rows, name, checked) for name in names}
+
+    def _read_column(self, rows: range, name: str, checked: bool) -> list[memoryview]:
+        ends = self._ends(rows, name)
+        first = ends[0]
+        start = self._columns[name].start + first
+        block = memoryview(self._file.read(start, ends[-1] - first))
+
+        pieces = []
+        for i, (begin, end) in zip(rows, pairwise(ends), strict=True):
+            piece = block[begin - first : end - first]
+            if checked:
+                self._check(i, name, piece)
+            pieces.append(piece)
+        return pieces
+
+    def read_into(self, i: int, name: str, buffer: memoryview, checked: bool) -> None:
+        """Fill a buffer with the stored bytes of a field of sample `i`, which must be as many."""
+        begin, end = self._ends(range(i, i + 1), name)
+        check_size(self._file.path, self.key(i), name, end - begin, len(buffer))
+        start = self._columns[name].start + begin
+        self._file.read_into(start, buffer)
+        if checked:
+            self._check(i, name, buffer)
+
+    def _ends(self, rows: range, name: str) -> list[int]:
+        """Return where in its column the first of some samples begins, and where each of them ends."""
+        column = self._columns.get(name) or self._column(name)
+        ends = column.offsets[rows.start : rows.stop + 1].tolist()
+        for i, (begin, end) in zip(rows, pairwise(ends), strict=True):
+            if not begin <= end <= column.size:
+                found = f"{begin}..{end} of {column.size}"
+                raise FormatError(f"{self._file.path}: offsets of {name} {i} are damaged: {found}")
+        return ends
+
+    def _check(self, i: int, name: str, data) -> None:
+        key = self._keys.item(i)
+        expected = self._columns[name].checksums.item(i)
+        check_bytes(self._file.path, key, name, data, expected)
+
+    def labels(self, rows: range) -> np.ndarray:
+        """Return the classes of some samples, int64."""
+        return self._labels[rows.start : rows.stop]
 
     def label(self, i: int) -> int:
         """Return the class of sample `i`."""

@@ -13,7 +13,7 @@ from synthgen.errors import FormatError, UsageError
 from synthgen.sample import FieldSpec
 from synthgen.shards import hdf5, webdataset
 from synthgen.shards.arrangement import Arrangement, arrangement
-from synthgen.shards.codecs import CODECS
+from synthgen.shards.codecs import CODECS, StoredCodec
 from synthgen.shards.files import write_atomically
 from synthgen.shards.reading import exists, read_whole
 
@@ -52,7 +52,7 @@ class FieldEntry(msgspec.Struct, frozen=True):
     dtype: Annotated[str, msgspec.Meta(pattern="^(u?int(8|16|32)|float(16|32))$")]
     shape: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=16384)]], msgspec.Meta(min_length=2, max_length=3)]
     kind: Literal["image", "mask", "coverage", "ids", "depth", "normal", "array"]
-    codec: Literal["png", "png-stored", "jpeg", "npy"]
+    codec: StoredCodec
 
     def __post_init__(self):
         if self.kind == "array":

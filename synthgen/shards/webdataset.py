@@ -7,6 +7,7 @@ import os
 import re
 import zlib
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from synthgen.errors import FormatError
 from synthgen.sample import KEY_PATTERN, format_key
-from synthgen.shards.checksums import check_bytes, checksum
+from synthgen.shards.checksums import check_bytes, check_size, checksum
 from synthgen.shards.codecs import suffix
 from synthgen.shards.files import RawFile
 
@@ -36,6 +37,8 @@ _PREFIX = slice(345, 500)
 _NO_LINK = bytes(100)
 _NO_PREFIX = bytes(155)
 # The checksum of a member stands where tar has the name of its owner, which no reader needs.
+# A block is read in one go unless it has more bytes than so many times those that are asked for.
+_SPARSE = 2
 _CHECKSUM = re.compile(rb"crc32-([0-9a-f]{8})\0*")
 
 
@@ -134,6 +137,21 @@ class _Member(NamedTuple):
     checksum: int
 
 
+class _Block(NamedTuple):
+    """A part of the file that was read, from its byte `first` on; empty if nothing was read yet."""
+
+    file: RawFile
+    first: int
+    data: memoryview
+
+    def piece(self, start: int, size: int) -> memoryview:
+        """Return some bytes of the file."""
+        if not self.data:
+            return memoryview(self.file.read(start, size))
+        begin = start - self.first
+        return self.data[begin : begin + size]
+
+
 class Reader:
     """Reads the samples of one tar shard; arguments and errors as for the HDF5 reader."""
 
@@ -227,14 +245,55 @@ class Reader:
     def read(self, i: int, name: str) -> bytes:
         """Return the stored bytes of a field (or ``params``) of sample `i`, compared with their checksum."""
         k = self._column[name]
-        start = self._starts.item(i, k)
-        size = self._sizes.item(i, k)
-        data = self._file.read(start, size)
-
-        key = self._keys.item(i)
-        expected = self._checksums.item(i, k)
-        check_bytes(self._file.path, key, name, data, expected)
+        data = self._file.read(self._starts.item(i, k), self._sizes.item(i, k))
+        self._check(i, name, data)
         return data
+
+    def read_rows(self, rows: range, names: Sequence[str], checked: bool) -> dict[str, list[memoryview]]:
+        """Return the stored bytes of fields of samples that lie side by side; arguments as for the HDF5 reader.
+
+        They are read in one go, unless most of what lies between is not asked for.
+        """
+        columns = [self._column[name] for name in names]
+        starts = self._starts[rows.start : rows.stop, columns]
+        sizes = self._sizes[rows.start : rows.stop, columns]
+        block = self._block(starts, sizes)
+
+        found = {}
+        for k, name in enumerate(names):
+            places = zip(starts[:, k].tolist(), sizes[:, k].tolist(), strict=True)
+            pieces = [block.piece(start, size) for start, size in places]
+            if checked:
+                for i, piece in zip(rows, pieces, strict=True):
+                    self._check(i, name, piece)
+            found[name] = pieces
+        return found
+
+    def _block(self, starts: np.ndarray, sizes: np.ndarray) -> "_Block":
+        """Return what some members are taken from, read in one go if that pays."""
+        stops = starts + sizes
+        first = int(starts.min(initial=self._file.size))
+        span = int(stops.max(initial=first)) - first
+        if span > _SPARSE * int(sizes.sum()):
+            return _Block(self._file, 0, memoryview(b""))
+        return _Block(self._file, first, memoryview(self._file.read(first, span)))
+
+    def read_into(self, i: int, name: str, buffer: memoryview, checked: bool) -> None:
+        """Fill a buffer with the stored bytes of a field of sample `i`, which must be as many."""
+        k = self._column[name]
+        check_size(self._file.path, self.key(i), name, self._sizes.item(i, k), len(buffer))
+        self._file.read_into(self._starts.item(i, k), buffer)
+        if checked:
+            self._check(i, name, buffer)
+
+    def _check(self, i: int, name: str, data) -> None:
+        key = self._keys.item(i)
+        expected = self._checksums.item(i, self._column[name])
+        check_bytes(self._file.path, key, name, data, expected)
+
+    def labels(self, rows: range) -> np.ndarray:
+        """Return the classes of some samples, int64."""
+        return np.array([self.label(i) for i in rows], np.int64)
 
     def label(self, i: int) -> int:
         """Return the class of sample `i`."""

@@ -44,6 +44,19 @@ def test_png_is_lossless_and_pillow_reads_the_same(image, codec):
 
 @given(images())
 @settings(max_examples=50)
+def test_raw_images_are_their_planes(image):
+    value, array = image
+    spec = FieldSpec("uint8", array.shape)
+    data = encode(value, "raw")
+    assert data == np.moveaxis(np.atleast_3d(array), 2, 0).tobytes()
+    assert np.array_equal(decode(data, spec, codec="raw"), array)
+    for other in (data[:-1], data + b"0"):
+        with pytest.raises(FormatError, match="raw image must have"):
+            decode(other, spec, codec="raw")
+
+
+@given(images())
+@settings(max_examples=50)
 def test_pngs_of_others_are_read(image):
     _, array = image
     out = io.BytesIO()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 import synthgen
 import synthgen.torch as torch_data
@@ -16,7 +17,9 @@ CASES = {
     "hdf5": {"format": "hdf5"},
     "hdf5-stored": {"format": "hdf5", "codec": "png-stored"},
     "hdf5-jpeg": {"format": "hdf5", "codec": "jpeg"},
+    "hdf5-raw": {"format": "hdf5", "codec": "raw"},
     "webdataset": {"format": "webdataset"},
+    "webdataset-raw": {"format": "webdataset", "codec": "raw"},
     "webdataset-jpeg": {"format": "webdataset", "codec": "jpeg"},
 }
 ROWS = 9
@@ -81,6 +84,25 @@ def read_in_order(stream):
         assert "\n" not in str(error)
 
 
+def read_by_batches(dataset, size):
+    """Yield (position, sample) of the first two shards, read a batch at a time; errors of ours give nothing."""
+    rng = np.random.default_rng(size)
+    for order in (np.arange(2 * ROWS), rng.permutation(2 * ROWS)):
+        for positions in np.array_split(order, 2 * ROWS // size):
+            try:
+                yield from zip(positions.tolist(), dataset.__getitems__(positions.tolist()), strict=True)
+            except SynthgenError as error:
+                assert "\n" not in str(error)
+
+
+def collated(loader):
+    """Yield (position, sample) of the batches of a loader, up to the first error."""
+    try:
+        yield from enumerate(item for batch in loader for item in zip(*batch, strict=True))
+    except SynthgenError as error:
+        assert "\n" not in str(error)
+
+
 def readers_of(folder):
     """Return for each reader an iterable of (position, (image, label, mask)), channels first."""
     dataset = synthgen.open(folder)
@@ -89,11 +111,17 @@ def readers_of(folder):
         sample = dataset[i]
         return sample.image.transpose(2, 0, 1), sample.label, sample.fields["mask"]
 
-    fields = ("mask",)
+    shards = torch_data.ShardDataset(folder, fields=("mask",))
+    with_threads = torch_data.ShardDataset(folder, fields=("mask",), threads=2)
+    stream = torch_data.StreamDataset(folder, fields=("mask",))
     return {
         "Dataset": read_by_position(of_dataset),
-        "ShardDataset": read_by_position(torch_data.ShardDataset(folder, fields=fields).__getitem__),
-        "StreamDataset": read_in_order(torch_data.StreamDataset(folder, fields=fields)),
+        "ShardDataset": read_by_position(shards.__getitem__),
+        "ShardDataset, batches": read_by_batches(shards, 3),
+        "ShardDataset, threads": read_by_batches(with_threads, 6),
+        "ShardDataset, loader": collated(DataLoader(shards, 5)),
+        "StreamDataset": read_in_order(stream),
+        "StreamDataset, loader": collated(DataLoader(stream, 4)),
     }
 
 

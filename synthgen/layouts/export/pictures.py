@@ -7,7 +7,7 @@ import numpy as np
 
 from synthgen.exports import Options
 from synthgen.layouts.export.sources import Picked
-from synthgen.shards.codecs import encode_png, suffix
+from synthgen.shards.codecs import encode_png, is_picture, suffix
 
 JPEG_QUALITY = 95
 
@@ -33,7 +33,8 @@ def image_of(sample: Picked, options: Options) -> Encoded:
     """Return the image of a sample, as the options want it."""
     entry = sample.source.manifest.fields["image"]
     ending = suffix(entry.codec)
-    wanted = ending if options.image == "stored" else options.image
+    usual = ending if is_picture(entry.codec) else "png"
+    wanted = usual if options.image == "stored" else options.image
     is_changed = options.rgb or options.square != "off"
     if wanted == ending and not is_changed:
         data = sample.bytes_of("image")

@@ -42,6 +42,9 @@ class Changes:
         self._transforms = transforms
         self._names = names
 
+    def __bool__(self) -> bool:
+        return self._transform is not None or self._transforms is not None
+
     def __call__(self, image: torch.Tensor, fields: list[torch.Tensor]) -> tuple:
         """Return an image (C, H, W) and its fields, transformed."""
         if self._transforms is not None:
@@ -65,20 +68,57 @@ class Changes:
         return image, list(map(_as_stored, fields, changed))
 
 
-def _typed(name: str, field: torch.Tensor):
-    """Return a field as torchvision's transforms take it, its channels first."""
+class BatchChange:
+    """The transform of whole batches.
+
+    Parameters
+    ----------
+    transform : callable
+        ``transform(images, labels, *fields)`` returns as many.
+    names : sequence of str
+        Names of the fields.
+    """
+
+    def __init__(self, transform: Callable, names: Sequence[str]):
+        self._transform = transform
+        self._names = names
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, BatchChange) and other._transform == self._transform
+
+    def __hash__(self) -> int:
+        return hash(self._transform)
+
+    def __call__(self, batch: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return images (N, C, H, W), labels and fields, transformed."""
+        from torchvision.tv_tensors import Image
+
+        images, labels, *fields = batch
+        given = [_typed(name, field, 4) for name, field in zip(self._names, fields, strict=True)]
+        found = self._transform(Image(images), labels, *given)
+
+        count = len(batch)
+        if not isinstance(found, tuple | list) or len(found) != count:
+            raise UsageError(f"batch_transform must return images, labels and fields, {count} values")
+        changed = [part.as_subclass(torch.Tensor) for part in found]
+        restored = [_as_stored(field, part, 4) for field, part in zip(fields, changed[2:], strict=True)]
+        return [*changed[:2], *restored]
+
+
+def _typed(name: str, field: torch.Tensor, dimensions: int = 3):
+    """Return a field as torchvision's transforms take it, its channels first; those have so many dimensions."""
     from torchvision.tv_tensors import Image, Mask
 
-    if field.ndim == 3:
-        field = field.permute(2, 0, 1)
+    if field.ndim == dimensions:
+        field = field.movedim(-1, -3)
     if field.dtype == torch.uint16:  # torch can do little with it
         field = field.to(torch.int32)
     return Image(field) if name in _PICTURES else Mask(field)
 
 
-def _as_stored(field: torch.Tensor, changed: torch.Tensor) -> torch.Tensor:
+def _as_stored(field: torch.Tensor, changed: torch.Tensor, dimensions: int = 3) -> torch.Tensor:
     """Return a transformed field with its channels where those of the stored field are."""
-    return changed.permute(1, 2, 0) if field.ndim == 3 else changed
+    return changed.movedim(-3, -1) if field.ndim == dimensions else changed
 
 
 def _moving(transform) -> Iterator[str]:

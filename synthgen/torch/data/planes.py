@@ -1,49 +1,129 @@
-"""Pixels as training code wants them: channels first, contiguous."""
+"""Pixels as training code wants them: channels first, contiguous, decoded into memory that is there already."""
 
 import numba
 import numpy as np
 
 from synthgen.sample import FieldSpec, PaletteImage
-from synthgen.shards.codecs import decode, decode_png
+from synthgen.shards import codecs
+
+# Filters, as PNG numbers them, and what a filter of another kind is reported as.
+_NONE = 0
+_UP = 2
+_OTHER = -1
 
 
-def planes_of(data: bytes, spec: FieldSpec, codec: str) -> np.ndarray:
-    """Decode a stored image into uint8 (C, H, W); a palette is applied on the way."""
-    if not codec.startswith("png"):
-        decoded = decode(data, spec)
-        return channels_first(decoded)
+def decode_into(data, spec: FieldSpec, codec: str, out: np.ndarray) -> None:
+    """Decode one field of one sample, whose bytes were compared with their checksum, into an array.
 
-    colors, pixels = decode_png(data, spec.shape, checked=True)
+    Parameters
+    ----------
+    data : bytes-like
+        As stored.
+    spec : FieldSpec
+    codec : str
+        What the field is stored with.
+    out : ndarray, C-contiguous
+        uint8 (C, H, W) for an image; of the shape and type of the field for all others.
+
+    Raises
+    ------
+    FormatError
+        If the bytes are damaged, or hold another field.
+    """
+    is_bytes = spec.dtype == "uint8" and codec.startswith("png")
+    if is_bytes and _decoded_png(data, spec, out):
+        return
+
+    values = codecs.decode(data, spec, checked=True, codec=codec)
+    if spec.kind == "image":
+        values = codecs.channels_first(values)
+    np.copyto(out, values)
+
+
+def _decoded_png(data, spec: FieldSpec, out: np.ndarray) -> bool:
+    """Decode a PNG of 8 bits into an array; return whether its rows are filtered as ours are."""
+    colors, rows = codecs.unpack_png(data, spec.shape, checked=True)
+    planes = out if spec.kind == "image" else out[None]
     if colors is None:
-        return channels_first(pixels)
-    image = PaletteImage(pixels, colors)
-    return channels_first(image)
+        return _fill_from_pixels(rows, planes)
+
+    largest = _fill_from_indices(rows, colors, planes)
+    if largest != _OTHER:
+        codecs.check_colors(largest, colors)
+    return largest != _OTHER
 
 
 def channels_first(pixels) -> np.ndarray:
     """Return an image, (H, W), (H, W, 3) or `PaletteImage`, as contiguous uint8 (C, H, W)."""
-    if isinstance(pixels, PaletteImage):
-        return _expand(pixels.indices, pixels.colors)
-    if pixels.ndim == 2:
-        planes = pixels[None]
-    else:
-        planes = pixels.transpose(2, 0, 1)
-    return np.array(planes, order="C")
+    if not isinstance(pixels, PaletteImage):
+        return np.array(codecs.channels_first(pixels), order="C")
 
-
-@numba.njit(cache=True)
-def _expand(indices, colors):
-    """Return the planes of a palette image."""
-    # 0.1 ms for 256 x 256; np.take of whole colors takes 0.6 ms and leaves the channels last
-    height, width = indices.shape
-    table = np.zeros((3, 256), np.uint8)
-    count = len(colors)
-    table[:, :count] = colors.T
-
+    height, width = pixels.indices.shape
     planes = np.empty((3, height, width), np.uint8)
-    for row in range(height):
-        for channel in range(3):
-            for column in range(width):
-                color = indices[row, column]
-                planes[channel, row, column] = table[channel, color]
+    rows = np.zeros((height, 1 + width), np.uint8)
+    rows[:, 1:] = pixels.indices
+    _fill_from_indices(rows, pixels.colors, planes)
     return planes
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_from_indices(rows, colors, planes):
+    """Write the planes of a palette image; return the largest index, or -1 if rows are filtered."""
+    _, height, width = planes.shape
+    # The three bytes of a color in one number: one look-up a pixel, 2.5 times faster than one for each channel.
+    table = np.zeros(256, np.uint32)
+    for k in range(len(colors)):
+        red = np.uint32(colors[k, 0])
+        green = np.uint32(colors[k, 1]) << np.uint32(8)
+        blue = np.uint32(colors[k, 2]) << np.uint32(16)
+        table[k] = red | green | blue
+
+    largest = np.uint8(0)
+    line = np.empty(width, np.uint32)
+    for row in range(height):
+        if rows[row, 0] != _NONE:
+            return _OTHER
+        indices = rows[row, 1:]
+        for column in range(width):
+            largest = max(largest, indices[column])
+        for column in range(width):
+            line[column] = table[indices[column]]
+
+        for column in range(width):
+            planes[0, row, column] = line[column]
+        for column in range(width):
+            planes[1, row, column] = line[column] >> np.uint32(8)
+        for column in range(width):
+            planes[2, row, column] = line[column] >> np.uint32(16)
+    return np.int64(largest)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_from_pixels(rows, planes):
+    """Write the planes of pixels, un-filtered on the way; return False for other filters than ``none`` and ``up``.
+
+    The channels of a row's pixels lie side by side.
+    """
+    channels, height, width = planes.shape
+    # The row above, un-filtered.
+    line = np.zeros(channels * width, np.uint8)
+    for row in range(height):
+        stored = rows[row, 1:]
+        if rows[row, 0] == _UP:
+            for k in range(len(line)):
+                line[k] += stored[k]
+        elif rows[row, 0] == _NONE:
+            for k in range(len(line)):
+                line[k] = stored[k]
+        else:
+            return False
+
+        if channels == 1:
+            for column in range(width):
+                planes[0, row, column] = line[column]
+            continue
+        for column in range(width):
+            planes[0, row, column] = line[3 * column]
+            planes[1, row, column] = line[3 * column + 1]
+            planes[2, row, column] = line[3 * column + 2]
+    return True

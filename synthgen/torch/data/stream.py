@@ -1,6 +1,6 @@
 """A finished data set as a stream, shared out over ranks and workers, that goes on where it stopped."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -8,10 +8,11 @@ import msgspec
 import torch
 from torch.utils import data
 
-from synthgen.errors import UsageError
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.seeding import generator
 from synthgen.torch.data.items import ClassNames
 from synthgen.torch.data.mixing import shards_of, through_buffer, through_shards
+from synthgen.torch.data.rows import Pace
 from synthgen.torch.data.shards import ShardDataset
 from synthgen.torch.data.shares import (
     EVEN,
@@ -94,6 +95,8 @@ class StreamDataset(ClassNames, data.IterableDataset):
         How many samples each rank gets. None: every sample is given once, so that ranks may differ by one sample,
         and by one step. ``pad``: all ranks get equally many, some samples are given twice. ``drop``: all ranks get
         equally many, some samples are left out (fewer than there are ranks).
+    batch_transform, threads, check
+        As for `ShardDataset`.
 
     Attributes
     ----------
@@ -136,13 +139,28 @@ class StreamDataset(ClassNames, data.IterableDataset):
         transforms: Callable | None = None,
         cache=None,
         cache_bytes: int | None = None,
+        *,
+        batch_transform: Callable | None = None,
+        threads: int = 1,
+        check: str = "crc",
     ):
         if shuffle_buffer < 0:
             raise UsageError(f"shuffle_buffer must be >= 0, got {shuffle_buffer}")
         if even not in EVEN:
             raise UsageError(f"even must be 'pad', 'drop' or None, got {even!r}")
 
-        self._reader = ShardDataset(path, transform, fields, transforms, cache, cache_bytes)
+        self._reader = ShardDataset(
+            path,
+            transform,
+            fields,
+            transforms,
+            cache,
+            cache_bytes,
+            batch_transform=batch_transform,
+            threads=threads,
+            check=check,
+        )
+        self._pace = Pace()
         self._shuffle_buffer = shuffle_buffer
         self._seed = seed
         self._even = even
@@ -325,13 +343,20 @@ class StreamDataset(ClassNames, data.IterableDataset):
         return _Pass(taken_over, state.epoch, state.turn, given)
 
     def _items(self, now: _Pass) -> Iterator[tuple]:
-        for position in islice(self._positions(now.place, now.epoch), now.given, None):
-            now.given += 1
-            yield self._item(position, now.epoch)
+        positions = islice(self._positions(now.place, now.epoch), now.given, None)
+        # A loader that has collated a batch is given the next one whole.
+        while batch := list(islice(positions, self._pace.size)):
+            for item in self._read(batch, now.epoch):
+                now.given += 1
+                yield item
 
-    def _item(self, position: int, epoch: int) -> tuple:
-        """Return the sample at a position of the stored order."""
-        return self._reader[position]
+    def _read(self, positions: list[int], epoch: int) -> Iterable[tuple]:
+        """Return the samples at some positions of the stored order."""
+        try:
+            return self._reader.items(positions, self._pace)
+        except SynthgenError:
+            # The samples before the one that cannot be read are given first.
+            return map(self._reader.__getitem__, positions)
 
     def _positions(self, place: Place, epoch: int) -> Iterator[int]:
         """Return the positions of a worker's share in the order in which they are read."""

@@ -1,5 +1,6 @@
 """Images for training: from shards, as a stream, or drawn on the fly, from any batch of an epoch on."""
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -215,10 +216,11 @@ class TrainingStream(StreamDataset):
         super().__init__(path, shuffle_buffer=_BUFFER, seed=options.seed)
         self.options = options
 
-    def _item(self, position: int, epoch: int) -> tuple:
-        image, label = super()._item(position, epoch)
-        image = augment(image, self.options, epoch, position)
-        return image, label
+    def _read(self, positions: list[int], epoch: int) -> Iterator[tuple]:
+        for position, item in zip(positions, super()._read(positions, epoch), strict=True):
+            image, label = item
+            image = augment(image, self.options, epoch, position)
+            yield item.replaced((image, label))
 
 
 def training_batches(source: Source, options: Options, shares: Shares, ranks, workers: int, epoch: int, first: int):

@@ -7,8 +7,8 @@ from torch.utils.data import DataLoader
 
 import synthgen
 from synthgen.errors import FormatError, UsageError
-from synthgen.shards.dataset import Dataset
 from synthgen.torch import LiveDataset, ShardDataset, StreamDataset
+from synthgen.torch.data import batches
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 
@@ -76,7 +76,14 @@ def test_transforms_get_the_image(data_set):
 
 
 @pytest.mark.parametrize(
-    "options", [{"gray": True}, {"background": "diamond-square"}, {"storage": {"codec": "png-stored"}}]
+    "options",
+    [
+        {"gray": True},
+        {"background": "diamond-square"},
+        {"storage": {"codec": "png-stored"}},
+        {"storage": {"codec": "raw"}},
+        {"storage": {"codec": "raw", "format": "webdataset"}, "gray": True},
+    ],
 )
 def test_other_kinds_of_images(make_recipe, tmp_path, options):
     recipe = make_recipe(**options)
@@ -92,8 +99,8 @@ def test_other_kinds_of_images(make_recipe, tmp_path, options):
 
 
 def test_a_damaged_image_names_folder_and_sample(data_set, monkeypatch):
-    encoded = Dataset.encoded
-    monkeypatch.setattr(Dataset, "encoded", lambda self, i, name: encoded(self, i, name)[:-20])
+    decode = batches.decode_into
+    monkeypatch.setattr(batches, "decode_into", lambda data, *others: decode(data[:-20], *others))
     for dataset in (ShardDataset(data_set), StreamDataset(data_set)):
         key = dataset.dataset[0].key
         with pytest.raises(FormatError) as error:
