@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from synthgen.recipe import load_recipe
+from synthgen.torch.memory import freed_memory_kept
 from synthgen.torch.pretrain import make_options
 from synthgen.torch.pretrain.composites import Composites, share_out_composites
 from synthgen.torch.pretrain.dense import build_dense
@@ -62,10 +63,11 @@ def main() -> None:
     }
 
     found = {name: [] for name in works}
-    for _ in range(ROUNDS):
-        for name, work in works.items():
-            times = measured(work)
-            found[name].append(times)
+    with freed_memory_kept():
+        for _ in range(ROUNDS):
+            for name, work in works.items():
+                times = measured(work)
+                found[name].append(times)
 
     print(f"tf_efficientnet_lite0, 96 x 96 to stride 16, {threads} threads; the best of {ROUNDS} rounds")
     for name, times in found.items():

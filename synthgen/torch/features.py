@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from synthgen.errors import UsageError
+from synthgen.torch.memory import freed_memory_kept
 from synthgen.torch.models.batches import size_of
 
 LAYERS = (1, 2, 3, 4)
@@ -301,7 +302,7 @@ class FeatureExtractor:
         UsageError
             If the backbone cannot take such images, or features are not finite.
         """
-        with torch.no_grad():
+        with torch.no_grad(), freed_memory_kept():
             batch = self.normalise(images)
             features = self.forward(batch)
         return check_finite(features)

@@ -11,6 +11,7 @@ from synthgen.errors import FormatError, SynthgenError, UsageError, one_line
 from synthgen.layouts import ImageSet
 from synthgen.layouts.entries import Item, check_size
 from synthgen.layouts.framing import Framing, Part, Seen, assembled, at_own_size, framed, framing_of, shown
+from synthgen.torch.memory import freed_memory_kept
 
 FRAMING = "framing"  # what the notes of a model call it
 
@@ -176,12 +177,13 @@ def inspected(
     asked = _Asked(model, batch_size)
     size = None if framing is None else tuple(model.image_size)
 
-    for places in in_batches(len(images), at_once):
-        items = _read(images, places, unreadable)
-        found = _looked_at(asked, items, framing, size)
-        if own_size:
-            found = [_at_own_size(each, items[each.number]) for each in found]
-        yield len(places), found
+    with freed_memory_kept():
+        for places in in_batches(len(images), at_once):
+            items = _read(images, places, unreadable)
+            found = _looked_at(asked, items, framing, size)
+            if own_size:
+                found = [_at_own_size(each, items[each.number]) for each in found]
+            yield len(places), found
 
 
 def _at_own_size(found: Found, item: Item) -> Found:

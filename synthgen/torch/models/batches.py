@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synthgen.errors import UsageError
+from synthgen.torch.memory import freed_memory_kept
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def batches(loader, size: tuple[int, int] | None = None) -> Iterator[torch.Tensor]:
-    """Yield the images of a loader, each batch as (N, C, H, W).
+    """Yield the images of a loader, each batch as (N, C, H, W); until the last, freed memory is kept.
 
     Parameters
     ----------
@@ -32,16 +33,17 @@ def batches(loader, size: tuple[int, int] | None = None) -> Iterator[torch.Tenso
         If there is no image, or one of another size.
     """
     empty = True
-    for item in loader:
-        images = as_images(_first(item))
-        found = size_of(images)
-        size = size or found
-        if found != size:
-            raise UsageError(f"images must be of one size, {_text(size)}, got {_text(found)}")
+    with freed_memory_kept():
+        for item in loader:
+            images = as_images(_first(item))
+            found = size_of(images)
+            size = size or found
+            if found != size:
+                raise UsageError(f"images must be of one size, {_text(size)}, got {_text(found)}")
 
-        if len(images):
-            empty = False
-            yield images
+            if len(images):
+                empty = False
+                yield images
 
     if empty:
         raise UsageError("images must be at least one, got an empty loader")

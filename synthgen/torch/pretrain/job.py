@@ -14,6 +14,7 @@ from synthgen.run.progress import Progress
 from synthgen.shards.files import refuse_remote
 from synthgen.tables import write_csv
 from synthgen.torch.backbones import BEST, check_architecture
+from synthgen.torch.memory import freed_memory_kept
 from synthgen.torch.pretrain import report
 from synthgen.torch.pretrain.checkpoint import CHECKPOINT, damaged, load_checkpoint, save_checkpoint
 from synthgen.torch.pretrain.composites import Composites, share_out_composites
@@ -343,7 +344,11 @@ class _Training:
         done = job.images_before(state.epoch) + state.step * job.options.batch_size
         alone = job.ranks.world == 1
 
-        with Progress(progress, total, done) as self.bar, self.clock.holding_signals(self.bar.note, alone):
+        with (
+            freed_memory_kept(),
+            Progress(progress, total, done) as self.bar,
+            self.clock.holding_signals(self.bar.note, alone),
+        ):
             if done:
                 place = f"epoch {state.epoch + 1} after step {state.step}"
                 self.bar.note(f"{job.folder}: resumed in {place}")

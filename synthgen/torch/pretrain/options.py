@@ -266,7 +266,7 @@ _TRANSFORMS = {
 _SURFACE = {
     "objective": "dense",
     "until": 3,
-    "epochs": 15,
+    "epochs": 12,
     "epoch_images": 20_000,
     # drawn once and kept: 0.8 GB of the 1,000 textures of the recipe
     "class_images": 4,

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy.sparse import block_diag, csr_array
 
+from synthgen.torch.memory import freed_memory_kept
 from synthgen.torch.refinement.descent import Adan, as_tensor, sharing_weights
 from synthgen.torch.refinement.objective import color_term, feature_term, sparsity_term, variation_term
 from synthgen.torch.refinement.options import RefineOptions
@@ -195,6 +196,7 @@ class Search:
         white = (1 - mean) / std
         return black, white
 
+    @freed_memory_kept()
     def run(self) -> list[Found]:
         """Return what was found for each image, in order."""
         pixels = self._first.clone()
