@@ -53,7 +53,12 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _temporary_name() -> str:
-    return f"synthgen-numba-{os.getuid()}"
+    return f"synthgen-numba-{_user()}"
+
+
+def _user() -> int:
+    """Return the number of the user; 0 on Windows, whose temporary folders are a user's own."""
+    return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def _temporary_folder() -> Path | None:
@@ -67,8 +72,8 @@ def _temporary_folder() -> Path | None:
     except OSError:
         return None
 
-    is_private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
-    return folder if is_private and found.st_uid == os.getuid() else None
+    is_private = stat.S_ISDIR(found.st_mode) and (os.name == "nt" or not found.st_mode & 0o077)
+    return folder if is_private and found.st_uid == _user() else None
 
 
 def why_not_compiled(error: Exception) -> str | None:

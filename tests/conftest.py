@@ -36,6 +36,8 @@ NEEDS = {
     "tests/consumers/test_bridge.py": ("anomalib", "torch", "timm"),
     "tests/consumers/test_croissant.py": ("mlcroissant",),
     "tests/consumers/test_exports.py": ("anomalib", "datasets", "pandas", "pycocotools", "torch", "timm"),
+    # a browser, and half a minute: with the other consumers
+    "tests/consumers/test_gallery.py": ("mlcroissant",),
     "tests/consumers/test_huggingface.py": ("datasets", "pyarrow"),
     "tests/consumers/test_onnx.py": ("onnx", "onnxruntime", "torch", "timm"),
     "tests/consumers/test_ray.py": ("ray",),

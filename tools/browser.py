@@ -161,6 +161,15 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def drag(self, points: list[tuple[float, float]]) -> None:
+        """Press the pointer on the first of some points of the screen, move it over the others, and let it go."""
+        button = {"button": "left", "clickCount": 1}
+        kinds = ["mousePressed", *["mouseMoved"] * (len(points) - 2), "mouseReleased"]
+        for kind, (x, y) in zip(kinds, points, strict=True):
+            self.call(
+                "Input.dispatchMouseEvent", type=kind, x=x, y=y, buttons=int(kind != "mouseReleased"), **button
+            )
+
     def key(self, name: str) -> None:
         """Press and release a key, such as ``2`` or ``ArrowRight``."""
         text = {"text": name} if len(name) == 1 else {"text": "\r"} if name == "Enter" else {}

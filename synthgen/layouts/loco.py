@@ -231,15 +231,19 @@ def _saturations_in(sources: Sequence[Source]) -> set[tuple[str, float | None]]:
     return found
 
 
-def _stepped(found: set, step: int) -> set[tuple[str, float | None]]:
+def _stepped(found: set, step: int) -> set[tuple[str, int | None]]:
     return {(kind, _rounded(pixels, step)) for kind, pixels in found}
 
 
-def _rounded(pixels: float | None, step: int) -> float | None:
-    """Return a saturation rounded to a step, at least 1 pixel; None stays."""
+def _rounded(pixels: float | None, step: int) -> int | None:
+    """Return a saturation rounded to a step, at least 1 pixel; None stays.
+
+    A whole number: MVTec's own script refuses thresholds that are absolute and have a point.
+    """
     if pixels is None:
         return None
-    return max(1.0, float(step * round(pixels / step)))
+    steps = round(pixels / step)
+    return max(1, step * steps)
 
 
 def _defects_of(sample: Picked, marked: np.ndarray) -> list[tuple[int, np.ndarray]]:

@@ -20,6 +20,7 @@ from synthgen.layouts.export.writer import File, Written, as_file, normal_and_ki
 from synthgen.layouts.export.writer import Writer as Base
 from synthgen.layouts.files import entry_of, normal_entries, paired, pictures_in, read_mask, subfolders
 from synthgen.layouts.truth import Truth, truth_of_regions
+from synthgen.shards.codecs import suffix
 
 NAME = "MVTec AD"
 
@@ -125,9 +126,13 @@ class Writer(Base):
 
     SPLITS = "train=0.8,test=0.2"
     TARGET = "mvtec"
+    # Whether readers of the target list PNG files alone, so that others are as if they were not there.
+    PNG_ALONE = True
 
     def check(self) -> None:
         """Name the kinds of defects, and number the images."""
+        if self.PNG_ALONE:
+            self._refuse_jpeg()
         self.kinds = normal_and_kinds(self.sources, self.TARGET)
         self.needs_masks(self.TARGET)
         self._check_splits()
@@ -145,6 +150,16 @@ class Writer(Base):
 
         largest = max(counts.values()) - 1
         self._digits = max(3, len(str(largest)))
+
+    def _refuse_jpeg(self) -> None:
+        wanted = self.options.image
+        stored = [suffix(source.manifest.fields["image"].codec) for source in self.sources]
+        endings = stored if wanted == "stored" else [wanted]
+        if "jpg" in endings:
+            found = "jpg" if wanted == "jpg" else "stored images that are JPEG"
+            raise UsageError(
+                f"image must be png for {self.TARGET}, whose readers list PNG files alone, got {found}"
+            )
 
     def _check_splits(self) -> None:
         allowed = [name for name, _ in parse_splits(self.SPLITS)]

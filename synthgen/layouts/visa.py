@@ -166,6 +166,7 @@ class Writer(mvtec.Writer):
     """One object. anomalib reads the 12 objects of VisA alone: name the category ``candle`` for it."""
 
     TARGET = "visa"
+    PNG_ALONE = False
 
     def put(self, sample: Picked) -> Written:
         """Return the image of a sample and, of one with defects, its mask."""

@@ -5,7 +5,6 @@ Threads take rows of tiles; a tile is a function of its place, so their number c
 """
 
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -14,6 +13,7 @@ import numba
 import numpy as np
 
 from synthgen.errors import DeviceError
+from synthgen.machine import available_cpus
 from synthgen.mandelbulb.devices import Device
 from synthgen.mandelbulb.picture import Picture, new_picture
 
@@ -520,8 +520,7 @@ class NumbaRenderer:
 
         colors = picture.colors
         draw = partial(_draw_tiles, numbers, scene, colors=colors, distances=distances, normals=normals)
-        threads = len(os.sched_getaffinity(0))
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(available_cpus()) as pool:
             list(pool.map(draw, range(0, height, TILE)))
 
         _resolve(distances, normals, supersample, picture)

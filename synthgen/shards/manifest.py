@@ -24,11 +24,15 @@ DATASET = "dataset.json"
 CLASSES = "classes.jsonl"
 SHARDS = "shards"
 MAX_JSON = 64 * 2**20
-# So that a manifest, 250 bytes a shard, stays within it.
+# Of a sidecar, and of each part of a manifest that does not grow with the shards, bytes: read JSON takes up to 25
+# times the memory of its text.
+MAX_PART = 2**20
+# So that a manifest, 250 bytes a shard, stays within it, and its splits, 30 bytes a shard, within `_MAX_SPLITS`.
 MAX_SHARDS = 200_000
 MAX_COUNT = 10**12
 MAX_CLASSES = 10**6
 _MAX_STAGES = 1000
+_MAX_SPLITS = 8 * 2**20
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -254,7 +258,8 @@ def encode_json(value, indent=2) -> bytes:
 
 def read_json(path: Path, kind: type):
     """Read one of the structures above; raise `FormatError` with place, rule and value."""
-    raw = read_whole(path, MAX_JSON)
+    most = MAX_JSON if issubclass(kind, RunRecord) else MAX_PART
+    raw = read_whole(path, most)
     return decode_json(raw, kind, path)
 
 
@@ -262,15 +267,32 @@ def decode_json(raw: bytes, kind: type, place):
     """Return one of the structures above from its bytes; errors as for `read_json`, which name `place`."""
     try:
         if issubclass(kind, RunRecord):
-            found = msgspec.json.decode(raw, type=_Version)
-            _check_version(place, found.format)
+            outline = msgspec.json.decode(raw, type=_Outline)
+            _check_version(place, outline.format)
+            _check_parts(place, outline)
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"{place}: is damaged: {error}") from None
 
 
-class _Version(msgspec.Struct):
+class _Outline(msgspec.Struct):
+    """The version of a record, and the text of its parts, which is not read yet."""
+
     format: int
+    recipe: msgspec.Raw = msgspec.Raw()
+    fields: msgspec.Raw = msgspec.Raw()
+    versions: msgspec.Raw = msgspec.Raw()
+    grown_from: msgspec.Raw = msgspec.Raw()
+    splits: msgspec.Raw = msgspec.Raw()
+
+
+def _check_parts(place, outline: _Outline) -> None:
+    """Refuse a part that is larger than any of ours: it would take gigabytes when it is read."""
+    for name in ("recipe", "fields", "versions", "grown_from", "splits"):
+        text = memoryview(getattr(outline, name))
+        most = _MAX_SPLITS if name == "splits" else MAX_PART
+        if len(text) > most:
+            raise FormatError(f"{place}: {name} must have at most {most:,} bytes, got {len(text):,}")
 
 
 def _check_version(place, version: int) -> None:

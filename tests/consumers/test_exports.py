@@ -29,6 +29,15 @@ def quiet(monkeypatch, tmp_path):
     datasets.disable_progress_bars()
 
 
+@pytest.fixture(scope="module")
+def connectors(tmp_path_factory):
+    """Connectors of which each breaks a rule or is damaged, and good ones."""
+    folder = tmp_path_factory.mktemp("connectors") / "connectors"
+    values = {"family": "connectors", "layout": "test", "per_class": 4, "size": 72}
+    synthgen.generate(synthgen.Recipe.from_dict(values), folder, workers=0, progress=False)
+    return folder
+
+
 def facts_of(path):
     """Return label, sum of the image and sum of the mask of each image, as our own readers see them."""
     return Counter((item.label, int(item.image.sum()), int(item.mask.sum())) for item in open_test_set(path))
@@ -59,12 +68,17 @@ def test_anomalib_reads_mvtec(plates, tmp_path):
 @pytest.mark.skipif(
     int(pandas.__version__.split(".")[0]) > 2, reason="anomalib 2.7 needs pandas < 3 for MVTec LOCO"
 )
-def test_anomalib_reads_mvtec_loco(plates, tmp_path):
-    export("mvtec-loco", plates, tmp_path / "out", category="plate")
+@pytest.mark.parametrize("data", ["plates", "connectors"])
+def test_anomalib_reads_mvtec_loco(request, tmp_path, data):
+    path = request.getfixturevalue(data)
+    export("mvtec-loco", path, tmp_path / "out", category="part")
     parts = [
-        MVTecLOCODataset(root=tmp_path / "out", category="plate", split=split) for split in ("train", "val", "test")
+        MVTecLOCODataset(root=tmp_path / "out", category="part", split=split) for split in ("train", "val", "test")
     ]
-    assert facts_in(*parts) == facts_of(plates)
+    assert facts_in(*parts) == facts_of(path)
+    if data == "connectors":
+        kinds = set(parts[-1].samples["label"])
+        assert kinds == {"good", "logical_anomalies", "structural_anomalies"}
 
 
 def test_anomalib_reads_folders_by_our_configuration(plates, tmp_path):

@@ -184,6 +184,54 @@ def test_bars_and_the_heat_map_filter_the_samples(page):
     assert page.value("document.querySelectorAll('.thumb').length") <= some
 
 
+def test_a_class_links_to_the_nearest_ones(page):
+    page.value("location.hash = '#/class/1'")
+    page.wait("document.querySelectorAll('.nearest .thumb').length === 3")
+    nearest = page.value("data.map.nearest[1].map((place) => data.classes[place].name)")
+    assert texts(page, ".nearest figcaption") == nearest
+    assert sorted(nearest) == sorted(set(NAMES) - {NAMES[1]})
+    page.click(".nearest .thumb")
+    page.wait(f"document.querySelector('h1').textContent === {json.dumps(nearest[0])}")
+    assert page.value("placeOf.get(Number(location.hash.split('/')[2])) === data.map.nearest[1][0]")
+
+
+def around(page, place):
+    """Return points of the screen around a class of the map, the first of them again at the end."""
+    page.wait("document.querySelectorAll('.map .thumb').length === 4")
+    x, y = page.place(f".map .thumb:nth-of-type({place + 1})")
+    corners = [(-9, -9), (0, -9), (9, -9), (9, 9), (0, 9), (-9, 9), (-9, -9)]
+    return [(x + right, y + down) for right, down in corners]
+
+
+def test_a_line_round_classes_of_the_map_leaves_these(page):
+    page.key("m")
+    page.drag(around(page, 2))
+    page.wait("document.querySelectorAll('.map .faint').length === 3")
+    (chip,) = texts(page, ".chips button")
+    assert chip.startswith("Map of classes: 1 class ")
+    assert page.value("location.hash") == "#/map"
+    page.key("g")
+    page.wait("document.querySelectorAll('.class').length === 1")
+    assert texts(page, ".class h3") == [NAMES[2]]
+    page.key("m")
+    page.drag(around(page, 0))
+    page.wait("matching().length === 1 && matching()[0][0] === 0")
+    assert page.value("state.filters.length") == 1
+
+
+def test_a_click_on_the_map_opens_the_class_and_keys_move_there(page):
+    page.key("m")
+    page.wait("document.querySelectorAll('.map .thumb').length === 4")
+    page.key("ArrowRight")
+    assert page.value("document.activeElement.title") == NAMES[0]
+    page.click(".map .thumb:nth-of-type(3)")
+    page.wait("location.hash === '#/class/2'")
+    page.key("m")
+    page.wait("document.querySelector('.map') !== null")
+    page.key("Escape")
+    page.wait("location.hash === '#/'")
+
+
 def test_a_search_leaves_the_classes_that_match(page):
     page.value("search.value = 'NAÏVE'; search.dispatchEvent(new Event('input'))")
     assert texts(page, ".class h3") == [NAMES[3]]

@@ -90,6 +90,16 @@ def test_anomalies_of_logic_and_of_structure_come_back_with_their_saturation(con
         assert ours[item.image.tobytes()] == (item.kind, int(item.mask.sum()), item.truth.saturation)
 
 
+def test_thresholds_are_of_the_types_that_the_script_of_mvtec_asks_for(connectors, plates, tmp_path):
+    export("mvtec-loco", plates, tmp_path / "out", category="plate")
+    relative = set()
+    for path in (connectors / "loco" / "connector", tmp_path / "out" / "plate"):
+        for row in json.loads((path / "defects_config.json").read_text()):
+            assert type(row["saturation_threshold"]) is (float if row["relative_saturation"] else int)
+            relative.add(row["relative_saturation"])
+    assert relative == {True, False}
+
+
 def test_more_saturations_than_gray_values_are_rounded_to_steps(connectors, monkeypatch):
     from synthgen.layouts import loco as layout
 

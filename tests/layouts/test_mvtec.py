@@ -1,7 +1,13 @@
 """MVTec AD: kinds of defect, and masks found by name."""
 
-import numpy as np
+from types import SimpleNamespace
 
+import numpy as np
+import pytest
+
+from synthgen.errors import UsageError
+from synthgen.exports import Options
+from synthgen.layouts import mvtec as layout
 from synthgen.layouts import open_normal, open_test_set
 
 
@@ -22,3 +28,10 @@ def test_a_test_folder_alone_is_read_with_the_masks_beside_it(mvtec, trees):
     alone, whole = open_test_set(mvtec / "test"), open_test_set(mvtec)
     assert trees.kinds_of(alone) == trees.kinds_of(whole)
     assert alone.has_masks
+
+
+def test_stored_jpeg_files_are_refused_since_readers_pass_them_over():
+    fields = {"image": SimpleNamespace(codec="jpeg")}
+    source = SimpleNamespace(manifest=SimpleNamespace(fields=fields))
+    with pytest.raises(UsageError, match=r"image must be png for mvtec, .* got stored images that are JPEG"):
+        layout.Writer([source], Options())

@@ -100,7 +100,24 @@ def many_samples(folder):
     os.truncate(folder / "shards" / entry["name"], 10**9)
 
 
+def full_of(part, values):
+    """Return what fills a part of the manifest with small values, up to the size that a manifest may have."""
+
+    def change(folder):
+        path = folder / "dataset.json"
+        text = path.read_text()
+        begin = f'"{part}": {{'
+        assert begin in text
+        path.write_text(text.replace(begin, begin + values, 1))
+
+    return change
+
+
+MANY = 60 * 2**20
 CHANGES = {
+    "a recipe of lists": full_of("recipe", '"x": [' + "[]," * (MANY // 3) + "[]], "),
+    "a recipe of words": full_of("recipe", '"x": [' + '"",' * (MANY // 3) + '""], '),
+    "many splits": full_of("splits", '"x": [' + '"train-000000.h5",' * (MANY // 18) + '"train-000000.h5"], '),
     "a sparse manifest": sparse("dataset.json"),
     "a sparse record": sparse("run.json"),
     "a sparse class table": sparse("classes.jsonl"),

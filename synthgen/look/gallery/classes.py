@@ -8,6 +8,7 @@ from PIL import Image
 from synthgen.look.gallery.formulas import formula_of
 from synthgen.look.gallery.heat import cells_of, grid_of, heat_picture, marking_field
 from synthgen.look.gallery.measures import Measures, measured
+from synthgen.look.gallery.nearness import Features, features_of
 from synthgen.look.gallery.trimmed import object_table, trimmed
 from synthgen.look.page import packed
 from synthgen.look.pictures import Kind, id_picture, is_shown, picture, sprite, webp, within
@@ -53,6 +54,8 @@ class ShownClass(NamedTuple):
         Where the defects of each sample lie.
     details : str
         The formula, parameters and objects, packed.
+    features : Features
+        What it is compared with other classes by.
     """
 
     label: int
@@ -62,6 +65,7 @@ class ShownClass(NamedTuple):
     measures: list[Measures]
     grids: list[np.ndarray | None]
     details: str
+    features: Features
 
     @property
     def cells(self) -> list[str]:
@@ -113,7 +117,8 @@ def shown_class(dataset: Dataset, look: Look, label: int, indices: list[int]) ->
 
     pictures = _pictures(look, class_name(label), thumbs, grids)
     record = {"row": trimmed(row), "formula": formula_of(row), "samples": details}
-    return ShownClass(label, row["name"], indices, pictures, measures, grids, packed(record))
+    features = features_of(thumbs["image"])
+    return ShownClass(label, row["name"], indices, pictures, measures, grids, packed(record), features)
 
 
 def large_pictures(dataset: Dataset, look: Look, label: int, index: int) -> dict[str, bytes]:

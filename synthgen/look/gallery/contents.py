@@ -9,6 +9,7 @@ from synthgen.look.gallery.classes import IDS, Look, ShownClass, large_pictures,
 from synthgen.look.gallery.head import head_of
 from synthgen.look.gallery.heat import heat_picture, title_of
 from synthgen.look.gallery.measures import distributions
+from synthgen.look.gallery.nearness import class_map
 from synthgen.look.page import document, packed
 from synthgen.look.pictures import COLUMNS
 from synthgen.sample import format_key
@@ -68,6 +69,7 @@ class Contents(NamedTuple):
             "classes": self._class_rows(),
             "distributions": packed(found),
             "heat": self._heat(),
+            "map": self._map(),
         }
         return document(head["title"], _PARTS, data, inside, in_folder)
 
@@ -131,6 +133,12 @@ class Contents(NamedTuple):
         title = title_of([shown.name for shown in self.classes])
         cells = [cell for shown in self.classes for cell in shown.cells]
         return {"title": title, "rows": rows, "columns": columns, "cells": packed(cells)}
+
+    def _map(self) -> dict | None:
+        """Return which classes look alike; None of too few classes."""
+        features = [shown.features for shown in self.classes]
+        found = class_map(features)
+        return None if found is None else found._asdict()
 
 
 def contents_of(dataset: Dataset, look: Look, chosen: Chosen, wanted: Chosen, advance) -> Contents:

@@ -1,4 +1,6 @@
 const PAGE = 25;  // classes
+const LASSO = 6;  // points of the shortest line round classes: less is a click
+const MAP = "Map of classes";
 const MARKED = 30;  // objects of a kind that are numbered in the picture
 const state = { field: 0, page: 0, search: "", filters: [], overlay: false, marks: true, slider: 50, compare: false };
 const samples = [];  // in the order in which distributions number them: [place of the class, place in the class]
@@ -59,13 +61,26 @@ function sampleLink(place, slot) {
   return `#/sample/${row.label}/${row.indices[slot]}`;
 }
 
+function classLink(place) {
+  return `#/class/${data.classes[place].label}`;
+}
+
 /** Return a small picture that opens its sample. It loads when it comes near the screen. */
 function thumb(place, slot) {
-  const [height, width] = data.size;
   const row = data.classes[place];
+  return pictureLink(place, slot, sampleLink(place, slot), `${row.name}, image ${row.indices[slot]}`, row.keys[slot]);
+}
+
+/** Return the first picture of a class, which opens the class. */
+function classThumb(place) {
+  const row = data.classes[place];
+  return pictureLink(place, 0, classLink(place), `class ${row.label}, ${row.name}`, row.name);
+}
+
+function pictureLink(place, slot, href, label, title) {
+  const [height, width] = data.size;
   const node = el("a", {
-    class: "thumb", href: sampleLink(place, slot), role: "link",
-    "aria-label": `${row.name}, image ${row.indices[slot]}`, title: row.keys[slot],
+    class: "thumb", href, role: "link", "aria-label": label, title, draggable: "false",
     style: { "aspect-ratio": `${width} / ${height}` },
     onmouseenter: () => showCell(node, place, slot, state.field === peeked ? 0 : peeked),
     onmouseleave: () => showCell(node, place, slot, state.field),
@@ -305,8 +320,19 @@ async function showClass(label) {
     Object.keys(known).length ? el("section", {}, el("h2", { text: "Class table" }), branches(known)) : null,
     el("h2", { text: `${row.keys.length} images` }),
     el("div", { class: "thumbs" }, row.keys.map((_, slot) => thumb(place, slot))),
-    neighborLinks(place)].filter(Boolean));
+    nearestClasses(place), neighborLinks(place)].filter(Boolean));
   onField = refreshThumbs;
+}
+
+function nearestClasses(place) {
+  if (!data.map) return null;
+  const figure = (other) => el("figure", {}, classThumb(other),
+    el("figcaption", {}, el("a", { href: classLink(other), text: data.classes[other].name })));
+  return el("section", { class: "nearest" },
+    el("h2", { text: "Nearest classes" }),
+    el("p", { class: "note" }, "Of those that this page shows, by the mean of their images and of the spectra of these. ",
+      el("a", { href: "#/map", text: "Map of all classes" })),
+    el("div", { class: "strip" }, data.map.nearest[place].map(figure)));
 }
 
 function neighborLinks(place) {
@@ -582,6 +608,93 @@ function heatMap(cells, refresh) {
   return node;
 }
 
+// ---- map of classes ----
+
+/** Return whether a point lies in a polygon. */
+function isInside(polygon, [x, y]) {
+  let inside = false;
+  polygon.forEach(([x1, y1], i) => {
+    const [x2, y2] = polygon[(i + polygon.length - 1) % polygon.length];
+    if ((y1 > y) !== (y2 > y) && x < (x2 - x1) * (y - y1) / (y2 - y1) + x1) inside = !inside;
+  });
+  return inside;
+}
+
+function samplesOf(places) {
+  return places.flatMap((place) => data.classes[place].keys.map((_, slot) => firstOf[place] + slot));
+}
+
+/** Leave the classes that lie in a polygon. A map has one filter at a time. */
+function filterByMap(polygon) {
+  const inside = data.classes.map((_, place) => place).filter((place) => isInside(polygon, data.map.places[place]));
+  state.filters = state.filters.filter((filter) => filter.name !== MAP);
+  const text = inside.length === 1 ? "1 class" : `${inside.length} classes`;
+  if (inside.length) toggleFilter(MAP, text, samplesOf(inside));
+}
+
+function mapPicture(refresh) {
+  const found = new Set(matching().map(([place]) => place));
+  const across = Math.min(9, 55 / Math.sqrt(data.classes.length));  // of a picture, percent of the map's width
+  const points = data.map.places.map(([x, y], place) => {
+    const node = classThumb(place);
+    node.classList.toggle("faint", !found.has(place));
+    for (const [name, value] of [["left", `${x * 100}%`], ["top", `${y * 100}%`], ["width", `${across}%`]]) {
+      node.style.setProperty(name, value);
+    }
+    return node;
+  });
+  const line = el("polygon", { points: "" });
+  const drawing = el("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" }, line);
+  const inner = el("div", { class: "places" }, points, drawing);
+  const shape = Math.min(1, Math.max(0.4, data.map.shape));
+  const node = el("div", { class: "map card", style: { "--shape": `${1 / shape}` } }, inner);
+  followLasso(node, inner, line, refresh);
+  return node;
+}
+
+/** Draw a line with the pointer on a map; what it goes round is left when it ends. */
+function followLasso(node, inner, line, refresh) {
+  let path = null;
+  const at = (event) => {
+    const box = inner.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  };
+  node.addEventListener("pointerdown", (event) => { if (event.button === 0) path = [at(event)]; });
+  node.addEventListener("pointermove", (event) => {
+    if (!path) return;
+    path.push(at(event));
+    if (path.length === LASSO) node.setPointerCapture(event.pointerId);
+    if (path.length >= LASSO) line.setAttribute("points", path.map((point) => point.join(",")).join(" "));
+  });
+  node.addEventListener("pointercancel", () => { path = null; });
+  node.addEventListener("pointerup", () => {
+    const drawn = path;
+    path = null;
+    if (!drawn || drawn.length < LASSO) return;
+    node.addEventListener("click", (event) => event.preventDefault(), { once: true, capture: true });
+    filterByMap(drawn);
+    setTimeout(refresh);  // after the click that ends the line
+  });
+}
+
+function showMap() {
+  if (!data.map) return showGrid();
+  const body = el("div");
+  const refresh = () => {
+    const count = matching().length;
+    body.replaceChildren(...[chips(refresh),
+      el("p", {}, el("a", { href: "#/", text: `${count} of ${data.classes.length} classes match` }), ". Draw a line round some to leave these."),
+      mapPicture(refresh)].filter(Boolean));
+  };
+  refresh();
+  const share = Math.round(100 * data.map.explained);
+  main.replaceChildren(el("h1", { text: "Map of classes" }),
+    el("p", { class: "note", text: `Classes whose images look alike lie close to each other: two principal components of their mean image and mean spectrum, which hold ${share} % of the differences.` }), body);
+  onSearch = refresh;
+  onField = refreshThumbs;
+  onKey = (key) => (key === "Escape" ? go("#/") : moveFocus(key));
+}
+
 async function showFormat() {
   onKey = (key) => key === "Escape" && go("#/");
   const text = await ifStillHere(unpack(data.format));
@@ -601,7 +714,7 @@ const help = el("dialog", {}, el("h2", { text: "Keys" }),
   table([["", false], ["", false]], [
     ["1 .. 9", "field"], ["arrows", "move among pictures; in a picture: the one before, the next"], ["Enter", "open"],
     ["Esc", "back"], ["/", "search"], ["[ ]", "page before, next page"], ["c", "clean | image"], ["i  n", "objects, numbers"],
-    ["g  d", "classes, distributions"], ["t", "light or dark"], ["?", "this list"],
+    ["g  d  m", "classes, distributions, map of classes"], ["t", "light or dark"], ["?", "this list"],
   ].map(([key, text]) => [el("kbd", { text: key }), text])),
   el("p", {}, el("button", { type: "button", text: "Close", onclick: () => help.close() })));
 
@@ -628,6 +741,7 @@ function route() {
   if (view === "class") return showClass(Number(label));
   if (view === "sample") return showSample(Number(label), Number(index));
   if (view === "distributions") return showDistributions();
+  if (view === "map") return showMap();
   if (view === "format") return showFormat();
   return showGrid();
 }
@@ -646,6 +760,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "t") switchTheme();
   else if (event.key === "g") go("#/");
   else if (event.key === "d") go("#/distributions");
+  else if (event.key === "m" && data.map) go("#/map");
   else if (!onKey(event.key)) return;
   event.preventDefault();
 });
@@ -653,7 +768,8 @@ document.addEventListener("keydown", (event) => {
 document.body.append(
   el("header", { class: "top" }, el("div", {},
     el("a", { class: "title", href: "#/", text: data.title }), el("nav", { class: "row" },
-      el("a", { href: "#/", text: "Classes" }), el("a", { href: "#/distributions", text: "Distributions" })),
+      el("a", { href: "#/", text: "Classes" }), el("a", { href: "#/distributions", text: "Distributions" }),
+      data.map ? el("a", { href: "#/map", text: "Map" }) : null),
     fieldRow, el("span", { class: "push" }), search,
     el("button", { type: "button", text: "◐", title: "light or dark (t)", "aria-label": "light or dark", onclick: switchTheme }),
     el("button", { type: "button", text: "?", title: "keys (?)", "aria-label": "keys", onclick: () => help.showModal() }))),

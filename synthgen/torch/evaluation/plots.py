@@ -11,7 +11,7 @@ from synthgen.metrics.inputs import Reader, read_labels, read_twice, scores_at
 from synthgen.metrics.regions import by_region
 from synthgen.shards.files import replacing
 from synthgen.torch.evaluation.predictions import ALL, Predictions
-from synthgen.torch.evaluation.table import Row
+from synthgen.torch.evaluation.table import MEAN_OF_KINDS, Row
 
 MAX_FPR = 0.3
 _MOST_POINTS = 2000
@@ -176,9 +176,9 @@ def _drawn(predictions: Predictions, rows: list[Row]) -> list[tuple[Row, str]]:
     for row in rows:
         if not row.anomalous or row.category not in categories:
             continue
-        if not several:
+        if not several and row.kind != MEAN_OF_KINDS:
             drawn.append((row, row.kind))
-        elif row.kind == ALL:
+        elif several and row.kind == ALL:
             drawn.append((row, row.category))
     return drawn
 

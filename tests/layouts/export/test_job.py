@@ -168,6 +168,12 @@ WRONG = {
         "split must leave an image of each class",
     ),
     "mvtec": (("mvtec",), {"split": "train=0.5,val=0.5"}, "split must be of train, test for mvtec, got val"),
+    "jpeg": (
+        ("mvtec",),
+        {"image": "jpg"},
+        "image must be png for mvtec, whose readers list PNG files alone, got jpg",
+    ),
+    "jpeg-loco": (("mvtec-loco",), {"image": "jpg"}, "image must be png for mvtec-loco"),
     "yolo": (("yolo-seg",), {"split": "train"}, "split must have train and val"),
     "roboflow": (("coco",), {"split": "train=0.5,val=0.5", "flavour": "roboflow"}, "split must be of train, valid"),
     "shards": (("hf",), {"shards": True, "limit": 1}, "limit must be left out with shards"),

@@ -91,6 +91,12 @@ def test_the_heat_map_leaves_normal_images_out(one):
     assert "c000000..heat" not in page.data["pictures"]
 
 
+def test_a_page_knows_which_classes_look_alike(one):
+    found = one[2].data["map"]
+    assert sorted([0, *found["nearest"][0]]) == [0, 1, 2, 3]
+    assert len(found["places"]) == 4
+
+
 def test_the_head_says_how_the_data_set_is_made_again(plates, one):
     data = one[2].data
     facts = dict(data["facts"])

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import auc
 
 from synthgen import metrics
-from synthgen.torch.evaluation.plots import overlap_curve, roc_curve
+from synthgen.layouts import open_test_set
+from synthgen.torch.evaluation.plots import overlap_curve, panels_of, roc_curve
+from synthgen.torch.evaluation.predictions import predict_set
+from synthgen.torch.evaluation.table import measure
 
 
 def area(curve, limit=1.0):
@@ -33,3 +36,12 @@ def test_the_areas_under_the_drawn_curves_are_those_of_the_table(predictions, se
     assert np.all(np.diff(curve.fpr) >= 0)
     assert np.all(np.diff(curve.height) >= -1e-12)
     assert (curve.fpr[-1], curve.height[-1]) == (1, pytest.approx(1))
+
+
+def test_the_mean_of_the_kinds_of_loco_has_no_curve(tmp_path, sets):
+    folder = sets.put_category(tmp_path / "pins", {"logical_anomalies": 20, "structural_anomalies": 150})
+    predictions = predict_set(sets.Brightness(), open_test_set(folder))
+    rows = measure(predictions)
+    assert rows[-1].kind == "mean of kinds"
+    for panel in panels_of(predictions, rows):
+        assert [line.name for line in panel.lines] == ["all", "logical_anomalies", "structural_anomalies"]
