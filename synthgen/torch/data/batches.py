@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -152,4 +153,5 @@ def _tensor(shape: tuple[int, ...], dtype: str, shared: bool) -> torch.Tensor:
 
     # As torch's own collate function does it.
     storage = torch.UntypedStorage._new_shared(kind.itemsize * int(np.prod(shape)), device="cpu")
-    return torch.empty(0, dtype=kind).set_(storage, 0, shape)
+    empty: Any = torch.empty(0, dtype=kind)
+    return empty.set_(storage, 0, shape)

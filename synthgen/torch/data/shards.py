@@ -95,16 +95,16 @@ class ShardDataset(ClassNames, data.Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, i: int) -> tuple:
+    def __getitem__(self, i: int) -> Row:
         batch = self._reader.read([i])
         (item,) = rows_of(batch, self._finish)
         return self._changed(item)
 
-    def __getitems__(self, positions: Sequence[int]) -> list[tuple]:
+    def __getitems__(self, positions: Sequence[int]) -> list[Row]:
         """Return the samples at some positions, for loaders, which ask for a batch at a time."""
         return self.items(positions)
 
-    def items(self, positions: Sequence[int], pace: Pace | None = None) -> list[tuple]:
+    def items(self, positions: Sequence[int], pace: Pace | None = None) -> list[Row]:
         """Return the samples at some positions; `pace` is told how many of them a loader collates."""
         wanted = [index(position) for position in positions]
         if not wanted:

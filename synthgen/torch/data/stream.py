@@ -12,7 +12,7 @@ from synthgen.errors import SynthgenError, UsageError
 from synthgen.seeding import generator
 from synthgen.torch.data.items import ClassNames
 from synthgen.torch.data.mixing import shards_of, through_buffer, through_shards
-from synthgen.torch.data.rows import Pace
+from synthgen.torch.data.rows import Pace, Row
 from synthgen.torch.data.shards import ShardDataset
 from synthgen.torch.data.shares import (
     EVEN,
@@ -350,7 +350,7 @@ class StreamDataset(ClassNames, data.IterableDataset):
                 now.given += 1
                 yield item
 
-    def _read(self, positions: list[int], epoch: int) -> Iterable[tuple]:
+    def _read(self, positions: list[int], epoch: int) -> Iterable[Row]:
         """Return the samples at some positions of the stored order."""
         try:
             return self._reader.items(positions, self._pace)
