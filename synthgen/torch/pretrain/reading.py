@@ -14,6 +14,7 @@ from synthgen.machine import available_cpus
 from synthgen.run.estimate import effective_workers
 from synthgen.seeding import generator
 from synthgen.torch.data import LiveDataset, ShardDataset, StreamDataset
+from synthgen.torch.data.rows import Row
 from synthgen.torch.pretrain.augment import augment, validation_view
 from synthgen.torch.pretrain.options import Options
 
@@ -216,7 +217,7 @@ class TrainingStream(StreamDataset):
         super().__init__(path, shuffle_buffer=_BUFFER, seed=options.seed)
         self.options = options
 
-    def _read(self, positions: list[int], epoch: int) -> Iterator[tuple]:
+    def _read(self, positions: list[int], epoch: int) -> Iterator[Row]:
         for position, item in zip(positions, super()._read(positions, epoch), strict=True):
             image, label = item
             image = augment(image, self.options, epoch, position)
