@@ -365,6 +365,14 @@ class AnomalyModel(abc.ABC):
             raise UsageError(f"{self.kind} must be fitted first")
         return self.image_size
 
+    def _need_own_size(self, images: torch.Tensor) -> None:
+        """Refuse images of another size than those that the model was fitted to."""
+        own = self._need_fit()
+        if size_of(images) != own:
+            height, width = own
+            found = " x ".join(map(str, size_of(images)))
+            raise UsageError(f"images must be {height} x {width} as the model's, got {found}")
+
     def _limit(self) -> float:
         """Return the bytes that may be used."""
         return available_bytes(self.device) if self.memory is None else self.memory

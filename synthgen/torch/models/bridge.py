@@ -19,7 +19,7 @@ from synthgen.errors import UsageError, one_line
 from synthgen.extras import needed_for
 from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
 from synthgen.torch.models.batches import batches, images_in, size_of
-from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.memory import refuse_too_many
 from synthgen.torch.models.options import Meta, ModelOptions
 
 if TYPE_CHECKING:
@@ -224,9 +224,8 @@ class BridgeModel(AnomalyModel):
         def needed(count: int) -> int:
             return self._needed(count, size, learned)
 
-        limit = self._limit()
-        fitting = largest_fitting(needed, images, limit)
-        refuse_if_larger(f"{images} images and the network", needed(images), limit, f"{fitting} images would fit")
+        what = f"{images} images and the network"
+        refuse_too_many(what, images, needed, self._limit(), "{} images would fit")
 
     def _train(self, network, images: torch.Tensor, progress) -> None:
         from synthgen.torch.course import Course, shuffled, steps_in_epoch
@@ -245,10 +244,7 @@ class BridgeModel(AnomalyModel):
 
     def _features(self, images):
         """Return normalised images, which the network takes."""
-        if size_of(images) != self._need_fit():
-            height, width = self._need_fit()
-            found = " x ".join(map(str, size_of(images)))
-            raise UsageError(f"images must be {height} x {width} as the model's, got {found}")
+        self._need_own_size(images)
         return self.features.normalise(images)
 
     def _scores(self, features):

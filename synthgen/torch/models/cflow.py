@@ -9,7 +9,7 @@ from synthgen.torch.models.bank import Rows
 from synthgen.torch.models.base import FLOAT_BYTES
 from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
 from synthgen.torch.models.layered import LayeredModel
-from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.memory import refuse_too_many
 from synthgen.torch.models.options import Layers, Meta, ModelOptions
 
 if TYPE_CHECKING:
@@ -180,10 +180,8 @@ class Cflow(LayeredModel):
         def needed(count: int) -> int:
             return self.needed_bytes(count, size)
 
-        limit = self._limit()
-        fitting = largest_fitting(needed, images, limit)
         what = f"the features of {images} images and the flows"
-        refuse_if_larger(what, needed(images), limit, f"{fitting} images would fit")
+        refuse_too_many(what, images, needed, self._limit(), "{} images would fit")
 
     def _collected(self, loader, given, size, expected: int, progress) -> list[torch.Tensor]:
         """Return the patches of all images for each layer, (N * h * w, D), image by image."""

@@ -321,10 +321,7 @@ class EfficientAd(HeldImages):
 
     def _features(self, images):
         """Return normalised images, which the networks take."""
-        if size_of(images) != self._need_fit():
-            height, width = self._need_fit()
-            found = " x ".join(map(str, size_of(images)))
-            raise UsageError(f"images must be {height} x {width} as the model's, got {found}")
+        self._need_own_size(images)
         return self.features.normalise(images)
 
     def _scores(self, features):

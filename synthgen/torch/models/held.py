@@ -8,7 +8,7 @@ from synthgen.errors import UsageError
 from synthgen.torch.models.bank import Rows
 from synthgen.torch.models.base import AnomalyModel
 from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
-from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.memory import refuse_too_many
 
 if TYPE_CHECKING:
     import torch
@@ -57,10 +57,8 @@ class HeldImages(AnomalyModel):
         def needed(count: int) -> int:
             return self.needed_bytes(count, size)
 
-        limit = self._limit()
-        fitting = largest_fitting(needed, images, limit)
         what = f"{images} images and {self.trained}"
-        refuse_if_larger(what, needed(images), limit, f"{fitting} images would fit")
+        refuse_too_many(what, images, needed, self._limit(), "{} images would fit")
 
 
 def _byte() -> torch.dtype:

@@ -38,3 +38,22 @@ def refuse_if_larger(what: str, needed: float, limit: float, fitting: str) -> No
     taken = megabytes(needed)
     allowed = megabytes(limit)
     raise UsageError(f"memory must be at least {taken} for {what}, {allowed} may be used; {fitting}")
+
+
+def refuse_too_many(what: str, count: int, needed: Callable[[int], float], limit: float, fitting: str) -> None:
+    """Raise `UsageError` if so many things need more bytes than the limit.
+
+    Parameters
+    ----------
+    what : str
+        All that the memory is for.
+    count : int
+    needed : callable
+        From a number of things to the bytes that they need; it grows with them.
+    limit : float
+        In bytes.
+    fitting : str
+        What would fit, with a place for the number: ``'{:,} images would fit'``.
+    """
+    most = largest_fitting(needed, count, limit)
+    refuse_if_larger(what, needed(count), limit, fitting.format(most))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from synthgen.errors import UsageError
 from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
 from synthgen.torch.models.batches import batches, begun, image_progress, size_of
-from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.memory import refuse_too_many
 from synthgen.torch.models.options import Layers, Meta, ModelOptions
 
 if TYPE_CHECKING:
@@ -144,14 +144,12 @@ class PaDiM(AnomalyModel):
         """Refuse Gaussians that do not fit into the memory."""
         used, _ = self._used(shape)
         _, height, width = shape
-        limit = self._limit()
 
         def needed(channels: int) -> int:
             return _needed_bytes(channels, shape)
 
-        fitting = largest_fitting(needed, used, limit)
         what = f"Gaussians of {used} channels at {height} x {width} places"
-        refuse_if_larger(what, needed(used), limit, f"{fitting} channels would fit")
+        refuse_too_many(what, used, needed, self._limit(), "{} channels would fit")
 
     def _scores(self, features):
         from synthgen.torch.models.gaussians import by_place, mahalanobis

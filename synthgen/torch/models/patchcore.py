@@ -8,7 +8,7 @@ from synthgen.errors import UsageError
 from synthgen.torch.models.bank import BankModel, BankOptions, Rows
 from synthgen.torch.models.base import FLOAT_BYTES
 from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
-from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.memory import refuse_too_many
 from synthgen.torch.models.options import Meta
 
 if TYPE_CHECKING:
@@ -186,10 +186,9 @@ class PatchCore(BankModel):
         def needed(count: int) -> int:
             return self._needed(count, shape)
 
-        fitting = largest_fitting(needed, images, limit)
-        advice = f"{fitting} images would fit, and any number in SequentialPatchCore"
         what = f"{images} images of {height} x {width} and a bank of {points:,} points"
-        refuse_if_larger(what, needed(images), limit, advice)
+        advice = "{} images would fit, and any number in SequentialPatchCore"
+        refuse_too_many(what, images, needed, limit, advice)
 
 
 MODEL = PatchCore

@@ -10,7 +10,7 @@ from synthgen.torch.models.augment import Augmentation
 from synthgen.torch.models.bank import BankModel, BankOptions
 from synthgen.torch.models.base import FLOAT_BYTES
 from synthgen.torch.models.batches import batches, begun, image_progress, size_of
-from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.memory import refuse_too_many
 from synthgen.torch.models.options import FEATURE_OPTIONS, Meta, with_preset
 
 if TYPE_CHECKING:
@@ -238,14 +238,12 @@ class SequentialPatchCore(BankModel):
         """Return the shape of the features, if the memory is enough."""
         shape = self.features.shape(size)
         points = self.settings.points
-        limit = self._limit()
 
         def needed(count: int) -> int:
             return self._needed(count, shape)
 
-        fitting = largest_fitting(needed, points, limit)
         what = f"a bank of {points:,} points and its matrix of distances"
-        refuse_if_larger(what, needed(points), limit, f"{fitting:,} points would fit")
+        refuse_too_many(what, points, needed, self._limit(), "{:,} points would fit")
         self._report(log, 1, size)
         return shape
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
 from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
-from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.memory import refuse_too_many
 from synthgen.torch.models.options import Meta, ModelOptions
 
 if TYPE_CHECKING:
@@ -175,10 +175,8 @@ class SimpleNet(AnomalyModel):
         def needed(count: int) -> int:
             return self._needed(images, shape, count)
 
-        limit = self._limit()
-        fitting = largest_fitting(needed, rows, limit)
         what = f"the features of {images} images and steps of {rows:,} rows"
-        refuse_if_larger(what, needed(rows), limit, f"steps of {fitting:,} rows would fit")
+        refuse_too_many(what, rows, needed, self._limit(), "steps of {:,} rows would fit")
 
     def _collected(self, loader, given, shape, expected: int, progress) -> KeptRows:
         """Return the patches of all images, (N * h * w, D), image by image."""

@@ -8,7 +8,7 @@ from synthgen.torch.models.bank import Rows
 from synthgen.torch.models.base import FLOAT_BYTES
 from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
 from synthgen.torch.models.layered import LayeredModel
-from synthgen.torch.models.memory import largest_fitting, refuse_if_larger
+from synthgen.torch.models.memory import refuse_too_many
 from synthgen.torch.models.options import Layers, Meta, ModelOptions
 
 if TYPE_CHECKING:
@@ -152,10 +152,8 @@ class Sinbad(LayeredModel):
         def needed(count: int) -> int:
             return self.needed_bytes(count, size)
 
-        limit = self._limit()
-        fitting = largest_fitting(needed, images, limit)
         what = f"descriptions of {images} images by {self.length:,} numbers"
-        refuse_if_larger(what, needed(images), limit, f"{fitting} images would fit")
+        refuse_too_many(what, images, needed, self._limit(), "{} images would fit")
 
     def _described(self, loader, given, size, expected: int, progress) -> list[torch.Tensor]:
         """Return the descriptions of all images by each layer, (N, length)."""
