@@ -86,10 +86,11 @@ def _explained(message: str, values: dict, kind, known: list[str]) -> tuple[str,
 
     name = re.split(r"[.\[`]", path)[0]
     if rule.startswith("Invalid enum value"):
-        words = _choices(kind, name)
+        hint = _type_of(kind, name)
+        words = _words_in(hint)
         value = values.get(name)
-        choices = ", ".join(words)
-        return name, f"must be one of {choices}, got {reprlib.repr(value)}{did_you_mean(value, words)}"
+        choices = _choices(hint, words)
+        return name, f"must be {choices}, got {reprlib.repr(value)}{did_you_mean(value, words)}"
 
     plain = rule.removeprefix("Expected ").replace("`", "")
     wanted, _, _ = plain.partition(", got ")
@@ -97,11 +98,28 @@ def _explained(message: str, values: dict, kind, known: list[str]) -> tuple[str,
     return name, f"must be {wanted}, got {value}"
 
 
-def _choices(kind, name: str) -> tuple[str, ...]:
-    """Return the words that a field of a struct allows, or the elements of its sequence."""
+def _type_of(kind, name: str):
+    """Return the type of a field of a struct."""
     fields = msgspec.structs.fields(kind)
-    hint = next(field.type for field in fields if field.name == name)
-    return _words_in(hint)
+    return next(field.type for field in fields if field.name == name)
+
+
+def _choices(hint, words: tuple[str, ...]) -> str:
+    """Return what a type of words allows, as text: 'one of a, b', or 'int or a' where it takes numbers too."""
+    numbers = [part.__name__ for part in _types_in(hint) if part in (int, float)]
+    if numbers:
+        return " or ".join([*numbers, *words])
+    listed = ", ".join(words)
+    return f"one of {listed}"
+
+
+def _types_in(hint) -> list:
+    """Return the types that a union joins, annotated or not."""
+    if get_origin(hint) is Annotated:
+        return _types_in(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return [kind for part in get_args(hint) for kind in _types_in(part)]
+    return [hint]
 
 
 def _words_in(hint) -> tuple[str, ...]:

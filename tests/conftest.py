@@ -41,6 +41,8 @@ NEEDS = {
     "tests/consumers/test_huggingface.py": ("datasets", "pyarrow"),
     "tests/consumers/test_onnx.py": ("onnx", "onnxruntime", "torch", "timm"),
     "tests/consumers/test_ray.py": ("ray",),
+    # nothing of a consumer's, but a minute of one core
+    "tests/consumers/test_studies.py": ("mlcroissant", "torch", "timm"),
     "tests/consumers/test_stores.py": ("moto", "s3fs"),
     "tests/layouts/test_outlines.py": ("scipy",),
     "tests/mandelbulb/test_renderer.py": ("skimage",),
@@ -51,6 +53,7 @@ NEEDS = {
     "tests/metrics/test_localisation.py": ("scipy", "skimage"),
     "tests/metrics/test_pixels.py": ("sklearn",),
     "tests/metrics/test_regions.py": ("skimage", "sklearn"),
+    "tests/metrics/test_signed_ranks.py": ("scipy",),
     "tests/run/test_store.py": ("fsspec",),
     "tests/shards/test_damage.py": ("torch",),
     "tests/shards/test_mirror.py": ("fsspec",),

@@ -49,7 +49,7 @@ WRONG = {
     "classes": (-3, "a.yaml: classes must be int >= 1, got -3"),
     "size": ("8", "a.yaml: size must be int >= 16, got [8, 8]"),
     "maps": ("4:2", "a.yaml: maps must be LOW:HIGH with LOW <= HIGH, got 4:2"),
-    "points": ("many", "a.yaml: points must be int, got 'many'"),
+    "points": ("many", "a.yaml: points must be int or auto, got 'many'"),
     "pionts": (5, "a.yaml: pionts is not a known key; did you mean points?"),
     "synthgen": (2, "a.yaml: synthgen must be 1 for this version of synthgen, got 2"),
     "background": ("pink", "a.yaml: background must be one of black, diamond-square, got 'pink'"),

@@ -3,6 +3,7 @@
 No model is loaded and no folder is opened here: that is said when jobs are made.
 """
 
+import copy
 import difflib
 import re
 import reprlib
@@ -259,7 +260,8 @@ def load_benchmark(source, overrides: dict | None = None) -> Benchmark:
     if "benchmark" not in values:
         raise UsageError(f"{place}: benchmark must be the name of a benchmark, got none: is this a recipe of data?")
     for key, value in (overrides or {}).items():
-        _replace(values, key.split("."), value, place, key)
+        # a copy: a later key may reach into what an earlier one gave
+        _replace(values, key.split("."), copy.deepcopy(value), place, key)
     return Benchmark.from_dict(values, place)
 
 

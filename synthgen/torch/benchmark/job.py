@@ -205,6 +205,7 @@ def _times(job: Job, data: dict, fitted: Fitted, answers: list[Answer]) -> Times
     """Return the seconds of a job; of several answers those of predicting are the first one's."""
     limit = job.time_limit
     first = answers[0].found
+    is_within = limit is None or fitted.read_s + fitted.fit_s <= limit
     return Times(
         read_s=fitted.read_s + first.read_s,
         fit_s=fitted.fit_s,
@@ -213,7 +214,7 @@ def _times(job: Job, data: dict, fitted: Fitted, answers: list[Answer]) -> Times
         fit_ms_image=1000 * fitted.fit_s / max(1, data["fitted"]),
         predict_ms_image=first.ms_image,
         latency_ms=first.latency_ms,
-        limit_kept=limit is None or fitted.read_s + fitted.fit_s <= limit,
+        limit_kept=is_within and not fitted.stopped,
         stopped=fitted.stopped,
     )
 

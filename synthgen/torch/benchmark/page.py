@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
+from synthgen.compose.pictures import one_picture, read_picture
 from synthgen.look.report import Shot, Table, write_report
 from synthgen.torch.benchmark.formats import Grid
 from synthgen.torch.benchmark.results import Results
@@ -69,6 +67,6 @@ def _table(grid: Grid) -> Table:
 
 
 def _shot(folder: Path, name: str) -> Shot:
-    with Image.open(folder / name) as picture:
-        pixels = np.asarray(picture.convert("RGB"))
+    picture = one_picture(str(folder / name), "pictures")
+    pixels = read_picture(picture.sha256, None, gray=False)
     return Shot(_SHEETS if "/" in name else _CHARTS, name, pixels)

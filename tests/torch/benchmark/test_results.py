@@ -28,7 +28,7 @@ def test_other_data_and_other_versions_are_said(finished):
         record, data=record.data | {"sha256": "other"}, versions=record.versions | {"torch": "0.1"}
     )
     others = {**results.records, record.name: changed}
-    begun = type("Begun", (), {"benchmark": results.benchmark.to_dict(), "jobs": results.jobs})
+    begun = type("Begun", (), {"benchmark": results.benchmark.to_dict(), "jobs": results.jobs, "skipped": {}})
     lines = Results(finished, begun, others.values()).warnings()
     assert "parts/brick: models saw 2 different sets of files" in lines
     assert any(line.startswith("records were made by several versions of torch: 0.1, ") for line in lines)

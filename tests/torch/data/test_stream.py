@@ -158,7 +158,7 @@ def test_the_state_after_any_number_of_batches_resumes_exactly(uneven, data, wor
         """Return the positions that a worker of a loader gives."""
         with pytest.MonkeyPatch.context() as patch:
             set_place(patch, worker=(worker, workers))
-            patch.setattr(StreamDataset, "_item", lambda self, position, epoch: (epoch, position))
+            patch.setattr(StreamDataset, "_read", lambda self, places, epoch: [(epoch, place) for place in places])
             return list(stream)
 
     def taken(stream):
