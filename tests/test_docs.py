@@ -43,8 +43,8 @@ SMALL = {
     "pretrain surface": "--arch test_resnet --epochs 1 --batch-size 12 --epoch-images 12 --val-images 12 --crop 32 "
     "--scale 1:1 --class-images 2 --batch-classes 2 --mix 1:1",
     "fit": "--size 64",
-    "benchmark tiny-benchmark": "--only floor/textures/weave --workers 0 "
-    "--set sets.textures.draw.weave.normal.per_class=10 --set sets.textures.draw.weave.test.per_class=2",
+    "benchmark tiny-benchmark": "--only floor/textures/stones --workers 0 "
+    "--set sets.textures.draw.stones.normal.per_class=10 --set sets.textures.draw.stones.test.per_class=2",
     "look": "--size 32 --images 16",
 }
 # Programs that a test does not start, and why.
