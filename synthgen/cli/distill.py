@@ -5,12 +5,15 @@ from functools import partial
 import click
 
 from synthgen.cli.options import (
+    checkpoint_option,
     command,
     json_option,
     options_of,
     out_option,
     print_json,
     progress_option,
+    threads_option,
+    training_device_option,
     with_options,
 )
 from synthgen.extras import needed_for
@@ -25,16 +28,9 @@ from synthgen.torch.distillation.options import Options
 @out_option("File of the teacher (safetensors).")
 @click.option("--arch", metavar="NAME", help="timm name of WEIGHTS that are a file without a card.")
 @click.option("--workers", type=int, default=0, help="Processes that read.  [default: 0]")
-@click.option("--threads", type=int, help="Threads of torch on a CPU.  [default: one for each core]")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.  [default: auto]"
-)
-@click.option(
-    "--checkpoint-seconds",
-    type=click.FloatRange(0),
-    default=300,
-    help="Seconds between checkpoints.  [default: 300]",
-)
+@threads_option
+@training_device_option
+@checkpoint_option("checkpoints")
 @click.option("--overwrite", is_flag=True, help="Replace a teacher that is there, or a training of another one.")
 @partial(with_options, options=options_of(Options))
 @json_option

@@ -152,9 +152,25 @@ progress_option = click.option(
     default="auto",
     help="A bar, a line every ten seconds, or nothing.",
 )
+threads_option = click.option(
+    "--threads", type=int, help="Threads of torch on a CPU.  [default: one for each core]"
+)
+training_device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.  [default: auto]"
+)
 any_device_option = click.option(
     "--any-device", is_flag=True, help="Accept shards that were drawn on another device."
 )
+
+
+def checkpoint_option(what: str):
+    """Return the decorator of the interval between checkpoints, which `what` describes."""
+    return click.option(
+        "--checkpoint-seconds",
+        type=click.FloatRange(0),
+        default=300,
+        help=f"Seconds between {what}.  [default: 300]",
+    )
 
 
 def out_option(text: str, required: bool = True):

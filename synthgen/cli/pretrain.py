@@ -7,6 +7,7 @@ import click
 
 from synthgen.cli.options import (
     Words,
+    checkpoint_option,
     command,
     complete_recipe,
     json_option,
@@ -14,6 +15,8 @@ from synthgen.cli.options import (
     out_option,
     print_json,
     progress_option,
+    threads_option,
+    training_device_option,
     with_options,
 )
 from synthgen.torch.pretrain.options import PRESETS, Options
@@ -41,16 +44,9 @@ from synthgen.torch.pretrain.options import PRESETS, Options
     "as they are needed.  [default: map for a data set, live for a recipe]",
 )
 @click.option("--workers", type=int, help="Processes that read.  [default: none on a CPU, else one for each CPU]")
-@click.option("--threads", type=int, help="Threads of torch on a CPU.  [default: one for each core]")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.  [default: auto]"
-)
-@click.option(
-    "--checkpoint-seconds",
-    type=click.FloatRange(0),
-    default=300,
-    help="Seconds between checkpoints within an epoch.  [default: 300]",
-)
+@threads_option
+@training_device_option
+@checkpoint_option("checkpoints within an epoch")
 @click.option(
     "--keep-every", type=click.IntRange(0), default=0, help="Keep the weights of every n-th epoch; 0 keeps none."
 )

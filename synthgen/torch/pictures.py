@@ -11,6 +11,7 @@ from torch.utils import data
 from synthgen.compose.pictures import stretched
 from synthgen.seeding import generator
 from synthgen.torch.course import shuffled, steps_in_epoch
+from synthgen.torch.pretrain.augment import luma_of
 from synthgen.torch.pretrain.reading import loader_options
 
 
@@ -73,10 +74,7 @@ class GrayPictures(data.Dataset):
 
 def gray(image: torch.Tensor) -> torch.Tensor:
     """Return a uint8 image (3, H, W) in gray, by the luma of ITU-R BT.601; it keeps three channels."""
-    weights = torch.tensor([0.299, 0.587, 0.114])
-    weighed = weights.view(3, 1, 1) * image
-    luma = weighed.sum(0, keepdim=True).round()
-    return luma.byte().repeat(3, 1, 1)
+    return luma_of(image).repeat(3, 1, 1)
 
 
 def shuffled_batches(

@@ -402,6 +402,14 @@ def meet(arrays, camera, face, x, y, point, normal):
         third = w * corners[face, 2, axis]
         normal[axis] = side * (first + second + third)
     _face_camera(normal, point, camera)
+    return _along_axis(placed, (i, j, k), (u, v, w))
+
+
+@numba.njit(cache=True)
+def _along_axis(placed, face, weights):
+    """Return the distance of a point of a triangle along the axis of the camera."""
+    i, j, k = face
+    u, v, w = weights
     first = u * placed[i, 2]
     second = v * placed[j, 2]
     third = w * placed[k, 2]
@@ -424,10 +432,7 @@ def _distances(numbers, placed, faces, lens):
             x = right / lens.focal
             i, j, k = faces[face]
             u, v, w, _ = _weights(placed, (i, j, k), x, y)
-            first = u * placed[i, 2]
-            second = v * placed[j, 2]
-            third = w * placed[k, 2]
-            depth[row, column] = -(first + second + third)
+            depth[row, column] = _along_axis(placed, (i, j, k), (u, v, w))
     return depth
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,18 @@ def begun(given: Iterator[torch.Tensor]) -> tuple[Iterator[torch.Tensor], torch.
     """Return the same batches again, and the first of them."""
     first = next(given)
     return chain([first], given), first
+
+
+def expecting(
+    given: Iterator[torch.Tensor], expected: int, check: Callable[[int], object]
+) -> Iterator[torch.Tensor]:
+    """Yield batches; where they are more images than expected, call `check` with their number first."""
+    seen = 0
+    for images in given:
+        seen += len(images)
+        if seen > expected:
+            check(seen)
+        yield images
 
 
 def size_of(images) -> tuple[int, int]:

@@ -17,9 +17,9 @@ import msgspec
 
 from synthgen.errors import UsageError, one_line
 from synthgen.extras import needed_for
-from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
-from synthgen.torch.models.batches import batches, images_in, size_of
-from synthgen.torch.models.memory import refuse_too_many
+from synthgen.torch.models.base import FLOAT_BYTES
+from synthgen.torch.models.batches import size_of
+from synthgen.torch.models.held import HeldImages, held_bytes
 from synthgen.torch.models.options import Meta, ModelOptions
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class BridgeOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(f"layers must be 1,2,3, which anomalib takes, got {given}")
 
 
-class BridgeModel(AnomalyModel):
+class BridgeModel(HeldImages):
     """A method of anomalib: a network that is trained on normal images.
 
     Parameters
@@ -84,6 +84,7 @@ class BridgeModel(AnomalyModel):
     state = ()
     counts_channels = False
     resumes = True
+    trained = "the network"
     extra = "anomalib"
     settings: BridgeOptions
     features: Any
@@ -95,6 +96,7 @@ class BridgeModel(AnomalyModel):
 
     def __init__(self, backbone, **options):
         super().__init__(backbone, **options)
+        self._sizes: dict[tuple[int, int], int] = {}
         config = getattr(self.features, "config", {})
         self.arch = str(config.get("architecture", type(self.features).__name__))
         if self.arch not in self.takes:
@@ -176,22 +178,21 @@ class BridgeModel(AnomalyModel):
 
     def predicted_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the size of what is learned, in bytes, for any number of images."""
-        return sum(value.nbytes for value in self._outline(size).values())
+        if size not in self._sizes:
+            outline = self._outline(size)
+            self._sizes[size] = sum(value.nbytes for value in outline.values())
+        return self._sizes[size]
 
     def needed_bytes(self, images: int, size: tuple[int, int]) -> int:
         """Return the memory that fitting takes beside the backbone's own, in bytes, without what torch holds."""
-        return self._needed(images, size, self.predicted_bytes(images, size))
-
-    def _needed(self, images: int, size: tuple[int, int], learned: int) -> int:
-        height, width = size
-        pixels = 3 * height * width
+        learned = self.predicted_bytes(images, size)
         in_a_step = min(images, self.settings.step_images)
         # gradients, and up to two more numbers of each weight
-        return 4 * learned + pixels * (images + FLOAT_BYTES * in_a_step)
+        return 4 * learned + held_bytes(images, size) + FLOAT_BYTES * held_bytes(in_a_step, size)
 
     def fit(self, loader, progress="auto", log=None) -> BridgeModel:
         """Learn normal images; see `AnomalyModel.fit`."""
-        images = self._collected(loader, log)
+        images = self._pictures(loader, progress, log)
         size = size_of(images)
         network = self._made(size)
         with _quiet():
@@ -200,32 +201,6 @@ class BridgeModel(AnomalyModel):
         self.network = network.eval().requires_grad_(False)
         self.image_size = size
         return self
-
-    def _collected(self, loader, log) -> torch.Tensor:
-        """Return all images as bytes, (N, C, H, W), if they and the training fit into the memory."""
-        import torch
-
-        taken: list[torch.Tensor] = []
-        learned = None
-        for images in batches(loader):
-            if learned is None:
-                size = size_of(images)
-                learned = self.predicted_bytes(1, size)
-                self._check(images_in(loader) or len(images), size, learned)
-                self._report(log, images_in(loader) or len(images), size)
-            if images.dtype != torch.uint8:
-                images = (images * 255).round().to(torch.uint8)
-            taken.append(images)
-        return torch.cat(taken)
-
-    def _check(self, images: int, size: tuple[int, int], learned: int) -> None:
-        """Refuse images that do not fit into the memory."""
-
-        def needed(count: int) -> int:
-            return self._needed(count, size, learned)
-
-        what = f"{images} images and the network"
-        refuse_too_many(what, images, needed, self._limit(), "{} images would fit")
 
     def _train(self, network, images: torch.Tensor, progress) -> None:
         from synthgen.torch.course import Course, shuffled, steps_in_epoch

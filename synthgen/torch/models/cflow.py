@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from synthgen.errors import UsageError
 from synthgen.torch.models.bank import Rows
 from synthgen.torch.models.base import FLOAT_BYTES
-from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
+from synthgen.torch.models.batches import batches, begun, expecting, image_progress, images_in, size_of
 from synthgen.torch.models.layered import LayeredModel
 from synthgen.torch.models.memory import refuse_too_many
 from synthgen.torch.models.options import Layers, Meta, ModelOptions
@@ -191,12 +191,9 @@ class Cflow(LayeredModel):
         for channels, height, width in self._shapes(size):
             tables.append(Rows(expected * height * width, channels, self.device))
 
-        seen = 0
+        given = expecting(given, expected, lambda seen: self._check(seen, size))
         with image_progress(progress, loader) as bar:
             for images in given:
-                seen += len(images)
-                if seen > expected:
-                    self._check(seen, size)
                 for table, maps in zip(tables, self._features(images), strict=True):
                     table.append(as_vectors(maps))
                 bar.advance(len(images))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from synthgen.errors import UsageError
 from synthgen.torch.models.bank import Rows
 from synthgen.torch.models.base import AnomalyModel
-from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
+from synthgen.torch.models.batches import batches, begun, expecting, image_progress, images_in, size_of
 from synthgen.torch.models.memory import refuse_too_many
 
 if TYPE_CHECKING:
@@ -38,12 +38,9 @@ class HeldImages(AnomalyModel):
 
         shape = first.shape[1:]
         rows = Rows(expected, shape.numel(), "cpu", _byte())
-        seen = 0
+        given = expecting(given, expected, lambda seen: self._check(seen, size))
         with image_progress(progress, loader) as bar:
             for images in given:
-                seen += len(images)
-                if seen > expected:
-                    self._check(seen, size)
                 if images.shape[1:] != shape:
                     raise UsageError(f"images must all have {shape[0]} channels, got {images.shape[1]}")
                 pixels = as_bytes(images)

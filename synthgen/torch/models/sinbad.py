@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from synthgen.torch.models.bank import Rows
 from synthgen.torch.models.base import FLOAT_BYTES
-from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
+from synthgen.torch.models.batches import batches, begun, expecting, image_progress, images_in, size_of
 from synthgen.torch.models.layered import LayeredModel
 from synthgen.torch.models.memory import refuse_too_many
 from synthgen.torch.models.options import Layers, Meta, ModelOptions
@@ -158,12 +158,9 @@ class Sinbad(LayeredModel):
     def _described(self, loader, given, size, expected: int, progress) -> list[torch.Tensor]:
         """Return the descriptions of all images by each layer, (N, length)."""
         tables = [Rows(expected, self.length, self.device) for _ in self._shapes(size)]
-        seen = 0
+        given = expecting(given, expected, lambda seen: self._check(seen, size))
         with image_progress(progress, loader) as bar:
             for images in given:
-                seen += len(images)
-                if seen > expected:
-                    self._check(seen, size)
                 descriptions = self._descriptions(self._features(images))
                 for table, rows in zip(tables, descriptions, strict=True):
                     table.append(rows)

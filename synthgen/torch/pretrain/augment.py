@@ -236,10 +236,15 @@ def _flipped(planes: list[torch.Tensor], rng) -> list[torch.Tensor]:
 def _three_channels(image: torch.Tensor, gray: bool) -> torch.Tensor:
     """Return (3, H, W), since backbones are used on color images."""
     if gray and len(image) == 3:
-        luma = torch.tensor(_LUMA)
-        luma = luma.view(3, 1, 1)
-        weighted = image * luma
-        brightness = weighted.sum(0, keepdim=True)
-        rounded = brightness.round()
-        image = rounded.to(torch.uint8)
+        image = luma_of(image)
     return image.expand(3, -1, -1)
+
+
+def luma_of(image: torch.Tensor) -> torch.Tensor:
+    """Return the brightness of a uint8 image (3, H, W) as (1, H, W), by ITU-R BT.601."""
+    luma = torch.tensor(_LUMA)
+    luma = luma.view(3, 1, 1)
+    weighted = image * luma
+    brightness = weighted.sum(0, keepdim=True)
+    rounded = brightness.round()
+    return rounded.to(torch.uint8)
