@@ -37,25 +37,10 @@ def within(images: ImageSet, region) -> ImageSet:
     if path.is_dir():
         regions: OnDemand[Entry] = _from_folder(path, images)
     elif path.exists():
-        regions = _OneMask(path, images)
+        regions = _Masks([path] * len(images), images)
     else:
         regions = _OfField(str(region), images)
     return ImageSet(regions, images.sources, images.left_out, images.size, images.bits)
-
-
-class _OneMask(OnDemand[Entry]):
-    """Entries that all have one mask."""
-
-    def __init__(self, path: Path, images: ImageSet):
-        self._region = partial(read_region, path)
-        self._entries = images.entries
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def item(self, i: int) -> Entry:
-        """Return an entry with its region."""
-        return replace(self._entries[i], region=self._region)
 
 
 class _Masks(OnDemand[Entry]):

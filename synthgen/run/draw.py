@@ -78,12 +78,12 @@ def at_a_time(recipe: Recipe) -> int:
 def _draw_some(recipe: Recipe, labels: np.ndarray, indices: np.ndarray) -> list[Sample]:
     family = families.load(recipe.family)
     drawn = family.draw_many(recipe.options, recipe.seed, labels, indices, recipe.size)
-    return [_as_sample(*one) for one in drawn]
+    numbers = zip(labels.tolist(), indices.tolist(), drawn, strict=True)
+    return [_as_sample(label, index, *one) for label, index, one in numbers]
 
 
-def _as_sample(pixels, fields: dict, params: dict) -> Sample:
-    label = params["class"]
-    key = format_key(label, params["index"])
+def _as_sample(label: int, index: int, pixels, fields: dict, params: dict) -> Sample:
+    key = format_key(label, index)
     return Sample(key, pixels, label, fields, params)
 
 
@@ -95,4 +95,4 @@ def draw_sample(recipe: Recipe, label: int, index: int) -> Sample:
 def _draw_sample(recipe: Recipe, label: int, index: int) -> Sample:
     family = families.load(recipe.family)
     params = family.sample(recipe.options, recipe.seed, label, index)
-    return _as_sample(*family.draw(params, recipe.size))
+    return _as_sample(label, index, *family.draw(params, recipe.size))
