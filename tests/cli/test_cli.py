@@ -1,13 +1,19 @@
 """The command as a user types it: results on stdout, messages on stderr, exit codes, never a traceback."""
 
+import io
 import json
+import signal
 import subprocess
 import sys
+import warnings
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
 
 import synthgen
+from synthgen.__main__ import main
 from synthgen.cli import cli
 from synthgen.families import FAMILIES
 
@@ -27,19 +33,55 @@ SMALL = [
 ]
 
 
-def run(*arguments, cwd=None, **environment):
-    import os
+class Done(NamedTuple):
+    """How a command ended, and what it wrote."""
 
-    return subprocess.run(
-        [sys.executable, "-m", "synthgen", *map(str, arguments)], capture_output=True, text=True, cwd=cwd,
-        timeout=120, env={**os.environ, **environment}, check=False,
-    )  # fmt: skip
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def started(*arguments):
+    """Run a command in a process of its own."""
+    command = [sys.executable, "-m", "synthgen", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def run(*arguments, cwd=".", **environment):
+    """Run a command from its first line on, as a process of its own does, but here: starting one takes longer."""
+    streams = {name: io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for name in ("stdout", "stderr")}
+    with pytest.MonkeyPatch.context() as patch, own_signals(), warnings.catch_warnings():
+        warnings.simplefilter("default")
+        for name, stream in streams.items():
+            patch.setattr(sys, name, stream)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["synthgen", *map(str, arguments)])
+        patch.setattr("synthgen.cli._told", set())
+        patch.chdir(cwd)
+        with pytest.raises(SystemExit) as end:
+            main()
+
+    texts = {name: stream.buffer.getvalue().decode() for name, stream in streams.items()}
+    return Done(end.value.code, **texts)
+
+
+@contextmanager
+def own_signals():
+    """Give back the signals that a command answers while it runs."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("cli") / "d"
-    done = run("fractals", *SMALL, "--out", out, "--json")
+    done = started("fractals", *SMALL, "--out", out, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["finished"]
     return out
@@ -165,6 +207,13 @@ def test_mistakes_are_one_line(tmp_path, arguments, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_is_one_line_of_a_process(tmp_path):
+    arguments, message = MISTAKES[0]
+    done = started(*arguments, "--out", tmp_path / "d")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"synthgen: {message}\n"
 
 
 @pytest.mark.parametrize(
