@@ -127,7 +127,11 @@ def many_samples(folder):
     os.truncate(folder / "shards" / entry["name"], 10**9)
 
 
-def full_of(part, values):
+# As many bytes as a manifest may have, nearly.
+MANY = 60 * 2**20
+
+
+def full_of(part, value):
     """Return what fills a part of the manifest with small values, up to the size that a manifest may have."""
 
     def change(folder):
@@ -135,16 +139,16 @@ def full_of(part, values):
         text = path.read_text()
         begin = f'"{part}": {{'
         assert begin in text
-        path.write_text(text.replace(begin, begin + values, 1))
+        values = f"{value}," * (MANY // (len(value) + 1))
+        path.write_text(text.replace(begin, f'{begin}"x": [{values}{value}], ', 1))
 
     return change
 
 
-MANY = 60 * 2**20
 CHANGES = {
-    "a recipe of lists": full_of("recipe", '"x": [' + "[]," * (MANY // 3) + "[]], "),
-    "a recipe of words": full_of("recipe", '"x": [' + '"",' * (MANY // 3) + '""], '),
-    "many splits": full_of("splits", '"x": [' + '"train-000000.h5",' * (MANY // 18) + '"train-000000.h5"], '),
+    "a recipe of lists": full_of("recipe", "[]"),
+    "a recipe of words": full_of("recipe", '""'),
+    "many splits": full_of("splits", '"train-000000.h5"'),
     "a sparse manifest": sparse("dataset.json"),
     "a sparse record": sparse("run.json"),
     "a sparse class table": sparse("classes.jsonl"),
