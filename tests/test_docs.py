@@ -161,7 +161,7 @@ def names_of(pages: list[Path]) -> list[str]:
 
 
 @pytest.fixture
-def folder(world, tmp_path, monkeypatch):
+def folder(world, drawn_here, tmp_path, monkeypatch):
     """The folder in which a page is run, with the variables of one task of an array of jobs."""
     folder = tmp_path / "page"
     shutil.copytree(world, folder)
