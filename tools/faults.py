@@ -4,10 +4,11 @@ SQLite tests itself in this way. `Faults` patches the functions of the system in
 calls that a piece of work makes, and `check` makes one of them fail and says what went wrong then. The tests use a
 sample of all faults, and
 
-    python tools/faults.py [--every N]
+    python tools/faults.py [--rounds N]
 
-tries all of them (or each N-th): every call of a small run, a resumed one, a finished one and a merge, with every
-error.
+tries all of them: every call of a small run, a resumed one, a finished one, a growth and a merge, with every error.
+There are as many rounds as errors. In each round every call fails once, with the errors in turn, so that one round
+is a sample that is spread evenly over calls and errors.
 """
 
 import argparse
@@ -31,6 +32,7 @@ CODES = tuple(getattr(errno, name) for name in _NAMES.split())
 _OS = {
     "open": "open",
     "pread": "read",
+    "preadv": "read",
     "write": "write",
     "ftruncate": "write",
     "posix_fallocate": "reserve",
@@ -41,6 +43,8 @@ _OS = {
     "mkdir": "mkdir",
     "chmod": "chmod",
     "stat": "stat",
+    "fstat": "stat",
+    "statvfs": "stat",
     "listdir": "list",
     "scandir": "list",
 }
@@ -287,11 +291,14 @@ def works(storage: str) -> dict[str, tuple[Callable[[Path], None], Callable[[Pat
 
 
 def faults_of(name: str, storage: str, folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield all faults of a piece of work: operation, number of the call, errno."""
+    """Yield all faults of a piece of work, round by round: operation, number of the call, errno."""
     prepare, work = works(storage)[name]
     prepare(folder)
     calls = list(calls_of(work, folder))
-    yield from ((operation, number, code) for code in CODES for operation, number in calls)
+    for round_ in range(len(CODES)):
+        for place, (operation, number) in enumerate(calls):
+            code = CODES[(place + round_) % len(CODES)]
+            yield operation, number, code
 
 
 def try_fault(name: str, storage: str, place: Path, fault: tuple[str, int | None, int]) -> str | None:
@@ -310,16 +317,17 @@ def try_fault(name: str, storage: str, place: Path, fault: tuple[str, int | None
 
 
 def main() -> int:
-    """Try all faults; return 1 if one of them did something wrong."""
+    """Try all faults, or those of some rounds; return 1 if one of them did something wrong."""
     parser = argparse.ArgumentParser(description="Make each call of the system fail, with each error.")
-    parser.add_argument("--every", type=int, default=1, help="try each N-th fault only")
-    every = parser.parse_args().every
+    parser.add_argument("--rounds", type=int, default=len(CODES), help="make every call fail so many times")
+    rounds = parser.parse_args().rounds
 
     tried = wrong = 0
     for storage, name in itertools.product(("hdf5", "webdataset"), works("hdf5")):
         with tempfile.TemporaryDirectory() as place:
-            faults = list(faults_of(name, storage, Path(place) / "counted" / "data"))[::every]
-            for fault in faults:
+            faults = list(faults_of(name, storage, Path(place) / "counted" / "data"))
+            tried_here = len(faults) * rounds // len(CODES)
+            for fault in faults[:tried_here]:
                 problem = try_fault(name, storage, Path(place), fault)
                 tried += 1
                 wrong += problem is not None

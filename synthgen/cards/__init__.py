@@ -5,6 +5,23 @@ what a publisher has to add.
 """
 
 from synthgen.cards.details import Details
-from synthgen.cards.writing import CARD, CROISSANT, is_beside_data, unchanged_cards, write_card, write_first_card
+from synthgen.cards.writing import (
+    CARD,
+    CROISSANT,
+    MAX_CARD,
+    is_beside_data,
+    unchanged_cards,
+    write_card,
+    write_first_card,
+)
 
-__all__ = ["CARD", "CROISSANT", "Details", "is_beside_data", "unchanged_cards", "write_card", "write_first_card"]
+__all__ = [
+    "CARD",
+    "CROISSANT",
+    "MAX_CARD",
+    "Details",
+    "is_beside_data",
+    "unchanged_cards",
+    "write_card",
+    "write_first_card",
+]

@@ -17,7 +17,8 @@ from synthgen.shards.reading import exists, read_whole
 CARD = "README.md"
 CROISSANT = "croissant.json"
 SHEET = "sheet.png"
-_MOST_BYTES = 2**27
+# Of a card, and of the description beside it, bytes.
+MAX_CARD = 2**27
 # What else a repository has in its root before there is data.
 _LICENSES = re.compile(r"LICEN[SC]E(\.[a-z]+)?", re.IGNORECASE)
 # The last line of a card: the digests of its text and of the description, so that changes show.
@@ -72,7 +73,7 @@ def write_first_card(folder: Path) -> None:
     details = Details()
     if CROISSANT in replaceable:
         # The data set has grown: what its publisher said of it stays.
-        raw = read_whole(folder / CROISSANT, _MOST_BYTES)
+        raw = read_whole(folder / CROISSANT, MAX_CARD)
         details = details_in(json.loads(raw))
     _write(folder, card_files(folder, details), replaceable)
 
@@ -132,7 +133,7 @@ def unchanged_cards(folder: Path) -> list[str]:
 
     names = [CARD] if _is_unchanged(found) else []
     if exists(folder / CROISSANT):
-        content = read_whole(folder / CROISSANT, _MOST_BYTES)
+        content = read_whole(folder / CROISSANT, MAX_CARD)
         if hashlib.sha256(content).hexdigest() == seal[2]:
             names.append(CROISSANT)
     return names
@@ -149,6 +150,6 @@ def _is_unchanged(card: str) -> bool:
 def _text_of(path: Path) -> str:
     """Return the text of a card; one that is no text is somebody's."""
     try:
-        return read_whole(path, _MOST_BYTES).decode("utf-8", "replace")
+        return read_whole(path, MAX_CARD).decode("utf-8", "replace")
     except FormatError:
         return ""

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from synthgen.cards import CARD, CROISSANT, is_beside_data, unchanged_cards
+from synthgen.cards import CARD, CROISSANT, MAX_CARD, is_beside_data, unchanged_cards
 from synthgen.errors import FormatError, SynthgenError, UsageError
 from synthgen.run.classes import check_classes, class_table
 from synthgen.run.differences import in_words
@@ -28,20 +28,19 @@ from synthgen.shards.files import write_atomically
 from synthgen.shards.manifest import (
     CLASSES,
     DATASET,
-    MAX_JSON,
+    MAX_PART,
+    MAX_TABLE,
     RUN,
     SHARDS,
     RunRecord,
     Sidecar,
     decode_json,
     encode_json,
+    most_bytes,
     says_of,
     sidecar_name,
 )
 from synthgen.shards.places import Place
-
-# Of a class table.
-_MOST_BYTES = 2**30
 
 
 def draw_into_store(plan: Plan, place: Place, work: Work, scratch=None) -> Report:
@@ -91,14 +90,15 @@ def _remove_listed(place: Place, there: dict[str, int], above: Path) -> None:
     if run is None:
         return
     shards = [name for shard in range(run.shards) for name in _names(run, shard)]
-    listed = [DATASET, *shards, CLASSES, *_own_cards(place, above), RUN]
+    listed = [DATASET, *shards, CLASSES, *_own_cards(place, there, above), RUN]
     place.remove(name for name in listed if name in there)
 
 
-def _own_cards(place: Place, above: Path) -> list[str]:
+def _own_cards(place: Place, there: dict[str, int], above: Path) -> list[str]:
     """Return which of the files that describe a data set are there as we wrote them."""
+    sizes = {name: there[name] for name in (CARD, CROISSANT) if name in there}
     with scratch_folder(above) as folder:
-        for name, content in place.read_all([CARD, CROISSANT]).items():
+        for name, content in place.read_all(sizes, MAX_CARD):
             write_atomically(folder / name, content)
         return unchanged_cards(folder)
 
@@ -106,7 +106,7 @@ def _own_cards(place: Place, above: Path) -> list[str]:
 def _record(place: Place) -> RunRecord | None:
     """Return the run record at an address, or None where there is none."""
     try:
-        raw = place.read(RUN, MAX_JSON)
+        raw = place.read(RUN, most_bytes(RunRecord))
     except FormatError:
         if place.exists(RUN):
             raise
@@ -170,7 +170,7 @@ def _is_lease(name: str) -> bool:
 def _holder(place: Place, name: str) -> str:
     """Return who draws a part, in words."""
     try:
-        found = json.loads(place.read(name, MAX_JSON))
+        found = json.loads(place.read(name, MAX_PART))
         return f"a run on {found['host']}, begun at {found['since']},"
     except (SynthgenError, ValueError, KeyError, TypeError):
         return "another run"
@@ -183,17 +183,18 @@ def _names(run: RunRecord, shard: int) -> tuple[str, str]:
 
 def _sidecars(place: Place, there: dict[str, int], run: RunRecord) -> list[Sidecar | None]:
     """Return the sidecars of all shards, None for a shard that has to be drawn."""
-    known: dict[int, str] = {}
+    shards: dict[str, int] = {}
     for shard in range(run.shards):
         file, sidecar = _names(run, shard)
         if file in there and sidecar in there:
-            known[shard] = sidecar
+            shards[sidecar] = shard
 
-    contents = place.read_all(known.values())
+    sizes = {name: there[name] for name in shards}
     found: list[Sidecar | None] = [None] * run.shards
-    for shard, name in known.items():
+    for name, content in place.read_all(sizes, most_bytes(Sidecar)):
+        shard = shards[name]
         file, _ = _names(run, shard)
-        found[shard] = _whole(contents.get(name, b""), run, shard, there[file], place.key(name))
+        found[shard] = _whole(content, run, shard, there[file], place.key(name))
     return found
 
 
@@ -234,9 +235,17 @@ def _finish(plan: Plan, place: Place, begun: RunRecord, sidecars: list[Sidecar |
         manifest = own.pop(DATASET)
         for name, content in own.items():
             place.create(name, content)
-        if place.read_all([DATASET]) != {DATASET: manifest}:
+        if not _holds(place, DATASET, manifest):
             place.write(DATASET, manifest)
     return True
+
+
+def _holds(place: Place, name: str, content: bytes) -> bool:
+    """Return whether an object has this content."""
+    try:
+        return place.read(name, len(content)) == content
+    except FormatError:
+        return False
 
 
 def _settle_classes(plan: Plan, place: Place, folder: Path) -> None:
@@ -246,7 +255,7 @@ def _settle_classes(plan: Plan, place: Place, folder: Path) -> None:
     """
     table = class_table(plan.recipe)
     if not place.create(CLASSES, table):
-        write_atomically(folder / CLASSES, place.read(CLASSES, _MOST_BYTES))
+        place.fetch(CLASSES, folder / CLASSES, MAX_TABLE)
         with suppress(FormatError):
             check_classes(folder, plan.recipe)
             return

@@ -27,6 +27,8 @@ MAX_JSON = 64 * 2**20
 # Of a sidecar, and of each part of a manifest that does not grow with the shards, bytes: read JSON takes up to 25
 # times the memory of its text.
 MAX_PART = 2**20
+# Of a class table that is fetched from a store, bytes; one in a folder is read line by line.
+MAX_TABLE = 2**30
 # So that a manifest, 250 bytes a shard, stays within it, and its splits, 30 bytes a shard, within `_MAX_SPLITS`.
 MAX_SHARDS = 200_000
 MAX_COUNT = 10**12
@@ -258,13 +260,20 @@ def encode_json(value, indent=2) -> bytes:
 
 def read_json(path: Path, kind: type):
     """Read one of the structures above; raise `FormatError` with place, rule and value."""
-    most = MAX_JSON if issubclass(kind, RunRecord) else MAX_PART
-    raw = read_whole(path, most)
+    raw = read_whole(path, most_bytes(kind))
     return decode_json(raw, kind, path)
+
+
+def most_bytes(kind: type) -> int:
+    """Return how many bytes one of the structures above may have, wherever it is read from."""
+    return MAX_JSON if issubclass(kind, RunRecord) else MAX_PART
 
 
 def decode_json(raw: bytes, kind: type, place):
     """Return one of the structures above from its bytes; errors as for `read_json`, which name `place`."""
+    most = most_bytes(kind)
+    if len(raw) > most:
+        raise FormatError(f"{place}: must have at most {most:,} bytes, got {len(raw):,}")
     try:
         if issubclass(kind, RunRecord):
             outline = msgspec.json.decode(raw, type=_Outline)

@@ -22,12 +22,15 @@ from synthgen.shards.manifest import (
     CLASSES,
     DATASET,
     MAX_JSON,
+    MAX_TABLE,
     RUN,
     SHARDS,
     Manifest,
     RunRecord,
     ShardEntry,
+    Sidecar,
     decode_json,
+    most_bytes,
     sidecar_name,
 )
 from synthgen.shards.places import Place, place_of
@@ -42,7 +45,6 @@ except ImportError:  # Windows
 FOLDER_VARIABLE = "SYNTHGEN_CACHE"
 BYTES_VARIABLE = "SYNTHGEN_CACHE_BYTES"
 _MOST_BYTES = 20 * 2**30
-_MOST_CLASSES_BYTES = 2**30
 _NAME_LENGTH = 32
 
 
@@ -166,7 +168,7 @@ class Mirror:
         key = self.place.key(name)
         self._make_room(entry.bytes)
         with replacing(path) as temporary:
-            self.place.fetch(name, temporary)
+            self.place.fetch(name, temporary, entry.bytes)
             size = temporary.stat().st_size
             if size != entry.bytes:
                 raise FormatError(f"{key}: must have {entry.bytes} bytes, got {size}")
@@ -199,7 +201,8 @@ class Mirror:
 
     def fetch_sidecar(self, shard: int) -> None:
         """Bring the sidecar of a shard into the folder."""
-        self._fetch_record(f"{SHARDS}/{sidecar_name(self.manifest, shard)}", MAX_JSON)
+        name = sidecar_name(self.manifest, shard)
+        self._fetch_record(f"{SHARDS}/{name}", most_bytes(Sidecar))
 
     def fetch_run(self) -> None:
         """Bring the run record into the folder."""
@@ -207,10 +210,11 @@ class Mirror:
 
     def fetch_classes(self) -> None:
         """Bring the class table into the folder."""
-        self._fetch_record(CLASSES, _MOST_CLASSES_BYTES)
+        self._fetch_record(CLASSES, MAX_TABLE)
 
     def _fetch_record(self, name: str, most: int) -> None:
-        write_atomically(self.folder / name, self.place.read(name, most))
+        with replacing(self.folder / name) as temporary:
+            self.place.fetch(name, temporary, most)
 
 
 def _read_manifest(place: Place) -> bytes:
@@ -219,6 +223,9 @@ def _read_manifest(place: Place) -> bytes:
         return place.read(DATASET, MAX_JSON)
     except FormatError:
         there = place.sizes()
+        if DATASET in there:
+            raise
+
     if RUN not in there:
         raise FormatError(f"{place.address}: is not a synthgen data set: it has no {DATASET}")
 

@@ -7,7 +7,7 @@ all, and a list that is asked for after a write has it.
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +19,9 @@ from synthgen.shards.files import FULL, is_remote, storage_error
 
 # A `Path` makes one slash of two.
 _ONE_SLASH = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
-# Objects that are read at a time.
+# Objects that are read at a time, and the bytes that they may have together.
 _BATCH = 1000
+_BATCH_BYTES = 64 * 2**20
 # Schemes whose objects are files of this machine: their folders have to be made.
 _FOLDERS = ("file", "local")
 # What a store raises for an object, or a bucket, that is not there.
@@ -119,14 +120,20 @@ class Place:
         return {path[start:]: info["size"] for path, info in found.items() if info["type"] == "file"}
 
     def read(self, name: str, most: int) -> bytes:
-        """Return an object; raise `FormatError` if it is missing or has more bytes than it may have."""
-        path = self._path(name)
+        """Return an object; raise `FormatError` if it is missing, no file, or larger than it may be."""
         with self._failing(name, "read"):
-            self._store.invalidate_cache()
-            size = self._store.info(path)["size"]
-            if size > most:
-                raise FormatError(f"{self.key(name)}: must have at most {most:,} bytes, got {size:,}")
-            return self._store.cat_file(path)
+            self._check(name, most)
+            return self._store.cat_file(self._path(name))
+
+    def _check(self, name: str, most: int) -> None:
+        """Raise `FormatError` unless an object is a plain one of at most so many bytes: before it is read."""
+        self._store.invalidate_cache()
+        found = self._store.info(self._path(name))
+        size = found["size"]
+        if found["type"] != "file":
+            raise FormatError(f"{self.key(name)}: must be a plain file")
+        if size > most:
+            raise FormatError(f"{self.key(name)}: must have at most {most:,} bytes, got {size:,}")
 
     def exists(self, name: str) -> bool:
         """Return whether there is an object of this name."""
@@ -134,24 +141,31 @@ class Place:
             self._store.invalidate_cache()
             return self._store.exists(self._path(name))
 
-    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Return many small objects at once; those that are missing are left out."""
-        names = list(names)
-        found: dict[str, bytes] = {}
-        for first in range(0, len(names), _BATCH):
-            some = {self._path(name): name for name in names[first : first + _BATCH]}
-            with self._failing(names[first], "read"):
-                contents = self._store.cat(list(some), on_error="return")
+    def read_all(self, sizes: Mapping[str, int], most: int) -> Iterator[tuple[str, bytes]]:
+        """Yield the names and contents of small objects, which are read many at a time.
+
+        Parameters
+        ----------
+        sizes : mapping
+            The names, and the sizes that `sizes` said.
+        most : int
+            The size that each of them may have. Larger ones are left out, as are those that are missing.
+        """
+        for batch in _batches(sizes, most):
+            names = {self._path(name): name for name in batch}
+            with self._failing(batch[0], "read"):
+                contents = self._store.cat(list(names), on_error="return")
+
             for path, content in contents.items():
                 if isinstance(content, bytes):
-                    found[some[path]] = content
+                    yield names[path], content
                 elif not isinstance(content, _MISSING):
-                    raise self._failure(some[path], "read", content)
-        return found
+                    raise self._failure(names[path], "read", content)
 
-    def fetch(self, name: str, path: Path) -> None:
-        """Write an object into a file; raise `FormatError` if it is missing."""
+    def fetch(self, name: str, path: Path, most: int) -> None:
+        """Write an object into a file; errors as for `read`."""
         with self._failing(name, "read"):
+            self._check(name, most)
             try:
                 self._store.get_file(self._path(name), os.fspath(path))
             except OSError as error:
@@ -229,6 +243,24 @@ class Place:
         failure = StorageError(f"{key}: cannot be {doing}: {reason}{hint}")
         failure.errno = getattr(error, "errno", None) or errno.EIO
         return failure
+
+
+def _batches(sizes: Mapping[str, int], most: int) -> Iterator[list[str]]:
+    """Yield the names of objects that are not too large, as many at a time as take little memory together."""
+    batch: list[str] = []
+    held = 0
+    for name, size in sizes.items():
+        if size > most:
+            continue
+        if batch and (len(batch) == _BATCH or held + size > _BATCH_BYTES):
+            yield batch
+            batch = []
+            held = 0
+
+        batch.append(name)
+        held += size
+    if batch:
+        yield batch
 
 
 def _opened(address: str):

@@ -14,6 +14,7 @@ from synthgen.errors import FormatError, StorageError, UsageError
 from synthgen.run import executors, target
 from synthgen.run.estimate import Estimate
 from synthgen.run.target import Target, sweep_scratch
+from synthgen.shards.manifest import MAX_PART
 from synthgen.shards.places import Place
 
 
@@ -33,7 +34,7 @@ def draw(tmp_path, monkeypatch):
 
 def contents(address):
     place = Place(address)
-    return place.read_all(place.sizes())
+    return dict(place.read_all(place.sizes(), 2**30))
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,23 @@ def test_a_finished_data_set_is_not_drawn_again_but_what_is_missing_is(draw, mak
     place.remove(["dataset.json"])
     assert draw(make_recipe(), f"{memory}/d").drawn == 9 + 9 + 4
     assert contents(f"{memory}/d") == expected
+
+
+def test_a_sidecar_that_is_larger_than_any_of_ours_counts_as_damaged_as_in_a_folder(
+    draw, make_recipe, memory, expected, tmp_path
+):
+    name = "shards/.train-000001.json"
+    padded = expected[name] + b" " * MAX_PART
+
+    draw(make_recipe(), f"{memory}/d")
+    Place(f"{memory}/d").write(name, padded)
+    assert draw(make_recipe(), f"{memory}/d").drawn == 9
+    assert contents(f"{memory}/d") == expected
+
+    synthgen.generate(make_recipe(), tmp_path / "d", workers=0, progress=False)
+    (tmp_path / "d" / "dataset.json").unlink()
+    (tmp_path / "d" / name).write_bytes(padded)
+    assert synthgen.generate(make_recipe(), tmp_path / "d", workers=0, progress=False).drawn == 9
 
 
 def test_a_run_record_that_is_lost_is_written_again_where_the_shards_are_of_the_same_data(

@@ -181,7 +181,8 @@ def refuse(name, *rest, **options):
         raise ImportError(name)
     return real(name, *rest, **options)
 builtins.__import__ = refuse
-import numpy, h5py, isal.isal_zlib, msgspec, tempfile, subprocess, threading, asyncio, selectors
+import numpy, h5py, isal.isal_zlib, msgspec, shutil, tempfile, subprocess, threading, asyncio, selectors
+shutil._use_fd_functions = False  # as on Windows, where it knows of no flags
 for name in "posix_fallocate sched_getaffinity pread pwrite O_NONBLOCK O_CLOEXEC sysconf fork".split():
     if hasattr(os, name):
         delattr(os, name)

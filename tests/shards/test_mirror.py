@@ -1,9 +1,11 @@
 """Data sets of a store are read through copies that are checked before they are used."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 import synthgen
 from synthgen.errors import FormatError, StorageError, UsageError
@@ -70,6 +72,57 @@ def test_a_damaged_record_is_named_by_its_key(address, tmp_path, name):
     place.write(name, place.read(name, 2**30)[:-20] + b"{")
     with pytest.raises(FormatError, match=f"{address}/{name}: "):
         _ = synthgen.open(address, cache=tmp_path).classes
+
+
+def open_it(address):
+    return synthgen.open(address)
+
+
+# What is read from a store, and what reads it.
+RECORDS = {
+    "dataset.json": open_it,
+    "run.json": synthgen.verify,
+    "classes.jsonl": lambda address: open_it(address).classes,
+    "shards/.train-000002.json": synthgen.verify,
+    "shards/train-000000": lambda address: open_it(address)[0],
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_an_object_of_a_terabyte_is_refused_before_it_is_read(address, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("SYNTHGEN_CACHE", str(tmp_path))
+    genuine = MemoryFileSystem.info
+
+    def grown(self, path, **options):
+        found = genuine(self, path, **options)
+        return {**found, "size": 2**40} if f"/{name}" in path else found
+
+    monkeypatch.setattr(MemoryFileSystem, "info", grown)
+    for method in ("cat_file", "get_file"):
+        read = getattr(MemoryFileSystem, method)
+        monkeypatch.setattr(MemoryFileSystem, method, refused_for(name, read))
+
+    said = said_by(RECORDS[name], address)
+    assert re.search(rf"{address}/{name}\S*: must have at most", said)
+
+
+def refused_for(name, read):
+    """Return a function of a store that must not be called for an object."""
+
+    def reads(self, path, *arguments, **options):
+        assert f"/{name}" not in path
+        return read(self, path, *arguments, **options)
+
+    return reads
+
+
+def said_by(work, address):
+    """Return what an error, or a report, says."""
+    try:
+        report = work(address)
+    except FormatError as error:
+        return str(error)
+    return "".join(reason for _, reason in report.problems)
 
 
 def test_verify_fetches_everything_anew_and_keeps_nothing(address, data_set, tmp_path, monkeypatch):

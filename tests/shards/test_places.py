@@ -1,11 +1,17 @@
 """A place in a store: names below an address, whole objects, and errors that name the key."""
 
+import os
 import pickle
+from itertools import chain
+from unittest import mock
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synthgen.errors import FormatError, StorageError, SynthgenError, UsageError
+from synthgen.shards import places
 from synthgen.shards.places import Place, address_of, place_of
 
 WRITTEN = {
@@ -50,9 +56,10 @@ def test_objects_are_listed_put_read_and_removed_by_their_names(place, tmp_path)
     place.put(tmp_path / "file", "shards/file")
     place.write("note", b"123")
     assert place.sizes() == {"note": 3, "shards/file": 5}
-    assert place.read_all(["note", "missing", "shards/file"]) == {"note": b"123", "shards/file": b"12345"}
+    sizes = {**place.sizes(), "missing": 3}
+    assert dict(place.read_all(sizes, 5)) == {"note": b"123", "shards/file": b"12345"}
 
-    place.fetch("shards/file", tmp_path / "copy")
+    place.fetch("shards/file", tmp_path / "copy", 5)
     assert (tmp_path / "copy").read_bytes() == b"12345"
     place.remove(["note", "missing"])
     assert place.sizes() == {"shards/file": 5}
@@ -61,14 +68,36 @@ def test_objects_are_listed_put_read_and_removed_by_their_names(place, tmp_path)
 def test_a_place_that_was_sent_to_another_process_reads_the_same(place):
     place.write("note", b"123")
     received = pickle.loads(pickle.dumps(place))  # noqa: S301 - it is our own
-    assert received.read_all(["note"]) == {"note": b"123"}
+    assert list(received.read_all({"note": 3}, 9)) == [("note", b"123")]
     assert pickle.loads(pickle.dumps(place)).read("note", 9) == b"123"  # noqa: S301
 
 
-def test_larger_objects_than_expected_are_not_read(place):
+def test_larger_objects_than_expected_are_not_read(place, tmp_path):
     place.write("run.json", bytes(11))
-    with pytest.raises(FormatError, match=f"{place.address}/run.json: must have at most 10 bytes, got 11"):
+    for read in (place.read, lambda name, most: place.fetch(name, tmp_path / "copy", most)):
+        with pytest.raises(FormatError, match=f"{place.address}/run.json: must have at most 10 bytes, got 11"):
+            read("run.json", 10)
+    assert list(place.read_all(place.sizes(), 10)) == []
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_pipe_in_place_of_an_object_is_not_waited_for(tmp_path):
+    place = Place(f"file://{tmp_path}")
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(FormatError, match=f"{place.address}/run.json: must be a plain file"):
         place.read("run.json", 10)
+
+
+@given(st.lists(st.integers(0, 40)), st.integers(1, 5), st.integers(1, 50))
+def test_small_objects_are_read_in_batches_of_bounded_size(sizes, count, held):
+    objects = {str(number): size for number, size in enumerate(sizes)}
+    with mock.patch.multiple(places, _BATCH=count, _BATCH_BYTES=held):
+        batches = list(places._batches(objects, most=30))
+
+    assert list(chain(*batches)) == [name for name, size in objects.items() if size <= 30]
+    for batch in batches:
+        together = sum(objects[name] for name in batch)
+        assert len(batch) == 1 or (len(batch) <= count and together <= held)
 
 
 def test_an_object_that_arrives_in_part_is_an_error(place, tmp_path, monkeypatch):

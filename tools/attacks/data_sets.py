@@ -11,6 +11,7 @@ import synthgen
 from attacks import damage
 from attacks.isolated import command, isolated
 from attacks.trials import Trial, Wrong
+from synthgen.cards import is_beside_data
 from synthgen.errors import SynthgenError
 from synthgen.recipe import Recipe
 
@@ -227,9 +228,12 @@ def _verify(folder: Path, original: Original) -> None:
 
 
 def changed_files(folder: Path, original: Original) -> list[Path]:
-    """Return the files whose contents are others than they were; JSON that says the same is not changed."""
-    files = original.files.items()
-    return [path for path, data in files if not _equal(folder / path, data)]
+    """Return the files whose contents are others than they were; JSON that says the same is not changed.
+
+    A card and a description for other programs are no part of the data: everybody may change them.
+    """
+    files = {path: data for path, data in original.files.items() if not is_beside_data(path.name)}
+    return [path for path, data in files.items() if not _equal(folder / path, data)]
 
 
 def _equal(path: Path, data: bytes) -> bool:

@@ -18,9 +18,7 @@ from attacks.data_sets import Original, read_all, read_stream, read_tensors
 from attacks.isolated import isolated
 from attacks.trials import Refused, Trial, Wrong
 
-_READERS = {"open": read_all, "ShardDataset": read_tensors, "StreamDataset": read_stream}
 _FORMATS = ("hdf5", "webdataset")
-_READS = ("open", "read", "stat", "list")
 _BLAME = ("damaged", "delete", "remove")
 
 
@@ -36,6 +34,7 @@ class Faults:
         names = faults.works("hdf5")
         self.works = list(itertools.product(_FORMATS, names))
         self.faults = {}
+        self.calls = {}
 
     def trial(self, rng: np.random.Generator) -> Trial:
         """Make a call fail, of one that writes or of one that reads."""
@@ -48,7 +47,8 @@ class Faults:
         fault = one_of(rng, self._faults_of(storage, name))
         operation, number, code = fault
 
-        place = self.folder / f"trials-{storage}"
+        # A place keeps the files that one piece of work ends with.
+        place = self.folder / f"trials-{storage}-{name}"
         place.mkdir(exist_ok=True)
         steps = {name: lambda: _judge(faults.try_fault(name, storage, place, fault))}
         what = f"{storage}: {operation} {number} {errno.errorcode[code]}"
@@ -66,15 +66,21 @@ class Faults:
 
     def _reading(self, rng) -> Trial:
         original = one_of(rng, self.originals)
-        operation = one_of(rng, _READS)
-        number = int(rng.integers(1, 30))
+        name = one_of(rng, list(_READERS))
+        operation, number = one_of(rng, self._calls_of(original, name))
         code = one_of(rng, faults.CODES)
 
-        steps = {}
-        for name, read in {**_READERS, "verify": _verify}.items():
-            steps[name] = partial(_read, read, original, operation, number, code)
+        step = partial(_read, _READERS[name], original, operation, number, code)
         what = f"reading {original.folder.name}: {operation} {number} {errno.errorcode[code]}"
-        return Trial(what, isolated(steps))
+        return Trial(what, isolated({name: step}))
+
+    def _calls_of(self, original: Original, name: str) -> list[tuple[str, int]]:
+        """Return all calls that a reader makes."""
+        key = (original.folder, name)
+        if key not in self.calls:
+            read = partial(_READERS[name], original=original)
+            self.calls[key] = list(faults.calls_of(read, original.folder))
+        return self.calls[key]
 
 
 def _judge(problem: str | None) -> None:
@@ -107,3 +113,6 @@ def _verify(folder: Path, original: Original) -> None:
         raise Wrong(f"a healthy file is blamed: {report.problems[0]}")
     if report.unread:
         raise synthgen.SynthgenError(f"{folder}: {report.unread[0]}")
+
+
+_READERS = {"open": read_all, "ShardDataset": read_tensors, "StreamDataset": read_stream, "verify": _verify}

@@ -8,10 +8,13 @@ import msgspec
 from synthgen.errors import FormatError, UsageError
 from synthgen.shards.files import make_folder, write_atomically
 from synthgen.shards.manifest import encode_json
+from synthgen.shards.reading import exists, read_whole
 
 CONFIG = "benchmark.json"
 RECORDS = "jobs"
 VERSION = 1
+# Of a record, bytes: that of a million test images has fewer.
+_MOST_BYTES = 2**28
 
 
 class Images(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,11 +200,9 @@ def read_record(path: Path) -> Record | None:
     FormatError
         If the file is damaged, or of a newer synthgen.
     """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
+    if not exists(path):
         return None
-
+    raw = read_whole(path, _MOST_BYTES)
     try:
         record = msgspec.json.decode(raw, type=Record)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -256,9 +257,10 @@ def read_begun(folder: Path) -> Begun:
         If the file is damaged.
     """
     path = folder / CONFIG
+    if not exists(path):
+        raise UsageError(f"{folder}: must be the folder of a benchmark, got none: it has no {CONFIG}")
+    raw = read_whole(path, _MOST_BYTES)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Begun)
-    except OSError:
-        raise UsageError(f"{folder}: must be the folder of a benchmark, got none: it has no {CONFIG}") from None
+        return msgspec.json.decode(raw, type=Begun)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: must be what a benchmark was begun with: {error}") from None

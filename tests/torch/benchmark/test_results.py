@@ -1,5 +1,7 @@
 """Results: what is there, what is missing, what makes numbers hard to compare."""
 
+import os
+
 import msgspec
 import pytest
 
@@ -53,6 +55,15 @@ def test_a_record_that_is_damaged_or_newer_is_refused(tmp_path):
     )
     with pytest.raises(FormatError, match="format must be 1, got 9; a newer synthgen reads it"):
         read_record(path)
+
+
+def test_a_file_that_is_no_plain_one_is_not_waited_for(tmp_path):
+    for path in (tmp_path / "seed-0.json", tmp_path / "benchmark.json"):
+        os.mkfifo(path)
+    with pytest.raises(FormatError, match=r"seed-0\.json: must be a plain file"):
+        read_record(tmp_path / "seed-0.json")
+    with pytest.raises(FormatError, match=r"benchmark\.json: must be a plain file"):
+        read_results(tmp_path)
 
 
 def test_a_mean_of_what_is_missing_is_none():
