@@ -58,12 +58,15 @@ class Estimate(msgspec.Struct, frozen=True):
         On disk.
     samples, shards : int
         How many the estimate is for.
+    shared : float
+        Share of a sample's time that threads of one process divide among them.
     """
 
     seconds_per_sample: float
     bytes_per_sample: float
     samples: int
     shards: int
+    shared: float = 0.0
 
     @property
     def bytes(self) -> int:
@@ -82,15 +85,27 @@ class Estimate(msgspec.Struct, frozen=True):
         """Return how many of the offered processes will work: none has less than a shard."""
         return min(offered, self.shards)
 
+    def threads(self, offered: int) -> int:
+        """Return how many of the offered cores each process can use, where there are fewer processes than cores."""
+        workers = max(1, self.workers(offered))
+        return max(1, offered // workers) if self.shared else 1
+
     def seconds(self, offered: int) -> float:
-        """Return the time that a run takes: shards are drawn in rounds, and some workers idle in the last one."""
+        """Return the time that a run takes: shards are drawn in rounds.
+
+        In the last one some cores may have no shard. They idle, but for threads that share the pictures of others.
+        """
         if self.shards == 0:
             return 0.0
         workers = max(1, self.workers(offered))
         rounds = math.ceil(self.shards / workers)
         of_a_round = self.cpu_seconds / self.shards
         start = START_SECONDS if offered else 0.0
-        return start + rounds * of_a_round
+
+        in_last_round = self.shards - (rounds - 1) * workers
+        threads = max(1, offered // in_last_round)
+        saved = self.shared * (1 - 1 / threads)
+        return start + (rounds - saved) * of_a_round
 
 
 def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
@@ -125,7 +140,14 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
         bytes_per_sample=size + _OVERHEAD[run.storage],
         samples=samples,
         shards=len(shards),
+        shared=_shared(plan),
     )
+
+
+def _shared(plan: Plan) -> float:
+    """Return the share of a sample's time that threads divide among them."""
+    family = families.load(plan.recipe.family)
+    return families.shared_of(family, plan.recipe.options, plan.recipe.size)
 
 
 def _groups(plan: Plan, shards: Sequence[int]) -> list[list[tuple[int, int]]]:
