@@ -69,9 +69,9 @@ def diamond_square(params: dict, size: tuple[int, int]) -> np.ndarray:
     field = _heights(rng, levels, params["decay"])
     heights = field[:height, :width]
 
-    lines = np.array([params["hue"], params["saturation"], params["value"]], f32)
+    lines = [params[name] for name in ("hue", "saturation", "value")]
     rgb = np.empty((height, width, 3), np.uint8)
-    _color(heights, lines, rgb)
+    _color(heights, np.array(lines, f32), rgb)
     return rgb
 
 
@@ -107,8 +107,9 @@ def _refined(rng: np.random.Generator, field: np.ndarray, amplitude: np.float32)
 @numba.njit(cache=True, nogil=True)
 def _moved(total, uniform, amplitude):
     """Return the mean of four heights, moved by even noise in [-amplitude, amplitude)."""
+    mean = total * _QUARTER
     spread = _TWO * uniform - _ONE
-    return total * _QUARTER + spread * amplitude
+    return mean + spread * amplitude
 
 
 @numba.njit(cache=True, nogil=True)
@@ -116,10 +117,14 @@ def _diamond_step(field, uniform, amplitude, fine):
     """Write the middles of four corners each; `uniform` are numbers of [0, 1)."""
     steps = len(uniform)
     for r in range(steps):
+        upper = field[r]
+        lower = field[r + 1]
+        line = fine[2 * r + 1]
         for c in range(steps):
-            above = field[r, c] + field[r, c + 1]
-            below = field[r + 1, c] + field[r + 1, c + 1]
-            fine[2 * r + 1, 2 * c + 1] = _moved(above + below, uniform[r, c], amplitude)
+            above = upper[c] + upper[c + 1]
+            below = lower[c] + lower[c + 1]
+            total = above + below
+            line[2 * c + 1] = _moved(total, uniform[r, c], amplitude)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -129,36 +134,47 @@ def _square_step(rows, columns, amplitude, fine):
     `rows` and `columns` are numbers of [0, 1) for the edges along either.
     """
     steps = rows.shape[1]
-    last = 2 * steps
-    for r in range(steps + 1):
-        line = fine[2 * r]
-        above = fine[max(2 * r - 1, 1)]
-        below = fine[min(2 * r + 1, last - 1)]
-        for k in range(steps):
-            c = 2 * k + 1
-            corners = line[c - 1] + line[c + 1]
-            line[c] = _moved(corners + above[c] + below[c], rows[r, k], amplitude)
+    last_odd = 2 * steps - 1
+    for k in range(steps + 1):
+        r = 2 * k
+        line = fine[r]
+        above = fine[max(r - 1, 1)]
+        below = fine[min(r + 1, last_odd)]
+        for n in range(steps):
+            c = 2 * n + 1
+            total = line[c - 1] + line[c + 1]
+            total += above[c]
+            total += below[c]
+            line[c] = _moved(total, rows[k, n], amplitude)
 
     for k in range(steps):
         r = 2 * k + 1
         line = fine[r]
-        for c in range(steps + 1):
-            corners = fine[r - 1, 2 * c] + fine[r + 1, 2 * c]
-            left = line[max(2 * c - 1, 1)]
-            right = line[min(2 * c + 1, last - 1)]
-            line[2 * c] = _moved(corners + left + right, columns[k, c], amplitude)
+        above = fine[r - 1]
+        below = fine[r + 1]
+        for n in range(steps + 1):
+            c = 2 * n
+            left = max(c - 1, 1)
+            right = min(c + 1, last_odd)
+            total = above[c] + below[c]
+            total += line[left]
+            total += line[right]
+            line[c] = _moved(total, columns[k, n], amplitude)
 
 
 @numba.njit(cache=True, nogil=True)
 def _color(heights, lines, out):
     """Write the colors of heights: hue, saturation and value are each a height times a scale plus a shift."""
     rows, columns = heights.shape
+    of_hue = lines[0]
+    of_saturation = lines[1]
+    of_value = lines[2]
     for r in range(rows):
         for c in range(columns):
             height = heights[r, c]
-            hue = height * lines[0, 0] + lines[0, 1]
-            saturation = height * lines[1, 0] + lines[1, 1]
-            value = height * lines[2, 0] + lines[2, 1]
+            hue = _on_line(of_hue, height)
+            saturation = _on_line(of_saturation, height)
+            value = _on_line(of_value, height)
             # most lie within the first turn, and a remainder takes long
             if hue < _ZERO or hue >= _TURN:
                 hue = hue % _TURN
@@ -171,8 +187,14 @@ def _color(heights, lines, out):
                 if place >= _SIXTHS:
                     place -= _SIXTHS
                 nearness = min(place, f32(4) - place)
-                left = _ONE - share * _bounded(nearness, _ONE)
-                out[r, c, channel] = np.uint8(np.rint(level * left))
+                part = _bounded(nearness, _ONE)
+                left = _ONE - share * part
+                out[r, c, channel] = np.rint(level * left)
+
+
+@numba.njit(cache=True, nogil=True)
+def _on_line(line, height):
+    return height * line[0] + line[1]
 
 
 @numba.njit(cache=True, nogil=True)
