@@ -132,7 +132,8 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
         times.append(seconds)
 
     _measure_outliers_again(plan, groups, times)
-    drawing = statistics.mean(_warm(times))
+    first = statistics.mean(_warm(times))
+    drawing = _with_classes_known(plan, groups[: len(times)], samples, first)
     writing = _writing_seconds(plan, encoded)
     size = statistics.mean(map(_size, encoded))
     return Estimate(
@@ -200,6 +201,27 @@ def _measure_outliers_again(plan: Plan, groups: list[list[tuple[int, int]]], tim
         if seconds > most:
             _, again = _timed(plan, groups[k])
             times[k] = min(seconds, again)
+
+
+def _with_classes_known(plan: Plan, groups: list[list[tuple[int, int]]], samples: int, first: float) -> float:
+    """Return the time of a sample in a run, where most classes have been drawn before.
+
+    The first sample of a class may take longer, by `first` in all. Each process draws that of each class once.
+    """
+    share = plan.run.classes * available_cpus() / samples
+    if share >= 1:
+        return first
+
+    later = [_later_of(plan, group) for group in groups]
+    times = [_timed(plan, group)[1] for group in later]
+    _measure_outliers_again(plan, later, times)
+    again = statistics.mean(times)
+    return again + share * max(0.0, first - again)
+
+
+def _later_of(plan: Plan, group: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return other samples of the same classes."""
+    return [(label, (index + 1) % plan.run.per_class) for label, index in group]
 
 
 def _timed(plan: Plan, group: list[tuple[int, int]]) -> tuple[list, float]:

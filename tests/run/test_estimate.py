@@ -73,6 +73,26 @@ def test_samples_that_compile_something_do_not_count(make_recipe, monkeypatch):
     assert probe(plan).seconds_per_sample == pytest.approx(0.01)
 
 
+@pytest.mark.parametrize(("per_class", "seconds"), [(1, 0.02), (1000, 0.001)])
+def test_what_a_class_takes_once_counts_once(make_recipe, monkeypatch, per_class, seconds):
+    from synthgen.run import estimate as module
+
+    clock = {"now": 0.0, "known": set()}
+    genuine = module.draw_samples
+
+    def draw(recipe, labels, indices):
+        for label in labels:
+            clock["now"] += 0.001 if label in clock["known"] else 0.02
+            clock["known"].add(label)
+        return genuine(recipe, labels, indices)
+
+    monkeypatch.setattr(module, "draw_samples", draw)
+    for name in ("perf_counter", "process_time"):
+        monkeypatch.setattr(module.time, name, lambda: clock["now"])
+    plan = make_plan(make_recipe(classes=200, per_class=per_class, storage={}))
+    assert probe(plan).seconds_per_sample == pytest.approx(seconds, rel=0.3)
+
+
 WORDS = [(1, "on 1 core (5 could work)"), (2, "on 2 cores (5 could work)"), (9, "on 5 cores; 4 more would idle")]
 
 

@@ -1,5 +1,6 @@
 """How bright each point of a brushed plate is under a ring light, also where defects bend it."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -104,7 +105,8 @@ def prepare(brushed: dict, light: dict, view: PlateView) -> LitPlate:
     """
     brush = partial(streaks, brushed, view.pitch)
     mirror = partial(reflection_map, light, brushed["direction"], brushed["roughness"])
-    table, mirrored = at_once([brush, mirror], view.shape)
+    both: list[Callable] = [brush, mirror]
+    table, mirrored = at_once(both, view.shape)
     cosine, sine = cosine_and_sine(brushed["direction"])
     rows, columns, _ = table.shape
     start_row, start_column = mirrored.start
