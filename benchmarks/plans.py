@@ -1,6 +1,6 @@
 """How far plans are from runs: CPU seconds of the estimate and of the run, family by family.
 
-    python benchmarks/plans.py [--scale X]
+    python benchmarks/plans.py [--scale X] [FAMILY ..]
 
 CPU seconds of all processes are compared, their start among them, and real time beside them, which other programs
 change. `--scale` draws so many times as much; 1 takes about a minute of one core.
@@ -22,6 +22,9 @@ CASES = [
     ({"family": "fractals", "classes": 100, "size": 64, "points": 20_000}, 100),
     ({"family": "multiformula", "classes": 100}, 10),
     ({"family": "stains", "size": "612x512"}, 64),
+    ({"family": "textures", "classes": 50}, 20),
+    ({"family": "connectors", "size": 256}, 200),
+    ({"family": "radial", "classes": 100}, 60),
     ({"family": "mandelbulb", "classes": 60}, 1),
 ]
 WORKERS = 2
@@ -57,11 +60,14 @@ def compare(values: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare plans with runs.")
     parser.add_argument("--scale", type=int, default=1)
-    scale = parser.parse_args().scale
+    parser.add_argument("families", nargs="*", help="By default all.")
+    given = parser.parse_args()
 
     print(f"{'data set':45s} {'images':>6s} {'shards':>4s}   CPU s: plan, run, ratio    s: plan, run")
     for values, per_class in CASES:
-        print(compare({**values, "per_class": scale * per_class}), flush=True)
+        if given.families and values["family"] not in given.families:
+            continue
+        print(compare({**values, "per_class": given.scale * per_class}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Drawing and encoding inspected plates on one core: 2448 x 2050 with dried water in cells of 5 mm and all masks.
+"""Drawing and encoding inspected plates: 2448 x 2050 with dried water in cells of 5 mm and all masks.
 
 The baseline is what a user of the paper's method would write first: the same plate, Algorithm 1 evaluated at every
 pixel, Pillow for the PNGs. Ours is timed with the same stains and with dried water, then its parts one by one.
+Before, one plate is drawn by one thread and by as many as there are cores.
 
     python benchmarks/plates.py
 """
@@ -14,6 +15,7 @@ from PIL import Image
 from timing import compare, on_one_core, seconds_of
 
 from synthgen.families import stains
+from synthgen.machine import available_cpus
 from synthgen.recipe import Recipe
 from synthgen.run import make_plan
 from synthgen.run.draw import draw_sample
@@ -26,6 +28,7 @@ from synthgen.surface.plate.water import residue_of, splashes_of
 from synthgen.surface.stains.dried import Frame, paint_dried
 from synthgen.surface.stains.drops import drops_in
 from synthgen.surface.stains.field import stain_field
+from synthgen.threads import drawing_threads
 
 VALUES = {"family": "stains", "cell_size": 5, "size": "2448x2050", "blur": 0.8, "noise": 2}
 RECIPE = Recipe.from_dict(VALUES)
@@ -48,6 +51,24 @@ def plain_plate(index: int) -> None:
 
 def our_plate(recipe: Recipe, index: int) -> None:
     encode_sample(draw_sample(recipe, 0, index), PLAN.run.fields)
+
+
+def by_threads(recipe: Recipe, count: int) -> None:
+    """Draw and encode a plate by so many threads."""
+    with drawing_threads(count):
+        our_plate(recipe, 0)
+
+
+def compare_threads() -> None:
+    """Print what threads save, for both kinds of water."""
+    cores = available_cpus()
+    print(f"2448 x 2050, 5 mm cells, threads on {cores} cores")
+    for name, recipe in (("paper", PAPER), ("dried", RECIPE)):
+        works = {
+            f"water {name}, 1 thread": (partial(by_threads, recipe, 1), 1),
+            f"water {name}, {cores} threads": (partial(by_threads, recipe, cores), 1),
+        }
+        compare(works, "plates")
 
 
 def dry(stains: dict, picture: np.ndarray, view) -> None:
@@ -77,6 +98,7 @@ def parts() -> dict:
 
 
 if __name__ == "__main__":
+    compare_threads()
     on_one_core()
     print("2448 x 2050, 5 mm cells, one core")
     compare(

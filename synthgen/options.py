@@ -49,7 +49,7 @@ def convert(values, kind, place: str, prefix: str = "", known=()):
         return msgspec.convert(ready, kind, strict=False)
     except msgspec.ValidationError as error:
         names = list(known) or list(types)
-        key, rule = _explained(str(error), ready, kind, names)
+        key, rule = _explained(str(error), values, kind, names)
         raise UsageError(f"{named(place, prefix + key)} {rule}") from None
 
 
@@ -88,14 +88,24 @@ def _explained(message: str, values: dict, kind, known: list[str]) -> tuple[str,
     if rule.startswith("Invalid enum value"):
         hint = _type_of(kind, name)
         words = _words_in(hint)
-        value = values.get(name)
+        value = _first_unknown(_as_sequence(hint, values.get(name)), words)
         choices = _choices(hint, words)
         return name, f"must be {choices}, got {reprlib.repr(value)}{did_you_mean(value, words)}"
 
     plain = rule.removeprefix("Expected ").replace("`", "")
     wanted, _, _ = plain.partition(", got ")
+    hint = sequence_in(_type_of(kind, name))
+    if hint is not None and wanted.startswith("array") and path.rstrip("`") == name:
+        wanted = "A,B,.." if get_args(hint)[-1] is Ellipsis else "LOW:HIGH"
     value = reprlib.repr(values.get(name))
     return name, f"must be {wanted}, got {value}"
+
+
+def _first_unknown(value, words: tuple[str, ...]):
+    """Return a value, or of several the first one that is none of some words."""
+    if not isinstance(value, list):
+        return value
+    return next((part for part in value if part not in words), value)
 
 
 def _type_of(kind, name: str):

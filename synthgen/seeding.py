@@ -11,6 +11,8 @@ from hashlib import blake2b
 import numpy as np
 
 MAX_SEED = 2**63 - 1
+# Philox makes so many words of 32 bits of each number of its counter.
+_WORDS_OF_A_BLOCK = 8
 
 
 @lru_cache(maxsize=256)
@@ -54,6 +56,18 @@ def noise_generator(seed: int) -> np.random.Generator:
     key = _Key(seed, 0)
     stream = np.random.Philox(key)  # type: ignore[arg-type]
     return np.random.Generator(stream)
+
+
+def noise_words(seed: int, first: int, count: int) -> np.ndarray:
+    """Return words of 32 random bits for a renderer's noise, uint32 (count,), from a place of their stream on.
+
+    Words ``first`` to ``first + count`` of ``noise_generator(seed).integers(0, 2**32, dtype=uint32, size=..)``.
+    """
+    blocks, skipped = divmod(first, _WORDS_OF_A_BLOCK)
+    rng = noise_generator(seed)
+    rng.bit_generator.advance(blocks)  # type: ignore[attr-defined]
+    drawn = rng.integers(0, 2**32, skipped + count, np.uint32)
+    return drawn[skipped:]
 
 
 class _Key(np.random.bit_generator.ISeedSequence):

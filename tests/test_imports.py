@@ -11,7 +11,7 @@ HOME = Path(synthgen.__file__).parent
 # A module imports only from rows above its own (DESIGN section 3); modules of one row may import each other.
 ROWS = [
     {"errors", "version", "process", "compiled"},
-    {"exports", "options", "machine", "extras", "lazy", "seeding", "splitmix", "philox"},
+    {"exports", "options", "machine", "extras", "lazy", "seeding", "splitmix", "philox", "threads"},
     {"sample"},
     {"shards"},
     {"tables", "boxes"},

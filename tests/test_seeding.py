@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthgen.seeding import MAX_SEED, generator, noise_generator
+from synthgen.seeding import MAX_SEED, generator, noise_generator, noise_words
 
 numbers = st.integers(0, 10**9)
 
@@ -35,6 +35,12 @@ def test_streams_are_those_of_philox():
         np.random.Philox(key=np.array([7, key], dtype=np.uint64), counter=np.array([0, 0, 5, 3], dtype=np.uint64))
     )
     assert generator(7, 3, 5, "image").random(4).tolist() == plain.random(4).tolist()
+
+
+@given(st.integers(0, MAX_SEED), st.integers(0, 90), st.integers(0, 40))
+def test_noise_may_begin_anywhere_in_its_stream(seed, first, count):
+    whole = noise_generator(seed).integers(0, 2**32, first + count, np.uint32)
+    assert noise_words(seed, first, count).tolist() == whole[first:].tolist()
 
 
 def test_noise_is_a_function_of_its_seed():

@@ -150,6 +150,7 @@ def look_ahead(recipe: Recipe, workers, as_json, jobs=None) -> None:
             "seconds": estimate.seconds(workers),
             "cpu_seconds": estimate.cpu_seconds,
             "workers": estimate.workers(workers),
+            "threads": estimate.threads(workers),
             "most_workers": 1 if drawer_of(what).exclusive else estimate.shards,
             "fingerprint": what.run.fingerprints.data,
             **of_a_job,

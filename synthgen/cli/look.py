@@ -5,11 +5,17 @@ from pathlib import Path
 import click
 
 from synthgen.cli.options import command, complete_recipe, json_option, out_option, print_json, recipe_argument
+from synthgen.errors import UsageError
+from synthgen.machine import available_cpus
+from synthgen.threads import drawing_threads
+
+# The pictures that can be written, by the endings of their names.
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 @command()
 @click.argument("source", shell_complete=complete_recipe)
-@out_option("PNG file to write.")
+@out_option("Picture to write: .png, .jpg or .webp.")
 @click.option("--classes", type=click.IntRange(1, 200), default=8, help="Rows.  [default: 8]")
 @click.option("--per-class", type=click.IntRange(1, 200), default=8, help="Images in each.  [default: 8]")
 @click.option("--overlay", metavar="FIELD", help="Lay a mask or instance ids over the images.")
@@ -29,8 +35,10 @@ def preview(source, out, classes, per_class, overlay, cell, field, as_json):
     """
     from synthgen.look.sheet import contact_sheet
 
+    path = Path(out)
+    _format_of(path)
     sheet = contact_sheet(source, classes, per_class, overlay, cell, field)
-    _save(sheet, Path(out))
+    _save(sheet, path)
     if as_json:
         print_json({"path": str(out), "width": sheet.width, "height": sheet.height})
     else:
@@ -42,7 +50,7 @@ def preview(source, out, classes, per_class, overlay, cell, field, as_json):
 @click.option("--label", type=int, required=True, help="Class of the sample.")
 @click.option("--index", type=int, default=0, help="Number within the class.  [default: 0]")
 @click.option("--size", metavar="N|WxH", help="Draw it at another size.")
-@out_option("PNG file to write.")
+@out_option("Picture to write: .png, .jpg or .webp.")
 @click.option("--fields", "with_fields", is_flag=True, help="Write each field too: OUT.FIELD.png")
 @click.option("--params", is_flag=True, help="Print the parameters as JSON.")
 @json_option
@@ -58,8 +66,10 @@ def render(recipe, label, index, size, out, with_fields, params, as_json):
     from synthgen.look.colors import IDS, picture_of
     from synthgen.run import render as draw
 
-    sample = draw(recipe, label, index, size)
     path = Path(out)
+    _format_of(path)
+    with drawing_threads(available_cpus()):
+        sample = draw(recipe, label, index, size)
     _save(Image.fromarray(sample.image), path)
 
     written = {"image": str(path)}
@@ -79,4 +89,12 @@ def _save(image, path: Path) -> None:
     from synthgen.shards.files import replacing
 
     with replacing(path) as temporary:
-        image.save(temporary, "PNG")
+        image.save(temporary, _format_of(path))
+
+
+def _format_of(path: Path) -> str:
+    """Return the format that a picture's name ends in; refuse others."""
+    suffix = path.suffix.lower() or ".png"
+    if suffix not in _FORMATS:
+        raise UsageError(f"out must end in {', '.join(_FORMATS)}, got {path.name}")
+    return _FORMATS[suffix]

@@ -1,10 +1,24 @@
 """The diamond-square texture that Anderson and Farrell (WACV 2022) put behind fractals."""
 
+import numba
 import numpy as np
 
 from synthgen.seeding import noise_generator
 
-_QUARTER = np.float32(0.25)
+f32 = np.float32
+
+_QUARTER = f32(0.25)
+_ZERO = f32(0)
+_ONE = f32(1)
+_TWO = f32(2)
+# A full turn of a hue, and what a sixth of it is in these units.
+_TURN = f32(256)
+_SIXTHS = f32(6)
+_SIXTHS_PER_LEVEL = f32(6 / 256)
+_WHITE = f32(255)
+_SHARE_PER_LEVEL = f32(1 / 255)
+# Where red, green and blue begin to rise, in sixths of a turn.
+_CHANNELS = (f32(5), f32(3), f32(1))
 
 
 def sample_diamond_square(rng: np.random.Generator) -> dict:
@@ -55,19 +69,10 @@ def diamond_square(params: dict, size: tuple[int, int]) -> np.ndarray:
     field = _heights(rng, levels, params["decay"])
     heights = field[:height, :width]
 
-    hue = _mapped(heights, params["hue"])
-    saturation = _mapped(heights, params["saturation"])
-    value = _mapped(heights, params["value"])
-    hue %= 256
-    saturation = np.clip(saturation, 0, 255)
-    value = np.clip(value, 0, 255)
-    return _hsv_to_rgb(hue, saturation, value)
-
-
-def _mapped(heights: np.ndarray, line: list[float]) -> np.ndarray:
-    """Return heights times a scale plus a shift, float32."""
-    scale, shift = line
-    return heights * np.float32(scale) + np.float32(shift)
+    lines = [params[name] for name in ("hue", "saturation", "value")]
+    rgb = np.empty((height, width, 3), np.uint8)
+    _color(heights, np.array(lines, f32), rgb)
+    return rgb
 
 
 def _heights(rng: np.random.Generator, levels: int, decay: float) -> np.ndarray:
@@ -86,73 +91,112 @@ def _heights(rng: np.random.Generator, levels: int, decay: float) -> np.ndarray:
 
 
 def _refined(rng: np.random.Generator, field: np.ndarray, amplitude: np.float32) -> np.ndarray:
-    """Return a height field of twice as many steps: the diamond step, then the square step."""
-    side = 2 * len(field) - 1
-    fine = np.zeros((side, side), dtype=np.float32)
+    """Return a height field of twice as many steps."""
+    steps = len(field) - 1
+    centers = rng.random((steps, steps), dtype=f32)
+    rows = rng.random((steps + 1, steps), dtype=f32)
+    columns = rng.random((steps, steps + 1), dtype=f32)
+
+    fine = np.empty((2 * steps + 1, 2 * steps + 1), f32)
     fine[::2, ::2] = field
-
-    # diamonds: the middle of four corners
-    sides = field[:, :-1] + field[:, 1:]
-    corners = _sums_of_neighbors(sides)
-    centers = corners * _QUARTER
-    _add_noise(rng, centers, amplitude)
-    fine[1::2, 1::2] = centers
-
-    # squares: edge midpoints, between two corners along the edge and the centers on either side of it
-    rows = _midpoints(field.T, centers.T).T
-    _add_noise(rng, rows, amplitude)
-    fine[::2, 1::2] = rows
-    columns = _midpoints(field, centers)
-    _add_noise(rng, columns, amplitude)
-    fine[1::2, ::2] = columns
-
+    _diamond_step(field, centers, amplitude, fine)
+    _square_step(rows, columns, amplitude, fine)
     return fine
 
 
-def _midpoints(field: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Return the mean of each corner, the one below it, and the centers left and right, mirrored at the border."""
-    first = centers[:, :1]
-    last = centers[:, -1:]
-    mirrored = np.concatenate([first, centers, last], axis=1)
-    left = mirrored[:, :-1]
-    right = mirrored[:, 1:]
-
-    corners = _sums_of_neighbors(field)
-    total = corners + left + right
-    return total * _QUARTER
+@numba.njit(cache=True, nogil=True)
+def _moved(total, uniform, amplitude):
+    """Return the mean of four heights, moved by even noise in [-amplitude, amplitude)."""
+    mean = total * _QUARTER
+    spread = _TWO * uniform - _ONE
+    return mean + spread * amplitude
 
 
-def _sums_of_neighbors(rows: np.ndarray) -> np.ndarray:
-    """Return for all rows but the last the sum of the row and the next."""
-    above = rows[:-1]
-    below = rows[1:]
-    return above + below
+@numba.njit(cache=True, nogil=True)
+def _diamond_step(field, uniform, amplitude, fine):
+    """Write the middles of four corners each; `uniform` are numbers of [0, 1)."""
+    steps = len(uniform)
+    for r in range(steps):
+        upper = field[r]
+        lower = field[r + 1]
+        line = fine[2 * r + 1]
+        for c in range(steps):
+            above = upper[c] + upper[c + 1]
+            below = lower[c] + lower[c + 1]
+            total = above + below
+            line[2 * c + 1] = _moved(total, uniform[r, c], amplitude)
 
 
-def _add_noise(rng: np.random.Generator, heights: np.ndarray, amplitude: np.float32) -> None:
-    """Add even noise in [-amplitude, amplitude) to heights, in place."""
-    uniform = rng.random(heights.shape, dtype=np.float32)
-    doubled = uniform * np.float32(2)
-    spread = doubled - np.float32(1)
-    heights += spread * amplitude
+@numba.njit(cache=True, nogil=True)
+def _square_step(rows, columns, amplitude, fine):
+    """Write the middles of edges, each of two corners and the centers on either side, mirrored at the border.
+
+    `rows` and `columns` are numbers of [0, 1) for the edges along either.
+    """
+    steps = rows.shape[1]
+    last_odd = 2 * steps - 1
+    for k in range(steps + 1):
+        r = 2 * k
+        line = fine[r]
+        above = fine[max(r - 1, 1)]
+        below = fine[min(r + 1, last_odd)]
+        for n in range(steps):
+            c = 2 * n + 1
+            total = line[c - 1] + line[c + 1]
+            total += above[c]
+            total += below[c]
+            line[c] = _moved(total, rows[k, n], amplitude)
+
+    for k in range(steps):
+        r = 2 * k + 1
+        line = fine[r]
+        above = fine[r - 1]
+        below = fine[r + 1]
+        for n in range(steps + 1):
+            c = 2 * n
+            left = max(c - 1, 1)
+            right = min(c + 1, last_odd)
+            total = above[c] + below[c]
+            total += line[left]
+            total += line[right]
+            line[c] = _moved(total, columns[k, n], amplitude)
 
 
-def _hsv_to_rgb(hue, saturation, value) -> np.ndarray:
-    """Return uint8 (H, W, 3) of three (H, W) arrays in 0..255 (hue: 256 is a full turn)."""
-    per_level = np.float32(6 / 256)
-    sixths = hue * per_level
-    share_taken = saturation * np.float32(1 / 255)
-    shape = *hue.shape, 3
-    rgb = np.empty(shape, dtype=np.uint8)
+@numba.njit(cache=True, nogil=True)
+def _color(heights, lines, out):
+    """Write the colors of heights: hue, saturation and value are each a height times a scale plus a shift."""
+    rows, columns = heights.shape
+    of_hue = lines[0]
+    of_saturation = lines[1]
+    of_value = lines[2]
+    for r in range(rows):
+        for c in range(columns):
+            height = heights[r, c]
+            hue = _on_line(of_hue, height)
+            saturation = _on_line(of_saturation, height)
+            value = _on_line(of_value, height)
+            # most lie within the first turn, and a remainder takes long
+            if hue < _ZERO or hue >= _TURN:
+                hue = hue % _TURN
 
-    for channel, offset in enumerate((5, 3, 1)):
-        moved = sixths + np.float32(offset)
-        place = moved % np.float32(6)
-        from_end = 4 - place
-        nearness = np.minimum(place, from_end)
-        part = np.clip(nearness, 0, 1)
-        left = 1 - share_taken * part
-        levels = np.rint(value * left)
-        rgb[..., channel] = levels
+            sixths = hue * _SIXTHS_PER_LEVEL
+            share = _bounded(saturation, _WHITE) * _SHARE_PER_LEVEL
+            level = _bounded(value, _WHITE)
+            for channel in range(3):
+                place = sixths + _CHANNELS[channel]
+                if place >= _SIXTHS:
+                    place -= _SIXTHS
+                nearness = min(place, f32(4) - place)
+                part = _bounded(nearness, _ONE)
+                left = _ONE - share * part
+                out[r, c, channel] = np.rint(level * left)
 
-    return rgb
+
+@numba.njit(cache=True, nogil=True)
+def _on_line(line, height):
+    return height * line[0] + line[1]
+
+
+@numba.njit(cache=True, nogil=True)
+def _bounded(value, most):
+    return min(max(value, _ZERO), most)

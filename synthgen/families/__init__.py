@@ -48,6 +48,9 @@ A module may also have
 ``seconds_per_sample(options, size)``
     The rough time that one core takes to draw and encode a sample, in seconds. How many samples lie in a shard
     follows from it, so it depends on the options alone and never on the machine at hand. Default: 30 ns a pixel.
+``shared_by_threads(options)``
+    The share, in [0, 1], of the time of a large sample that threads of one process divide among them, as
+    `synthgen.threads` tells. From it plans say how many cores can work. Default: 0.
 ``device(options)``
     The `Drawer` of this machine. One process draws where it is exclusive, and others encode. Default: any CPU.
 ``tolerance(options)``
@@ -73,7 +76,7 @@ from importlib import import_module
 from types import ModuleType
 
 from synthgen.errors import UsageError, did_you_mean, one_line
-from synthgen.families._drawer import ANY_CPU, Drawer, device_of, seconds_of, tolerance_of
+from synthgen.families._drawer import ANY_CPU, Drawer, device_of, seconds_of, shared_of, tolerance_of
 from synthgen.families._source import Source
 from synthgen.machine import DEVICE_VARIABLE
 
@@ -89,6 +92,7 @@ __all__ = [
     "known",
     "load",
     "seconds_of",
+    "shared_of",
     "tolerance_of",
 ]
 

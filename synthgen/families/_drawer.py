@@ -3,6 +3,8 @@
 from types import ModuleType
 from typing import NamedTuple
 
+from synthgen.threads import is_large
+
 # The time that a pixel takes where a family does not say what a sample does.
 _SECONDS_PER_PIXEL = 30e-9
 
@@ -39,6 +41,13 @@ def tolerance_of(family: ModuleType, options) -> float:
     """Return the gray levels by which other devices may differ, on average over an image."""
     if hasattr(family, "tolerance"):
         return family.tolerance(options)
+    return 0.0
+
+
+def shared_of(family: ModuleType, options, size: tuple[int, int]) -> float:
+    """Return the share of a sample's time that threads of one process divide among them."""
+    if hasattr(family, "shared_by_threads") and is_large(size):
+        return family.shared_by_threads(options)
     return 0.0
 
 

@@ -463,6 +463,13 @@ def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
     return 0.02 + height * width * per_pixel * images
 
 
+def shared_by_threads(options: Options) -> float:
+    """Return the share of a sample's time that threads divide: most of a plate is drawn by bands of rows."""
+    if options.mesh is not None:
+        return 0.0
+    return 0.75 if options.layout == "train" else 0.55
+
+
 def sample(options: Options, seed: int, label: int, index: int) -> dict:
     """Draw the parameters of one plate, each part from a stream of its own.
 

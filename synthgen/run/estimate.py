@@ -58,12 +58,15 @@ class Estimate(msgspec.Struct, frozen=True):
         On disk.
     samples, shards : int
         How many the estimate is for.
+    shared : float
+        Share of a sample's time that threads of one process divide among them.
     """
 
     seconds_per_sample: float
     bytes_per_sample: float
     samples: int
     shards: int
+    shared: float = 0.0
 
     @property
     def bytes(self) -> int:
@@ -82,15 +85,27 @@ class Estimate(msgspec.Struct, frozen=True):
         """Return how many of the offered processes will work: none has less than a shard."""
         return min(offered, self.shards)
 
+    def threads(self, offered: int) -> int:
+        """Return how many of the offered cores each process can use, where there are fewer processes than cores."""
+        workers = max(1, self.workers(offered))
+        return max(1, offered // workers) if self.shared else 1
+
     def seconds(self, offered: int) -> float:
-        """Return the time that a run takes: shards are drawn in rounds, and some workers idle in the last one."""
+        """Return the time that a run takes: shards are drawn in rounds.
+
+        In the last one some cores may have no shard. They idle, but for threads that share the pictures of others.
+        """
         if self.shards == 0:
             return 0.0
         workers = max(1, self.workers(offered))
         rounds = math.ceil(self.shards / workers)
         of_a_round = self.cpu_seconds / self.shards
         start = START_SECONDS if offered else 0.0
-        return start + rounds * of_a_round
+
+        in_last_round = self.shards - (rounds - 1) * workers
+        threads = max(1, offered // in_last_round)
+        saved = self.shared * (1 - 1 / threads)
+        return start + (rounds - saved) * of_a_round
 
 
 def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
@@ -117,7 +132,8 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
         times.append(seconds)
 
     _measure_outliers_again(plan, groups, times)
-    drawing = statistics.mean(_warm(times))
+    first = statistics.mean(_warm(times))
+    drawing = _with_classes_known(plan, groups[: len(times)], samples, first)
     writing = _writing_seconds(plan, encoded)
     size = statistics.mean(map(_size, encoded))
     return Estimate(
@@ -125,7 +141,14 @@ def probe(plan: Plan, todo: Sequence[int] | None = None) -> Estimate:
         bytes_per_sample=size + _OVERHEAD[run.storage],
         samples=samples,
         shards=len(shards),
+        shared=_shared(plan),
     )
+
+
+def _shared(plan: Plan) -> float:
+    """Return the share of a sample's time that threads divide among them."""
+    family = families.load(plan.recipe.family)
+    return families.shared_of(family, plan.recipe.options, plan.recipe.size)
 
 
 def _groups(plan: Plan, shards: Sequence[int]) -> list[list[tuple[int, int]]]:
@@ -178,6 +201,27 @@ def _measure_outliers_again(plan: Plan, groups: list[list[tuple[int, int]]], tim
         if seconds > most:
             _, again = _timed(plan, groups[k])
             times[k] = min(seconds, again)
+
+
+def _with_classes_known(plan: Plan, groups: list[list[tuple[int, int]]], samples: int, first: float) -> float:
+    """Return the time of a sample in a run, where most classes have been drawn before.
+
+    The first sample of a class may take longer, by `first` in all. Each process draws that of each class once.
+    """
+    share = plan.run.classes * available_cpus() / samples
+    if share >= 1:
+        return first
+
+    later = [_later_of(plan, group) for group in groups]
+    times = [_timed(plan, group)[1] for group in later]
+    _measure_outliers_again(plan, later, times)
+    again = statistics.mean(times)
+    return again + share * max(0.0, first - again)
+
+
+def _later_of(plan: Plan, group: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return other samples of the same classes."""
+    return [(label, (index + 1) % plan.run.per_class) for label, index in group]
 
 
 def _timed(plan: Plan, group: list[tuple[int, int]]) -> tuple[list, float]:

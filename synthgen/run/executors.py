@@ -82,7 +82,7 @@ class Executor(Protocol):
     def shares_device(self, plan: Plan) -> bool:
         """Return whether several processes may draw a plan at a time."""
 
-    def run(self, plan: Plan, target: Target, shards: list[int], workers: int, progress: Progress) -> None:
+    def run(self, plan: Plan, target: Target, shards: list[int], offered: int, progress: Progress) -> None:
         """Draw shards.
 
         Parameters
@@ -91,8 +91,8 @@ class Executor(Protocol):
         target : Target
             Where the shards go.
         shards : list of int
-        workers : int
-            How many to draw at a time, 0 for one in this process.
+        offered : int
+            As `offered` returns: how many to draw at a time at most, 0 for one in this process.
         progress : Progress
             Told of each sample, also of those of a shard that is not finished.
 
@@ -129,10 +129,10 @@ class Local:
         """Return whether several processes may draw a plan at a time."""
         return not drawer_of(plan).exclusive
 
-    def run(self, plan: Plan, target: Target, shards: list[int], workers: int, progress: Progress) -> None:
+    def run(self, plan: Plan, target: Target, shards: list[int], offered: int, progress: Progress) -> None:
         """Draw shards; parameters and errors as for `Executor.run`."""
-        if workers and not target.needs_this_process:
-            run_pool(plan, target, shards, workers, progress)
+        if offered and not target.needs_this_process:
+            run_pool(plan, target, shards, offered, progress)
             return
         for shard in shards:
             target.write(plan, shard, progress.advance)

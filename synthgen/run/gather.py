@@ -92,6 +92,8 @@ def _run_of(folder: Path) -> RunRecord:
     records, damage = readable_records(folder)
     if records:
         return records[0]
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
     raise damage or UsageError(f"{folder}: is not a part of a data set: it has no {RUN}")
 
 

@@ -6,6 +6,7 @@ import sys
 from typing import IO, cast
 
 from synthgen.errors import WorkerError, error_of
+from synthgen.machine import available_cpus
 from synthgen.run.crew import HOME, Crew, Worker, start_of
 from synthgen.run.orders import order_of
 from synthgen.run.plan import Plan
@@ -34,12 +35,19 @@ class _Worker(Worker):
         self._output = cast(IO[bytes], process.stdout)
         super().__init__(process, self._output.fileno())
         self.counted = 0
+        self._threads = 1
         self.send(order_of(plan, target).to_dict())
 
     def start(self, shard: int) -> None:
         self.task = shard
         self.counted = 0
         self.send({"shard": shard})
+
+    def let(self, threads: int) -> None:
+        """Let it draw each picture by so many threads."""
+        if threads != self._threads:
+            self._threads = threads
+            self.send({"threads": threads})
 
     def end(self) -> str:
         """Kill the process, and return in words how it ended."""
@@ -52,7 +60,8 @@ class _Worker(Worker):
 def run_pool(plan: Plan, target: Target, shards: list[int], workers: int, progress: Progress) -> None:
     """Write `shards` with `workers` processes.
 
-    A worker that dies is named by its shard, and the shard is given to a new worker, once.
+    A worker that dies is named by its shard, and the shard is given to a new worker, once. Where fewer shards than
+    workers are left, the cores of those that idle are threads of those that draw.
 
     Raises
     ------
@@ -61,7 +70,8 @@ def run_pool(plan: Plan, target: Target, shards: list[int], workers: int, progre
     SynthgenError
         What a worker reported, for example a full disk.
     """
-    pool = _Pool(plan, target, shards, progress)
+    cores = min(workers, available_cpus())
+    pool = _Pool(plan, target, shards, progress, cores)
     try:
         pool.run(workers)
     finally:
@@ -71,11 +81,12 @@ def run_pool(plan: Plan, target: Target, shards: list[int], workers: int, progre
 class _Pool(Crew):
     """The workers of a run, and the shards that wait for them."""
 
-    def __init__(self, plan: Plan, target: Target, shards: list[int], progress: Progress):
+    def __init__(self, plan: Plan, target: Target, shards: list[int], progress: Progress, cores: int):
         super().__init__(list(reversed(shards)))
         self._plan = plan
         self._target = target
         self._progress = progress
+        self._cores = cores
         self._tries = dict.fromkeys(shards, 0)
 
     def _new(self) -> _Worker:
@@ -85,6 +96,14 @@ class _Pool(Crew):
         shard = self._waiting.pop()
         self._tries[shard] += 1
         worker.start(shard)
+        self._share_cores()
+
+    def _share_cores(self) -> None:
+        """Let each busy worker use its share of the cores, of which it has one as long as shards wait."""
+        busy = [worker for worker in self._crew if worker.task is not None]
+        for worker in busy:
+            share = 1 if self._waiting else self._cores // len(busy)
+            worker.let(max(1, share))
 
     def _take(self, worker: _Worker, report: dict) -> None:
         """Act on one report of a worker."""
@@ -92,6 +111,7 @@ class _Pool(Crew):
             raise error_of(report["kind"], report["error"])
         if "done" in report:
             worker.task = None
+            self._share_cores()
         else:
             worker.counted += report["progress"]
             self._progress.advance(report["progress"])

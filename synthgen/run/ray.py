@@ -25,6 +25,7 @@ from synthgen.run.plan import Plan
 from synthgen.run.progress import Progress
 from synthgen.run.target import Target
 from synthgen.run.worker import Counter
+from synthgen.threads import drawing_threads
 
 # Tasks that wait or run, for each CPU: more of them would only fill the memory of the head.
 _TASKS_PER_CPU = 4
@@ -53,7 +54,7 @@ class Tally:
         return counts
 
 
-def draw_shard(text: str, shard: int, tally) -> dict:
+def draw_shard(text: str, shard: int, tally, threads: int = 1) -> dict:
     """Draw one shard of an order, in a task; return what went wrong, or nothing.
 
     Parameters
@@ -62,6 +63,8 @@ def draw_shard(text: str, shard: int, tally) -> dict:
         The order as JSON.
     shard : int
     tally : actor handle of `Tally`
+    threads : int
+        That may share a picture.
     """
     drawn = 0
 
@@ -72,7 +75,8 @@ def draw_shard(text: str, shard: int, tally) -> dict:
 
     try:
         order, plan = _prepared(text)
-        order.target.write(plan, shard, Counter(send))
+        with drawing_threads(threads):
+            order.target.write(plan, shard, Counter(send))
     except SynthgenError as error:
         return _reported(error)
     return {}
@@ -182,7 +186,7 @@ class Ray:
         means = {"num_cpus": self._crew.cpus_per_task, "num_gpus": self._crew.gpus_per_task}
         return self._ray.remote(max_retries=_RETRIES, **means)(function)
 
-    def run(self, plan: Plan, target: Target, shards: list[int], workers: int, progress: Progress) -> None:
+    def run(self, plan: Plan, target: Target, shards: list[int], offered: int, progress: Progress) -> None:
         """Draw shards; parameters and errors as for `Executor.run`."""
         if target.needs_this_process:
             raise UsageError(f"out must be seen by all tasks, got {target.address}")
@@ -221,7 +225,8 @@ class Ray:
             shard = next(waiting, None)
             if shard is None:
                 break
-            running[draw.remote(text, shard, tally)] = shard
+            threads = max(1, int(self._crew.cpus_per_task))
+            running[draw.remote(text, shard, tally, threads)] = shard
         return bool(running)
 
     def _result(self, reference, what: str) -> dict:

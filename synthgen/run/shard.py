@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from synthgen.sample import Sample
 from synthgen.shards.codecs import encode
 from synthgen.shards.files import replacing, sha256_of
 from synthgen.shards.manifest import FORMATS, SHARDS, RunRecord, Sidecar, write_sidecar
+from synthgen.threads import at_once
 
 # Drawn samples that may wait for the encoder.
 _AHEAD = 4
@@ -23,7 +25,10 @@ _AHEAD = 4
 def encode_sample(sample: Sample, fields: dict) -> tuple[dict[str, bytes], bytes]:
     """Return the encoded fields of a sample, and its parameters as JSON."""
     values = {"image": sample.pixels, **sample.fields}
-    columns = {name: encode(values[name], entry.codec, entry.kind) for name, entry in fields.items()}
+    works = [partial(encode, values[name], entry.codec, entry.kind) for name, entry in fields.items()]
+    height, width = fields["image"].shape[:2]
+    encoded = at_once(works, (height, width))
+    columns = dict(zip(fields, encoded, strict=True))
     return columns, msgspec.json.encode(sample.params)
 
 

@@ -80,7 +80,7 @@ class Work(msgspec.Struct, frozen=True):
             line = self._announced(plan, estimate, offered)
             tell(line)
         with self._progress_of(plan, estimate) as progress:
-            self.executor.run(plan, target, todo, workers, progress)
+            self.executor.run(plan, target, todo, offered, progress)
 
     def _progress_of(self, plan: Plan, estimate: Estimate) -> Progress:
         """Return a progress over all samples of the part, some of which may be there already."""
@@ -180,8 +180,16 @@ def describe(plan: Plan, estimate: Estimate, offered: int, shares_device: bool |
 def _who_works(estimate: Estimate, offered: int) -> str:
     """Return in words how many processes will draw, and how many could."""
     workers = estimate.workers(offered)
-    if workers < 2:
+    threads = estimate.threads(offered)
+    if offered < 2:
         return "on 1 core" if estimate.shards < 2 else f"on 1 core ({estimate.shards:,} could work)"
-    idle = offered - workers
-    more = f"; {idle} more would idle" if idle else f" ({estimate.shards:,} could work)"
-    return f"on {workers} cores{more}"
+
+    cores = workers * threads
+    idle = offered - cores
+    more = f"; {idle} more would idle" if idle else ""
+    if threads > 1:
+        processes = "1 process" if workers == 1 else f"{workers} processes"
+        return f"on {cores} cores, {processes} of {threads} threads{more}"
+    could = "" if idle else f" ({estimate.shards:,} could work)"
+    name = "1 core" if cores == 1 else f"{cores} cores"
+    return f"on {name}{could}{more}"

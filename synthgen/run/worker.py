@@ -13,6 +13,8 @@ import time
 import warnings
 from functools import partial
 
+from synthgen.threads import allow_threads
+
 _REPORT_SECONDS = 0.2
 
 
@@ -67,7 +69,12 @@ def _report_error(send, error: Exception) -> None:
 
 def _listen(orders: queue.SimpleQueue) -> None:
     for line in sys.stdin.buffer:
-        orders.put(json.loads(line))
+        order = json.loads(line)
+        if "threads" in order:
+            # at once, also for the rest of the shard that is being drawn
+            allow_threads(order["threads"])
+        else:
+            orders.put(order)
     os._exit(0)
 
 

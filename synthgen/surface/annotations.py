@@ -164,7 +164,7 @@ def _padded(window, numbers: np.ndarray, margin: int, shape) -> tuple[tuple, np.
     return tuple(larger), np.pad(numbers, room)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _recode(numbers, ids, out, mask):
     """Write the ids of numbers, and 255 into the mask, where there are any."""
     height, width = numbers.shape
@@ -177,7 +177,7 @@ def _recode(numbers, ids, out, mask):
                 mask[r, c] = 255
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _count(ids, mask, most):
     """Fill the mask of all ids, and return how many pixels each has, int64 (most + 1,)."""
     seen = np.zeros(most + 1, np.int64)

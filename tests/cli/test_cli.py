@@ -138,7 +138,7 @@ MISTAKES = [
     (["fractals", "--size", "5"], "--size must be int >= 16, got [5, 5]"),
     (["fractals", "--size", "a x b"], "--size must be N or WIDTHxHEIGHT in pixels, got 'a x b'"),
     (["fractals", "--maps", "4:2"], "--maps must be LOW:HIGH with LOW <= HIGH, got 4:2"),
-    (["fractals", "--maps", "2:9"], "--maps must be int <= 8, got [2, 9]"),
+    (["fractals", "--maps", "2:9"], "--maps must be int <= 8, got '2:9'"),
     (["fractals", "--part", "5/4"], "--part must be K/N with 1 <= K <= N, auto or auto/N, got '5/4'"),
     (["fractals", "--workers", "-2"], "--workers must lie in 0..4096, got -2"),
     (["fractals", "--shard-size", "0"], "--shard-size must be int >= 1, got '0'"),
@@ -146,6 +146,11 @@ MISTAKES = [
     (["run", "nothing"], "recipe must be a file, a data set or an installed recipe, got 'nothing'"),
     (["run", "tiny-fractals", "--set", "pionts=3"], "pionts is not a known key; did you mean points?"),
     (["render", "tiny-fractals", "--label", "10", "-o", "x.png"], "label must lie in 0..9, got 10"),
+    (["preview", "tiny-fractals", "-o", "x.txt"], "--out must end in .png, .jpg, .jpeg, .webp, got x.txt"),
+    (
+        ["stains", "--impurities", "sticker,prints"],
+        "--impurities must be one of fingerprint, sticker, got 'prints'",
+    ),
     (["plan", "tiny-fractals", "--set", "classes"], "--set must be KEY=VALUE, got 'classes'"),
 ]
 

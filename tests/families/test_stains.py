@@ -10,11 +10,16 @@ import pytest
 from msgspec.structs import fields
 
 import synthgen
+from synthgen import families
 from synthgen.errors import UsageError
 from synthgen.families import _inspection, connectors, stains
 from synthgen.families.stains import Options
 from synthgen.recipe import Recipe, load_recipe
+from synthgen.run import make_plan
+from synthgen.run.draw import draw_sample
+from synthgen.run.shard import encode_sample
 from synthgen.surface.optics.camera import grown
+from synthgen.threads import drawing_threads
 
 LARGE = {"radius": "4:8", "ring": 1, "heterogeneity": 0.9}
 ALL = {
@@ -49,6 +54,36 @@ CAMERAS = {
     "noisy": {"noise": 6},
     "blurred, noisy and bright": {"blur": 2, "noise": 4, "exposure": "1.1:1.2"},
 }
+
+
+# what a plate may have on it -> all steps of its drawing that threads share
+SHARED = {
+    "dried water": {"noise": 2, "blur": 0.8},
+    "water paper": {"water": "paper", "cells": "solid", "blur": 1.6, "radius": "4:8"},
+    "a plate with all on it": {**ALL, "blur": 1.2, "noise": 3},
+}
+
+
+@pytest.mark.parametrize("what", SHARED)
+def test_threads_change_no_byte(what, monkeypatch):
+    recipe = small(**SHARED[what], size="233x190")
+    fields = make_plan(recipe).run.fields
+    monkeypatch.setattr("synthgen.threads._LEAST_PIXELS", 0)
+
+    encoded = []
+    for count in (1, 2, 3):
+        with drawing_threads(count):
+            encoded.append(encode_sample(draw_sample(recipe, recipe.classes - 1, 1), fields))
+    assert encoded[0] == encoded[1] == encoded[2]
+
+
+@pytest.mark.parametrize(("size", "mesh", "shared"), [
+    ((511, 512), None, False), ((512, 512), None, True), ((512, 512), "bolt", False),
+])  # fmt: skip
+def test_threads_share_large_plates_alone(size, mesh, shared):
+    share = families.shared_of(stains, Options(mesh=mesh), size)
+    assert (0 < share < 1) == shared
+    assert share == 0 or shared
 
 
 @pytest.mark.parametrize("camera", CAMERAS)

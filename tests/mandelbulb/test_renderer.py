@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ from skimage.metrics import structural_similarity
 
 from synthgen.errors import UsageError
 from synthgen.mandelbulb import Formula, View, render
+from synthgen.mandelbulb.devices import load_pyopencl
+from synthgen.mandelbulb.opencl import OpenCLRenderer
 from synthgen.mandelbulb.picture import FILTERS
-from synthgen.mandelbulb.renderer import kernel_numbers
+from synthgen.mandelbulb.renderer import kernel_numbers, renderer_for
 
 DATA = Path(__file__).parent / "data"
 CASES = json.loads((DATA / "published.json").read_text())
@@ -58,6 +61,34 @@ def test_repeated_runs_have_equal_bits(engine, formula, view):
     runs = [engine.draw(kernel_numbers(formula), view.scene(), (40, 56), 2, 0) for _ in range(2)]
     for one, other in zip(*runs, strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+def _picture(renderer, formula, view):
+    picture = renderer.draw(kernel_numbers(formula), view.scene(), (50, 70), 2, 255)
+    return [getattr(picture, name).tobytes() for name in ("colors", "depth", "hits", "normal")]
+
+
+@pytest.fixture(scope="module")
+def on_one_core(opencl_device):
+    """The renderer of one core of a device that has several."""
+    if opencl_device.kind != "cpu" or opencl_device.handle.max_compute_units < 2:
+        pytest.skip("no CPU of several cores here")
+    way = load_pyopencl().device_partition_property.EQUALLY
+    handle = opencl_device.handle.create_sub_devices([way, 1])[0]
+    assert handle.max_compute_units == 1
+    return OpenCLRenderer(replace(opencl_device, handle=handle))
+
+
+def test_cores_of_a_device_change_no_bit(on_one_core, opencl_renderer, formula, view):
+    assert _picture(on_one_core, formula, view) == _picture(opencl_renderer, formula, view)
+
+
+def test_threads_of_numba_change_no_bit(formula, view, monkeypatch):
+    drawn = []
+    for count in (1, 2, 3):
+        monkeypatch.setattr("synthgen.mandelbulb.fallback.available_cpus", lambda count=count: count)
+        drawn.append(_picture(renderer_for("numba"), formula, view))
+    assert drawn[0] == drawn[1] == drawn[2]
 
 
 def test_small_published_pictures_are_redrawn():

@@ -18,7 +18,9 @@ def send(**report):
     print(json.dumps(report), flush=True)
 
 for line in sys.stdin:
-    shard = json.loads(line)["shard"]
+    shard = json.loads(line).get("shard")
+    if shard is None:
+        continue
     with open(folder / "shards.txt", "a") as file:
         file.write(f"{{shard}}\\n")
     times = (folder / "shards.txt").read_text().split().count(str(shard))
@@ -71,6 +73,19 @@ def test_the_shard_of_a_dead_worker_is_tried_once_more_and_counted_once(tmp_path
     assert written(tmp_path) == [0, 1, 1, 2]
     assert progress.units == 3 * 9
     assert progress.notes == ["a worker died on shard 1 (exit code 3); trying it once more"]
+
+
+# shards, workers -> the threads that busy workers are let use, one after the other
+THREADS = [(1, 4, [4]), (2, 4, [1, 2, 2, 4]), (2, 2, [1, 1, 1, 2]), (2, 1, [1, 1])]
+
+
+@pytest.mark.parametrize(("shards", "workers", "threads"), THREADS)
+def test_cores_for_which_no_shard_waits_are_threads_of_busy_workers(run, monkeypatch, shards, workers, threads):
+    told = []
+    monkeypatch.setattr(pool, "available_cpus", lambda: 8)
+    monkeypatch.setattr(pool._Worker, "let", lambda worker, threads: told.append(threads))
+    run(WRITES, shards=range(shards), workers=workers)
+    assert told == threads
 
 
 WAYS = {

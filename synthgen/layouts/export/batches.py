@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from synthgen.errors import UsageError
+from synthgen.errors import UsageError, did_you_mean
 from synthgen.exports import TARGETS, Options
 from synthgen.layouts.export.sources import Picked, Source, picked
 from synthgen.layouts.export.tree import Batch, FileRow, Tree
@@ -38,7 +38,8 @@ class Batches:
 
     def __init__(self, job: Job):
         if job.target not in TARGETS:
-            raise UsageError(f"target must be one of {', '.join(TARGETS)}, got {job.target}")
+            hint = did_you_mean(job.target, TARGETS)
+            raise UsageError(f"target must be one of {', '.join(TARGETS)}, got {job.target}{hint}")
         self.sources = []
         for number, path in enumerate(job.paths):
             source = Source(Path(path), number, job.options)

@@ -125,7 +125,7 @@ def _grain(rng, columns: int, rows: int, forgetting: float) -> np.ndarray:
     return noise
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _spread(fine, width, weight, table):
     """Add noise to the table, each of its rows drawn over `width` rows."""
     columns, channels, rows = table.shape
@@ -168,7 +168,7 @@ def _strokes(rng, params: dict, rows: int, columns: int) -> np.ndarray:
     return np.stack(parts, axis=1)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _add_strokes(strokes, table):
     """Add strokes to the table: they fade in and out, one flank faces the light, the other turns away."""
     columns, _, rows = table.shape

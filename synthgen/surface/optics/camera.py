@@ -4,10 +4,13 @@ An image and its clean twin go through the same steps with the same noise. Where
 their bytes are equal.
 """
 
+from functools import partial
+
 import numba
 import numpy as np
 
-from synthgen.seeding import noise_generator
+from synthgen.seeding import noise_words
+from synthgen.threads import by_bands
 
 f32, i32, u32 = np.float32, np.int32, np.uint32
 
@@ -41,18 +44,22 @@ def develop(radiance: np.ndarray, exposure: float, blur: float, noise: dict | No
     -------
     ndarray of uint8, (H, W)
     """
-    if blur > 0:
-        taps = blur_taps(blur)
-        line = np.zeros(radiance.shape[1] + len(taps) - 1, f32)
-        radiance = _blurred(radiance, taps, line)
-
+    taps = blur_taps(blur) if blur > 0 else None
     scale = f32(255 * exposure)
-    if noise is None:
-        return _levels(radiance, scale)
+    width = radiance.shape[1]
+    out = np.empty(radiance.shape, np.uint8)
 
-    rng = noise_generator(noise["seed"])
-    grain = rng.integers(0, 2**32, radiance.shape, u32)
-    return _noisy_levels(radiance, scale, grain, f32(noise["sigma"]))
+    def expose(first: int, end: int) -> None:
+        rows = slice(first, end)
+        light = radiance[rows] if taps is None else _blurred(radiance, taps, first, end)
+        if noise is None:
+            _expose(light, scale, out[rows])
+            return
+        grain = noise_words(noise["seed"], first * width, light.size)
+        _expose_with_noise(light, scale, grain, f32(noise["sigma"]), out[rows])
+
+    by_bands(expose, radiance.shape)
+    return out
 
 
 def photograph(radiance: np.ndarray, camera: dict) -> np.ndarray:
@@ -90,58 +97,65 @@ def grown(mask: np.ndarray, blur: float) -> np.ndarray:
     blur : float
         Standard deviation of the blur, pixels.
     """
-    radius = blur_reach(blur)
-    for axis in (0, 1):
-        out = mask.copy()
-        target = np.moveaxis(out, axis, 0)
-        source = np.moveaxis(mask, axis, 0)
-        steps = min(radius, len(source) - 1)
-
-        for k in range(1, steps + 1):
-            np.maximum(target[k:], source[:-k], out=target[k:])
-            np.maximum(target[:-k], source[k:], out=target[:-k])
-        mask = out
-    return mask
-
-
-@numba.njit(cache=True)
-def _blurred(image, taps, line):
-    """Return the image convolved along both axes; its border goes on outwards."""
-    rows = _blurred_down(image, taps)
-    height, width = image.shape
-    radius = len(taps) // 2
-    out = np.zeros_like(image)
-
-    for r in range(height):
-        line[:radius] = rows[r, 0]
-        line[radius : radius + width] = rows[r]
-        line[radius + width :] = rows[r, -1]
-
-        target = out[r]
-        for k in range(len(taps)):
-            source = line[k : k + width]
-            weight = taps[k]
-            for c in range(width):
-                target[c] += weight * source[c]
+    out = np.empty_like(mask)
+    grow = partial(_grow_rows, mask, blur_reach(blur), out)
+    by_bands(grow, mask.shape)
     return out
 
 
-@numba.njit(cache=True)
-def _blurred_down(image, taps):
-    """Return the image convolved along its columns."""
+@numba.njit(cache=True, nogil=True)
+def _grow_rows(mask, radius, out, first, end):
+    """Write some rows of a mask that is larger by a radius along both axes."""
+    height, width = mask.shape
+    line = np.empty(width, mask.dtype)
+    for r in range(first, end):
+        above = max(r - radius, 0)
+        below = min(r + radius + 1, height)
+        line[:] = mask[above]
+        for row in range(above + 1, below):
+            _raise_to(mask[row], line)
+
+        target = out[r]
+        target[:] = line
+        for k in range(1, min(radius, width - 1) + 1):
+            _raise_to(line[: width - k], target[k:])
+            _raise_to(line[k:], target[: width - k])
+
+
+@numba.njit(cache=True, inline="always")
+def _raise_to(source, target):
+    """Raise each value to that of the source, where it is lower."""
+    for c in range(target.size):
+        value = source[c]
+        target[c] = value if value > target[c] else target[c]
+
+
+@numba.njit(cache=True, nogil=True)
+def _blurred(image, taps, first, end):
+    """Return some rows of the image convolved along both axes; its border goes on outwards."""
     height, width = image.shape
     radius = len(taps) // 2
-    out = np.zeros_like(image)
+    out = np.zeros((end - first, width), image.dtype)
+    line = np.empty(width + 2 * radius, image.dtype)
+    middle = line[radius : radius + width]
 
-    for r in range(height):
-        target = out[r]
+    for r in range(first, end):
+        middle[:] = 0
         for k in range(len(taps)):
             row = min(max(r + k - radius, 0), height - 1)
-            source = image[row]
-            weight = taps[k]
-            for c in range(width):
-                target[c] += weight * source[c]
+            _add_weighted(image[row], taps[k], middle)
+
+        line[:radius] = middle[0]
+        line[radius + width :] = middle[-1]
+        for k in range(len(taps)):
+            _add_weighted(line[k : k + width], taps[k], out[r - first])
     return out
+
+
+@numba.njit(cache=True, inline="always")
+def _add_weighted(source, weight, target):
+    for c in range(target.size):
+        target[c] += weight * source[c]
 
 
 @numba.njit(cache=True, inline="always")
@@ -151,33 +165,28 @@ def _level(value):
     return np.uint8(i32(bounded))
 
 
-@numba.njit(cache=True)
-def _levels(radiance, scale):
-    """Return the gray levels of a picture without noise."""
-    out = np.empty(radiance.shape, np.uint8)
+@numba.njit(cache=True, nogil=True)
+def _expose(radiance, scale, out):
+    """Write the gray levels of a picture without noise."""
     source = radiance.ravel()
     target = out.ravel()
     for i in range(source.size):
         target[i] = _level(source[i] * scale)
-    return out
 
 
-@numba.njit(cache=True)
-def _noisy_levels(radiance, scale, grain, sigma):
-    """Return the gray levels with noise, that of photons and that of the sensor."""
-    out = np.empty(radiance.shape, np.uint8)
+@numba.njit(cache=True, nogil=True)
+def _expose_with_noise(radiance, scale, grain, sigma, out):
+    """Write the gray levels with noise, that of photons and that of the sensor."""
     source = radiance.ravel()
     target = out.ravel()
-    bits = grain.ravel()
 
     for i in range(source.size):
         value = max(source[i] * scale, _BLACK)
         spread = sigma * np.sqrt(value * f32(1 / 255) + _READ_NOISE)
 
-        upper = i32(bits[i] >> u32(16))
-        lower = i32(bits[i] & u32(0xFFFF))
+        upper = i32(grain[i] >> u32(16))
+        lower = i32(grain[i] & u32(0xFFFF))
         deviation = f32(upper + lower - _MIDDLE)
 
         value += spread * deviation * _TO_UNIT
         target[i] = _level(value)
-    return out

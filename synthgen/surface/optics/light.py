@@ -185,7 +185,7 @@ def _convolved(values: np.ndarray, taps: np.ndarray) -> np.ndarray:
     return _add_rows(np.ascontiguousarray(values), taps)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _add_rows(values, taps):
     """Return for each row the sum of those around it, weighted by the taps."""
     rows = len(values)

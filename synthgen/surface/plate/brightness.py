@@ -1,5 +1,7 @@
 """How bright each point of a brushed plate is under a ring light, also where defects bend it."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numba
@@ -10,6 +12,7 @@ from synthgen.surface.marks.defects import Placed, defect_reach, displacement
 from synthgen.surface.optics.brushed import ACROSS, ALONG, streaks
 from synthgen.surface.optics.light import CAMERA_DISTANCE, LIGHT_HEIGHT, look_up, reflection_map
 from synthgen.surface.plate.view import PLATE, PlateView
+from synthgen.threads import at_once, by_bands
 
 f32, i32, u32 = np.float32, np.int32, np.uint32
 
@@ -100,8 +103,10 @@ def prepare(brushed: dict, light: dict, view: PlateView) -> LitPlate:
     -------
     LitPlate
     """
-    table = streaks(brushed, view.pitch)
-    mirrored = reflection_map(light, brushed["direction"], brushed["roughness"])
+    brush = partial(streaks, brushed, view.pitch)
+    mirror = partial(reflection_map, light, brushed["direction"], brushed["roughness"])
+    both: list[Callable] = [brush, mirror]
+    table, mirrored = at_once(both, view.shape)
     cosine, sine = cosine_and_sine(brushed["direction"])
     rows, columns, _ = table.shape
     start_row, start_column = mirrored.start
@@ -139,7 +144,10 @@ def radiance(plate: LitPlate, view: PlateView) -> np.ndarray:
     half_height = f32(height / 2)
     half_width = f32(width / 2)
     grid = _grid_of(view)
-    return _radiance(plate, view.shape, grid, (half_height, half_width))
+    picture = np.empty(view.shape, f32)
+    draw = partial(_shine_rows, plate, grid, (half_height, half_width), picture)
+    by_bands(draw, view.shape)
+    return picture
 
 
 def _grid_of(view: PlateView) -> _Grid:
@@ -278,16 +286,15 @@ def _sample_points(rows: np.ndarray, columns: np.ndarray, view: PlateView, sampl
     return points.reshape(count, samples * samples, 3)
 
 
-@numba.njit(cache=True)
-def _radiance(plate, shape, grid, limits):
-    """Return the brightness of a clean plate; beyond its limits lies the background."""
-    height, width = shape
+@numba.njit(cache=True, nogil=True)
+def _shine_rows(plate, grid, limits, out, first, end):
+    """Write the brightness of some rows of a clean plate; beyond its limits lies the background."""
     half_height, half_width = limits
+    width = out.shape[1]
     columns = plate.streaks.shape[1]
-    out = np.empty((height, width), f32)
     nodes = np.empty((columns, 2), f32)
 
-    for r in range(height):
+    for r in range(first, end):
         y = grid.top + f32(r) * grid.pitch
         line = out[r]
         _cross(plate, y, nodes)
@@ -299,7 +306,6 @@ def _radiance(plate, shape, grid, limits):
             x = grid.left + f32(c) * grid.pitch
             if abs(y) > half_height or abs(x) > half_width:
                 line[c] = f32(_BACKGROUND)
-    return out
 
 
 @numba.njit(cache=True)

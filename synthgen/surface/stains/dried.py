@@ -10,6 +10,7 @@ smooth union of the drops, moved by several octaves of noise, is 0. Along the br
 stretched: the grooves pin the water.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numba
@@ -20,7 +21,8 @@ from synthgen.splitmix import mix
 from synthgen.surface.chance import BOUND
 from synthgen.surface.perlin import perlin3_along
 from synthgen.surface.stains.drops import Drops
-from synthgen.surface.stains.rows import near_rows, renumber, unite
+from synthgen.surface.stains.rows import Near, near_rows, renumber, unite
+from synthgen.threads import by_bands
 
 f32, i32, u32, u64 = np.float32, np.int32, np.uint32, np.uint64
 
@@ -133,11 +135,17 @@ class _Noise(NamedTuple):
 
 
 class _Room(NamedTuple):
-    """Room for the chords of a row, (n, 2), the spans of the picture, (m, 3), and what each drop ran into, (k,)."""
+    """Room for the chords of a row, (n, 2), and for the spans of some rows, (m, 3)."""
 
     chords: np.ndarray
     spans: np.ndarray
-    parents: np.ndarray
+
+
+class _Canvas(NamedTuple):
+    """What is painted on: the brightness, float32 (H, W), and one more than the drop of each pixel, uint16."""
+
+    picture: np.ndarray
+    ids: np.ndarray
 
 
 def paint_dried(picture: np.ndarray, frame: Frame, drops: Drops, residue: Residue) -> list[Dried]:
@@ -177,32 +185,36 @@ def _paint_layer(picture: np.ndarray, frame: Frame, drops: Drops, residue: Resid
     if count > MOST_DROPS:
         raise UsageError(f"a plate may have at most {MOST_DROPS} drops, got {count}; take larger cells")
 
-    height, width = picture.shape
-    ids = np.zeros((height, width), np.uint16)
+    height, _ = picture.shape
+    ids = np.zeros(picture.shape, np.uint16)
+    canvas = _Canvas(picture, ids)
     extents = _extents(frame, residue, drops, height)
     near = near_rows(extents, height)
-    in_a_row = np.diff(near.starts)
+
+    paint_rows = partial(_paint_rows, canvas, frame, residue, drops, near)
+    looked_at = np.concatenate(by_bands(paint_rows, picture.shape))
+    parents = np.arange(count, dtype=i32)
+    seen = np.zeros(count, bool)
+    _join(ids, looked_at, parents, seen)
+
+    points, numbers = _joined(drops, parents, seen)
+    renumber(ids, numbers, looked_at)
+    return Dried(ids, points)
+
+
+def _paint_rows(
+    canvas: _Canvas, frame: Frame, residue: Residue, drops: Drops, near: Near, first: int, end: int
+) -> np.ndarray:
+    """Paint some rows, and return the spans of them that were looked at, (row, begin, end)."""
+    starts = near.starts[first : end + 1]
+    in_a_row = np.diff(starts)
     most = int(in_a_row.max(initial=0))
     room = _Room(
         chords=np.empty((most, 2), np.int64),
-        spans=np.empty((len(near.things), 3), np.int64),
-        parents=np.arange(count, dtype=i32),
+        spans=np.empty((starts[-1] - starts[0], 3), np.int64),
     )
-
-    filled = _paint(
-        picture,
-        ids,
-        frame,
-        residue,
-        drops,
-        near,
-        room,
-    )
-    looked_at = room.spans[:filled]
-    seen = _seen(ids, looked_at, count)
-    points, numbers = _joined(drops, room.parents, seen)
-    renumber(ids, numbers, looked_at)
-    return Dried(ids, points)
+    filled = _paint(canvas, frame, residue, drops, near, room, (first, end))
+    return room.spans[:filled]
 
 
 def _extents(frame: Frame, residue: Residue, drops: Drops, height: int) -> np.ndarray:
@@ -256,20 +268,6 @@ def _roots_of(parents):
 
 
 @numba.njit(cache=True)
-def _seen(ids, spans, count):
-    """Return which drops own a pixel, bool (count,)."""
-    seen = np.zeros(count, np.bool_)
-    for n in range(len(spans)):
-        row, begin, end = spans[n]
-        line = ids[row]
-        for c in range(begin, end):
-            number = line[c]
-            if number > 0:
-                seen[number - 1] = True
-    return seen
-
-
-@numba.njit(cache=True)
 def reach_of(radii, roughness):
     """Return how far from its middle each drop can wet the plate or change how another one does, mm."""
     reaches = np.empty(len(radii))
@@ -287,11 +285,13 @@ def reach_of(radii, roughness):
     return reaches
 
 
-@numba.njit(cache=True)
-def _paint(picture, ids, frame, residue, drops, near, room):
-    """Paint row by row; join drops whose pixels touch; return how many spans were looked at."""
-    chords, spans, parents = room
-    height, width = picture.shape
+@numba.njit(cache=True, nogil=True)
+def _paint(canvas, frame, residue, drops, near, room, rows):
+    """Paint some rows, one by one; return how many spans were looked at."""
+    picture, ids = canvas
+    chords, spans = room
+    top, bottom = rows
+    width = picture.shape[1]
     most = f32(_LARGEST_MOVE)
     none = f32(0)
     line = _new_line(width)
@@ -299,11 +299,9 @@ def _paint(picture, ids, frame, residue, drops, near, room):
     starts = near.starts
     things = near.things
     reaches = reach_of(drops.radius, residue.roughness)
-    above = np.full(width, i32(-1))
-    here = np.full(width, i32(-1))
     count = 0
 
-    for r in range(height):
+    for r in range(top, bottom):
         begin = starts[r]
         end = starts[r + 1]
         reaching = things[begin:end]
@@ -311,7 +309,6 @@ def _paint(picture, ids, frame, residue, drops, near, room):
         _fill_chords(frame, drops, reaches, reaching, y, chords, width)
         first = count
         count = unite(chords, len(reaching), r, spans, count)
-        here[:] = -1
         for n in range(first, count):
             start = spans[n, 1]
             stop = spans[n, 2]
@@ -327,9 +324,7 @@ def _paint(picture, ids, frame, residue, drops, near, room):
             span = _wet_part(frame, line, reached, none)
             _leave_residue(frame, residue, line, noise, span)
             _sprinkle(frame, residue, y, line, noise, span)
-            _put(picture[r], ids[r], frame, residue.glow, line, here, span)
-            _join(parents, here, above, span)
-        above, here = here, above
+            _put(picture[r], ids[r], frame, residue.glow, line, span)
     return count
 
 
@@ -657,7 +652,7 @@ def _part(bits):
 
 
 @numba.njit(cache=True)
-def _put(picture, ids, frame, glow, line, here, span):
+def _put(picture, ids, frame, glow, line, span):
     """Write a span into a row of the picture, where it lies in a stain."""
     begin, end = span
     owner = line.owner
@@ -673,27 +668,29 @@ def _put(picture, ids, frame, glow, line, here, span):
         change = f32(glow) - picture[c]
         picture[c] += hidden * change
         ids[c] = owner[c] + 1
-        here[c] = owner[c]
 
 
-@numba.njit(cache=True)
-def _join(parents, here, above, span):
-    """Join drops that own neighboring pixels of a row, or of a row and the one above."""
-    begin, end = span
-    for c in range(begin, end):
-        drop = here[c]
-        if drop < 0:
-            continue
-        _unite_drops(parents, drop, above[c])
-        if c > 0:
-            _unite_drops(parents, drop, here[c - 1])
+@numba.njit(cache=True, nogil=True)
+def _join(ids, spans, parents, seen):
+    """Join drops that own neighboring pixels of a row or of a column, and note which own any."""
+    for n in range(len(spans)):
+        row, begin, end = spans[n]
+        line = ids[row]
+        above = ids[max(row - 1, 0)]
+        for c in range(begin, end):
+            owner = line[c]
+            if owner == 0:
+                continue
+            seen[owner - 1] = True
+            before = line[max(c - 1, 0)]
+            for other in (above[c], before):
+                if other != owner and other != 0:
+                    _unite_drops(parents, owner - 1, other - 1)
 
 
 @numba.njit(cache=True)
 def _unite_drops(parents, drop, other):
-    """Join two drops; a number below 0 is no drop."""
-    if other < 0 or other == drop:
-        return
+    """Join two drops, and all that they have run together with."""
     one = _root(parents, drop)
     two = _root(parents, other)
     parents[max(one, two)] = min(one, two)

@@ -1,6 +1,7 @@
 """Water stains on a plane, compiled: only the stains that cut it, and only the pixels within their reach."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numba
@@ -16,7 +17,8 @@ from synthgen.surface.stains.points import (
     stain_of,
     stain_reach,
 )
-from synthgen.surface.stains.rows import near_rows, renumber, unite
+from synthgen.surface.stains.rows import Near, near_rows, renumber, unite
+from synthgen.threads import by_bands
 
 f32, i32 = np.float32, np.int32
 # Squared distances are wrong by this share at most; a stain that misses the plane by less is looked at.
@@ -62,6 +64,14 @@ class _Line(NamedTuple):
     changes: np.ndarray
 
 
+class _Room(NamedTuple):
+    """Room for the chords of a row, (n, 2), and the spans of some rows, (m, 3); and which stains cover a pixel."""
+
+    chords: np.ndarray
+    spans: np.ndarray
+    used: np.ndarray
+
+
 def paint(field, plane: Plane, stains: np.ndarray, canvas: Canvas) -> np.ndarray:
     """Paint stains, and number them; return which of them cover a pixel, (n,)."""
     size = canvas.ids.shape
@@ -69,25 +79,29 @@ def paint(field, plane: Plane, stains: np.ndarray, canvas: Canvas) -> np.ndarray
     _fill_extents(field, plane, size, stains, extents)
     near = near_rows(extents, size[0])
 
-    spans = np.empty((len(near.things), 3), np.int64)
-    in_a_row = np.diff(near.starts)
-    chords = np.empty((in_a_row.max(), 2), np.int64)
     used = np.zeros(len(stains), bool)
-    count = _paint(
-        field,
-        plane,
-        stains,
-        near,
-        chords,
-        spans,
-        used,
-        canvas,
-    )
+    paint_rows = partial(_paint_rows, field, plane, stains, near, canvas, used)
+    spans = np.concatenate(by_bands(paint_rows, size))
 
     from_one = np.cumsum(used)
     numbers = np.concatenate([[0], from_one])
-    renumber(canvas.ids, numbers.astype(np.uint16), spans[:count])
+    renumber(canvas.ids, numbers.astype(np.uint16), spans)
     return used
+
+
+def _paint_rows(
+    field, plane: Plane, stains: np.ndarray, near: Near, canvas: Canvas, used: np.ndarray, first: int, end: int
+) -> np.ndarray:
+    """Paint some rows, and return the spans of them that were looked at, (row, begin, end)."""
+    starts = near.starts[first : end + 1]
+    in_a_row = np.diff(starts)
+    room = _Room(
+        chords=np.empty((in_a_row.max(initial=0), 2), np.int64),
+        spans=np.empty((starts[-1] - starts[0], 3), np.int64),
+        used=used,
+    )
+    filled = _paint(field, plane, stains, near, canvas, room, (first, end))
+    return room.spans[:filled]
 
 
 @numba.njit(cache=True)
@@ -246,14 +260,16 @@ def _fill_extents(field, plane, size, stains, out):
         out[s, 1] = end
 
 
-@numba.njit(cache=True)
-def _paint(field, plane, stains, near, chords, spans, used, canvas):
-    """Paint row by row; list what was looked at in `spans` as (row, begin, end), and return how many those are."""
-    height, width = canvas.ids.shape
+@numba.njit(cache=True, nogil=True)
+def _paint(field, plane, stains, near, canvas, room, rows):
+    """Paint some rows, one by one, and return how many spans were looked at."""
+    chords, spans, used = room
+    top, bottom = rows
+    width = canvas.ids.shape[1]
     # taken out of the tuple once: to the compiler, each array taken out in a loop is a reference to count
     x, y, z, u, v, w, noise, grain, depth, owner, strength, changes = _new_line(width)
     count = 0
-    for r in range(height):
+    for r in range(top, bottom):
         lowest = near.starts[r]
         highest = near.starts[r + 1]
         reaching = near.things[lowest:highest]

@@ -153,6 +153,7 @@ def test_two_exports_do_not_write_one_tree(plates, tmp_path):
 
 WRONG = {
     "target": (("nothing",), {}, "target must be one of imagefolder, mvtec"),
+    "misspelt": (("mvtek",), {}, "visa, got mvtek; did you mean mvtec?"),
     "classes": (
         ("coco",),
         {"classes": ["rust"]},
