@@ -31,12 +31,6 @@ def checksum(key: bytes, name: str, data) -> int:
     return isal_zlib.crc32(data, start)
 
 
-def check_size(path: Path, key: str, name: str, size: int, expected: int) -> None:
-    """Raise `FormatError` unless a field has as many bytes as it must have."""
-    if size != expected:
-        raise FormatError(f"{path}: {name} of {key} must have {expected} bytes, got {size}")
-
-
 def check_bytes(path: Path, key: bytes, name: str, data, expected: int) -> None:
     """Raise `FormatError` unless the stored bytes have the checksum that the shard says."""
     if checksum(key, name, data) == expected:

@@ -45,9 +45,9 @@ def _decoded_png(data, spec: FieldSpec, out: np.ndarray) -> bool:
     colors, rows = codecs.unpack_png(data, spec.shape, checked=True)
     planes = out if spec.kind == "image" else out[None]
     if colors is None:
-        return _fill_from_pixels(rows, planes)
+        return fill_from_pixels(rows, planes)
 
-    largest = _fill_from_indices(rows, colors, planes)
+    largest = fill_from_indices(rows, colors, planes)
     if largest != _OTHER:
         codecs.check_colors(largest, colors)
     return largest != _OTHER
@@ -62,12 +62,12 @@ def channels_first(pixels) -> np.ndarray:
     planes = np.empty((3, height, width), np.uint8)
     rows = np.zeros((height, 1 + width), np.uint8)
     rows[:, 1:] = pixels.indices
-    _fill_from_indices(rows, pixels.colors, planes)
+    fill_from_indices(rows, pixels.colors, planes)
     return planes
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill_from_indices(rows, colors, planes):
+def fill_from_indices(rows, colors, planes):
     """Write the planes of a palette image; return the largest index, or -1 if rows are filtered."""
     _, height, width = planes.shape
     # The three bytes of a color in one number: one look-up a pixel, 2.5 times faster than one for each channel.
@@ -99,7 +99,7 @@ def _fill_from_indices(rows, colors, planes):
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill_from_pixels(rows, planes):
+def fill_from_pixels(rows, planes):
     """Write the planes of pixels, un-filtered on the way; return False for other filters than ``none`` and ``up``.
 
     The channels of a row's pixels lie side by side.

@@ -1,0 +1,94 @@
+"""Stored bytes of neighbors: read in one go, each sample with its checksum."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from synthgen.errors import FormatError
+from synthgen.shards.checksums import check_bytes
+from synthgen.shards.files import RawFile
+
+# Samples are read in one go unless that takes more than so many times their own bytes.
+_SPARSE = 2
+
+
+class Stored(NamedTuple):
+    """The bytes of one field of some samples, not compared with anything yet. Compiled code takes it as it is.
+
+    Attributes
+    ----------
+    data : ndarray of uint8
+    begins, ends : ndarray of int64, (n,)
+        Where in `data` each sample lies.
+    keys : ndarray of uint8, (n, width)
+        In ASCII, padded with NUL.
+    checksums : ndarray of uint32, (n,)
+    """
+
+    data: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
+    keys: np.ndarray
+    checksums: np.ndarray
+
+    def piece(self, k: int) -> memoryview:
+        """Return the bytes of a sample."""
+        return memoryview(self.data[self.begins[k] : self.ends[k]])
+
+
+class Span(NamedTuple):
+    """The place of one field of some samples in their file, and what those bytes must be.
+
+    Attributes
+    ----------
+    file : RawFile
+    name : str
+        Of the field.
+    keys : ndarray of bytes, (n,)
+    checksums : ndarray of int, (n,)
+    begins, ends : ndarray of int64, (n,)
+        Where in the file each sample lies, in the order of the file.
+    """
+
+    file: RawFile
+    name: str
+    keys: np.ndarray
+    checksums: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
+
+    def read(self) -> Stored:
+        """Return the bytes; errors as for `RawFile.read`."""
+        sizes = self.ends - self.begins
+        start = self.begins[0]
+        size = int(self.ends[-1] - start)
+        wanted = int(sizes.sum())
+        if size <= _SPARSE * wanted:
+            data = np.empty(size, np.uint8)
+            self.file.read_into(int(start), data.data)
+            begins = self.begins - start
+        else:
+            data = np.empty(wanted, np.uint8)
+            begins = np.cumsum(sizes) - sizes
+            for place, begin, count in zip(self.begins.tolist(), begins.tolist(), sizes.tolist(), strict=True):
+                self.file.read_into(place, data.data[begin : begin + count])
+
+        keys = np.array(self.keys)
+        as_bytes = keys.view(np.uint8).reshape(len(keys), -1)
+        return Stored(data, begins, begins + sizes, as_bytes, self.checksums.astype(np.uint32))
+
+    def check(self, k: int, data) -> None:
+        """Raise `FormatError` unless the bytes of a sample have their checksum."""
+        check_bytes(self.file.path, self.keys.item(k), self.name, data, self.checksums.item(k))
+
+    def check_sizes(self, expected: int) -> None:
+        """Raise `FormatError` unless each sample has as many bytes as it must have."""
+        sizes = self.ends - self.begins
+        wrong = sizes != expected
+        if not wrong.any():
+            return
+
+        k = int(wrong.argmax())
+        key = self.keys.item(k).decode("ascii", "replace")
+        rule = f"{self.name} of {key} must have {expected} bytes"
+        raise FormatError(f"{self.file.path}: {rule}, got {sizes[k]}")
