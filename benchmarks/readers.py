@@ -151,7 +151,7 @@ def lance(dataset, folder: Path) -> Callable:
     def batches():
         for batch in stored.to_batches(batch_size=BATCH):
             pixels = [decoded(item.as_buffer()) for item in batch["image"]]
-            yield torch.stack(pixels), torch.from_numpy(batch["label"].to_numpy())
+            yield torch.stack(pixels), torch.tensor(batch["label"].to_pylist())
 
     return batches
 

@@ -33,7 +33,9 @@ class Stored(NamedTuple):
 
     def piece(self, k: int) -> memoryview:
         """Return the bytes of a sample."""
-        return memoryview(self.data[self.begins[k] : self.ends[k]])
+        begin = self.begins[k]
+        end = self.ends[k]
+        return memoryview(self.data)[begin:end]
 
 
 class Span(NamedTuple):
@@ -60,26 +62,38 @@ class Span(NamedTuple):
     def read(self) -> Stored:
         """Return the bytes; errors as for `RawFile.read`."""
         sizes = self.ends - self.begins
-        start = self.begins[0]
-        size = int(self.ends[-1] - start)
         wanted = int(sizes.sum())
-        if size <= _SPARSE * wanted:
-            data = np.empty(size, np.uint8)
-            self.file.read_into(int(start), data.data)
-            begins = self.begins - start
-        else:
+        span = int(self.ends[-1] - self.begins[0])
+        is_sparse = span > _SPARSE * wanted
+
+        if is_sparse:
             data = np.empty(wanted, np.uint8)
-            begins = np.cumsum(sizes) - sizes
-            for place, begin, count in zip(self.begins.tolist(), begins.tolist(), sizes.tolist(), strict=True):
-                self.file.read_into(place, data.data[begin : begin + count])
+            ends = np.cumsum(sizes)
+            begins = ends - sizes
+            self._read_each(data.data, begins)
+        else:
+            data = np.empty(span, np.uint8)
+            start = int(self.begins[0])
+            begins = self.begins - start
+            ends = self.ends - start
+            self.file.read_into(start, data.data)
 
         keys = np.array(self.keys)
-        as_bytes = keys.view(np.uint8).reshape(len(keys), -1)
-        return Stored(data, begins, begins + sizes, as_bytes, self.checksums.astype(np.uint32))
+        letters = keys.view(np.uint8).reshape(len(keys), -1)
+        checksums = self.checksums.astype(np.uint32)
+        return Stored(data, begins, ends, letters, checksums)
+
+    def _read_each(self, room: memoryview, begins: np.ndarray) -> None:
+        """Read the bytes of each sample to where it begins in a buffer."""
+        for start, end, begin in zip(self.begins, self.ends, begins, strict=True):
+            size = end - start
+            self.file.read_into(int(start), room[begin : begin + size])
 
     def check(self, k: int, data) -> None:
         """Raise `FormatError` unless the bytes of a sample have their checksum."""
-        check_bytes(self.file.path, self.keys.item(k), self.name, data, self.checksums.item(k))
+        key = self.keys.item(k)
+        expected = self.checksums.item(k)
+        check_bytes(self.file.path, key, self.name, data, expected)
 
     def check_sizes(self, expected: int) -> None:
         """Raise `FormatError` unless each sample has as many bytes as it must have."""

@@ -69,7 +69,9 @@ class BatchReader:
         return self.__dict__
 
     def _form_of(self, name: str) -> Form | None:
-        return form_of(name, self._specs[name], self._entries[name].codec, self._is_checked)
+        spec = self._specs[name]
+        codec = self._entries[name].codec
+        return form_of(name, spec, codec, self._is_checked)
 
     def read(self, positions: Sequence[int], shared: bool = False) -> list[torch.Tensor]:
         """Return the samples at some positions.
@@ -163,13 +165,16 @@ class BatchReader:
             return range(len(run.places))
 
         images = values if name == _IMAGE else values[:, None]
-        left = decode_pngs(stored, form, np.array(run.places), images)
+        places = np.array(run.places)
+        left = decode_pngs(stored, form, places, images)
         return np.flatnonzero(left)
 
     def _decode(self, run: Run, k: int, name: str, data: memoryview, values: np.ndarray) -> None:
-        out = values[run.places[k]]
+        spec = self._specs[name]
+        codec = self._entries[name].codec
+        place = run.places[k]
         try:
-            decode_into(data, self._specs[name], self._entries[name].codec, out)
+            decode_into(data, spec, codec, values[place])
         except FormatError as error:
             key = run.reader.key(run.rows[k])
             raise FormatError(f"{self._dataset.source}: {name} of {key}: {error}") from None

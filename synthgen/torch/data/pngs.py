@@ -23,6 +23,10 @@ _END = int.from_bytes(b"IEND")
 _BEFORE = 8
 _AFTER = 4
 _ABSENT = -1
+# Bytes of the largest palette.
+_MOST_PALETTE = 3 * 256
+# What no row of a PNG is filtered by.
+_NO_FILTER = 255
 
 
 class Form(NamedTuple):
@@ -57,7 +61,7 @@ def form_of(name: str, spec: FieldSpec, codec: str, is_checked: bool) -> Form | 
 
 
 def _as_array(data: bytes) -> np.ndarray:
-    return np.array(list(data), np.uint8)
+    return np.frombuffer(data, np.uint8).copy()
 
 
 @numba.njit(cache=True, nogil=True)
@@ -72,12 +76,19 @@ def decode_pngs(stored, form, places, images):
     if decompressor == 0:
         return left
 
-    room = np.empty(height * (1 + channels * width), np.uint8)
+    row_bytes = 1 + channels * width
+    room = np.empty(height * row_bytes, np.uint8)
     for k in range(len(places)):
-        data = stored.data[stored.begins[k] : stored.ends[k]]
-        if form.is_checked and _checksum(stored.keys[k], form.line, data) != stored.checksums[k]:
-            continue
-        left[k] = not _is_decoded(decompressor, data, form, room, images[places[k]])
+        begin = stored.begins[k]
+        end = stored.ends[k]
+        data = stored.data[begin:end]
+        if form.is_checked:
+            found = _checksum(stored.keys[k], form.line, data)
+            if found != stored.checksums[k]:
+                continue
+
+        planes = images[places[k]]
+        left[k] = not _is_decoded(decompressor, data, form, room, planes)
 
     libdeflate.free_decompressor(decompressor)
     return left
@@ -108,24 +119,25 @@ def _checksum(key, line, data):
 @numba.njit(cache=True, nogil=True)
 def _is_decoded(decompressor, data, form, room, planes):
     """Decode one PNG if it is of our form; return whether it was."""
+    channels, height, width = planes.shape
     if _begins_with(data, form.with_palette):
         at = len(form.with_palette)
         size = _size_of_chunk(data, at, _PALETTE)
-        if size < 3 or size > 3 * 256 or size % 3 != 0:
+        if size < 3 or size > _MOST_PALETTE or size % 3 != 0:
             return False
+
         begin = at + _BEFORE
-        colors = data[begin : begin + size].reshape(-1, 3)
-        rows = _inflated(decompressor, data, begin + size + _AFTER, room, planes.shape[1:])
-        if len(rows) == 0:
-            return False
+        end = begin + size
+        colors = data[begin:end].reshape(-1, 3)
+        rows = _inflated(decompressor, data, end + _AFTER, room, (height, width))
         largest = fill_from_indices(rows, colors, planes)
         return 0 <= largest < len(colors)
 
     if not _begins_with(data, form.plain):
         return False
-    channels, height, width = planes.shape
-    rows = _inflated(decompressor, data, len(form.plain), room, (height, channels * width))
-    return len(rows) > 0 and fill_from_pixels(rows, planes)
+    row_bytes = channels * width
+    rows = _inflated(decompressor, data, len(form.plain), room, (height, row_bytes))
+    return fill_from_pixels(rows, planes)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -148,25 +160,34 @@ def _number(data, at):
 @numba.njit(cache=True, nogil=True)
 def _size_of_chunk(data, at, kind):
     """Return the size of the data of a chunk, or -1 unless the chunk is of that kind and whole."""
-    if at + _BEFORE + _AFTER > len(data) or _number(data, at + 4) != kind:
+    room = len(data) - at - _BEFORE - _AFTER
+    if room < 0:
         return _ABSENT
     size = _number(data, at)
-    return size if at + _BEFORE + size + _AFTER <= len(data) else _ABSENT
+    found = _number(data, at + 4)
+    return size if found == kind and size <= room else _ABSENT
 
 
 @numba.njit(cache=True, nogil=True)
 def _inflated(decompressor, data, at, room, shape):
-    """Return the rows of an image, each behind its filter, out of the one chunk that is left; none if it differs.
+    """Return the rows of an image, each behind its filter, out of the one chunk that is left.
 
-    `shape` is that of the rows without their filters.
+    `shape` is that of the rows without their filters. The first filter is one that does not exist if the file does
+    not end with that chunk, or if it does not unpack to such rows.
     """
     height, row_bytes = shape
-    rows = room[: height * (1 + row_bytes)].reshape(height, 1 + row_bytes)
+    size_of_all = height * (1 + row_bytes)
+    rows = room[:size_of_all].reshape(height, 1 + row_bytes)
+    rows[0, 0] = _NO_FILTER
+
     size = _size_of_chunk(data, at, _DATA)
     begin = at + _BEFORE
-    if size == _ABSENT or _size_of_chunk(data, begin + size + _AFTER, _END) != 0:
-        return rows[:0]
+    end = begin + size
+    if size == _ABSENT or _size_of_chunk(data, end + _AFTER, _END) != 0:
+        return rows
 
     packed = data[begin:].ctypes.data
-    result = libdeflate.zlib_decompress(decompressor, packed, size, room.ctypes.data, rows.size, 0)
-    return rows if result == libdeflate.SUCCESS else rows[:0]
+    result = libdeflate.zlib_decompress(decompressor, packed, size, room.ctypes.data, size_of_all, 0)
+    if result != libdeflate.SUCCESS:
+        rows[0, 0] = _NO_FILTER
+    return rows
