@@ -35,7 +35,7 @@ class Stored(NamedTuple):
         """Return the bytes of a sample."""
         begin = self.begins[k]
         end = self.ends[k]
-        return memoryview(self.data)[begin:end]
+        return self.data.data[begin:end]
 
 
 class Span(NamedTuple):
