@@ -1,107 +1,170 @@
-"""Reading 256 x 256 fractals into a DataLoader on one core, against torchvision's ImageFolder and `webdataset`.
+"""Reading 256 x 256 fractals into batches on one core, against six other ways to keep the same images.
 
-ImageFolder reads the same images as RGB PNG files (Pillow, level 6), the `webdataset` package reads the same tar
-files as we do, with its usual decoder. Reading without checksums and without comparing keys shows what they cost.
-Batches of 64, no workers, no shuffling; every image ends as a uint8 tensor (C, H, W).
+The others hold the same PNG bytes (`readers.py`), but for ImageFolder: RGB files as Pillow writes them, level 6.
+Batches of 64, no workers, no shuffling; every image ends as uint8 (C, H, W). All are read in turn, and CPU seconds
+of this process are counted, so that other programs on the machine matter little. Then: two threads against one, how
+soon a loader's workers give their first batch, what masks, checksums and a shuffled order cost, and the floor that
+memory sets.
 
-    python benchmarks/reading.py
+    python benchmarks/reading.py             # the readers of others: pip install array_record grain litdata pylance
+    python benchmarks/reading.py short peers # fewer images, and one part of it: threads, starts, peers or options
 """
 
+import json
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
 
 import torch
-import webdataset
-from PIL import Image
-from timing import compare, on_one_core
+from readers import BATCH, readers_of
+from timing import compare, on_one_core, seconds_of
 from torch.utils.data import DataLoader
-from torchvision.datasets import ImageFolder
-from torchvision.transforms import PILToTensor
 
 import synthgen
 from synthgen.recipe import Recipe
-from synthgen.shards import hdf5, opened
-from synthgen.shards import webdataset as tar
+from synthgen.shards.manifest import SHARDS
 from synthgen.torch import ShardDataset, StreamDataset
 
-CLASSES, PER_CLASS, BATCH = 20, 100, 64
+CLASSES = 20
+PER_CLASS = 50
+ROUNDS = 5
+PER_CLASS_SHORT = 10
+ROUNDS_SHORT = 2
+CODECS = ("png", "png-stored", "raw")
+FORMATS = ("hdf5", "webdataset")
+STARTS = ("fork", "forkserver", "spawn")
+# Run by itself, so that its workers import no more than a user's would: seconds to the first batch of two workers.
+START = """
+import json, sys, time
+from torch.utils.data import DataLoader
+from synthgen.torch import ShardDataset
+begin = time.perf_counter()
+loader = DataLoader(ShardDataset(sys.argv[1]), 64, num_workers=2, multiprocessing_context=sys.argv[2])
+next(iter(loader))
+print(json.dumps(time.perf_counter() - begin))
+"""
 
 
-def draw(folder: Path) -> None:
-    for storage in ("hdf5", "webdataset"):
-        for codec in ("png", "png-stored", "raw"):
-            values = {"family": "fractals", "classes": CLASSES, "per_class": PER_CLASS,
+def draw(folder: Path, per_class: int) -> None:
+    for storage in FORMATS:
+        for codec in CODECS:
+            values = {"family": "fractals", "classes": CLASSES, "per_class": per_class,
                       "storage": {"format": storage, "codec": codec}}  # fmt: skip
-            synthgen.generate(Recipe.from_dict(values), folder / f"{storage}-{codec}", progress=False)
-    for sample in synthgen.open(folder / "hdf5-png"):
-        path = folder / "files" / f"{sample.label:06d}" / f"{sample.key}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(sample.image).save(path)
+            recipe = Recipe.from_dict(values)
+            synthgen.generate(recipe, folder / f"{storage}-{codec}", progress=False)
 
 
-def nothing(*_) -> None:
-    """Stand in for a check."""
+class Reading:
+    """Ways to read what was drawn into a folder."""
+
+    def __init__(self, folder: Path, count: int, rounds: int):
+        self.folder = folder
+        self._count = count
+        self._rounds = rounds
+
+    def read(self, batches) -> None:
+        """Go through batches, which must hold all images."""
+        found = sum(len(images) for images, *_ in batches)
+        assert found == self._count, found
+
+    def ours(self, kind: Callable, name: str, shuffle: bool | None = None, **options) -> Callable:
+        """Return what reads a data set by a loader of torch."""
+        dataset = kind(self.folder / name, **options)
+        return lambda: self.read(DataLoader(dataset, BATCH, shuffle=shuffle))
+
+    def theirs(self, batches: Callable) -> Callable:
+        """Return what reads the batches of another reader."""
+        return lambda: self.read(batches())
+
+    def floor(self, name: str) -> Callable:
+        """Return what copies the files of a data set into one batch, and does nothing else."""
+        paths = sorted((self.folder / name / SHARDS).glob("train-*"))
+        batch = torch.empty(BATCH * 3 * 256 * 256, dtype=torch.uint8).numpy()
+
+        def copy():
+            for path in paths:
+                with open(path, "rb", buffering=0) as file:
+                    while file.readinto(batch):
+                        pass
+
+        return copy
+
+    def compare(self, title: str, works: dict[str, Callable], clock=time.process_time) -> None:
+        """Run some works in turn and print their rates."""
+        print(title)
+        compare({name: (work, self._count) for name, work in works.items()}, "images", self._rounds, clock)
 
 
-def read(loader) -> None:
-    count = sum(len(images) for images, *_ in loader)
-    assert count == CLASSES * PER_CLASS, count
+def peers(reading: Reading) -> None:
+    """Print the table of all readers."""
+    on_one_core()
+    dataset = synthgen.open(reading.folder / "hdf5-png")
+    others = readers_of(dataset, reading.folder)
+    works = {name: reading.theirs(batches) for name, batches in others.items()}
+    for codec in CODECS:
+        works[f"ShardDataset, HDF5, {codec}"] = reading.ours(ShardDataset, f"hdf5-{codec}")
+        works[f"StreamDataset, HDF5, {codec}"] = reading.ours(StreamDataset, f"hdf5-{codec}")
+        works[f"ShardDataset, tar, {codec}"] = reading.ours(ShardDataset, f"webdataset-{codec}")
+    reading.compare("images a CPU second of one core (ratio to the first)", works)
+
+
+def options(reading: Reading) -> None:
+    """Print what masks, checksums and a shuffled order cost, and the floor."""
+    on_one_core()
+    for name in ("hdf5-png", "hdf5-png-stored", "hdf5-raw", "webdataset-png"):
+        works = {
+            "as it is": reading.ours(ShardDataset, name),
+            'fields=("mask",)': reading.ours(ShardDataset, name, fields=("mask",)),
+            'check="none"': reading.ours(ShardDataset, name, check="none"),
+            "shuffled": reading.ours(ShardDataset, name, shuffle=True),
+        }
+        if name == "hdf5-raw":
+            works["the floor: its bytes from the page cache"] = reading.floor(name)
+        reading.compare(f"{name} (ratio to the first)", works)
+
+
+def threads(reading: Reading) -> None:
+    """Print what two threads do; by the clock, so that only a machine with two idle cores shows it."""
+    for name in ("hdf5-png", "hdf5-raw"):
+        works = {f"threads={count}": reading.ours(ShardDataset, name, threads=count) for count in (1, 2)}
+        reading.compare(f"{name}, by the clock, two cores (ratio to one thread)", works, time.perf_counter)
+
+
+def starts(reading: Reading) -> None:
+    """Print how soon two workers give their first batch, and how long torch alone takes to load."""
+    command = [sys.executable, "-c", "import torch.utils.data"]
+    print("seconds to the first batch of a loader with two workers")
+    print(f"  {'a process that imports torch':44s} {seconds_of(lambda: subprocess.run(command, check=True)):.2f}")
+    for context in STARTS:
+        found = subprocess.run(
+            [sys.executable, "-c", START, reading.folder / "hdf5-png", context],
+            check=True,
+            capture_output=True,
+        )
+        print(f"  {context:44s} {json.loads(found.stdout):.2f}")
+
+
+# In this order: those that keep to one core come last.
+PARTS = {"threads": threads, "starts": starts, "peers": peers, "options": options}
 
 
 def main() -> None:
+    is_short = "short" in sys.argv
+    per_class = PER_CLASS_SHORT if is_short else PER_CLASS
+    rounds = ROUNDS_SHORT if is_short else ROUNDS
+    chosen = [name for name in PARTS if name in sys.argv] or list(PARTS)
+
+    torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp())
     try:
-        draw(folder)
-        on_one_core()
-        torch.set_num_threads(1)
-        to_tensor = PILToTensor()
-        tars = sorted(map(str, (folder / "webdataset-png" / "shards").glob("*.tar")))
-
-        def image_folder():
-            read(DataLoader(ImageFolder(folder / "files", to_tensor), BATCH))
-
-        def web_dataset():
-            stream = webdataset.WebDataset(tars, shardshuffle=False).decode("pil").to_tuple("png", "cls")
-            read(DataLoader(stream.map_tuple(to_tensor, int), BATCH))
-
-        def ours(kind, name):
-            return lambda: read(DataLoader(kind(folder / name), BATCH))
-
-        def unchecked(kind, name):
-            def work():
-                with (
-                    mock.patch.object(hdf5, "check_bytes", nothing),
-                    mock.patch.object(tar, "check_bytes", nothing),
-                    mock.patch.object(opened, "check_order", nothing),
-                ):
-                    ours(kind, name)()
-
-            return work
-
-        works = {
-            "torchvision ImageFolder": image_folder,
-            "webdataset": web_dataset,
-            "ShardDataset, HDF5, png": ours(ShardDataset, "hdf5-png"),
-            "StreamDataset, HDF5, png": ours(StreamDataset, "hdf5-png"),
-            "ShardDataset, tar, png": ours(ShardDataset, "webdataset-png"),
-            "ShardDataset, HDF5, png-stored": ours(ShardDataset, "hdf5-png-stored"),
-            "StreamDataset, tar, png-stored": ours(StreamDataset, "webdataset-png-stored"),
-            "ShardDataset, HDF5, raw": ours(ShardDataset, "hdf5-raw"),
-            "StreamDataset, HDF5, raw": ours(StreamDataset, "hdf5-raw"),
-            "ShardDataset, tar, raw": ours(ShardDataset, "webdataset-raw"),
-        }
-        print("reading into a DataLoader, one core (ratio to ImageFolder)")
-        compare({name: (work, CLASSES * PER_CLASS) for name, work in works.items()}, "images")
-
-        for name in ("hdf5-png", "hdf5-png-stored", "hdf5-raw", "webdataset-png"):
-            print(f"{name}: what checksums and the comparison of keys cost (ratio to reading without)")
-            pair = {
-                "without checks": unchecked(ShardDataset, name),
-                "with checks": ours(ShardDataset, name),
-            }
-            compare({name: (work, CLASSES * PER_CLASS) for name, work in pair.items()}, "images", rounds=15)
+        draw(folder, per_class)
+        reading = Reading(folder, CLASSES * per_class, rounds)
+        for name in chosen:
+            PARTS[name](reading)
     finally:
         shutil.rmtree(folder)
 

@@ -12,14 +12,19 @@ def on_one_core() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def seconds_of(work: Callable[[], object]) -> float:
-    """Return the wall time of one call."""
-    start = time.perf_counter()
+def seconds_of(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return the time of one call, by default that of the wall."""
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def compare(works: dict[str, tuple[Callable[[], object], int]], unit: str, rounds: int = 5) -> dict[str, float]:
+def compare(
+    works: dict[str, tuple[Callable[[], object], int]],
+    unit: str,
+    rounds: int = 5,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
     """Run all works in turn, `rounds` times; print rate and ratio to the first; return the ratios of rates.
 
     Each work is a function and the number of items that a call makes. Rates are medians. The ratio is the median of
@@ -30,7 +35,7 @@ def compare(works: dict[str, tuple[Callable[[], object], int]], unit: str, round
     times = {name: [] for name in works}
     for _ in range(rounds):
         for name, (work, items) in works.items():
-            times[name].append(seconds_of(work) / items)
+            times[name].append(seconds_of(work, clock) / items)
     first = next(iter(times.values()))
     ratios = {}
     for name, spent in times.items():

@@ -20,6 +20,7 @@ WITHOUT = (
 ALWAYS_THERE = {
     "PIL",
     "click",
+    "deflate",
     "h5py",
     "hypothesis",
     "isal",

@@ -12,7 +12,7 @@ from synthgen.cli.options import command, json_option, print_json
 from synthgen.compiled import cache_place, temporary_note
 from synthgen.extras import install_hint
 
-_CORE = ("numpy", "numba", "h5py", "pillow", "isal", "msgspec", "click", "tqdm", "pyyaml", "pyopencl")
+_CORE = ("numpy", "numba", "h5py", "pillow", "isal", "deflate", "msgspec", "click", "tqdm", "pyyaml", "pyopencl")
 _EXTRAS = {
     "torch": ("torch", "torchvision", "timm", "safetensors", "scipy", "matplotlib"),
     "scene": ("trimesh",),

@@ -266,6 +266,14 @@ def _head(width: int, height: int, bits: int, color_type: int) -> bytes:
     return _SIGNATURE + _chunk(b"IHDR", header)
 
 
+def heads_of(shape: tuple[int, ...]) -> tuple[bytes, bytes]:
+    """Return what PNGs of 8 bits written here begin with: without a palette, and with one; gray ones have none."""
+    height, width = shape[:2]
+    if len(shape) == 2:
+        return _head(width, height, 8, _GRAY), b""
+    return _head(width, height, 8, _RGB), _head(width, height, 8, _PALETTE)
+
+
 class UnpackedPng(NamedTuple):
     """A PNG, inflated.
 

@@ -7,7 +7,6 @@ each column, and neither its lock nor its handles are in the way of forked or th
 import io
 import tempfile
 from array import array
-from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +16,10 @@ import numpy as np
 
 from synthgen.errors import FormatError, SynthgenError
 from synthgen.sample import format_key
-from synthgen.shards.checksums import check_bytes, check_size, checksum
+from synthgen.shards.checksums import check_bytes, checksum
 from synthgen.shards.files import RawFile, read_error, reserve
 from synthgen.shards.reading import Stream
+from synthgen.shards.spans import Span
 
 SUFFIX = "h5"
 # A column waits in memory up to this size, then in an unnamed temporary file next to the shard: a writer's memory
@@ -288,54 +288,30 @@ class Reader:
 
     def read(self, i: int, name: str) -> bytes:
         """Return the stored bytes of a field (or ``params``) of sample `i`, compared with their checksum."""
-        begin, end = self._ends(range(i, i + 1), name)
+        begin, end = self._ends(range(i, i + 1), name).tolist()
         start = self._columns[name].start + begin
         data = self._file.read(start, end - begin)
         self._check(i, name, data)
         return data
 
-    def read_rows(self, rows: range, names: Sequence[str], checked: bool) -> dict[str, list[memoryview]]:
-        """Return the stored bytes of fields of samples that lie side by side: each field is read in one go.
-
-        Parameters
-        ----------
-        rows : range
-            Consecutive samples.
-        names : sequence of str
-        checked : bool
-            Whether the bytes are compared with their checksums.
-        """
-        return {name: self._read_column(rows, name, checked) for name in names}
-
-    def _read_column(self, rows: range, name: str, checked: bool) -> list[memoryview]:
+    def span(self, rows: range, name: str) -> Span:
+        """Return where a field of samples that lie side by side is stored; `read` of it takes the bytes."""
         ends = self._ends(rows, name)
-        first = ends[0]
-        start = self._columns[name].start + first
-        block = memoryview(self._file.read(start, ends[-1] - first))
+        column = self._columns[name]
+        in_file = ends + column.start
+        keys = self._keys[rows.start : rows.stop]
+        checksums = column.checksums[rows.start : rows.stop]
+        return Span(self._file, name, keys, checksums, in_file[:-1], in_file[1:])
 
-        pieces = []
-        for i, (begin, end) in zip(rows, pairwise(ends), strict=True):
-            piece = block[begin - first : end - first]
-            if checked:
-                self._check(i, name, piece)
-            pieces.append(piece)
-        return pieces
-
-    def read_into(self, i: int, name: str, buffer: memoryview, checked: bool) -> None:
-        """Fill a buffer with the stored bytes of a field of sample `i`, which must be as many."""
-        begin, end = self._ends(range(i, i + 1), name)
-        check_size(self._file.path, self.key(i), name, end - begin, len(buffer))
-        start = self._columns[name].start + begin
-        self._file.read_into(start, buffer)
-        if checked:
-            self._check(i, name, buffer)
-
-    def _ends(self, rows: range, name: str) -> list[int]:
-        """Return where in its column the first of some samples begins, and where each of them ends."""
+    def _ends(self, rows: range, name: str) -> np.ndarray:
+        """Return where in its column the first of some samples begins, and where each of them ends, as int64."""
         column = self._columns.get(name) or self._column(name)
-        ends = column.offsets[rows.start : rows.stop + 1].tolist()
-        for i, (begin, end) in zip(rows, pairwise(ends), strict=True):
-            if not begin <= end <= column.size:
+        ends = column.offsets[rows.start : rows.stop + 1].astype(np.int64)
+        if ends[0] >= 0 and ends[-1] <= column.size and (ends[:-1] <= ends[1:]).all():
+            return ends
+
+        for i, (begin, end) in zip(rows, pairwise(ends.tolist()), strict=True):
+            if not 0 <= begin <= end <= column.size:
                 found = f"{begin}..{end} of {column.size}"
                 raise FormatError(f"{self._file.path}: offsets of {name} {i} are damaged: {found}")
         return ends

@@ -45,20 +45,20 @@ def runs_of(dataset: Dataset, positions: Sequence[int]) -> Iterator[Run]:
     StorageError
         If the system cannot read it.
     """
-    run = None
-    for place in sorted(range(len(positions)), key=positions.__getitem__):
-        reader, row = dataset.locate(positions[place])
-        if run is not None and _follows(run, reader, row):
-            run.places.append(place)
-            run = run._replace(rows=range(run.rows.start, row + 1))
-            continue
-        if run is not None:
-            yield run
-        run = Run(reader, range(row, row + 1), [place])
-    if run is not None:
-        yield run
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    done = 0
+    while done < len(order):
+        reader, row = dataset.locate(positions[order[done]])
+        most = min(_MOST, reader.count - row)
+        places = _neighbors(order[done : done + most], positions)
+        yield Run(reader, range(row, row + len(places)), places)
+        done += len(places)
 
 
-def _follows(run: Run, reader, row: int) -> bool:
-    """Return whether a sample is the next one of a run."""
-    return reader is run.reader and row == run.rows.stop and len(run.rows) < _MOST
+def _neighbors(order: list[int], positions: Sequence[int]) -> list[int]:
+    """Return the first places of `order` whose positions follow each other without a gap."""
+    first = positions[order[0]]
+    for step, place in enumerate(order):
+        if positions[place] != first + step:
+            return order[:step]
+    return order

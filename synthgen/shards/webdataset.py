@@ -7,7 +7,6 @@ import os
 import re
 import zlib
 from array import array
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +14,10 @@ import numpy as np
 
 from synthgen.errors import FormatError
 from synthgen.sample import KEY_PATTERN, format_key
-from synthgen.shards.checksums import check_bytes, check_size, checksum
+from synthgen.shards.checksums import check_bytes, checksum
 from synthgen.shards.codecs import suffix
 from synthgen.shards.files import RawFile
+from synthgen.shards.spans import Span
 
 SUFFIX = "tar"
 _BLOCK = 512
@@ -37,8 +37,6 @@ _PREFIX = slice(345, 500)
 _NO_LINK = bytes(100)
 _NO_PREFIX = bytes(155)
 # The checksum of a member stands where tar has the name of its owner, which no reader needs.
-# A block is read in one go unless it has more bytes than so many times those that are asked for.
-_SPARSE = 2
 _CHECKSUM = re.compile(rb"crc32-([0-9a-f]{8})\0*")
 
 
@@ -135,21 +133,6 @@ class _Member(NamedTuple):
     name: str
     size: int
     checksum: int
-
-
-class _Block(NamedTuple):
-    """A part of the file that was read, from its byte `first` on; empty if nothing was read yet."""
-
-    file: RawFile
-    first: int
-    data: memoryview
-
-    def piece(self, start: int, size: int) -> memoryview:
-        """Return some bytes of the file."""
-        if not self.data:
-            return memoryview(self.file.read(start, size))
-        begin = start - self.first
-        return self.data[begin : begin + size]
 
 
 class Reader:
@@ -249,42 +232,13 @@ class Reader:
         self._check(i, name, data)
         return data
 
-    def read_rows(self, rows: range, names: Sequence[str], checked: bool) -> dict[str, list[memoryview]]:
-        """Return the stored bytes of fields of samples that lie side by side; arguments as for the HDF5 reader.
-
-        They are read in one go, unless most of what lies between is not asked for.
-        """
-        columns = [self._column[name] for name in names]
-        starts = self._starts[rows.start : rows.stop, columns]
-        sizes = self._sizes[rows.start : rows.stop, columns]
-        block = self._block(starts, sizes)
-
-        found = {}
-        for k, name in enumerate(names):
-            places = zip(starts[:, k].tolist(), sizes[:, k].tolist(), strict=True)
-            pieces = [block.piece(start, size) for start, size in places]
-            if checked:
-                for i, piece in zip(rows, pieces, strict=True):
-                    self._check(i, name, piece)
-            found[name] = pieces
-        return found
-
-    def _block(self, starts: np.ndarray, sizes: np.ndarray) -> "_Block":
-        """Return what some members are taken from, read in one go if that pays."""
-        stops = starts + sizes
-        first = int(starts.min(initial=self._file.size))
-        span = int(stops.max(initial=first)) - first
-        if span > _SPARSE * int(sizes.sum()):
-            return _Block(self._file, 0, memoryview(b""))
-        return _Block(self._file, first, memoryview(self._file.read(first, span)))
-
-    def read_into(self, i: int, name: str, buffer: memoryview, checked: bool) -> None:
-        """Fill a buffer with the stored bytes of a field of sample `i`, which must be as many."""
+    def span(self, rows: range, name: str) -> Span:
+        """Return where a field of samples that lie side by side is stored; `read` of it takes the bytes."""
         k = self._column[name]
-        check_size(self._file.path, self.key(i), name, self._sizes.item(i, k), len(buffer))
-        self._file.read_into(self._starts.item(i, k), buffer)
-        if checked:
-            self._check(i, name, buffer)
+        chosen = slice(rows.start, rows.stop)
+        begins = self._starts[chosen, k]
+        ends = begins + self._sizes[chosen, k]
+        return Span(self._file, name, self._keys[chosen], self._checksums[chosen, k], begins, ends)
 
     def _check(self, i: int, name: str, data) -> None:
         key = self._keys.item(i)

@@ -1,6 +1,6 @@
 """Batches: the bytes of neighbors are read in one go, and decoded into one tensor for each part of an item."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +12,10 @@ from synthgen.sample import semantic_map
 from synthgen.shards.codecs import RAW, planes_shape
 from synthgen.shards.dataset import Dataset
 from synthgen.shards.runs import Run, runs_of
+from synthgen.shards.spans import Stored
 from synthgen.torch.data.items import SEMANTIC
 from synthgen.torch.data.planes import decode_into
+from synthgen.torch.data.pngs import Form, compile_now, decode_pngs, form_of
 from synthgen.torch.data.threads import MOST_THREADS, Threads
 
 CHECKS = ("crc", "none")
@@ -59,6 +61,17 @@ class BatchReader:
         self._is_raw = self._entries[_IMAGE].codec == RAW
         stored = [name for name in dict.fromkeys(fields) if name != SEMANTIC]
         self._decoded = stored if self._is_raw else [_IMAGE, *stored]
+        self._forms = {name: self._form_of(name) for name in self._decoded}
+
+    def __getstate__(self):
+        # What is sent goes to a worker: each would compile for itself.
+        compile_now()
+        return self.__dict__
+
+    def _form_of(self, name: str) -> Form | None:
+        spec = self._specs[name]
+        codec = self._entries[name].codec
+        return form_of(name, spec, codec, self._is_checked)
 
     def read(self, positions: Sequence[int], shared: bool = False) -> list[torch.Tensor]:
         """Return the samples at some positions.
@@ -117,26 +130,53 @@ class BatchReader:
         arrays[_LABEL][run.places] = run.reader.labels(run.rows)
         if self._is_raw:
             self._fill_raw(run, arrays[_IMAGE])
-
-        stored = run.reader.read_rows(run.rows, self._decoded, self._is_checked)
-        for name, pieces in stored.items():
-            for row, place, data in zip(run.rows, run.places, pieces, strict=True):
-                self._decode(run.reader, row, name, data, arrays[name][place])
+        for name in self._decoded:
+            self._fill_decoded(run, name, arrays[name])
 
         if SEMANTIC in self._fields:
             for place in run.places:
                 arrays[SEMANTIC][place] = self._semantic(positions[place])
 
     def _fill_raw(self, run: Run, images: np.ndarray) -> None:
-        for row, place in zip(run.rows, run.places, strict=True):
+        """Read raw images to where they belong."""
+        span = run.reader.span(run.rows, _IMAGE)
+        span.check_sizes(images[0].nbytes)
+        begins = span.begins.tolist()
+        for k, place in enumerate(run.places):
             buffer = memoryview(images[place].reshape(-1))
-            run.reader.read_into(row, _IMAGE, buffer, self._is_checked)
+            span.file.read_into(begins[k], buffer)
+            if self._is_checked:
+                span.check(k, buffer)
 
-    def _decode(self, reader, row: int, name: str, data: memoryview, out: np.ndarray) -> None:
+    def _fill_decoded(self, run: Run, name: str, values: np.ndarray) -> None:
+        """Read and decode a field: most samples in one compiled call, in the plain way what that call leaves."""
+        span = run.reader.span(run.rows, name)
+        stored = span.read()
+        for k in self._left(stored, run, name, values):
+            data = stored.piece(k)
+            if self._is_checked:
+                span.check(k, data)
+            self._decode(run, k, name, data, values)
+
+    def _left(self, stored: Stored, run: Run, name: str, values: np.ndarray) -> Iterable[int]:
+        """Decode what can be decoded in one compiled call; return which samples of the run are left."""
+        form = self._forms[name]
+        if form is None:
+            return range(len(run.places))
+
+        images = values if name == _IMAGE else values[:, None]
+        places = np.array(run.places)
+        left = decode_pngs(stored, form, places, images)
+        return np.flatnonzero(left)
+
+    def _decode(self, run: Run, k: int, name: str, data: memoryview, values: np.ndarray) -> None:
+        spec = self._specs[name]
+        codec = self._entries[name].codec
+        place = run.places[k]
         try:
-            decode_into(data, self._specs[name], self._entries[name].codec, out)
+            decode_into(data, spec, codec, values[place])
         except FormatError as error:
-            key = reader.key(row)
+            key = run.reader.key(run.rows[k])
             raise FormatError(f"{self._dataset.source}: {name} of {key}: {error}") from None
 
     def _semantic(self, position: int) -> np.ndarray:
