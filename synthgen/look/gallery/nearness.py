@@ -1,7 +1,8 @@
 """Which classes of a gallery look alike: a map of all of them, and the nearest of each.
 
 What is compared is cheap, and needs no weights: the mean of the small pictures of a class on a coarse grid, which
-tells shapes that have their place, and the mean of their spectra, which tells textures wherever they lie.
+tells shapes that have their place, and the mean of their spectra, which tells textures wherever they lie. Features
+of a network may take their place: see `synthgen.look.gallery.seen`.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+# What a class is compared by: parts that weigh the same, each a vector.
+Parts = tuple[np.ndarray, ...]
 LEAST = 3  # classes of which a map says something
 NEAREST = 8
 _SIDE = 32  # of the pictures that are compared
@@ -20,7 +23,7 @@ _SHARE_DIGITS = 2
 
 
 class Features(NamedTuple):
-    """What classes are compared by: each part weighs the same.
+    """What classes are compared by without a network.
 
     Attributes
     ----------
@@ -83,14 +86,14 @@ def _spectrum(picture: np.ndarray) -> np.ndarray:
     return np.log1p(amplitudes)
 
 
-def class_map(features: Sequence[Features]) -> ClassMap | None:
-    """Return where classes lie by their features; None of fewer than three classes.
+def class_map(classes: Sequence[Parts]) -> ClassMap | None:
+    """Return where classes lie by what they are compared by; None of fewer than three classes.
 
-    The map is that of the two principal components. The nearest classes are so by all features.
+    The map is that of the two principal components. The nearest classes are so by all components.
     """
-    if len(features) < LEAST:
+    if len(classes) < LEAST:
         return None
-    parts = zip(*features, strict=True)
+    parts = zip(*classes, strict=True)
     weighed = [_weighed(np.array(part)) for part in parts]
     vectors = np.concatenate(weighed, axis=1)
 
