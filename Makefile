@@ -38,7 +38,7 @@ test-wheel: .venv/test
 # About an hour; each script can be run alone.
 benchmarks: .venv/test
 	cd benchmarks && for script in fractals attractor radial textures memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates \
-		plans cutpaste metrics export gallery patchcore detection methods depthwise dense refine; do ../$(BIN)/python $$script.py || exit 1; done
+		plans cutpaste metrics export gallery nearness patchcore detection methods depthwise dense refine; do ../$(BIN)/python $$script.py || exit 1; done
 
 readme-pictures: .venv/test
 	$(BIN)/python docs/pictures.py
@@ -82,6 +82,8 @@ system-deps:
 	$(PYTHON) -m venv .venv-consumers
 	.venv-consumers/bin/python -m pip install --quiet --upgrade pip
 	.venv-consumers/bin/python -m pip install --quiet -e ".[torch,test,consumers]"
+	# without what it asks for: its OpenCV would lie in one folder with that of anomalib
+	.venv-consumers/bin/python -m pip install --quiet --no-deps "ultralytics >= 8.3"
 	touch $@
 
 clean:
