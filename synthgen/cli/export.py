@@ -67,6 +67,12 @@ def export(target, datasets, out, only_check, workers, as_json, progress, **give
         _export_weights(datasets, out, refused, as_json)
         return
 
+    from synthgen.errors import UsageError
+    from synthgen.exports import TARGETS
+
+    if target not in TARGETS:
+        raise UsageError(f"target must be one of {', '.join(TARGETS)}, {_TIMM}, got {target}")
+
     from synthgen.layouts.export import check
     from synthgen.layouts.export import export as write
 

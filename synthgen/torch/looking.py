@@ -101,13 +101,19 @@ class BackboneViewer:
         self._model = load_backbone(weights)
         self._batch_size = batch_size
         self.name = str(weights)
-        self.size = tuple(config_of(self._model)["input_size"][1:])
+        config = config_of(self._model)
+        _, height, width = config["input_size"]
+        self.size = (height, width)
 
         path = weights_file(weights)
-        if path is not None:
-            self.name = f"{_place_of(path)} ({architecture_of(weights)})"
-            side = read_card(path).get("size")
-            self.size = (side, side) if side else self.size
+        if path is None:
+            return
+        arch = architecture_of(weights)
+        self.name = f"{_place_of(path)} ({arch})"
+        card = read_card(path)
+        side = card.get("size")
+        if side:
+            self.size = (side, side)
 
     def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Return the features of images, uint8 (H, W) or (H, W, 3): float32 (N, D)."""
@@ -130,10 +136,15 @@ def _seen(model, images: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndar
 
     from synthgen.compose.pictures import stretched
 
-    pictures = [Image.fromarray(image).convert("RGB") for image in images]
-    fitting = [np.asarray(stretched(picture, size)) for picture in pictures]
+    fitting = []
+    for image in images:
+        picture = Image.fromarray(image).convert("RGB")
+        shown = stretched(picture, size)
+        fitting.append(np.asarray(shown))
+
     config = config_of(model)
-    batch = normalised(as_batch(fitting), config["mean"], config["std"])
+    levels = as_batch(fitting)
+    batch = normalised(levels, config["mean"], config["std"])
     return _features(model, batch)
 
 

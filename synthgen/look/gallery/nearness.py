@@ -58,12 +58,12 @@ class ClassMap(NamedTuple):
 
 def features_of(images: Sequence[Image.Image]) -> Features:
     """Return what the images of a class are compared by: without colors, which are by chance in many families."""
-    pixels = np.array([_gray(image) for image in images])
-    spectra = [_spectrum(picture) for picture in pixels]
+    gray = [_gray(image) for image in images]
+    spectra = [_spectrum(picture) for picture in gray]
     spectrum = np.mean(spectra, axis=0)
 
     cell = _SIDE // _GRID
-    mean = pixels.mean(axis=0)
+    mean = np.mean(gray, axis=0)
     cells = mean.reshape(_GRID, cell, _GRID, cell)
     layout = cells.mean(axis=(1, 3))
     return Features(layout.ravel(), spectrum.ravel())
@@ -93,8 +93,12 @@ def class_map(classes: Sequence[Parts]) -> ClassMap | None:
     """
     if len(classes) < LEAST:
         return None
-    parts = zip(*classes, strict=True)
-    weighed = [_weighed(np.array(part)) for part in parts]
+
+    weighed = []
+    for of_classes in zip(*classes, strict=True):
+        values = np.array(of_classes)
+        part = _weighed(values)
+        weighed.append(part)
     vectors = np.concatenate(weighed, axis=1)
 
     turned, explained = _principal(vectors)
@@ -105,9 +109,11 @@ def class_map(classes: Sequence[Parts]) -> ClassMap | None:
 
 def _weighed(values: np.ndarray) -> np.ndarray:
     """Return a part of the features of all classes, (N, F), about its mean, in units of its whole deviation."""
-    centered = values - values.mean(axis=0)
-    squares = (centered**2).sum(axis=1)
-    deviation = np.sqrt(squares.mean())
+    middle = values.mean(axis=0)
+    centered = values - middle
+    squares = np.sum(centered**2, axis=1)
+    mean_square = squares.mean()
+    deviation = np.sqrt(mean_square)
     return centered / deviation if deviation > 0 else centered
 
 
@@ -146,7 +152,8 @@ def _nearest(vectors: np.ndarray) -> list[list[int]]:
     """Return for each of some vectors (N, F) the numbers of the nearest others, the nearest first."""
     products = vectors @ vectors.T
     squares = np.diag(products)
-    distances = squares[:, None] + squares - 2 * products
+    sums = squares[:, None] + squares
+    distances = sums - 2 * products
     # equal but for the last bits is equal: then the first one comes first
     rounded = np.round(distances, _DISTANCE_DIGITS)
     np.fill_diagonal(rounded, np.inf)

@@ -69,15 +69,28 @@ def seen_classes(dataset: Dataset, chosen: Chosen, viewer: Viewer, progress: boo
     parts: dict[int, Parts] = {}
     with Progress(progress, total) as bar:
         for label, indices in zip(chosen.labels, looked_at, strict=True):
-            places = [dataset.find(label, index) for index in indices]
-            images = [dataset.field(place, "image") for place in places]
-            parts[label] = (_mean_of(viewer, images),)
+            images = _images_of(dataset, label, indices)
+            mean = _mean_of(viewer, images)
+            parts[label] = (mean,)
             bar.advance(len(images))
     return Seen(viewer.name, parts)
 
 
+def _images_of(dataset: Dataset, label: int, indices: list[int]) -> list[np.ndarray]:
+    """Return the images of some samples of a class."""
+    images = []
+    for index in indices:
+        place = dataset.find(label, index)
+        image = dataset.field(place, "image")
+        images.append(image)
+    return images
+
+
 def _mean_of(viewer: Viewer, images: list[np.ndarray]) -> np.ndarray:
-    features = np.asarray(viewer(images), np.float64)
-    if not np.isfinite(features).all():
+    """Return the mean of the features of images."""
+    found = viewer(images)
+    features = np.asarray(found, np.float64)
+    are_finite = np.isfinite(features).all()
+    if not are_finite:
         raise UsageError(f"backbone must give features that are finite, {viewer.name} does not")
     return features.mean(axis=0)
