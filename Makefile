@@ -43,7 +43,7 @@ test-wheel: .venv/test
 # About an hour; each script can be run alone.
 benchmarks: .venv/test
 	cd benchmarks && for script in fractals attractor radial textures memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates \
-		plans cutpaste metrics export gallery patchcore detection methods depthwise dense refine; do ../$(BIN)/python $$script.py || exit 1; done
+		plans cutpaste metrics export gallery nearness patchcore detection methods depthwise dense refine; do ../$(BIN)/python $$script.py || exit 1; done
 
 readme-pictures: .venv/test
 	$(BIN)/python docs/pictures.py
@@ -89,6 +89,8 @@ system-deps:
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 		> "$$(.venv-consumers/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/shared.pth"
 	$(BIN)/python -m pip --python .venv-consumers/bin/python install --quiet -e ".[torch,test,consumers]"
+	# without what it asks for: its OpenCV would lie in one folder with that of anomalib
+	$(BIN)/python -m pip --python .venv-consumers/bin/python install --quiet --no-deps "ultralytics >= 8.3"
 	touch $@
 
 clean:

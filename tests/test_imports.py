@@ -35,7 +35,8 @@ ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 # Commands of the companion: they import it when they run.
 OF_TORCH = {
     "cli/anomaly.py", "cli/benchmark.py", "cli/data.py", "cli/distill.py", "cli/export.py", "cli/export_model.py",
-    "cli/fit.py", "cli/look_weights.py", "cli/measuring.py", "cli/pretrain.py", "cli/refine.py", "cli/weights.py",
+    "cli/fit.py", "cli/gallery.py", "cli/look_weights.py", "cli/measuring.py", "cli/pretrain.py", "cli/refine.py",
+    "cli/weights.py",
 }  # fmt: skip
 
 

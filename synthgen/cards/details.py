@@ -78,8 +78,12 @@ def read_texts(path) -> dict[str, str]:
 
 
 def input_files(record: RunRecord) -> list[str]:
-    """Return the options of a recipe that name files of the user's: these are absolute paths."""
-    recipe = record.recipe
+    """Return the options of a data set's recipe that name files of the user's."""
+    return files_named(record.recipe)
+
+
+def files_named(recipe: dict) -> list[str]:
+    """Return the options of a recipe, as plain values, that are absolute paths."""
     return [name for name, value in recipe.items() if isinstance(value, str) and os.path.isabs(value)]
 
 

@@ -12,6 +12,7 @@ from synthgen.cli.options import (
     progress_option,
     with_options,
 )
+from synthgen.extras import needed_for
 
 _TIMM = "timm"
 # Options that people know by another name: ours -> theirs.
@@ -61,8 +62,16 @@ def export(target, datasets, out, only_check, workers, as_json, progress, **give
     """
     options = {name: value for name, value in given.items() if value is not None}
     if target == _TIMM:
-        _export_weights(datasets, out, options, as_json)
+        others = {"--check": only_check, "--workers": workers is not None}
+        refused = [name for name, is_given in others.items() if is_given] + list(options)
+        _export_weights(datasets, out, refused, as_json)
         return
+
+    from synthgen.errors import UsageError
+    from synthgen.exports import TARGETS
+
+    if target not in TARGETS:
+        raise UsageError(f"target must be one of {', '.join(TARGETS)}, {_TIMM}, got {target}")
 
     from synthgen.layouts.export import check
     from synthgen.layouts.export import export as write
@@ -83,14 +92,16 @@ for _option in export.params:
         _option.opts.append(_ALIASES[_option.name])
 
 
-def _export_weights(weights, out, options: dict, as_json: bool) -> None:
+def _export_weights(weights, out, refused: list[str], as_json: bool) -> None:
     from synthgen.errors import UsageError
-    from synthgen.torch.timm_folder import export_timm
 
     if len(weights) > 1:
         raise UsageError(f"timm takes one file of weights, got {len(weights)}")
-    if options:
-        raise UsageError(f"{next(iter(options))} must be left out for timm")
+    if refused:
+        raise UsageError(f"{refused[0]} must be left out for timm")
+    with needed_for("export timm"):
+        from synthgen.torch.timm_folder import export_timm
+
     report = export_timm(weights[0], out)
     if as_json:
         print_json(report._asdict())

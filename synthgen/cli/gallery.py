@@ -3,6 +3,7 @@
 import click
 
 from synthgen.cli.options import command, json_option, out_option, print_json, progress_option
+from synthgen.extras import needed_for
 
 
 @command(compiles=False)
@@ -14,9 +15,14 @@ from synthgen.cli.options import command, json_option, out_option, print_json, p
 @click.option(
     "--megabytes", type=float, default=3, help="Add large pictures up to this size of the gallery.  [default: 3]"
 )
+@click.option(
+    "--backbone",
+    metavar="NAME|FILE",
+    help="Let a network say which classes look alike: timm name, random:NAME, or weights of `synthgen pretrain`.",
+)
 @json_option
 @progress_option
-def gallery(dataset, out, classes, per_class, cell, megabytes, as_json, progress):
+def gallery(dataset, out, classes, per_class, cell, megabytes, backbone, as_json, progress):
     """Write DATASET as a page that opens from a file: its classes, fields, objects, formulas and distributions.
 
     The page asks nothing of a network. One file has at most 20 MB, and shows fewer images where they do not fit.
@@ -24,14 +30,23 @@ def gallery(dataset, out, classes, per_class, cell, megabytes, as_json, progress
     \b
     synthgen gallery fractals-1000x1000 -o gallery.html
     synthgen gallery plates -o site --per-class 32 --megabytes 15
+    synthgen gallery textures-100x100 -o textures.html --backbone random:resnet18
     """
     from synthgen.look.gallery import gallery as write
 
-    report = write(dataset, out, classes, per_class, cell, megabytes, progress)
+    viewer = None if backbone is None else _viewer(backbone)
+    report = write(dataset, out, classes, per_class, cell, megabytes, progress, viewer)
     if as_json:
         print_json(report._asdict())
         return
     _print(report)
+
+
+def _viewer(backbone):
+    with needed_for("--backbone"):
+        from synthgen.torch.looking import BackboneViewer
+
+    return BackboneViewer(backbone)
 
 
 def _print(report) -> None:

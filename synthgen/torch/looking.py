@@ -16,7 +16,15 @@ import torch
 
 from synthgen.errors import FormatError, UsageError
 from synthgen.metrics.features import effective_dimensions, intraclass_compactness, knn_accuracy
-from synthgen.torch.backbones import SUFFIX, config_of
+from synthgen.torch.backbones import (
+    BEST,
+    SUFFIX,
+    architecture_of,
+    config_of,
+    load_backbone,
+    read_card,
+    weights_file,
+)
 from synthgen.torch.evaluation.inspection import as_batch
 from synthgen.torch.features import normalised
 from synthgen.torch.pretrain.report import CSV, filters_picture, first_filters
@@ -57,24 +65,93 @@ def penultimate(
     UsageError
         If the model gives no features of images of this size.
     """
-    from PIL import Image
-
-    from synthgen.compose.pictures import stretched
-
-    config = config_of(model)
     rows = []
     for start in range(0, len(labelled.pictures), batch_size):
         readers = labelled.pictures[start : start + batch_size]
-        pictures = [Image.fromarray(read()) for read in readers]
-        images = [np.asarray(stretched(picture, size)) for picture in pictures]
-        batch = normalised(as_batch(images), config["mean"], config["std"])
-        rows.append(_features(model, batch))
+        images = [read() for read in readers]
+        rows.append(_seen(model, images, size))
         if advance is not None:
             advance(len(images))
     return np.concatenate(rows)
 
 
+class BackboneViewer:
+    """What a backbone hands to its classifier of images, for `synthgen.look.gallery.gallery`.
+
+    Parameters
+    ----------
+    weights : str or Path
+        As for `load_backbone`.
+    batch_size : int
+
+    Attributes
+    ----------
+    name : str
+        A short name of the weights, with the architecture of a file.
+    size : (int, int)
+        Height and width that images are stretched to: those of the training, where a card says them.
+
+    Examples
+    --------
+    >>> BackboneViewer("random:test_resnet")(np.zeros((2, 64, 48), np.uint8)).shape
+    (2, 96)
+    """
+
+    def __init__(self, weights, batch_size: int = 16):
+        self._model = load_backbone(weights)
+        self._batch_size = batch_size
+        self.name = str(weights)
+        config = config_of(self._model)
+        _, height, width = config["input_size"]
+        self.size = (height, width)
+
+        path = weights_file(weights)
+        if path is None:
+            return
+        arch = architecture_of(weights)
+        self.name = f"{_place_of(path)} ({arch})"
+        card = read_card(path)
+        side = card.get("size")
+        if side:
+            self.size = (side, side)
+
+    def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the features of images, uint8 (H, W) or (H, W, 3): float32 (N, D)."""
+        rows = []
+        for start in range(0, len(images), self._batch_size):
+            batch = images[start : start + self._batch_size]
+            rows.append(_seen(self._model, batch, self.size))
+        return np.concatenate(rows)
+
+
+def _place_of(path: Path) -> str:
+    """Return what people call a file of weights: the folder of a training, or the name of the file."""
+    place = path.absolute()
+    return place.parent.name if place.name == BEST else place.stem
+
+
+def _seen(model, images: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Return what a model hands to its classifier of images that are stretched to a size."""
+    from PIL import Image
+
+    from synthgen.compose.pictures import stretched
+
+    fitting = []
+    for image in images:
+        picture = Image.fromarray(image).convert("RGB")
+        shown = stretched(picture, size)
+        fitting.append(np.asarray(shown))
+
+    config = config_of(model)
+    levels = as_batch(fitting)
+    batch = normalised(levels, config["mean"], config["std"])
+    return _features(model, batch)
+
+
 def _features(model, batch: torch.Tensor) -> np.ndarray:
+    config = config_of(model)
+    if not hasattr(model, "forward_head"):
+        raise UsageError(f"backbone must have features before a classifier, {config['architecture']} has none")
     try:
         with torch.inference_mode():
             maps = model.forward_features(batch)

@@ -9,16 +9,23 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from synthgen.cards.details import FREE, files_named
 from synthgen.errors import UsageError
 from synthgen.shards.files import make_folder, refuse_remote, sha256_of, storage_errors
-from synthgen.torch.backbones import config_of, load_backbone, read_card, weights_file
+from synthgen.torch.backbones import TRAINED, config_of, import_timm, load_backbone, read_card, weights_file
 from synthgen.version import __version__
 
 _WEIGHTS = "model.safetensors"
 _CONFIG = "config.json"
 _CARD = "README.md"
+# What timm has only where our package is loaded: its networks have no classifier, and no module of timm's.
+_OURS = ("pdn",)
 # Of timm's own configuration: what describes images, not where published weights lie.
 _KEPT = ("interpolation", "pool_size", "first_conv", "classifier", "fixed_input_size")
+_FORMULAS = (
+    "No photograph was used for training. The classes are formulas: fine-tune the model, or take its features."
+)
+_UNKNOWN = "The license is that of whoever trained the weights, or of the images: this file does not know it."
 
 
 class TimmReport(NamedTuple):
@@ -31,7 +38,7 @@ class TimmReport(NamedTuple):
 
 
 def export_timm(weights, out) -> TimmReport:
-    """Write weights of ``synthgen pretrain`` as a folder that timm loads.
+    """Write weights of ``synthgen pretrain`` or ``weights import`` as a folder that timm loads.
 
     Parameters
     ----------
@@ -43,7 +50,7 @@ def export_timm(weights, out) -> TimmReport:
     Raises
     ------
     UsageError
-        If there are no such weights, or `out` holds something.
+        If there are no such weights, timm does not have their architecture, or `out` holds something.
     FormatError
         If the file is damaged.
     """
@@ -57,6 +64,8 @@ def export_timm(weights, out) -> TimmReport:
 
     model = load_backbone(path)  # compares every weight with the architecture
     card = read_card(path)
+    if import_timm().models.is_model_in_modules(card["arch"], _OURS):
+        raise UsageError(f"weights must be of an architecture of timm's, got {card['arch']}, which is ours")
     config = _config_of(model, card)
 
     work = folder.with_name(f".{folder.name}.tmp-export")
@@ -78,11 +87,14 @@ def export_timm(weights, out) -> TimmReport:
 def _config_of(model, card: dict) -> dict:
     """Return timm's configuration of a model and its weights."""
     own = config_of(model)
-    size = card.get("size")
-    input_size = [3, size, size] if size else list(own.get("input_size", (3, 224, 224)))
+    is_fixed = own.get("fixed_input_size", False)
+    side = card.get("size")
+    size = (side, side) if side else own["input_size"][1:]
+    if is_fixed and not side:
+        size = model.patch_embed.img_size
     pretrained: dict[str, Any] = {name: own[name] for name in _KEPT if name in own}
     pretrained |= {
-        "input_size": input_size,
+        "input_size": [3, *size],
         "mean": list(own["mean"]),
         "std": list(own["std"]),
         "interpolation": own.get("interpolation", "bilinear"),
@@ -94,32 +106,47 @@ def _config_of(model, card: dict) -> dict:
         "num_features": model.num_features,
         "pretrained_cfg": pretrained,
     }
-    if own.get("fixed_input_size") and size:
-        config["model_args"] = {"img_size": size}
+    if is_fixed:
+        config["model_args"] = {"img_size": list(size)}
     return config
 
 
 def _card_text(config: dict, card: dict) -> str:
     """Return the card of a model: what it was trained on, and how good it was."""
-    data = card.get("data", {})
-    recipe = data.get("recipe", {})
-    accuracy = card.get("val_accuracy")
+    recipe = card.get("data", {}).get("recipe")
+    is_free = recipe is not None and not files_named(recipe)
+    title = "trained on formula-driven images" if is_free else "weights"
     lines = [
         "---",
-        "license: cc0-1.0",
+        *([f"license: {FREE}"] if is_free else []),
         "library_name: timm",
         "tags: [timm, image-classification, synthgen]",
         "---",
         "",
-        f"# {config['architecture']}, trained on formula-driven images",
+        f"# {config['architecture']}, {title}",
         "",
-        f"- data: {recipe.get('name', 'unknown')}, {data.get('images', 0):,} images",
-        f"- classes: {config['num_classes']:,}",
-        f"- data fingerprint: `{data.get('fingerprint', 'unknown')}`",
-        f"- validation accuracy: {'unknown' if accuracy is None else format(accuracy, '.2%')}",
+        *_training_lines(config, card),
         f"- written by synthgen {__version__}",
         "",
-        "No photograph was used for training. The classes are formulas: fine-tune the model, or take its features.",
+        _FORMULAS if is_free else _UNKNOWN,
         "",
     ]
     return "\n".join(lines)
+
+
+def _training_lines(config: dict, card: dict) -> list[str]:
+    """Return what is known of a training, a line each."""
+    lines = [f"- classes: {config['num_classes']:,}"]
+    data = card.get("data")
+    if data is not None:
+        name = data.get("recipe", {}).get("name", "unknown")
+        lines += [
+            f"- data: {name}, {data.get('images', 0):,} images",
+            f"- data fingerprint: `{data.get('fingerprint', 'unknown')}`",
+        ]
+    accuracy = card.get("val_accuracy")
+    if accuracy is not None:
+        lines.append(f"- validation accuracy: {accuracy:.2%}")
+    if TRAINED in card:
+        lines.append(f"- trained: layers 1 to {card[TRAINED]}; those behind are random")
+    return lines

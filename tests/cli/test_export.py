@@ -48,6 +48,13 @@ def test_a_mistake_is_one_line_that_names_the_option(plates, tmp_path):
     assert str(done.exception).startswith("--truth must be one of defects, all, ")
 
 
+def test_a_target_that_is_none_is_answered_by_all_that_are(plates, tmp_path):
+    done = run("imagefolders", plates, "--out", tmp_path / "out")
+    assert isinstance(done.exception, UsageError)
+    names = ", ".join([*TARGETS, "timm"])
+    assert str(done.exception) == f"target must be one of {names}, got imagefolders"
+
+
 def test_the_help_names_every_target():
     text = run("--help").stdout
     assert all(f"  {target} " in text for target in [*TARGETS, "timm"])

@@ -23,8 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch, tmp_path):
-    """Keep the caches of consumers in the test's folder, and the bars of `datasets` out."""
+    """Keep the caches of consumers in the test's folder, the bars of `datasets` out, and ultralytics offline."""
     monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("YOLO_OFFLINE", "true")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     datasets.disable_progress_bars()
 
@@ -154,24 +155,48 @@ def test_torchvision_reads_coco(formulas, tmp_path):
         assert sum(row["area"] for row in objects) == np.count_nonzero(sample.fields["instances"])
 
 
-def test_ultralytics_reads_the_labels_and_fills_the_objects(formulas, tmp_path):
+def read_by_ultralytics(utils, tree, monkeypatch):
+    """Return what ultralytics makes of each image of a tree, by key, and the configuration as it reads it."""
+    monkeypatch.setattr(utils, "check_font", lambda name: None)  # it would load one
+    monkeypatch.chdir(tree)
+    data = utils.check_det_dataset("data.yaml", autodownload=False)
+    images = [str(path) for split in ("train", "val") for path in sorted(Path(data[split]).iterdir())]
+    rows = {}
+    for image, labels in zip(images, utils.img2label_paths(images), strict=True):
+        rows[Path(image).stem] = utils.verify_image_label((image, labels, "", False, data["nc"], 0, 0, False))
+    return rows, data
+
+
+def test_ultralytics_reads_the_labels_and_fills_the_objects(formulas, tmp_path, monkeypatch):
     utils = pytest.importorskip("ultralytics.data.utils")
     export("yolo-seg", formulas, tmp_path / "out", min_pixels=20)
+    rows, data = read_by_ultralytics(utils, tmp_path / "out", monkeypatch)
     overlaps = []
     for sample in synthgen.open(formulas):
-        (labels,) = (tmp_path / "out").glob(f"labels/*/{sample.key}.txt")
-        image = tmp_path / "out" / "images" / labels.parent.name / f"{sample.key}.png"
-        row = utils.verify_image_label((str(image), str(labels), "", False, 99, 0, 0, False))
-        found, segments, problem = row[1], row[3], row[-1]
+        found, segments, problem = rows[sample.key][1], rows[sample.key][3], rows[sample.key][-1]
         assert problem == ""
         objects = [record for record in sample.params["objects"] if record["visible_area"] >= 20]
         assert len(found) == len(segments) == len(objects)
-        for record, segment in zip(objects, segments, strict=True):
+        for record, (number, *_), segment in zip(objects, found, segments, strict=True):
+            assert data["names"][int(number)] == f"source-{record['params']['source_class']:06d}"
             polygon = (segment * 64).reshape(1, -1)
             pixels = utils.polygon2mask((64, 64), polygon, downsample_ratio=1).astype(bool)
             own = sample.fields["instances"] == record["id"]
             overlaps.append((pixels & own).sum() / (pixels | own).sum())
     assert np.mean(overlaps) > 0.9
+
+
+def test_ultralytics_takes_images_without_an_object_and_names_broken_labels(plates, tmp_path, monkeypatch):
+    utils = pytest.importorskip("ultralytics.data.utils")
+    export("yolo-seg", plates, tmp_path / "out")
+    broken = min((tmp_path / "out").glob("labels/train/c000001-*.txt"))
+    broken.write_text("3 0.1 0.1 0.2 0.1 0.2 0.3\n")
+    rows, _ = read_by_ultralytics(utils, tmp_path / "out", monkeypatch)
+    assert len(rows) == 20
+    for key, (_, _, _, _, _, missing, found, empty, corrupt, problem) in rows.items():
+        is_broken = key == broken.stem
+        assert (missing, found, empty, corrupt) == (0, 1, key.startswith("c000000"), is_broken)
+        assert ("exceeds dataset class count 3" in problem) == is_broken
 
 
 def same(image, value) -> bool:

@@ -232,6 +232,30 @@ def test_a_click_on_the_map_opens_the_class_and_keys_move_there(page):
     page.wait("location.hash === '#/'")
 
 
+class Brightness:
+    """Stands for a network: it sees how bright an image is."""
+
+    name = NAMES[1]
+
+    def __call__(self, images):
+        return np.array([[image.mean(), image.std()] for image in images])
+
+
+def test_pages_say_which_network_the_nearest_classes_are_by(browser, renamed, tmp_path):
+    gallery(renamed, tmp_path / "seen.html", cell=48, megabytes=0, viewer=Brightness())
+    page = browser.open(tmp_path / "seen.html")
+    page.key("m")
+    page.wait("document.querySelectorAll('.map .thumb').length === 4")
+    (note,) = texts(page, "main p.note")
+    assert f"compared by the features that {NAMES[1]} finds in their images; the two" in note
+    page.value("location.hash = '#/class/2'")
+    page.wait("document.querySelectorAll('.nearest .thumb').length === 3")
+    assert texts(page, ".nearest p.note")[0].startswith(
+        f"Of those that this page shows, by the features that {NAMES[1]}"
+    )
+    assert page.complaints() == []
+
+
 def test_a_search_leaves_the_classes_that_match(page):
     page.value("search.value = 'NAÏVE'; search.dispatchEvent(new Event('input'))")
     assert texts(page, ".class h3") == [NAMES[3]]

@@ -9,6 +9,7 @@ from synthgen.layouts.labelled import Labelled
 from synthgen.torch.backbones import load_backbone
 from synthgen.torch.features import normalised
 from synthgen.torch.looking import (
+    BackboneViewer,
     curve_columns,
     embedded,
     filters_side_by_side,
@@ -17,6 +18,7 @@ from synthgen.torch.looking import (
     names_of,
     penultimate,
 )
+from synthgen.torch.pretrain.report import write_backbone
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,27 @@ def test_features_are_what_the_classifier_is_given(backbone):
         expected = backbone(batch).numpy()
         given = backbone.get_classifier()(torch.from_numpy(features)).numpy()
     np.testing.assert_allclose(given, expected, atol=1e-4)
+
+
+def test_a_viewer_sees_images_as_its_weights_were_trained(backbone, tmp_path):
+    """Of the size that the card says, gray ones as gray colors; a training is called by its folder."""
+    (tmp_path / "runs").mkdir()
+    card = {"arch": "test_resnet", "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.6, 0.7], "size": 32}
+    write_backbone(tmp_path / "runs" / "best.safetensors", backbone, card)
+    gray = np.random.default_rng(0).integers(0, 256, (5, 40, 24), np.uint8)
+    viewer = BackboneViewer(tmp_path / "runs", batch_size=2)
+    assert (viewer.name, viewer.size) == ("runs (test_resnet)", (32, 32))
+
+    colors = [np.repeat(image[..., None], 3, axis=2) for image in gray]
+    labelled = Labelled([lambda image=image: image for image in colors], np.zeros(5, int), ["a"])
+    expected = penultimate(load_backbone(tmp_path / "runs"), labelled, size=(32, 32), batch_size=2)
+    np.testing.assert_array_equal(viewer(gray), expected)
+    assert BackboneViewer("random:test_resnet").name == "random:test_resnet"
+
+
+def test_a_network_without_a_classifier_is_refused():
+    with pytest.raises(UsageError, match=r"^backbone must have features before a classifier, pdn_small has none$"):
+        BackboneViewer("random:pdn_small")(np.zeros((1, 64, 64, 3), np.uint8))
 
 
 def test_classes_that_lie_apart_are_told_apart():

@@ -8,7 +8,7 @@ from PIL import Image
 from synthgen.look.gallery.formulas import formula_of
 from synthgen.look.gallery.heat import cells_of, grid_of, heat_picture, marking_field
 from synthgen.look.gallery.measures import Measures, measured
-from synthgen.look.gallery.nearness import Features, features_of
+from synthgen.look.gallery.nearness import Parts, features_of
 from synthgen.look.gallery.trimmed import object_table, trimmed
 from synthgen.look.page import packed
 from synthgen.look.pictures import Kind, id_picture, is_shown, picture, sprite, webp, within
@@ -54,7 +54,7 @@ class ShownClass(NamedTuple):
         Where the defects of each sample lie.
     details : str
         The formula, parameters and objects, packed.
-    features : Features
+    features : tuple of ndarray
         What it is compared with other classes by.
     """
 
@@ -65,7 +65,7 @@ class ShownClass(NamedTuple):
     measures: list[Measures]
     grids: list[np.ndarray | None]
     details: str
-    features: Features
+    features: Parts
 
     @property
     def cells(self) -> list[str]:

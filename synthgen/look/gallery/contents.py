@@ -10,6 +10,7 @@ from synthgen.look.gallery.head import head_of
 from synthgen.look.gallery.heat import heat_picture, title_of
 from synthgen.look.gallery.measures import distributions
 from synthgen.look.gallery.nearness import class_map
+from synthgen.look.gallery.seen import Seen
 from synthgen.look.page import document, packed
 from synthgen.look.pictures import COLUMNS
 from synthgen.sample import format_key
@@ -36,6 +37,8 @@ class Contents(NamedTuple):
         Name -> WebP file.
     large : int
         How many samples have large pictures: first the first sample of each class, then the second ones ..
+    by : str or None
+        The network that says which classes look alike, if there is one.
     """
 
     dataset: Dataset
@@ -45,6 +48,7 @@ class Contents(NamedTuple):
     classes: list[ShownClass]
     pictures: dict[str, bytes]
     large: int = 0
+    by: str | None = None
 
     def beside(self) -> dict[str, bytes]:
         """Return the pictures that lie beside the page of a folder."""
@@ -138,15 +142,29 @@ class Contents(NamedTuple):
         """Return which classes look alike; None of too few classes."""
         features = [shown.features for shown in self.classes]
         found = class_map(features)
-        return None if found is None else found._asdict()
+        return None if found is None else {**found._asdict(), "by": self.by}
 
 
-def contents_of(dataset: Dataset, look: Look, chosen: Chosen, wanted: Chosen, advance) -> Contents:
-    """Return a gallery without large pictures; `advance` is called with the number of images of each class."""
+def contents_of(
+    dataset: Dataset, look: Look, chosen: Chosen, wanted: Chosen, advance, seen: Seen | None = None
+) -> Contents:
+    """Return a gallery without large pictures.
+
+    Parameters
+    ----------
+    dataset, look, chosen, wanted
+        As for `Contents`.
+    advance : callable
+        Called with the number of images of each class.
+    seen : Seen, optional
+        What a network sees of the classes.
+    """
     classes = []
     pictures: dict[str, bytes] = {}
     for label, indices in zip(chosen.labels, chosen.indices, strict=True):
         shown = shown_class(dataset, look, label, indices)
+        if seen is not None:
+            shown = shown._replace(features=seen.parts[label])
         classes.append(shown)
         pictures |= shown.pictures
         advance(len(indices))
@@ -154,7 +172,8 @@ def contents_of(dataset: Dataset, look: Look, chosen: Chosen, wanted: Chosen, ad
     grids = [grid for shown in classes for grid in shown.grids if grid is not None]
     if grids:
         pictures[_HEAT] = heat_picture(grids)
-    return Contents(dataset, look, chosen, wanted, classes, pictures)
+    by = None if seen is None else seen.by
+    return Contents(dataset, look, chosen, wanted, classes, pictures, by=by)
 
 
 def _cost(pictures: dict[str, bytes], in_folder: bool) -> int:

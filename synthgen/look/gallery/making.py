@@ -7,6 +7,7 @@ from synthgen.errors import UsageError
 from synthgen.look.gallery.chosen import Chosen, chosen_samples, fewer
 from synthgen.look.gallery.classes import Look, look_of, shown_class
 from synthgen.look.gallery.contents import Contents, contents_of
+from synthgen.look.gallery.seen import Seen, Viewer, seen_classes
 from synthgen.look.gallery.writing import check_out, is_one_file, write_folder, write_one
 from synthgen.look.pictures import check_encoder
 from synthgen.run.progress import Progress
@@ -55,6 +56,7 @@ def gallery(
     cell: int = 128,
     megabytes: float = 3,
     progress: bool | str = False,
+    viewer: Viewer | None = None,
 ) -> GalleryReport:
     """Write a data set as a page that opens from a file and asks nothing of a network.
 
@@ -74,6 +76,10 @@ def gallery(
         Large pictures are added while the gallery has at most so many MB, up to 20.
     progress : bool or str
         As for `Progress`.
+    viewer : callable, optional
+        Returns features of images, by which classes look alike, such as ``BackboneViewer("random:resnet18")`` of
+        `synthgen.torch.looking`. It is shown up to 8 images of each class. Default: the mean of the images of a
+        class, and of their spectra.
 
     Returns
     -------
@@ -82,7 +88,7 @@ def gallery(
     Raises
     ------
     UsageError
-        If a number is out of range, or `out` holds something else.
+        If a number is out of range, `out` holds something else, or features are not finite.
     FormatError
         If the data set is missing, unfinished or damaged.
     StorageError
@@ -95,13 +101,14 @@ def gallery(
     check_out(out)
 
     wanted = chosen_samples(opened.manifest, classes, per_class)
+    seen = None if viewer is None else seen_classes(opened, wanted, viewer, progress)
     look = look_of(opened, cell, LARGE)
     budget = megabytes * 1e6
     if is_one_file(out):
-        contents = _fitting(opened, look, wanted, progress).with_large(budget, in_folder=False)
+        contents = _fitting(opened, look, wanted, progress, seen).with_large(budget, in_folder=False)
         sizes = write_one(out, contents.page(in_folder=False))
     else:
-        contents = _drawn(opened, look, wanted, wanted, progress).with_large(budget, in_folder=True)
+        contents = _drawn(opened, look, wanted, wanted, progress, seen).with_large(budget, in_folder=True)
         sizes = write_folder(out, contents.page(in_folder=True), contents.beside())
     return _report(out, contents, sizes)
 
@@ -114,11 +121,11 @@ def _check(cell: int, megabytes: float) -> None:
         raise UsageError(f"megabytes must lie in 0..{most}, got {megabytes}")
 
 
-def _fitting(dataset: Dataset, look: Look, wanted: Chosen, progress) -> Contents:
+def _fitting(dataset: Dataset, look: Look, wanted: Chosen, progress, seen: Seen | None) -> Contents:
     """Return the contents of one file: fewer samples, until they fit."""
     chosen = _estimated(dataset, look, wanted)
     while True:
-        contents = _drawn(dataset, look, chosen, wanted, progress)
+        contents = _drawn(dataset, look, chosen, wanted, progress, seen)
         if len(contents.page(in_folder=False)) <= LIMIT or chosen.total == 1:
             return contents
         chosen = fewer(chosen, _SAFE)
@@ -135,9 +142,9 @@ def _estimated(dataset: Dataset, look: Look, chosen: Chosen) -> Chosen:
     return chosen if share >= 1 else fewer(chosen, share)
 
 
-def _drawn(dataset: Dataset, look: Look, chosen: Chosen, wanted: Chosen, progress) -> Contents:
+def _drawn(dataset: Dataset, look: Look, chosen: Chosen, wanted: Chosen, progress, seen: Seen | None) -> Contents:
     with Progress(progress, chosen.total) as bar:
-        return contents_of(dataset, look, chosen, wanted, bar.advance)
+        return contents_of(dataset, look, chosen, wanted, bar.advance, seen)
 
 
 def _report(out: Path, contents: Contents, sizes: list[int]) -> GalleryReport:

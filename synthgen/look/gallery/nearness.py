@@ -1,7 +1,8 @@
 """Which classes of a gallery look alike: a map of all of them, and the nearest of each.
 
 What is compared is cheap, and needs no weights: the mean of the small pictures of a class on a coarse grid, which
-tells shapes that have their place, and the mean of their spectra, which tells textures wherever they lie.
+tells shapes that have their place, and the mean of their spectra, which tells textures wherever they lie. Features
+of a network may take their place: see `synthgen.look.gallery.seen`.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+# What a class is compared by: parts that weigh the same, each a vector.
+Parts = tuple[np.ndarray, ...]
 LEAST = 3  # classes of which a map says something
 NEAREST = 8
 _SIDE = 32  # of the pictures that are compared
@@ -20,7 +23,7 @@ _SHARE_DIGITS = 2
 
 
 class Features(NamedTuple):
-    """What classes are compared by: each part weighs the same.
+    """What classes are compared by without a network.
 
     Attributes
     ----------
@@ -55,12 +58,12 @@ class ClassMap(NamedTuple):
 
 def features_of(images: Sequence[Image.Image]) -> Features:
     """Return what the images of a class are compared by: without colors, which are by chance in many families."""
-    pixels = np.array([_gray(image) for image in images])
-    spectra = [_spectrum(picture) for picture in pixels]
+    gray = [_gray(image) for image in images]
+    spectra = [_spectrum(picture) for picture in gray]
     spectrum = np.mean(spectra, axis=0)
 
     cell = _SIDE // _GRID
-    mean = pixels.mean(axis=0)
+    mean = np.mean(gray, axis=0)
     cells = mean.reshape(_GRID, cell, _GRID, cell)
     layout = cells.mean(axis=(1, 3))
     return Features(layout.ravel(), spectrum.ravel())
@@ -83,15 +86,19 @@ def _spectrum(picture: np.ndarray) -> np.ndarray:
     return np.log1p(amplitudes)
 
 
-def class_map(features: Sequence[Features]) -> ClassMap | None:
-    """Return where classes lie by their features; None of fewer than three classes.
+def class_map(classes: Sequence[Parts]) -> ClassMap | None:
+    """Return where classes lie by what they are compared by; None of fewer than three classes.
 
-    The map is that of the two principal components. The nearest classes are so by all features.
+    The map is that of the two principal components. The nearest classes are so by all components.
     """
-    if len(features) < LEAST:
+    if len(classes) < LEAST:
         return None
-    parts = zip(*features, strict=True)
-    weighed = [_weighed(np.array(part)) for part in parts]
+
+    weighed = []
+    for of_classes in zip(*classes, strict=True):
+        values = np.array(of_classes)
+        part = _weighed(values)
+        weighed.append(part)
     vectors = np.concatenate(weighed, axis=1)
 
     turned, explained = _principal(vectors)
@@ -102,9 +109,11 @@ def class_map(features: Sequence[Features]) -> ClassMap | None:
 
 def _weighed(values: np.ndarray) -> np.ndarray:
     """Return a part of the features of all classes, (N, F), about its mean, in units of its whole deviation."""
-    centered = values - values.mean(axis=0)
-    squares = (centered**2).sum(axis=1)
-    deviation = np.sqrt(squares.mean())
+    middle = values.mean(axis=0)
+    centered = values - middle
+    squares = np.sum(centered**2, axis=1)
+    mean_square = squares.mean()
+    deviation = np.sqrt(mean_square)
     return centered / deviation if deviation > 0 else centered
 
 
@@ -143,7 +152,8 @@ def _nearest(vectors: np.ndarray) -> list[list[int]]:
     """Return for each of some vectors (N, F) the numbers of the nearest others, the nearest first."""
     products = vectors @ vectors.T
     squares = np.diag(products)
-    distances = squares[:, None] + squares - 2 * products
+    sums = squares[:, None] + squares
+    distances = sums - 2 * products
     # equal but for the last bits is equal: then the first one comes first
     rounded = np.round(distances, _DISTANCE_DIGITS)
     np.fill_diagonal(rounded, np.inf)

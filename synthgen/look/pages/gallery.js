@@ -324,13 +324,19 @@ async function showClass(label) {
   onField = refreshThumbs;
 }
 
+/** Return what classes are compared by. */
+function comparedBy() {
+  const { by } = data.map;
+  return by ? `the features that ${by} finds in their images` : "the mean of their images and the mean of the spectra of these";
+}
+
 function nearestClasses(place) {
   if (!data.map) return null;
   const figure = (other) => el("figure", {}, classThumb(other),
     el("figcaption", {}, el("a", { href: classLink(other), text: data.classes[other].name })));
   return el("section", { class: "nearest" },
     el("h2", { text: "Nearest classes" }),
-    el("p", { class: "note" }, "Of those that this page shows, by the mean of their images and of the spectra of these. ",
+    el("p", { class: "note" }, `Of those that this page shows, by ${comparedBy()}. `,
       el("a", { href: "#/map", text: "Map of all classes" })),
     el("div", { class: "strip" }, data.map.nearest[place].map(figure)));
 }
@@ -689,7 +695,7 @@ function showMap() {
   refresh();
   const share = Math.round(100 * data.map.explained);
   main.replaceChildren(el("h1", { text: "Map of classes" }),
-    el("p", { class: "note", text: `Classes whose images look alike lie close to each other: two principal components of their mean image and mean spectrum, which hold ${share} % of the differences.` }), body);
+    el("p", { class: "note", text: `Classes whose images look alike lie close to each other. They are compared by ${comparedBy()}; the two principal components that the map shows hold ${share} % of the differences.` }), body);
   onSearch = refresh;
   onField = refreshThumbs;
   onKey = (key) => (key === "Escape" ? go("#/") : moveFocus(key));
