@@ -24,10 +24,11 @@ models:
   floor: {kind: floor}
 size: 48
 threads: 1
-seeds: [0, 1]
+seeds: [0, 1, 2]
 """
 TEXTURES = {"noise": 0, "cells": 9}
-JOBS = 8
+# Of one folder, one after the other, before it is completed.
+KILLS = 4
 _VICTIMS = ("parent", "parent", "all", "worker")
 # Of a job: how long after the record before it a process is killed, at most.
 _MOST_S = 0.8
@@ -41,7 +42,7 @@ class Benchmarks:
     """Kills `synthgen benchmark` at any moment, whole or in parts, resumes it, and compares the tables."""
 
     kind = "benchmarks"
-    count = 20
+    count = 5
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -55,25 +56,28 @@ class Benchmarks:
         self.wanted = told(folder / "whole")
 
     def trial(self, rng: np.random.Generator) -> Trial:
-        """Kill a benchmark once, complete it, and look at its table."""
+        """Kill a benchmark again and again, complete it, and look at its table."""
         folder = self.folder / f"killed-{rng.integers(2**32):08x}"
-        part = one_of(rng, (None, None, f"{rng.integers(1, 3)}/2"))
-        workers = int(rng.integers(0, 3))
-        victim = one_of(rng, _VICTIMS)
-        most = JOBS // 2 if part else JOBS
-        after = int(rng.integers(0, most))
-        seconds = float(rng.uniform(0, _MOST_S if after else _START_S))
+        said = []
+        findings = []
+        for _ in range(KILLS):
+            part = one_of(rng, (None, None, f"{rng.integers(1, 3)}/2"))
+            workers = int(rng.integers(0, 3))
+            victim = one_of(rng, _VICTIMS)
+            jobs = int(rng.integers(0, 3))
+            seconds = float(rng.uniform(0, _MOST_S if jobs else _START_S))
 
-        options = ["--workers", str(workers)]
-        if part:
-            options += ["--part", part]
-        findings = [killed(self._run(folder, *options), folder, victim, after, seconds)]
+            options = ["--workers", str(workers)]
+            if part:
+                options += ["--part", part]
+            said.append(f"{victim} of part {part or 'all'}, {workers} workers, {seconds:.2f} s after {jobs} jobs")
+            run = self._run(folder, *options)
+            findings.append(killed(run, folder, victim, jobs, seconds))
+
         findings.append(self._run(folder, "--retry", "failed", "--workers", "0").finish())
         findings.append(self._compared(folder))
-
         shutil.rmtree(folder)
-        said = f"{victim} of part {part or 'all'} with {workers} workers, {seconds:.2f} s after {after} jobs"
-        return Trial(said, findings)
+        return Trial("; ".join(said), findings, weight=KILLS)
 
     def _run(self, folder: Path, *options: str) -> Run:
         arguments = ("benchmark", self.config.name, "--out", folder.name, "--progress", "none", *options)
@@ -100,9 +104,10 @@ def told(folder: Path) -> dict:
     return table
 
 
-def killed(run: Run, folder: Path, victim: str, after: int, seconds: float) -> Finding:
-    """Kill a run or some of it, some seconds after so many jobs are done; return what came of it."""
-    if after:
+def killed(run: Run, folder: Path, victim: str, jobs: int, seconds: float) -> Finding:
+    """Kill a run or some of it, some seconds after it has done so many jobs; return what came of it."""
+    if jobs:
+        after = done(folder) + jobs
         wait(run.process, lambda: done(folder) >= after, _JOB_S)
     wait(run.process, lambda: False, seconds)
 
