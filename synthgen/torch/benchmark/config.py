@@ -352,6 +352,8 @@ def _entry(values, place: str, key: str) -> Entry:
     options = {name: values.pop(name) for name in list(values) if name not in OWN_KEYS}
     if "size" in values:
         values["size"] = checked_size(values["size"], place, f"{key}.size")
+    if values.get("refine") is not None:
+        values["refine"] = convert(values["refine"], RefineOptions, place, f"{key}.refine.")
     if "grid" in values:
         _check_grid(values["grid"], place, f"{key}.grid")
 
