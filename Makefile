@@ -78,10 +78,12 @@ system-deps:
 	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/constraints.txt -e ".[torch,scene,test]"
 	touch $@
 
-.venv-consumers/installed: setup.cfg pyproject.toml
-	$(PYTHON) -m venv .venv-consumers
-	.venv-consumers/bin/python -m pip install --quiet --upgrade pip
-	.venv-consumers/bin/python -m pip install --quiet -e ".[torch,test,consumers]"
+# Packages of .venv (7 GB, torch above all) are seen through a .pth file instead of being installed a second time.
+.venv-consumers/installed: .venv/test
+	$(PYTHON) -m venv --clear --without-pip .venv-consumers
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> "$$(.venv-consumers/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/shared.pth"
+	$(BIN)/python -m pip --python .venv-consumers/bin/python install --quiet -e ".[torch,test,consumers]"
 	touch $@
 
 clean:

@@ -1,10 +1,11 @@
 """Every kind of `synthgen fit` on the same images: accuracy, seconds and size, in one table.
 
-Three drawn textures, and inspected plates as in the recipe `plates-test`, small. All kinds have one backbone; those
+Three photographed textures (brick, grass, gravel of scikit-image) with defects by cut-paste, made as in
+`textures.py`, and inspected plates as in the recipe `plates-test`, small. All kinds have one backbone; those
 of EfficientAD have a teacher that is distilled from it first, on drawn textures. Kinds of anomalib are measured
 where it is installed. The work is a `synthgen benchmark`, so that an interrupted study goes on.
 
-    python studies/methods.py --out study --weights out/resnet18     # hours
+    python studies/methods.py --out study --weights out/surface      # an hour or two of one core
     python studies/methods.py --out study --quick                    # minutes: that everything runs
     python studies/methods.py --out study --only panda --only padim  # some kinds
     python studies/methods.py --out study --print                    # the table of what is there
@@ -15,10 +16,15 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
+from shared import RESULTS, once, working_in
+from textures import QUICK as QUICK_SCALE
+from textures import Scale, make_photographs
 
 from synthgen.torch import FeatureEnsemble, PaDiM, PatchCore, ScoreEnsemble, distill
+from synthgen.torch.backbones import config_of, load_backbone
 from synthgen.torch.benchmark import read_results, run_benchmark
 from synthgen.torch.benchmark.config import Benchmark
 from synthgen.torch.models import MODELS, load
@@ -26,7 +32,7 @@ from synthgen.torch.models.bridge import BridgeModel
 from synthgen.torch.models.efficientad import EfficientAd
 
 TEACHER = "teacher.safetensors"
-TEXTURES = {"noise": 0, "weave": 7, "cells": 9}
+PHOTOGRAPHS = Path("photographs")
 COLUMNS = {
     "image AUROC": "image_auroc",
     "pixel AUROC": "pixel_auroc",
@@ -37,8 +43,8 @@ COLUMNS = {
 SHORT = {
     "cflow": {"epochs": 10},
     "cutpaste": {"epochs": 40},
-    "efficientad": {"steps": 2000, "step_images": 2},
-    "puad": {"steps": 2000, "step_images": 2},
+    "efficientad": {"steps": 100, "step_images": 2},
+    "puad": {"steps": 100, "step_images": 2},
     "fastflow": {"epochs": 20},
     "reverse-distillation": {"epochs": 20},
     "stfpm": {"epochs": 40},
@@ -60,6 +66,8 @@ QUICK = {
     "patchcore": {"coreset": 0.01},
     "padim": {"channels": 10},
 }
+# The preset `surface` trains three layers; these kinds take the fourth by default.
+LAYERS = {"cutpaste": [3], "panda": [3], "sinbad": [2, 3]}
 ENSEMBLES = {"feature-ensemble": "methods:Fused", "score-ensemble": "methods:Both"}
 
 
@@ -100,29 +108,31 @@ class Both:
 
 def config(given, teacher: Path) -> Benchmark:
     """Return the benchmark: sets, and a model for each kind that can be had."""
-    count, tests, size = (6, 2, 64) if given.quick else (60, 20, 128)
-    drawn = {}
-    for name, number in TEXTURES.items():
-        common = {"family": "textures", "texture": number, "size": size, "rotation": 3}
-        normal = {**common, "classes": 1, "per_class": count}
-        drawn[name] = {"normal": normal, "test": {**common, "layout": "test", "per_class": tests}}
+    scale = scale_of(given.quick)
     return Benchmark.from_dict(
         {
             "benchmark": "methods",
-            "sets": {"textures": {"draw": drawn}, "plates": {"draw": {"plates": plates(count, tests, size)}}},
+            "sets": {"textures": {"path": str(PHOTOGRAPHS)}, "plates": {"draw": {"plates": plates(scale)}}},
             "models": {kind: entry(kind, given, teacher) for kind in kinds()},
-            "size": size,
+            "size": scale.side,
             "threads": 1,
         }
     )
 
 
-def plates(count: int, tests: int, size: int) -> dict:
+def scale_of(quick: bool) -> Scale:
+    """Return how large the photographs and their sets are."""
+    if quick:
+        return msgspec.structs.replace(QUICK_SCALE, side=64, crop=64, train=6, good=4)
+    return Scale(side=128, crop=128, train=60, good=30, per_kind=2)
+
+
+def plates(scale: Scale) -> dict:
     """Return good plates, and the recipe `plates-test`, small and with other plates."""
-    common = {"family": "stains", "layout": "test", "impurities": ["fingerprint", "sticker"], "size": size}
+    common = {"family": "stains", "layout": "test", "impurities": ["fingerprint", "sticker"], "size": scale.side}
     return {
-        "normal": {**common, "classes": 1, "per_class": count, "seed": 0},
-        "test": {**common, "classes": 4, "per_class": tests, "seed": 1},
+        "normal": {**common, "classes": 1, "per_class": scale.train, "seed": 0},
+        "test": {**common, "classes": 4, "per_class": scale.good, "seed": 1},
     }
 
 
@@ -135,17 +145,32 @@ def kinds() -> list[str]:
 
 def entry(kind: str, given, teacher: Path) -> dict:
     """Return the model of a kind, as a benchmark has it."""
+    options = dict((QUICK if given.quick else SHORT).get(kind, {}))
+    if kind in LAYERS:
+        options["layers"] = LAYERS[kind]
+    if load(kind).MODEL.needs_backbone:
+        options["backbone"] = backbone_of(kind, given, teacher)
+    return {"kind": ENSEMBLES.get(kind, kind), **options}
+
+
+def backbone_of(kind: str, given, teacher: Path) -> str:
+    """Return the weights that a kind is fitted with."""
     made = load(kind).MODEL
-    options = (QUICK if given.quick else SHORT).get(kind, {})
-    backbone = str(teacher) if issubclass(made, EfficientAd) else given.weights
-    if kind in ENSEMBLES:
-        return {"kind": ENSEMBLES[kind], "backbone": backbone}
-    return {"kind": kind, **({"backbone": backbone} if made.needs_backbone else {}), **options}
+    if issubclass(made, EfficientAd):
+        return str(teacher)
+    if issubclass(made, BridgeModel) and arch_of(given.weights) not in made.takes:
+        return given.other
+    return given.weights
 
 
-def distilled(given, out: Path) -> Path:
+def arch_of(weights: str) -> str:
+    """Return the architecture of weights: `random:NAME`, or a file that has a card."""
+    return config_of(load_backbone(weights))["architecture"]
+
+
+def distilled(given) -> Path:
     """Return the teacher that belongs to the weights; it is trained, or gone on with, if it is not there."""
-    teacher = out / TEACHER
+    teacher = Path(TEACHER)
     size, steps, batch_size = (64, 2, 2) if given.quick else (128, given.distill_steps, 8)
     data = "tiny-fractals" if given.quick else "textures"
     options = {"image_size": size, "steps": steps, "batch_size": batch_size, "norm_images": 200}
@@ -153,15 +178,15 @@ def distilled(given, out: Path) -> Path:
     return teacher
 
 
-def rows(out: Path) -> list[dict]:
-    """Return a row for each model: means over all sets."""
-    found = read_results(out / "benchmark")
+def rows(pool: str) -> list[dict]:
+    """Return a row for each model: means over the sets of a pool."""
+    found = read_results(RESULTS)
     table = []
     for model in found.models:
-        records = [each for each in found.of_model(model, found.cells) if not each.failed]
+        records = [each for each in found.of_model(model, found.pool(pool)) if not each.failed]
         if not records:
             continue
-        row = {"model": model, "sets": len(records)}
+        row = {"model": model, "backbone": named(found.benchmark.models[model].backbone), "sets": len(records)}
         for name, metric in COLUMNS.items():
             row[name] = mean(each.rows[0].get(metric) for each in records)
         row["fit s"] = mean(each.times.fit_s for each in records)
@@ -169,6 +194,13 @@ def rows(out: Path) -> list[dict]:
         row["MB"] = mean(each.memory.file and each.memory.file / 1e6 for each in records)
         table.append(row)
     return table
+
+
+def named(backbone: str | None) -> str | None:
+    """Return a short name of weights: a file's folder, and the words of others."""
+    if backbone is None or ":" in backbone or backbone == TEACHER:
+        return backbone
+    return Path(backbone).parent.name
 
 
 def mean(values) -> float | None:
@@ -194,18 +226,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", default="random:resnet18")
-    parser.add_argument("--distill-steps", type=int, default=500)
+    parser.add_argument("--other", default="random:resnet18", help="for kinds that do not take that network")
+    parser.add_argument("--distill-steps", type=int, default=50)
     parser.add_argument("--only", action="append", choices=list(MODELS), help="a kind; may be given several times")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--print", action="store_true", dest="shows")
     given = parser.parse_args()
+    if Path(given.weights).exists():
+        given.weights = str(Path(given.weights).resolve())
 
-    if not given.shows:
-        sys.modules.setdefault("methods", sys.modules["__main__"])
-        given.out.mkdir(parents=True, exist_ok=True)
-        made = config(given, distilled(given, given.out))
-        run_benchmark(made, given.out / "benchmark", workers=0, only=given.only or (), trust=True, log=print)
-    show(rows(given.out))
+    with working_in(given.out):
+        if not given.shows:
+            measure(given)
+        for pool in ("textures", "plates"):
+            print(f"\n{pool}\n")
+            show(rows(pool))
+
+
+def measure(given) -> None:
+    """Do what is left of the study."""
+    # the ensembles are named `methods:..`, also where this script is the main module
+    sys.modules.setdefault("methods", sys.modules["__main__"])
+    once(PHOTOGRAPHS, lambda folder: make_photographs(folder, scale_of(given.quick)))
+    made = config(given, distilled(given))
+    run_benchmark(made, RESULTS, workers=0, only=given.only or (), trust=True, log=print)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ EXTRAS = {
     "scene": ("trimesh",),
     "remote": ("fsspec", "s3fs"),
     "ray": ("ray",),
+    "mae": ("transformers",),
 }
 _CHECKOUT = Path(__file__).parents[1]
 

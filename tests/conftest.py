@@ -33,6 +33,7 @@ NEEDS = {
     "tests/cli/test_refine.py": ("torch", "timm"),
     "tests/cli/test_remote.py": ("torch", "timm"),
     "tests/consumers/test_anomalib.py": ("anomalib", "torch", "timm"),
+    "tests/consumers/test_autoencoder.py": ("transformers", "torch", "timm"),
     "tests/consumers/test_bridge.py": ("anomalib", "torch", "timm"),
     "tests/consumers/test_croissant.py": ("mlcroissant",),
     "tests/consumers/test_exports.py": ("anomalib", "datasets", "pandas", "pycocotools", "torch", "timm"),

@@ -94,6 +94,7 @@ ELSEWHERE = {
     "torch/pretrain/folder.py": "torch/pretrain/test_job.py",
     "torch/pretrain/loop.py": "torch/pretrain/test_checkpoint.py",
     "torch/pretrain/ranks.py": "torch/pretrain/test_checkpoint.py",
+    "torch/refinement/autoencoder.py": "consumers/test_autoencoder.py",
     "torch/refinement/options.py": "torch/refinement/test_outlines.py",
 }
 # Modules that tests reach through a command, a fixture or a file: module -> the word that the test has for it.

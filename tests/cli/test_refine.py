@@ -117,6 +117,7 @@ def test_mistakes_are_one_line(home, tmp_path):
             "--threshold must be a number or oracle, got 'best'",
         ),
         (("refine", model, photos, *out, "--inpaint", "nearest"), "--normal must be images to start from"),
+        (("refine", model, photos, *out, "--inpaint", "mae"), "--autoencoder must be a folder to start from"),
         (("refine", model, photos, *out, "--dilation", "2"), "--dilation must "),
         (("refine", model, home / "good", *out, "--threshold", "oracle"), f"{home / 'good'}: must hold normal and"),
     ):

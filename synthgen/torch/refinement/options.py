@@ -27,9 +27,16 @@ class RefineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ] = 0.04
     inpaint: Annotated[
-        Literal["biharmonic", "nearest"],
-        Meta(description="What the search starts from: a smooth surface, or the most similar normal image."),
+        Literal["biharmonic", "nearest", "mae"],
+        Meta(
+            description="What the search starts from: a smooth surface, the most similar normal image, or what a "
+            "masked autoencoder expects."
+        ),
     ] = "biharmonic"
+    autoencoder: Annotated[
+        str | None,
+        Meta(description="For mae: folder of the autoencoder, as ViTMAEForPreTraining of transformers saves it."),
+    ] = None
     sharing: Annotated[bool, Meta(description="Share gradients among neighboring pixels of similar color.")] = True
     step: Annotated[float, Meta(gt=0, le=10, description="Length of the first steps, in deviations of colors.")] = (
         0.15

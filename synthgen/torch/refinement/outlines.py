@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from synthgen.errors import UsageError
 from synthgen.look.heatmaps import outline
+from synthgen.torch.refinement.autoencoder import MaskedAutoencoder
 from synthgen.torch.refinement.inpaint import inpainted, most_similar
 from synthgen.torch.refinement.options import RefineOptions
 from synthgen.torch.refinement.prior import PIXELS, PixelPrior
@@ -192,6 +193,11 @@ class _Work:
         self._prior = prior
         self._options = options
         self._normal = None
+        self._autoencoder = None
+        if options.inpaint == "mae":
+            if options.autoencoder is None:
+                raise UsageError("autoencoder must be a folder to start from with inpaint mae, got none")
+            self._autoencoder = MaskedAutoencoder(options.autoencoder)
         if options.inpaint == "nearest":
             if normal is None:
                 raise UsageError("normal must be images to start from with inpaint nearest, got none")
@@ -231,14 +237,18 @@ class _Work:
             return f"the region covers {share:.0%} of the image: too little is left to go by"
 
         image = self._in_units(picture)
-        start = self._start(image, region)
+        start = self._start(image, picture, region)
         area = int(np.count_nonzero(mask))
         task = Task(image, start, region, area)
         return _Job(number, picture, mask, visible, task)
 
-    def _start(self, image: np.ndarray, region: np.ndarray) -> np.ndarray:
+    def _start(self, image: np.ndarray, picture: np.ndarray, region: np.ndarray) -> np.ndarray:
         if self._normal is not None:
             return most_similar(image, region, self._normal)
+        if self._autoencoder is not None:
+            filled = self._autoencoder.filled(picture, region)
+            if filled is not None:
+                return np.where(region[..., None], self._in_units(filled), image)
         return inpainted(image, region)
 
     def results(self, jobs: list[_Job], weaker: bool = False) -> dict[int, Refined]:
