@@ -105,7 +105,7 @@ def test_refine_is_a_configuration_alone(study, monkeypatch):
     scale = msgspec.structs.replace(small_textures(textures), train=12)
     textures.make_photographs(Path("photographs"), scale)
     shared.keep_imagenet()
-    changes = {"size": 32, "models.padim.channels": 8, "sets.few.shots": 10}
+    changes = {"size": 32, "models.padim.channels": 8, "sets.few.shots": 10, "models.padim.refine.iterations": 2}
     results = shared.run(shared.configured("refine", changes, ["padim", "start-alone"], (0,)), 0)
     assert not results.failures
     (cell, few) = results.cells
