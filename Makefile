@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Test processes at a time.
 JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 
-.PHONY: demo test lint docs wheel benchmarks readme-pictures test-lowest test-consumers test-wheel system-deps clean
+.PHONY: demo test suite lint docs wheel benchmarks readme-pictures test-lowest test-consumers test-wheel system-deps clean
 
 # Draws a data set, checks it, and makes a picture of it.
 demo: .venv/core
@@ -13,8 +13,13 @@ demo: .venv/core
 	$(BIN)/synthgen preview demo/fractals --out demo/fractals.png
 	@echo "Look at demo/fractals.png"
 
-test: .venv/test lint
-	$(BIN)/python -m pytest -n $(JOBS)
+# Beside each other: mypy keeps one core busy, and at the end the tests do not need all of them.
+test: .venv/test
+	$(MAKE) --jobs 2 lint suite
+
+# Each process begins with its part of the files, so that what a file prepares is prepared once.
+suite: .venv/test
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: .venv/test
 	$(BIN)/ruff check .

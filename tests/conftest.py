@@ -142,6 +142,19 @@ def data_set(request, tmp_path_factory):
 
 
 @pytest.fixture
+def drawn_here(monkeypatch):
+    """Where no number of workers is given, data sets are drawn by this process: starting others takes longer."""
+    from synthgen.run.executors import Local
+
+    usual = Local.offered
+
+    def offered(executor, plan):
+        return 0 if executor._crew.workers is None else usual(executor, plan)
+
+    monkeypatch.setattr(Local, "offered", offered)
+
+
+@pytest.fixture
 def memory():
     """The address of a store in the memory of this process, empty before and after."""
     import fsspec

@@ -2,7 +2,7 @@
 
 Blocks marked ``console`` and ``python`` are run in the order of the page, in a folder that holds the photographs,
 the test set and the data set that the pages speak of. Options at the end of a command make it small; what a page
-writes keeps its name.
+writes keeps its name. Most pages are run here: starting torch for each of them would take longer than all they do.
 """
 
 import os
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import click
 import numpy as np
@@ -25,6 +26,9 @@ from synthgen.families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)]
+# Pages with a process of their own: they draw Mandelbulbs, and OpenCL and torch bring compilers that do not always
+# bear each other.
+ALONE = ("README.md", "docs/families/mandelbulb.md")
 
 # What makes a command small. Of an option that is given twice, the last counts.
 SMALL = {
@@ -44,7 +48,9 @@ SMALL = {
     "--scale 1:1 --class-images 2 --batch-classes 2 --mix 1:1",
     "fit": "--size 64",
     "benchmark tiny-benchmark": "--only floor/textures/stones --workers 0 "
-    "--set sets.textures.draw.stones.normal.per_class=10 --set sets.textures.draw.stones.test.per_class=2",
+    "--set sets.textures.draw.stones.normal.per_class=10 --set sets.textures.draw.stones.test.per_class=2 "
+    "--set sets.textures.draw.stones.normal.size=64 --set sets.textures.draw.stones.test.size=64 --set size=64 "
+    "--set models.patchcore.backbone=random:test_resnet --set models.padim.backbone=random:test_resnet",
     "look": "--size 32 --images 16",
 }
 # Programs that a test does not start, and why.
@@ -150,23 +156,38 @@ def run(words: list[str]) -> None:
         assert stop.exit_code == 0, words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_a_page_shows_runs(page, world, tmp_path):
-    """In a process of its own: OpenCL and torch bring compilers that do not always bear each other."""
-    pytest.importorskip("torch")
+def names_of(pages: list[Path]) -> list[str]:
+    return [page.relative_to(ROOT).as_posix() for page in pages]
+
+
+@pytest.fixture
+def folder(world, drawn_here, tmp_path, monkeypatch):
+    """The folder in which a page is run, with the variables of one task of an array of jobs."""
     folder = tmp_path / "page"
     shutil.copytree(world, folder)
-    array = {f"SLURM_ARRAY_TASK_{name}": "1" for name in ("ID", "MIN", "MAX", "COUNT")}
+    monkeypatch.chdir(folder)
+    for name in ("ID", "MIN", "MAX", "COUNT"):
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", "1")
+    return folder
 
-    done = subprocess.run(
-        [sys.executable, __file__, str(page)],
-        cwd=folder,
-        env={**os.environ, **array},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", names_of([page for page in PAGES if blocks(page)]))
+def test_what_a_page_shows_runs(name, folder):
+    pytest.importorskip("torch")
+    if name in ALONE:
+        command = [sys.executable, __file__, str(ROOT / name)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return
+
+    with patch.dict(os.environ):
+        run_page(ROOT / name)
+
+
+def test_pages_with_a_process_of_their_own_are_those_that_draw_mandelbulbs():
+    drawing = [page for page in PAGES if any("synthgen mandelbulb" in text for _, text in blocks(page))]
+    assert names_of(drawing) == list(ALONE)
 
 
 def run_page(page: Path) -> None:

@@ -2,11 +2,11 @@
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from PIL import Image
 from synthgen.cli import cli
 from synthgen.errors import FormatError, MissingExtraError, StorageError, UsageError
 from synthgen.extras import install_hint
-from synthgen.torch import load_model
+from synthgen.torch import PatchCore, load_model
+from synthgen.torch.evaluation import detection
 
 torch.set_num_threads(1)  # see tests/torch/conftest.py
 BACKBONE = ["--backbone", "random:test_resnet", "--size", "32", "--progress", "none"]
@@ -281,47 +282,30 @@ def test_thresholds_come_from_normal_images_that_were_held_out(home, tmp_path):
     assert not {"scaled", "anomalous"} & set(rows[0])
 
 
-def test_an_interrupted_detect_is_resumed_to_the_same_files(home, tmp_path):
+def test_an_interrupted_detect_is_resumed_to_the_same_files(home, tmp_path, command, monkeypatch):
     photos = photographs(tmp_path / "photos")
-    command = [
-        "detect",
-        home / "pc.safetensors",
-        photos,
-        "--batch-size",
-        "1",
-        "--maps",
-        "npy",
-        "--progress",
-        "none",
-    ]
-    run(*command, "--out", tmp_path / "whole")
-    slow = f"""
-import sys, time, torch
-from synthgen.torch.evaluation import detection
-torch.set_num_threads(1)
-plain = detection.overlay
-def overlay(*arguments):
-    time.sleep(0.3)
-    return plain(*arguments)
-detection.overlay = overlay
-sys.argv[1:] = {[*map(str, command), "--out", str(tmp_path / "found")]}
-from synthgen.cli import main
-main()
-"""
-    process = subprocess.Popen([sys.executable, "-c", slow], stderr=subprocess.PIPE, text=True)
+    options = ["--batch-size", "1", "--maps", "npy", "--progress", "none"]
+    words = ["detect", home / "pc.safetensors", photos, *options]
+    run(*words, "--out", tmp_path / "whole")
     heatmaps = tmp_path / "found" / "heatmaps"
-    while len(list(heatmaps.glob("*.png"))) < 3:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 130
-    assert errors.splitlines()[-1] == "synthgen: interrupted; run the same command again to resume"
+
+    def overlay(*arguments):
+        if len(list(heatmaps.glob("*.png"))) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return plain(*arguments)
+
+    with monkeypatch.context() as patch:
+        plain = detection.overlay
+        patch.setattr(detection, "overlay", overlay)
+        done = command(*words, "--out", tmp_path / "found")
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "synthgen: interrupted; run the same command again to resume"
     with open(tmp_path / "found" / "scores.csv", newline="") as file:
         early = list(csv.DictReader(file))
     assert 2 <= len(early) < 12
 
     times = {path.name: path.stat().st_mtime_ns for path in heatmaps.glob("*.png")}
-    done = run(*command, "--out", tmp_path / "found")
+    done = run(*words, "--out", tmp_path / "found")
     assert f"goes on after {len(early)} of 12 images" in done.stderr
     for row in early:
         name = f"{Path(row['image']).stem}.png"
@@ -335,17 +319,9 @@ def tree(folder):
     return {name: data.replace(str(folder).encode(), b"") for name, data in files.items()}
 
 
-def test_an_interrupted_fit_does_not_promise_to_resume(home, tmp_path):
-    command = ["fit", "patchcore", "--normal", str(home / "brick"), "--out", "m", *BACKBONE]
-    code = f"""
-import os, signal, sys
-from synthgen.torch.models.patchcore import PatchCore
-PatchCore.fit = lambda *arguments: os.kill(os.getpid(), signal.SIGINT)
-sys.argv[1:] = {command}
-from synthgen.cli import main
-main()
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+def test_an_interrupted_fit_does_not_promise_to_resume(home, tmp_path, command, monkeypatch):
+    monkeypatch.setattr(PatchCore, "fit", lambda *arguments: os.kill(os.getpid(), signal.SIGINT))
+    done = command("fit", "patchcore", "--normal", home / "brick", "--out", "m", *BACKBONE, cwd=tmp_path)
     assert (done.returncode, list(tmp_path.iterdir())) == (130, [])
     assert done.stderr.splitlines()[-1] == "synthgen: interrupted; the same command begins anew"
 

@@ -2,8 +2,6 @@
 
 import io
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -43,9 +41,8 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path, place):
         LoggedStream(io.StringIO(), tmp_path / place)
 
 
-def test_a_log_has_the_command_its_errors_and_its_end(tmp_path):
-    words = ["run", "tiny-fractal", "--log", "log"]
-    done = subprocess.run([sys.executable, "-m", "synthgen", *words], cwd=tmp_path, capture_output=True, text=True)
+def test_a_log_has_the_command_its_errors_and_its_end(tmp_path, command):
+    done = command("run", "tiny-fractal", "--log", "log", cwd=tmp_path)
     first, *middle, last = lines_of(tmp_path / "log")
     assert first.endswith(": synthgen run tiny-fractal --log log")
     assert middle == done.stderr.splitlines()

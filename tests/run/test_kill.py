@@ -9,8 +9,10 @@ import time
 from contextlib import suppress
 
 import pytest
+from click.testing import CliRunner
 
 import synthgen
+from synthgen.cli import cli
 from synthgen.errors import WorkerError
 
 ARGUMENTS = [
@@ -63,12 +65,18 @@ def alive(pid):
         return False
 
 
+def run_here(folder, *options):
+    """Run the command to its end, in this process and without workers; return what it prints."""
+    words = [*ARGUMENTS, "--out", str(folder), "--workers", "0", "--progress", "none", *options]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "d"
-    process = start(folder)
-    _, errors = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, errors
+    run_here(folder)
     return files_of(folder)
 
 
@@ -95,10 +103,7 @@ def test_killed_twice_and_resumed_at_once(tmp_path, undisturbed):
         again.kill()
         for each in (process, again):
             each.communicate()
-    process = start(folder)
-    out, errors = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, errors
-    assert "were there" in out
+    assert "were there" in run_here(folder)
     check_whole(folder, undisturbed)
 
 
@@ -125,8 +130,7 @@ def test_interrupted_runs_end_before_they_are_finished_and_can_be_resumed(tmp_pa
     assert errors.strip() == "synthgen: interrupted; run the same command again to resume"
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.glob(".part*"))
-    process = start(folder)
-    process.communicate(timeout=SECONDS)
+    run_here(folder)
     check_whole(folder, undisturbed)
 
 
@@ -177,6 +181,7 @@ def test_killed_twice_and_cut_anew_leaves_no_other_files(tmp_path, undisturbed, 
         for process in processes:
             process.communicate()
 
+    # at once: all meet the locks that the killed ones left
     last = [one_part(folder, k, 4) for k in range(1, 5)]
     errors = [process.communicate(timeout=4 * SECONDS)[1] for process in last]
     assert [process.returncode for process in last] == [0] * 4, errors
@@ -185,24 +190,19 @@ def test_killed_twice_and_cut_anew_leaves_no_other_files(tmp_path, undisturbed, 
 
 def test_growth_that_is_killed_leaves_the_data_set_readable_and_goes_on(tmp_path):
     folder = tmp_path / "d"
-    small = [*ARGUMENTS, "--out", folder, "--workers", "2", "--progress", "none"]
-    small[small.index("40")] = "4"
-    larger = [*small]
-    larger[larger.index("4")] = "40"
-    command = [sys.executable, "-m", "synthgen"]
-    subprocess.run([*command, *small], check=True, capture_output=True)
+    # of an option that is given twice, the last counts
+    run_here(folder, "--per-class", "4")
     keys = [sample.key for sample in synthgen.open(folder)]
     shards = finished(folder)
 
-    process = subprocess.Popen([*command, *larger], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start(folder)
     wait_for(lambda: finished(folder) >= shards + 2)
     process.kill()
-    process.wait()
+    process.communicate()
     assert [sample.key for sample in synthgen.open(folder)] == keys
     assert synthgen.verify(folder).ok
 
-    again = subprocess.run([*command, *larger], check=True, capture_output=True, text=True)
-    assert "were there" in again.stdout
+    assert "were there" in run_here(folder)
     assert synthgen.verify(folder).ok
     assert len(synthgen.open(folder)) == 240
     synthgen.generate(folder, tmp_path / "at-once", workers=0, progress=False)

@@ -107,7 +107,7 @@ def test_changed_metadata_is_named(data_set, copy_of, name):
 
 
 @given(st.data())
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_readers_survive_any_damage(data_set, tmp_path_factory, data):
     """Flip, cut or overwrite anything: verify finds it, and reading ends in samples or in our error."""
     copy = tmp_path_factory.mktemp("damaged") / "d"

@@ -46,6 +46,7 @@ def test_other_files_have_another_state(photos, tmp_path):
     assert state_of(folder) != before
 
 
+@pytest.mark.usefixtures("drawn_here")
 def test_categories_are_drawn_once(values, tmp_path):
     found, made = opened(values, tmp_path, draw={"a": {"test": TEST, "normal": PLAIN}})
     (category,) = found.categories

@@ -1,6 +1,7 @@
 """The stream: every sample once, the same in any worker, resumable at any batch, equal on all ranks if asked."""
 
 import json
+import multiprocessing
 import subprocess
 import sys
 
@@ -15,6 +16,8 @@ from synthgen.torch import ShardDataset, StreamDataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 STREAM = "synthgen.torch.data.stream"
+# The server that forks workers loads torch once for all of them.
+multiprocessing.set_forkserver_preload(["torch"])
 
 
 def set_place(monkeypatch, rank=None, worker=None):
@@ -27,6 +30,11 @@ def set_place(monkeypatch, rank=None, worker=None):
 
 def labels_and_images(loader):
     return [(label.tolist(), image.numpy().tobytes()) for image, label in loader]
+
+
+def places_of(batches):
+    """Return after how many batches to stop: at both ends, beside them, and in the middle."""
+    return sorted({0, 1, len(batches) // 2, len(batches) - 1, len(batches)})
 
 
 @pytest.mark.parametrize(("method", "workers"), [("fork", 1), ("fork", 4), ("spawn", 2), ("forkserver", 2)])
@@ -196,7 +204,7 @@ def test_a_plain_loader_goes_on_with_the_same_batches(uneven, workers, batch, dr
     loader = DataLoader(stream, batch, num_workers=workers, drop_last=drop_last)
     stream.set_epoch(2)
     whole = labels_and_images(loader)
-    for done in range(len(whole) + 1):
+    for done in places_of(whole):
         stream.load_state_dict(stream.state_after(done, batch, workers, drop_last))
         assert labels_and_images(loader) == whole[done:]
     assert labels_and_images(loader) == whole
@@ -242,7 +250,7 @@ def test_stateful_loaders_go_on_with_the_same_batches(uneven, workers, batch, dr
     states = [loader.state_dict()]
     states += [loader.state_dict() for _ in iterator]
 
-    for done in sorted({0, 1, len(whole) // 2, len(whole) - 1, len(whole)}):
+    for done in places_of(whole):
         stream, loader = make()
         loader.load_state_dict(states[done])
         assert labels_and_images(loader) == whole[done:]
