@@ -1,9 +1,10 @@
-"""What `synthgen benchmark` costs beside the models: time of a job, memory over many jobs, tables, and the dry run.
+"""What `synthgen benchmark` costs beside the models: time of a job, memory over many jobs, tables; and its plans.
 
 python benchmarks/harness.py                  # all four
 python benchmarks/harness.py tables memory    # some of overhead, memory, tables, plan
 """
 
+import os
 import resource
 import subprocess
 import sys
@@ -11,14 +12,16 @@ import tempfile
 import time
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from PIL import Image
 from timing import seconds_of
 
 from synthgen.torch.benchmark import Benchmark, load_benchmark, read_results, run_benchmark
+from synthgen.torch.benchmark.jobs import make_plan
 from synthgen.torch.benchmark.record import Begun, Images, Memory, Record, Times, remember, write_record
+from synthgen.torch.benchmark.sources import draw_missing
 from synthgen.torch.benchmark.tables import make_grid, write_tables
+from synthgen.torch.benchmark.workers import run_jobs
 
 SIZE = 128
 MODELS, CLASSES, RESAMPLES = 15, 27, 2000
@@ -56,7 +59,6 @@ def config(path: Path, models: dict, **more) -> Benchmark:
 def overhead() -> None:
     """Print which share of a job is neither loading, reading, fitting, predicting nor measuring."""
     from synthgen.torch.benchmark.job import run_job
-    from synthgen.torch.benchmark.jobs import make_plan
 
     models = {
         "patchcore": {"kind": "patchcore", "backbone": "random:resnet18", "coreset": 0.1},
@@ -156,22 +158,84 @@ def _write_records(folder: Path) -> None:
 
 
 def plan() -> None:
-    """Print what the dry run of `tiny-benchmark` says, and what it takes."""
+    """Print what the dry run of `tiny-benchmark` says of each model and of all, beside what a run takes.
+
+    Seconds are those of the CPU, which other programs hardly change; what is drawn is drawn before.
+    """
     from synthgen.torch.benchmark.probe import forecast
 
+    time.perf_counter = time.process_time
     made = load_benchmark("tiny-benchmark", {"threads": 1})
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "out"
+        folder = Path(place)
         expected = forecast(made, folder)
-        start = time.perf_counter()
-        run_benchmark(made, folder, workers=1, progress="none")
-        taken = time.perf_counter() - start
-        records = [msgspec.to_builtins(record) for record in read_results(folder).records.values()]
-        most = max(record["memory"]["peak"] for record in records)
-    print(f"  time: {expected.seconds:.0f} s expected, {taken:.0f} s taken: x{expected.seconds / taken:.2f}")
-    planned = expected.bytes / 1e6
-    needed = most / 1e6
-    print(f"  memory: {planned:.0f} MB expected, {needed:.0f} MB taken: x{planned / needed:.2f}")
+        taken = Taken(made, folder)
+        peaks = {}
+        for record in read_results(folder).records.values():
+            peaks[record.model] = max(record.memory.peak, peaks.get(record.model, 0))
+
+    print(f"  {'':24}{'CPU s: plan, run':>20}{'ratio':>8}{'MB: plan, run':>20}{'ratio':>8}")
+    for model in expected.models:
+        name = model.model
+        print(compared(name, (model.seconds, taken.models[name]), (model.bytes, peaks[name])))
+    print(compared("all", (expected.seconds, taken.total), (expected.bytes, max(peaks.values()))))
+
+
+def compared(name: str, seconds: tuple[float, float], memory: tuple[int, int]) -> str:
+    """Return a line on what was planned and what was taken."""
+    cells = []
+    for planned, taken in (seconds, (memory[0] / 1e6, memory[1] / 1e6)):
+        cells.append(f"{planned:10.1f}{taken:10.1f}{planned / taken:8.2f}")
+    return f"  {name:24}{''.join(cells)}"
+
+
+class Taken:
+    """The CPU seconds that the jobs of a benchmark take, with one worker.
+
+    Attributes
+    ----------
+    models : dict of str to float
+        Of all jobs of a model.
+    total : float
+        Of all jobs, and of the start of the worker.
+    """
+
+    def __init__(self, made: Benchmark, folder: Path):
+        for name, given in made.sets.items():
+            draw_missing(name, given, given.draw, folder, "none")
+        jobs = make_plan(made, folder).jobs
+        remember(Begun(made.to_dict(), [job.name for job in jobs]), folder)
+
+        self.models = dict.fromkeys([job.model.name for job in jobs], 0.0)
+        self._before = 0.0
+        ended = seconds_of_ended()
+        run_jobs(jobs, folder, 1, False, self._told, self._done)
+        self.total = seconds_of_ended() - ended
+
+    def _told(self, job, word: str) -> None:
+        if not any(self.models.values()) and word == "load":
+            self._before = seconds_of_living()
+
+    def _done(self, job, error: str | None) -> None:
+        now = seconds_of_living()
+        self.models[job.model.name] += now - self._before
+        self._before = now
+
+
+def seconds_of_ended() -> float:
+    """Return the CPU seconds of all ended processes that this one started."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def seconds_of_living() -> float:
+    """Return the CPU seconds of the processes that this one has started and that are alive (Linux)."""
+    total = 0
+    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        text = Path(f"/proc/{pid}/stat").read_text()
+        fields = text.rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])  # utime and stime (Linux, proc(5))
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 PARTS = {"overhead": overhead, "memory": memory, "tables": tables, "plan": plan}

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 import synthgen
-from synthgen.metrics import intervals, registry
+from synthgen.metrics import intervals
 from synthgen.recipe import Recipe
 from synthgen.torch.backbones import config_of, create_model
 from synthgen.torch.benchmark import load_benchmark, read_results, run_benchmark
 from synthgen.torch.benchmark.config import Benchmark
 from synthgen.torch.benchmark.pooling import pooled_lines
 from synthgen.torch.benchmark.results import Results
-from synthgen.torch.benchmark.tables import better_of, write_tables
+from synthgen.torch.benchmark.tables import better_of, heading_of, write_tables
 from synthgen.torch.pretrain.report import write_backbone
 
 STUDIES = Path(__file__).parent
@@ -134,7 +134,7 @@ def summary(results: Results, pool: str, base: str | None = None) -> str:
         found = pooled_lines(results, pool, metric, better_of(metric))
         lines[metric] = {line.model: line for line in found}
 
-    heads = [registry.METRICS[metric].heading for metric in metrics]
+    heads = [heading_of(metric) for metric in metrics]
     if base in results.models:
         heads += [f"{head}, gain over {base}" for head in heads]
     rows = []

@@ -1,12 +1,13 @@
 """Attacks synthgen: kills runs, damages what they wrote, and looks whether anything wrong goes through silently.
 
-    python tools/attack.py [kills|damage|models|checkpoints|images|faults|all] [--count N] [--seed S] [--trial N]
+    python tools/attack.py [kills|damage|models|checkpoints|images|faults|benchmarks|all]
+                           [--count N] [--seed S] [--trial N]
 
 A trial is right where all comes out as undisturbed, refused where one line says why not. Everything else is a
 fault: other data without a word, a traceback, no end. The seed decides what is damaged and how; only the moments of
 kills are the machine's. The exit status is 1 where there is a fault. Without --count the numbers are those of the
-attack of November 2026: 209 kills, 1,918 data sets, 300 models, 130 checkpoints, 465 images, and 1,000 calls of the
-system that fail.
+attack of November 2026: 209 kills, 1,918 data sets, 300 models, 130 checkpoints, 465 images, 1,000 calls of the
+system that fail, and 20 kills of a benchmark.
 """
 
 import argparse
@@ -28,6 +29,7 @@ KINDS = {
     "checkpoints": ("checkpoints", "Checkpoints"),
     "images": ("images", "Images"),
     "faults": ("system", "Faults"),
+    "benchmarks": ("benchmarks", "Benchmarks"),
 }
 _SHOWN = 20
 

@@ -239,6 +239,8 @@ _ALL = (
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 # What a table shows where nothing else is asked for; those without a value are left out of it.
 USUAL = ("image_auroc", "pixel_auroc", "aupro", "spro", "pl", "f1", "pixel_f1", "defect_recall", "iou", "dice")
+# What `evaluate --refine` adds, and a benchmark whose models say `refine`: no map tells these.
+REFINED = {"refined_iou": "refined IoU", "refined_dice": "refined DICE"}
 # What is measured at a threshold, which comes from elsewhere than the test set.
 AT_THRESHOLDS = (
     "f1", "precision", "recall", "pixel_f1", "pixel_precision", "pixel_recall", "defect_recall", "iou", "dice",

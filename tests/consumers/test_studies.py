@@ -3,6 +3,7 @@
 import importlib
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -27,7 +28,7 @@ def tiny_backbone(*_):
     return load_backbone("random:test_resnet")
 
 
-@pytest.mark.parametrize("name", ["textures", "stains", "pretraining"])
+@pytest.mark.parametrize("name", ["textures", "stains", "pretraining", "refine"])
 def test_the_configuration_of_a_study_loads_with_all_of_its_models(study, name):
     from synthgen.torch.benchmark.variants import variants
 
@@ -53,8 +54,6 @@ def test_a_folder_is_filled_once_and_whole(study):
 
 
 def small_textures(textures):
-    import msgspec
-
     changes = {"size": 32, "sets": {"photographs": {"path": "photographs"}}, "metrics": ["image_auroc", "pl"]}
     return msgspec.structs.replace(
         textures.QUICK, is_drawn=False, side=32, crop=64, train=3, good=4, benchmark=changes, surface={}, recipe={}
@@ -97,6 +96,22 @@ def test_textures_measures_its_rows_and_goes_on_where_it_ended(study, monkeypatc
     textures.main(arguments)
     assert capsys.readouterr().out == printed
     assert records == {path: path.stat().st_mtime_ns for path in records}
+
+
+def test_refine_is_a_configuration_alone(study, monkeypatch):
+    textures = study("textures")
+    shared = study("shared")
+    monkeypatch.setattr(shared, "imagenet_lite0", tiny_backbone)
+    scale = msgspec.structs.replace(small_textures(textures), train=12)
+    textures.make_photographs(Path("photographs"), scale)
+    shared.keep_imagenet()
+    changes = {"size": 32, "models.padim.channels": 8, "sets.few.shots": 10, "models.padim.refine.iterations": 2}
+    results = shared.run(shared.configured("refine", changes, ["padim", "start-alone"], (0,)), 0)
+    assert not results.failures
+    (cell, few) = results.cells
+    for row, place in (("padim", cell), ("padim", few), ("start-alone", cell)):
+        assert 0 <= results.value(row, place, 0, "refined_iou") <= 1
+    assert "| padim | " in shared.summary(results, "photographs")
 
 
 def test_stains_fits_tunes_melds_and_tabulates(study, monkeypatch, capsys):

@@ -19,7 +19,7 @@ ARGUMENTS = (
     "fractals", "--classes", "6", "--per-class", "20", "--size", "48", "--points", "30000", "--shard-size", "10",
     "--workers", "2", "--progress", "none",
 )  # fmt: skip
-SECONDS = 120
+SECONDS = 300
 INTERRUPTED = 130
 _VICTIMS = ("parent", "worker", "worker, then parent", "all", "SIGINT", "SIGTERM")
 
@@ -33,7 +33,7 @@ class Kills:
     def __init__(self, folder: Path):
         self.folder = folder
         whole = folder / "whole"
-        Run(whole, None).finish()
+        drawing(whole, None).finish()
         self.wanted = contents_of(whole)
 
     def trial(self, rng: np.random.Generator) -> Trial:
@@ -52,7 +52,7 @@ class Kills:
             findings.append(disturb(folder, part, victim, after))
 
         for part in [*remaining_parts(rng), None]:
-            findings.append(Run(folder, part).finish())
+            findings.append(drawing(folder, part).finish())
         findings.append(self._compared(folder))
 
         shutil.rmtree(folder)
@@ -89,16 +89,25 @@ def contents_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-class Run:
-    """A command that draws the data set, or a part of it."""
+def drawing(folder: Path, part: str | None) -> "Run":
+    """Start a command that draws the data set, or a part of it."""
+    name = f"run of part {part}" if part else "run"
+    more = ("--part", part) if part else ()
+    return Run(name, *ARGUMENTS, *more, "--out", str(folder))
 
-    def __init__(self, folder: Path, part: str | None):
-        self.folder = folder
-        self.name = f"run of part {part}" if part else "run"
-        more = ["--part", part] if part else []
-        command = [sys.executable, "-m", "synthgen", *ARGUMENTS, *more, "--out", str(folder)]
+
+class Run:
+    """A command that has been started, in a folder."""
+
+    def __init__(self, name: str, *arguments: str, home: Path | None = None):
+        self.name = name
         self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, "-m", "synthgen", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=home,
+            start_new_session=True,
         )
 
     def finish(self, allowed: tuple[int, ...] = (0,)) -> Finding:
@@ -120,18 +129,18 @@ class Run:
 
 def disturb(folder: Path, part: str | None, victim: str, after: int) -> Finding:
     """Start a run and kill it, or some of it, after so many shards; below 0: that many tenths of a second."""
-    run = Run(folder, part)
+    run = drawing(folder, part)
     process = run.process
     if after < 0:
-        _wait(process, lambda: False, -after / 10)
+        wait(process, lambda: False, -after / 10)
     else:
-        _wait(process, lambda: finished(folder) >= after, 20)
+        wait(process, lambda: finished(folder) >= after, 20)
 
     # Before the first line of ours the system answers a signal, and nothing is begun.
     early = [-number for number in (signal.SIGINT, signal.SIGTERM) if not answers(process.pid, number)]
     workers = children(process.pid)
     for target, number in _targets(victim, process.pid, workers):
-        _kill(target, number)
+        kill(target, number)
     # A killed worker is replaced, and its run goes on; a run may be over before the signal comes.
     finding = run.finish((0, INTERRUPTED, -signal.SIGKILL, *early))
 
@@ -156,17 +165,19 @@ def answers(pid: int, number: int) -> bool:
 
 def living(group: int) -> list[int]:
     """Return the processes of a group that have not ended."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (place / "stat").read_text()
-        except OSError:
-            continue  # it ended meanwhile
+    processes = [int(place.name) for place in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in processes if group_of(pid) == group]
 
-        state, _, its_group = text.rpartition(")")[2].split()[:3]
-        if int(its_group) == group and state != "Z":
-            found.append(int(place.name))
-    return found
+
+def group_of(pid: int) -> int | None:
+    """Return the group of a process, None of one that has ended."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+
+    state, _, group = text.rpartition(")")[2].split()[:3]
+    return None if state == "Z" else int(group)
 
 
 def _targets(victim: str, parent: int, workers: list[int]) -> list[tuple[int, int]]:
@@ -184,13 +195,14 @@ def _targets(victim: str, parent: int, workers: list[int]) -> list[tuple[int, in
     }[victim]
 
 
-def _kill(pid: int, number: int) -> None:
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
     """Send a signal to a process, which may be gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
-def _wait(process, condition, seconds: float) -> None:
+def wait(process, condition, seconds: float) -> None:
+    """Wait for a condition, at most so long, and not beyond the end of a process."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None or condition():

@@ -17,7 +17,8 @@ from synthgen.metrics import registry
 from synthgen.options import check_unique, convert, named, parse_size, parse_yaml
 from synthgen.recipe import Recipe, installed_benchmarks, load_recipe, read_recipe_file
 from synthgen.seeding import MAX_SEED
-from synthgen.torch.models import kinds, load
+from synthgen.torch.models import differentiable, kinds, load
+from synthgen.torch.refinement.options import RefineOptions
 
 Meta = msgspec.Meta
 Keep = Literal["scores", "maps", "models", "pictures"]
@@ -111,6 +112,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Share of the backbone's batch-norm statistics that come from the normal images; 0 for none.
     members : tuple of str
         Of an ensemble: models that stand above it, by name; for ``feature-ensemble`` also backbones.
+    refine : RefineOptions, optional
+        Refine the masks of the model with these options, and measure IoU and DICE before and after.
     sets : tuple of str
         Data sets that the model is measured on; by default all.
     grid : dict
@@ -125,6 +128,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     batch: Natural | None = None
     calibrate: Annotated[float, Meta(ge=0, le=1)] | None = None
     members: tuple[str, ...] = ()
+    refine: RefineOptions | None = None
     sets: tuple[str, ...] = ()
     grid: dict[str, Any] = {}
     options: dict[str, Any] = {}
@@ -348,6 +352,8 @@ def _entry(values, place: str, key: str) -> Entry:
     options = {name: values.pop(name) for name in list(values) if name not in OWN_KEYS}
     if "size" in values:
         values["size"] = checked_size(values["size"], place, f"{key}.size")
+    if values.get("refine") is not None:
+        values["refine"] = convert(values["refine"], RefineOptions, place, f"{key}.refine.")
     if "grid" in values:
         _check_grid(values["grid"], place, f"{key}.grid")
 
@@ -376,6 +382,14 @@ def is_calibrated(kind: str) -> bool:
 def is_plugin(kind: str) -> bool:
     """Return whether a kind names a class of other code, as ``module:Class``."""
     return ":" in kind
+
+
+def check_refinable(kind: str, place: str, key: str) -> None:
+    """Refuse to refine the masks of a kind without a differentiable score."""
+    known = differentiable()
+    if kind not in known:
+        listed = ", ".join(known)
+        raise UsageError(f"{named(place, key)} must go with a differentiable score ({listed}), got {kind}")
 
 
 def check_trust(kind: str, name: str, trust: bool) -> None:
@@ -421,7 +435,7 @@ def _check_grid(grid, place: str, key: str) -> None:
         if not (is_list or is_pattern):
             rule = "must be a list of values, or a pattern of files with a *"
             raise UsageError(f"{where} {rule}, got {reprlib.repr(values)}")
-        if name in ("sets", "grid"):
+        if name in ("sets", "grid", "refine"):
             raise UsageError(f"{where} must be an option of a model, got {name}")
 
 
@@ -450,7 +464,7 @@ def _check_names(made: Benchmark, place: str) -> None:
 
 def _check_metrics(names, place: str) -> None:
     """Refuse metrics that are not known; those of other code are looked at when they are trusted."""
-    ours = [name for name in names if ":" not in name]
+    ours = [name for name in names if ":" not in name and name not in registry.REFINED]
     try:
         registry.columns_of(ours)
     except UsageError as error:

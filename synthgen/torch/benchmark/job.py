@@ -22,9 +22,10 @@ from synthgen.torch.benchmark.clocks import PeakMemory, TimedModel, latency_ms
 from synthgen.torch.benchmark.fitting import Fitted, Say, fit_model
 from synthgen.torch.benchmark.heads import heads_of
 from synthgen.torch.benchmark.jobs import Job, failure
-from synthgen.torch.benchmark.keeping import keep_answers, keep_model
-from synthgen.torch.benchmark.measuring import Measured, measured
+from synthgen.torch.benchmark.keeping import keep_answers, keep_fits, keep_model
+from synthgen.torch.benchmark.measuring import Measured, as_record, measured
 from synthgen.torch.benchmark.record import HeadRecord, Images, Memory, Record, Times, write_record
+from synthgen.torch.benchmark.refining import Refined, keep_prior, refined
 from synthgen.torch.evaluation import predict_set
 from synthgen.torch.evaluation.inspection import as_batch
 from synthgen.torch.evaluation.predictions import Predictions
@@ -83,6 +84,7 @@ class Answer(NamedTuple):
     found: Predicted
     result: Measured
     measure_s: float
+    refined: Refined | None = None
 
 
 def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
@@ -94,12 +96,16 @@ def _done(job: Job, folder: Path, trust: bool, say: Say) -> Record:
 
     peak = PeakMemory(torch.device(job.device) if job.device else None)
     fitted = fit_model(job, images.fitting, images.held, trust, say)
+    if job.model.refine is not None:
+        keep_prior(job, fitted.model, images.fitting)
     answers = {}
     for head, model in heads_of(fitted.model, example_of(job, images.test)).items():
         answers[head] = _answer(job, model, images, trust, say)
 
     for head, answer in answers.items():
         keep_answers(job, folder, answer.found.predictions, answer.result, head)
+        if answer.refined is not None:
+            keep_fits(job, folder, answer.refined.fits, head)
     file = keep_model(job, folder, fitted.model)
     measured_of = {head: _head_record(job, answer) for head, answer in answers.items()}
     first = next(iter(measured_of.values()))
@@ -136,12 +142,18 @@ def _answer(job: Job, model: Any, images: splits.Images, trust: bool, say: Say) 
     start = time.perf_counter()
     timed = TimedModel(model, job.model.size)
     result = measured(job, timed, found.predictions, images.held, trust)
-    return Answer(found, result, time.perf_counter() - start)
+    measure_s = time.perf_counter() - start
+    if job.model.refine is None:
+        return Answer(found, result, measure_s)
+
+    say("refine")
+    also = refined(job, model, found.predictions, result)
+    return Answer(found, also.result, measure_s, also)
 
 
 def _head_record(job: Job, answer: Answer) -> HeadRecord:
     return HeadRecord(
-        rows=answer.result.rows,
+        rows=as_record(answer.result.rows),
         thresholds=answer.result.thresholds,
         images=_images(job, answer.found.predictions),
     )
@@ -214,9 +226,16 @@ def _times(job: Job, data: dict, fitted: Fitted, answers: list[Answer]) -> Times
         fit_ms_image=1000 * fitted.fit_s / max(1, data["fitted"]),
         predict_ms_image=first.ms_image,
         latency_ms=first.latency_ms,
+        refine_s=_refine_s(answers),
         limit_kept=is_within and not fitted.stopped,
         stopped=fitted.stopped,
     )
+
+
+def _refine_s(answers: list[Answer]) -> float | None:
+    """Return the seconds of refining, None of a job that does not."""
+    seconds = [answer.refined.seconds for answer in answers if answer.refined is not None]
+    return sum(seconds) if seconds else None
 
 
 def _predicted_bytes(model: Any, images: int, job: Job) -> int | None:

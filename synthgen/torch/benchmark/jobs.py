@@ -70,7 +70,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def spec(self) -> dict[str, Any]:
         """All that the results depend on, as plain values."""
-        return {
+        spec = {
             **_model_spec(self.model),
             "seed": self.seed,
             "category": self.category.name,
@@ -78,8 +78,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             "shots": plain(self.shots),
             "thresholds": self.thresholds,
             "time_limit": self.time_limit,
-            "metrics": [name for name in self.metrics if name not in ALWAYS],
+            "metrics": [name for name in self.metrics if name not in (*ALWAYS, *registry.REFINED)],
         }
+        # absent where nothing is refined: so it was before there was refinement
+        if self.model.refine is not None:
+            spec["refine"] = plain(self.model.refine)
+        return spec
 
     @property
     def fingerprint(self) -> str:

@@ -11,10 +11,10 @@ from synthgen.shards.files import make_folder, write_atomically
 from synthgen.tables import write_csv
 from synthgen.torch.benchmark.jobs import Job
 from synthgen.torch.benchmark.measuring import Measured
+from synthgen.torch.benchmark.record import MAPS, SAMPLES
 from synthgen.torch.evaluation.predictions import Predictions
+from synthgen.torch.refinement.measure import Fit
 
-SAMPLES = "samples"
-MAPS = "maps"
 _COLUMNS = ("image", "category", "kind", "score")
 
 
@@ -28,6 +28,13 @@ def keep_answers(job: Job, folder: Path, predictions: Predictions, result: Measu
         _write_maps(job.path(folder, MAPS, ending), predictions.maps)
     if "pictures" in job.keep:
         _draw(job.path(folder, "pictures", ending), predictions)
+
+
+def keep_fits(job: Job, folder: Path, found: list[Fit], head: str = "") -> None:
+    """Write how well the masks of each image fit before and after they were refined."""
+    ending = f".{head}" if head else ""
+    rows = [fit._asdict() for fit in found]
+    write_csv(_made(job.path(folder, "refined", f"{ending}.csv")), rows, Fit._fields)
 
 
 def keep_model(job: Job, folder: Path, model: Any) -> int | None:

@@ -9,7 +9,7 @@ from synthgen.layouts import ImageSet
 from synthgen.layouts.framing import Framing
 from synthgen.metrics import intervals, registry
 from synthgen.torch.benchmark.jobs import ALWAYS, Job
-from synthgen.torch.evaluation import held_out_limits, measure, synthetic_limits, thresholds_of
+from synthgen.torch.evaluation import Row, held_out_limits, measure, synthetic_limits, thresholds_of
 from synthgen.torch.evaluation.limits import Thresholds
 from synthgen.torch.evaluation.predictions import Predictions
 from synthgen.torch.evaluation.thresholds import HELD_OUT, SYNTHETIC
@@ -20,15 +20,15 @@ class Measured(NamedTuple):
 
     Attributes
     ----------
-    rows : list of dict
-        Of the whole category, then of each kind: ``kind``, ``normal``, ``anomalous``, and the values there are.
+    rows : list of Row
+        Of the whole category, then of each kind.
     thresholds : dict
         ``rule``, ``images`` that they come from, and ``image``, ``pixel`` and ``source`` where there are any.
     samples : dict of str to ndarray
         Metrics of resamples of the test images, (R,) each.
     """
 
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     thresholds: dict[str, Any]
     samples: dict[str, np.ndarray]
 
@@ -49,18 +49,23 @@ def measured(
     trust : bool
         Whether metrics of other code may run.
     """
-    names = dict.fromkeys([*ALWAYS, *job.metrics])
-    columns = registry.columns_of(names, trust)
+    asked = [name for name in job.metrics if name not in registry.REFINED]
+    columns = registry.columns_of([*ALWAYS, *asked], trust)
     limits = _thresholds(job, model, held)
-
-    rows = []
-    for row in measure(predictions, None, columns, limits):
-        counts = {"kind": row.kind, "normal": row.normal, "anomalous": row.anomalous}
-        rows.append(counts | row.values)
+    rows = measure(predictions, None, columns, limits)
 
     images = 0 if held is None else len(held)
     thresholds = {"rule": job.thresholds, "images": images, **msgspec.to_builtins(limits)}
     return Measured(rows, thresholds, _samples(job, predictions))
+
+
+def as_record(rows: list[Row]) -> list[dict[str, Any]]:
+    """Return rows as a record has them: ``kind``, ``normal``, ``anomalous``, and the values there are."""
+    found = []
+    for row in rows:
+        counts = {"kind": row.kind, "normal": row.normal, "anomalous": row.anomalous}
+        found.append(counts | row.values)
+    return found
 
 
 def _thresholds(job: Job, model: Any, held: ImageSet | None) -> Thresholds:
@@ -76,11 +81,14 @@ def _thresholds(job: Job, model: Any, held: ImageSet | None) -> Thresholds:
 
 
 def _samples(job: Job, predictions: Predictions) -> dict[str, np.ndarray]:
-    """Return the metrics of resamples; all models and seeds get the same draws of a category."""
+    """Return the metrics of resamples."""
     ((category, _),) = predictions.parts()
-    part = predictions.part(category)
-    counts = intervals.count_part(part)
-    name = f"{job.set}/{job.category.name}"
-    weights = intervals.draws(part.labels, name=name)
-    found = intervals.resampled(counts, weights)
+    counts = intervals.count_part(predictions.part(category))
+    found = intervals.resampled(counts, weights_of(job, predictions))
     return {key: values for key, values in found.items() if np.isfinite(values).all()}
+
+
+def weights_of(job: Job, predictions: Predictions) -> np.ndarray:
+    """Return how often each test image occurs in each resample, (R, N); all models and seeds get the same draws."""
+    labels = [entry.label for entry in predictions.images.entries]
+    return intervals.draws(labels, name=f"{job.set}/{job.category.name}")

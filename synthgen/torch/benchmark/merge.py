@@ -7,11 +7,8 @@ from synthgen.errors import UsageError
 from synthgen.run.lock import part_lock
 from synthgen.shards.files import make_folder, refuse_remote, system_errors, write_atomically
 from synthgen.torch.benchmark.jobs import differences
-from synthgen.torch.benchmark.record import CONFIG, Begun, Record, read_begun, read_records, remember
+from synthgen.torch.benchmark.record import CONFIG, OF_JOBS, Begun, Record, read_begun, read_records, remember
 from synthgen.torch.benchmark.tables import write_tables
-
-# What a job may leave: folders in that of a benchmark, each with MODEL/SET/CLASS/seed-N in it.
-_KINDS = ("samples", "scores", "maps", "models", "pictures", "jobs")
 
 
 def merge(out, parts: Sequence) -> int:
@@ -77,7 +74,7 @@ def _take(place: Path, folder: Path, there: dict[str, Record]) -> None:
 def _copy(record: Record, place: Path, folder: Path) -> None:
     """Copy the files of a job, the record last."""
     home = Path(record.model) / record.set / record.category
-    for kind in _KINDS:
+    for kind in OF_JOBS:
         for source in sorted((place / kind / home).glob(f"seed-{record.seed}*")):
             is_own = source.name.partition(".")[0] == f"seed-{record.seed}"
             files = sorted(source.rglob("*")) if source.is_dir() else [source]

@@ -286,6 +286,7 @@ def _probed(job: Job, trust: bool) -> _Cost:
     from synthgen.torch.benchmark.heads import heads_of
     from synthgen.torch.benchmark.job import example_of, predict_images
     from synthgen.torch.benchmark.measuring import measured
+    from synthgen.torch.benchmark.refining import keep_prior, refined
     from synthgen.torch.benchmark.splits import opened
 
     if not _loaded:
@@ -306,10 +307,16 @@ def _probed(job: Job, trust: bool) -> _Cost:
     less = some.chosen(range(max(1, few // 2)))
     half = fit_model(short, less, less, trust)
 
+    is_refined = job.model.refine is not None
+    held = (images.held or some) if is_refined else None
     start = time.perf_counter()
+    if is_refined:
+        keep_prior(job, fitted.model, some)
     for model in heads_of(fitted.model, example_of(job, test)).values():
         found = predict_images(job, model, test)
-        measured(job, model, found.predictions, None, trust)
+        result = measured(job, model, found.predictions, held, trust)
+        if is_refined:
+            refined(job, model, found.predictions, result)
     latency = (found.latency_ms or 0) / 1000
     test_s = (time.perf_counter() - start - (len(test) + 1) * latency) / len(test)
     return _Cost(

@@ -12,6 +12,11 @@ from synthgen.shards.reading import exists, read_whole
 
 CONFIG = "benchmark.json"
 RECORDS = "jobs"
+SAMPLES = "samples"
+MAPS = "maps"
+DATA = "data"  # digests of the categories
+# What a job may leave: folders in that of a benchmark, each with MODEL/SET/CLASS/seed-N in it; records come last.
+OF_JOBS = (SAMPLES, "scores", "refined", MAPS, "models", "pictures", RECORDS)
 VERSION = 1
 # Of a record, bytes: that of a million test images has fewer.
 _MOST_BYTES = 2**28
@@ -48,6 +53,8 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
         Of predicting in batches, for each test image; the first three batches are left out where there are more.
     latency_ms : float or None
         Median of single images.
+    refine_s : float or None
+        Of refining the masks of all test images; None where that was not asked for.
     limit_kept : bool
         Whether fitting ended within the time limit.
     stopped : bool
@@ -61,6 +68,7 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     fit_ms_image: float
     predict_ms_image: float
     latency_ms: float | None
+    refine_s: float | None = None
     limit_kept: bool = True
     stopped: bool = False
 

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from synthgen.torch.benchmark.config import Benchmark
-from synthgen.torch.benchmark.record import Begun, Record, read_begun, read_records
+from synthgen.torch.benchmark.record import SAMPLES, Begun, Record, read_begun, read_records
 
 ALL = "all"
 _COUNTS = ("kind", "normal", "anomalous")  # of a row, beside its metrics
-SAMPLES = "samples"
 
 
 class Cell(NamedTuple):

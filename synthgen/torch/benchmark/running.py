@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +13,10 @@ from synthgen.machine import human_time
 from synthgen.run.lock import part_lock
 from synthgen.run.parts import Part, parse_part, record_parts
 from synthgen.run.progress import Progress
-from synthgen.shards.files import make_folder, refuse_remote, system_errors
+from synthgen.shards.files import make_folder, refuse_remote, remove_temporaries, system_errors, temporaries
 from synthgen.torch.benchmark.config import Benchmark, check_trust, load_benchmark
 from synthgen.torch.benchmark.jobs import Job, Plan, chosen, differences, make_plan
-from synthgen.torch.benchmark.record import Begun, Record, read_record, remember
+from synthgen.torch.benchmark.record import DATA, OF_JOBS, Begun, Record, read_record, remember
 from synthgen.torch.benchmark.sources import draw_missing
 from synthgen.torch.benchmark.workers import run_jobs
 
@@ -120,7 +121,7 @@ def run_benchmark(
 
     with system_errors(folder):
         make_folder(folder)
-        with part_lock(folder, (chosen_part.k, chosen_part.n)):
+        with part_lock(folder, (chosen_part.k, chosen_part.n), last=partial(_clear, folder)):
             if chosen_part.n > 1:
                 record_parts(folder, chosen_part)
             jobs = _of_part(chosen(plan.jobs, only), chosen_part)
@@ -146,6 +147,15 @@ def _begun(benchmark: Benchmark, plan: Plan) -> Begun:
     """Return what tables need to know of a run."""
     names = [job.name for job in plan.jobs]
     return Begun(benchmark.to_dict(), names, plan.skipped)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed processes left unfinished; nobody else does jobs here now."""
+    for kind in (DATA, *OF_JOBS):
+        places = {path.parent for path in (folder / kind).rglob(".*.tmp")}
+        for place in places:
+            names = [name for _, name in temporaries(place)]
+            remove_temporaries(place, names)
 
 
 def check_plan(plan: Plan, trust: bool) -> None:

@@ -12,12 +12,11 @@ from synthgen.errors import FormatError
 from synthgen.layouts import ImageSet, open_test_set
 from synthgen.layouts.framing import Framing
 from synthgen.shards.files import make_folder
-from synthgen.torch.benchmark.record import Record
+from synthgen.torch.benchmark.record import MAPS, Record
 from synthgen.torch.benchmark.results import Cell, Results
 from synthgen.torch.benchmark.sources import categories_of
 
 SHEETS = "sheets"
-_MAPS = "maps"
 
 
 def draw_sheets(results: Results) -> list[str]:
@@ -70,7 +69,7 @@ def _maps_of(results: Results, record: Record) -> Path:
     """Return the folder of the maps of a job."""
     model, _, head = record.model.partition(":")
     ending = f".{head}" if head else ""
-    return results.folder / _MAPS / model / record.set / record.category / f"seed-{record.seed}{ending}"
+    return results.folder / MAPS / model / record.set / record.category / f"seed-{record.seed}{ending}"
 
 
 class _Kept:

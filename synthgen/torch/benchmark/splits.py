@@ -14,11 +14,11 @@ from synthgen.shards.dataset import open_dataset
 from synthgen.shards.files import make_folder, sha256_of, write_atomically
 from synthgen.torch.benchmark.config import Slice, is_calibrated
 from synthgen.torch.benchmark.jobs import Job
+from synthgen.torch.benchmark.record import DATA
 from synthgen.torch.benchmark.sources import files_of
 from synthgen.torch.evaluation.limits import divided
 from synthgen.torch.models.options import LEAST_IMAGES
 
-DATA = "data"
 HELD_OUT = "held-out"
 _LEAST_HELD = 5
 _SHARE_HELD = 0.1

@@ -223,6 +223,8 @@ def better_of(metric: str) -> str:
 def heading_of(metric: str) -> str:
     """Return what a table calls a value of the records."""
     base = metric.partition("@")[0]
+    if base in registry.REFINED:
+        return registry.REFINED[base]
     if base in registry.METRICS:
         columns = registry.columns_of([metric])
         return registry.heading_of(metric, columns)
@@ -300,7 +302,7 @@ def _limit_notes(record: Record) -> list[str]:
 def _threshold_notes(results: Results, metric: str) -> list[str]:
     """Return where the thresholds come from, for a metric that is measured at one."""
     base = metric.partition("@")[0]
-    if base not in registry.AT_THRESHOLDS:
+    if base not in (*registry.AT_THRESHOLDS, *registry.REFINED):
         return []
     rule = results.benchmark.thresholds
     if rule == "test":

@@ -16,6 +16,7 @@ from synthgen.torch.benchmark.config import (
     Benchmark,
     Entry,
     check_kind,
+    check_refinable,
     checked_options,
     checked_size,
     is_calibrated,
@@ -24,6 +25,7 @@ from synthgen.torch.benchmark.config import (
     plain,
 )
 from synthgen.torch.models import load
+from synthgen.torch.refinement.options import RefineOptions
 
 # In the name of a backbone: the seed of the job.
 _SEED = "{seed}"
@@ -47,6 +49,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
         Those that are given.
     members : tuple of Variant or str
         Of an ensemble: models that are fitted for it, or backbones.
+    refine : RefineOptions or None
+        How its masks are refined.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     sets: tuple[str, ...]
     options: dict[str, Any]
     members: tuple["Variant | str", ...] = ()
+    refine: RefineOptions | None = None
 
     def seeded(self, seed: int) -> "Variant":
         """Return the model with the weights of a seed, which ``{seed}`` in the name of a backbone stands for."""
@@ -173,8 +178,11 @@ def _variant(name: str, entry: Entry, chosen: dict, benchmark: Benchmark, above:
         sets=entry.sets or tuple(benchmark.sets),
         options=checked_options(kind, options, place, f"{where}."),
         members=members,
+        refine=entry.refine,
     )
     _check_parts(made, place, where)
+    if made.refine is not None:
+        _check_refined(made, benchmark, place, where)
     return made
 
 
@@ -192,6 +200,14 @@ def _members(kind: str, given, above: dict, place: str, where: str) -> tuple[Var
             raise UsageError(f"{named(place, where)}.members {rule}, got {name} of {member.kind}")
         found.append(member)
     return tuple(found)
+
+
+def _check_refined(made: Variant, benchmark: Benchmark, place: str, where: str) -> None:
+    """Refuse to refine the masks of a model that has no gradients, or at thresholds of the test set itself."""
+    check_refinable(made.kind, place, f"{where}.refine")
+    if benchmark.thresholds == "test":
+        rule = "must go with thresholds of other images: held-out or synthetic"
+        raise UsageError(f"{named(place, where)}.refine {rule}, got test")
 
 
 def _check_parts(made: Variant, place: str, where: str) -> None:

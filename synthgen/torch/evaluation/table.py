@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from synthgen.metrics.part import Part
-from synthgen.metrics.registry import METRICS, USUAL, Column, columns_of, heading_of, measured
+from synthgen.metrics.registry import METRICS, REFINED, USUAL, Column, columns_of, heading_of, measured
 from synthgen.torch.evaluation.limits import Thresholds
 from synthgen.torch.evaluation.predictions import ALL, Predictions
 
@@ -22,7 +22,6 @@ MEAN_OF_KINDS = "mean of kinds"
 LOCO_KINDS = {"logical_anomalies", "structural_anomalies"}
 _FIRST = ("category", "kind", "normal", "anomalous")
 _TEXTS = ("category", "kind")
-_REFINED = {"refined_iou": "refined IoU", "refined_dice": "refined DICE"}
 _THRESHOLD = "threshold"
 _ORACLE = "oracle"  # several values, none of this name
 
@@ -69,7 +68,7 @@ def _is_metric(name: str) -> bool:
     if name.startswith("_") or name == "values":
         return False
     base = name.partition("@")[0]
-    return base in METRICS or base in _REFINED or base.startswith("oracle_")
+    return base in METRICS or base in REFINED or base.startswith("oracle_")
 
 
 def as_dicts(rows: Sequence[Row], columns: Sequence[Column] = ()) -> list[dict[str, Any]]:
@@ -212,8 +211,8 @@ def _with_limits(names: Iterable[str]) -> list[Column]:
 
 
 def _heading(name: str, columns: Sequence[Column]) -> str:
-    if name in _REFINED:
-        return _REFINED[name]
+    if name in REFINED:
+        return REFINED[name]
     return name if name in _FIRST else heading_of(name, columns)
 
 
