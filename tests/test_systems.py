@@ -19,7 +19,8 @@ OF_SIGNAL = ("SIGKILL", "SIGHUP", "SIGALRM", "setitimer", "pthread_sigmask")
 # what we build on know their own system: they are loaded before.
 CODE = """
 import importlib, os, pkgutil, signal, sys
-import numpy, h5py, PIL.Image, msgspec, isal, deflate, click, tqdm, yaml, shutil, subprocess, multiprocessing, tempfile
+import numpy, h5py, PIL.Image, msgspec, isal, deflate, click, tqdm, yaml
+import shutil, subprocess, multiprocessing, tempfile
 shutil._use_fd_functions = False  # as on Windows, where it knows of no flags
 for name in {modules!r}:
     sys.modules[name] = None
