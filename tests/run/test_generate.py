@@ -113,8 +113,11 @@ def test_parts_of_other_runs_are_not_merged(make_recipe, tmp_path):
     draw(make_recipe(seed=3), tmp_path / "b", part="2/2")
     with pytest.raises(UsageError, match="must be of the same run"):
         merge([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
-    with pytest.raises(UsageError, match="is not a part of a data set"):
+    with pytest.raises(UsageError, match="none: no such folder"):
         merge([tmp_path / "none"], tmp_path / "c")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="is not a part of a data set"):
+        merge([tmp_path / "empty"], tmp_path / "c")
 
 
 def test_a_second_writer_is_told_who_holds_the_part(make_recipe, tmp_path):

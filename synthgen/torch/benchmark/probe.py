@@ -123,8 +123,11 @@ _loaded: list[float] = []
 
 
 def _start_seconds(begin: float) -> float:
-    """Return the seconds that a worker takes before its first job: those of loading torch here."""
-    return _loaded[0] - begin if _loaded else 0.0
+    """Return the seconds that a worker takes before its first job: those of loading torch here, since `begin`.
+
+    0 where this process had loaded it before: then they are not known.
+    """
+    return max(0.0, _loaded[0] - begin) if _loaded else 0.0
 
 
 def _all_seconds(models: list[Expected], workers: int, start: float) -> float | None:
