@@ -1,5 +1,6 @@
 """Freed memory is kept within the context, and given back at its end."""
 
+import gc
 import os
 import sys
 
@@ -20,6 +21,7 @@ def resident() -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_freed_blocks_stay_within_the_context_and_go_back_after_it():
+    gc.collect()  # loops over batches that other tests left, with contexts of their own
     with memory.freed_memory_kept():
         before = resident()
         block = torch.ones(LARGE, dtype=torch.uint8)
