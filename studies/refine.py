@@ -5,7 +5,7 @@ Three photographed textures of scikit-image and a drawn capsule, 128 x 128 pixel
 comes from validation images with defects of their own; training, validation and test images of a texture are
 cut from different columns of the photograph. Everything is kept in the folder: an interrupted study goes on.
 
-    python studies/refine.py --out study                                    # all: hours on one core
+    python studies/refine.py --out study                                    # all: 75 minutes of one core
     python studies/refine.py --out study --only gravel --models patchcore --images 6
     python studies/refine.py --out study --print                            # the tables of what is there
 """
