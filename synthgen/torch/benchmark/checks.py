@@ -7,9 +7,7 @@ import numpy as np
 
 from synthgen.errors import UsageError
 
-# Of the largest value. Sums in another order gave 1e-4 where scores are differences of large terms; what averages
-# over a batch lies far above.
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4  # of the largest value
 _Answer = tuple[np.ndarray, np.ndarray | None]
 
 

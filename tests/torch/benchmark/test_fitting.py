@@ -104,7 +104,9 @@ def test_a_training_ends_at_the_time_limit_and_is_measured_as_it_is(values, tmp_
     assert record.error is None
     assert (record.times.limit_kept, record.times.stopped) == (True, False)
     assert record.warnings[0].startswith("the discriminator tells nothing apart")
-    record = run_job(job_of(values, tmp_path, endless, time_limit=0.5), tmp_path)
+    # fast steps: scores near 0 are differences of large terms, and differ by the order of the sums
+    fast = {"models.own.rate": 0.01}
+    record = run_job(job_of(values, tmp_path, endless, time_limit=0.5, **fast), tmp_path)
     assert record.error is None
     assert (record.times.limit_kept, record.times.stopped) == (False, True)
     assert record.rows[0]["image_auroc"] is not None
