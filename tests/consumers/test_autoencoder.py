@@ -9,7 +9,7 @@ import torch
 from synthgen.errors import FormatError, UsageError
 from synthgen.torch import PatchCore, refine
 from synthgen.torch.refinement import PixelPrior, RefineOptions
-from synthgen.torch.refinement.autoencoder import MaskedAutoencoder
+from synthgen.torch.refinement.autoencoder import MaskedAutoencoder, autoencoder_of
 
 transformers = pytest.importorskip("transformers")
 
@@ -75,9 +75,13 @@ def test_a_refinement_starts_from_it(folder):
     prior = PixelPrior.fit([batch])
     smooth = refine(model, image, coarse, prior, RefineOptions(iterations=5))
     options = RefineOptions(iterations=5, inpaint="mae", autoencoder=str(folder))
+    autoencoder_of.cache_clear()
     found = refine(model, image, coarse, prior, options)
+    again = refine(model, image, coarse, prior, options)
     assert found.mask.any()
     assert (found.difference != smooth.difference).any()
+    np.testing.assert_array_equal(again.difference, found.difference)
+    assert autoencoder_of.cache_info().misses == 1  # the network is loaded once
 
 
 def test_what_is_no_masked_autoencoder_is_refused(folder, tmp_path):

@@ -7,6 +7,7 @@ inference of EfficientAD: no place sees anything beyond the edge of the image.
 from collections import OrderedDict
 from typing import Any
 
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
@@ -19,8 +20,8 @@ STRIDE = 4
 LEAST_SIDE = 33
 
 _NORMALIZING: dict[str, Any] = {
-    "mean": (0.485, 0.456, 0.406),
-    "std": (0.229, 0.224, 0.225),
+    "mean": IMAGENET_DEFAULT_MEAN,
+    "std": IMAGENET_DEFAULT_STD,
     "input_size": (3, 256, 256),
     "first_conv": "conv1",
     "classifier": None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,6 @@ from torch.nn.functional import interpolate
 from synthgen.errors import FormatError, SynthgenError, UsageError, one_line
 from synthgen.extras import needed_for
 
-# Of ImageNet: what published masked autoencoders were trained with.
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 _LEAST_BYTES = 2  # of a weight in a file
@@ -38,6 +36,11 @@ class MaskedAutoencoder:
     """
 
     def __init__(self, folder: str | Path):
+        from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+
+        # what published masked autoencoders were trained with
+        self._mean = torch.tensor(IMAGENET_DEFAULT_MEAN).view(1, 3, 1, 1)
+        self._std = torch.tensor(IMAGENET_DEFAULT_STD).view(1, 3, 1, 1)
         self._network = _loaded(Path(folder))
         config = self._network.config
         self._patch = config.patch_size
@@ -60,7 +63,7 @@ class MaskedAutoencoder:
             nothing is left to go by.
         """
         pixels = torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0) / 255
-        given = self._normalised(_resized(pixels, self._size))
+        given = (_resized(pixels, self._size) - self._mean) / self._std
         hidden = self._hidden(region)
         if hidden.all():
             return None
@@ -90,13 +93,13 @@ class MaskedAutoencoder:
 
         places = hidden.view(1, 1, self._places, self._places).float()
         covered = interpolate(places, scale_factor=self._patch, mode="nearest").bool()
-        return self._colors(torch.where(covered, whole, given))
+        return torch.where(covered, whole, given) * self._std + self._mean
 
-    def _normalised(self, colors: torch.Tensor) -> torch.Tensor:
-        return (colors - _channels(_MEAN)) / _channels(_STD)
 
-    def _colors(self, values: torch.Tensor) -> torch.Tensor:
-        return values * _channels(_STD) + _channels(_MEAN)
+@lru_cache(maxsize=1)
+def autoencoder_of(folder: str) -> MaskedAutoencoder:
+    """Return the masked autoencoder of a folder; the last one is kept for the images that follow."""
+    return MaskedAutoencoder(folder)
 
 
 def _loaded(folder: Path):
@@ -156,7 +159,3 @@ def _quiet():
 def _resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Return images (1, C, H, W) at another size."""
     return interpolate(images, size=tuple(size), mode="bilinear", align_corners=False, antialias=True)
-
-
-def _channels(values: tuple[float, float, float]) -> torch.Tensor:
-    return torch.tensor(values).view(1, 3, 1, 1)

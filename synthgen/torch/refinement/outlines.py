@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from synthgen.errors import UsageError
 from synthgen.look.heatmaps import outline
-from synthgen.torch.refinement.autoencoder import MaskedAutoencoder
+from synthgen.torch.refinement.autoencoder import autoencoder_of
 from synthgen.torch.refinement.inpaint import inpainted, most_similar
 from synthgen.torch.refinement.options import RefineOptions
 from synthgen.torch.refinement.prior import PIXELS, PixelPrior
@@ -197,7 +197,7 @@ class _Work:
         if options.inpaint == "mae":
             if options.autoencoder is None:
                 raise UsageError("autoencoder must be a folder to start from with inpaint mae, got none")
-            self._autoencoder = MaskedAutoencoder(options.autoencoder)
+            self._autoencoder = autoencoder_of(options.autoencoder)
         if options.inpaint == "nearest":
             if normal is None:
                 raise UsageError("normal must be images to start from with inpaint nearest, got none")
