@@ -293,6 +293,11 @@ class RawFile:
             raise FormatError(f"{path}: must be a plain file")
         self.size = status.st_size
 
+    @property
+    def descriptor(self) -> int:
+        """The number by which the system knows the open file."""
+        return self._descriptor
+
     def read(self, offset: int, size: int) -> bytes:
         """Return exactly `size` bytes; raise `FormatError` if the file does not have them."""
         self._check_range(offset, size)

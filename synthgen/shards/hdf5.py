@@ -8,7 +8,6 @@ import io
 import tempfile
 from array import array
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -288,42 +287,50 @@ class Reader:
 
     def read(self, i: int, name: str) -> bytes:
         """Return the stored bytes of a field (or ``params``) of sample `i`, compared with their checksum."""
-        begin, end = self._ends(range(i, i + 1), name).tolist()
+        begin, end = self._ends(i, name)
         start = self._columns[name].start + begin
         data = self._file.read(start, end - begin)
         self._check(i, name, data)
         return data
 
-    def span(self, rows: range, name: str) -> Span:
-        """Return where a field of samples that lie side by side is stored; `read` of it takes the bytes."""
-        ends = self._ends(rows, name)
-        column = self._columns[name]
-        in_file = ends + column.start
-        keys = self._keys[rows.start : rows.stop]
-        checksums = column.checksums[rows.start : rows.stop]
-        return Span(self._file, name, keys, checksums, in_file[:-1], in_file[1:])
+    def span(self, rows: np.ndarray, name: str) -> Span:
+        """Return where a field of some samples is stored.
 
-    def _ends(self, rows: range, name: str) -> np.ndarray:
-        """Return where in its column the first of some samples begins, and where each of them ends, as int64."""
+        Parameters
+        ----------
+        rows : ndarray of int64, (n,)
+            In any order; they may repeat.
+        name : str
+        """
         column = self._columns.get(name) or self._column(name)
-        ends = column.offsets[rows.start : rows.stop + 1].astype(np.int64)
-        if ends[0] >= 0 and ends[-1] <= column.size and (ends[:-1] <= ends[1:]).all():
-            return ends
+        begins = column.offsets[rows].astype(np.int64)
+        ends = column.offsets[rows + 1].astype(np.int64)
+        is_right = (begins >= 0) & (begins <= ends) & (ends <= column.size)
+        if not is_right.all():
+            self._ends(int(rows[is_right.argmin()]), name)
 
-        for i, (begin, end) in zip(rows, pairwise(ends.tolist()), strict=True):
-            if not 0 <= begin <= end <= column.size:
-                found = f"{begin}..{end} of {column.size}"
-                raise FormatError(f"{self._file.path}: offsets of {name} {i} are damaged: {found}")
-        return ends
+        files = [self._file] * len(rows)
+        keys = self._keys[rows]
+        checksums = column.checksums[rows]
+        return Span(files, name, keys, checksums, begins + column.start, ends + column.start)
+
+    def _ends(self, i: int, name: str) -> tuple[int, int]:
+        """Return where in its column a sample begins and ends; raise `FormatError` if that cannot be."""
+        column = self._columns.get(name) or self._column(name)
+        begin, end = column.offsets[i : i + 2].tolist()
+        if not begin <= end <= column.size:
+            found = f"{begin}..{end} of {column.size}"
+            raise FormatError(f"{self._file.path}: offsets of {name} {i} are damaged: {found}")
+        return begin, end
 
     def _check(self, i: int, name: str, data) -> None:
         key = self._keys.item(i)
         expected = self._columns[name].checksums.item(i)
         check_bytes(self._file.path, key, name, data, expected)
 
-    def labels(self, rows: range) -> np.ndarray:
+    def labels(self, rows: np.ndarray) -> np.ndarray:
         """Return the classes of some samples, int64."""
-        return self._labels[rows.start : rows.stop]
+        return self._labels[rows]
 
     def label(self, i: int) -> int:
         """Return the class of sample `i`."""

@@ -232,22 +232,23 @@ class Reader:
         self._check(i, name, data)
         return data
 
-    def span(self, rows: range, name: str) -> Span:
-        """Return where a field of samples that lie side by side is stored; `read` of it takes the bytes."""
+    def span(self, rows: np.ndarray, name: str) -> Span:
+        """Return where a field of some samples is stored; `rows` as for the HDF5 reader."""
         k = self._column[name]
-        chosen = slice(rows.start, rows.stop)
-        begins = self._starts[chosen, k]
-        ends = begins + self._sizes[chosen, k]
-        return Span(self._file, name, self._keys[chosen], self._checksums[chosen, k], begins, ends)
+        files = [self._file] * len(rows)
+        begins = self._starts[rows, k]
+        ends = begins + self._sizes[rows, k]
+        return Span(files, name, self._keys[rows], self._checksums[rows, k], begins, ends)
 
     def _check(self, i: int, name: str, data) -> None:
         key = self._keys.item(i)
         expected = self._checksums.item(i, self._column[name])
         check_bytes(self._file.path, key, name, data, expected)
 
-    def labels(self, rows: range) -> np.ndarray:
+    def labels(self, rows: np.ndarray) -> np.ndarray:
         """Return the classes of some samples, int64."""
-        return np.array([self.label(i) for i in rows], np.int64)
+        found = [self.label(i) for i in rows.tolist()]
+        return np.array(found, np.int64)
 
     def label(self, i: int) -> int:
         """Return the class of sample `i`."""

@@ -1,7 +1,6 @@
-"""Batches: the bytes of neighbors are read in one go, and decoded into one tensor for each part of an item."""
+"""Batches: the samples of a share are read and decoded in one call, into one tensor for each part of an item."""
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,9 @@ from synthgen.errors import FormatError, UsageError
 from synthgen.sample import semantic_map
 from synthgen.shards.codecs import RAW, planes_shape
 from synthgen.shards.dataset import Dataset
-from synthgen.shards.runs import Run, runs_of
-from synthgen.shards.spans import Stored
+from synthgen.shards.runs import Share, shares_of
+from synthgen.shards.spans import Span
+from synthgen.torch.data.fetching import read_raw
 from synthgen.torch.data.items import SEMANTIC
 from synthgen.torch.data.planes import decode_into
 from synthgen.torch.data.pngs import Form, compile_now, decode_pngs, form_of
@@ -21,8 +21,8 @@ from synthgen.torch.data.threads import MOST_THREADS, Threads
 CHECKS = ("crc", "none")
 _IMAGE = "image"
 _LABEL = "label"
-# So many parts for each thread: one that is held up leaves little to wait for.
-_PARTS = 2
+# So many shares for each of several threads: one that is held up leaves little to wait for.
+_SHARES = 2
 
 
 class BatchReader:
@@ -58,10 +58,8 @@ class BatchReader:
 
         self._entries = dataset.manifest.fields
         self._specs = {name: entry.spec() for name, entry in self._entries.items()}
-        self._is_raw = self._entries[_IMAGE].codec == RAW
         stored = [name for name in dict.fromkeys(fields) if name != SEMANTIC]
-        self._decoded = stored if self._is_raw else [_IMAGE, *stored]
-        self._forms = {name: self._form_of(name) for name in self._decoded}
+        self._forms = {name: self._form_of(name) for name in (_IMAGE, *stored)}
 
     def __getstate__(self):
         # What is sent goes to a worker: each would compile for itself.
@@ -95,24 +93,18 @@ class BatchReader:
         IndexError
             If there is no such position.
         """
-        runs = list(runs_of(self._dataset, positions))
         count = len(positions)
+        threads = self._threads.count
+        shares = shares_of(self._dataset, positions, 1 if threads == 1 else _SHARES * threads)
         names = (_IMAGE, _LABEL, *self._fields)
         tensors = {name: self._empty(name, count, shared) for name in names}
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
 
-        def fill(part: list[Run]) -> None:
-            for run in part:
-                self._fill(run, positions, arrays)
+        def fill(share: Share) -> None:
+            self._fill(share, positions, arrays)
 
-        self._threads.each(fill, self._parts(runs))
+        self._threads.each(fill, shares)
         return [tensors[name] for name in names]
-
-    def _parts(self, runs: list[Run]) -> list[list[Run]]:
-        """Return the runs in parts, which threads share out among themselves."""
-        parts = min(len(runs), _PARTS * self._threads.count)
-        ends = [len(runs) * part // parts for part in range(parts + 1)]
-        return [runs[start:stop] for start, stop in pairwise(ends)]
 
     def _empty(self, name: str, count: int, shared: bool) -> torch.Tensor:
         """Return the tensor that a part of the items goes into."""
@@ -125,59 +117,48 @@ class BatchReader:
         shape = planes_shape(spec) if name == _IMAGE else spec.shape
         return _tensor((count, *shape), spec.dtype, shared)
 
-    def _fill(self, run: Run, positions: Sequence[int], arrays: dict[str, np.ndarray]) -> None:
-        """Read and decode a run."""
-        arrays[_LABEL][run.places] = run.reader.labels(run.rows)
-        if self._is_raw:
-            self._fill_raw(run, arrays[_IMAGE])
-        for name in self._decoded:
-            self._fill_decoded(run, name, arrays[name])
+    def _fill(self, share: Share, positions: Sequence[int], arrays: dict[str, np.ndarray]) -> None:
+        """Read and decode a share of a batch."""
+        arrays[_LABEL][share.places] = share.labels()
+        for name in self._forms:
+            self._fill_stored(share, name, arrays[name])
 
         if SEMANTIC in self._fields:
-            for place in run.places:
+            for place in share.places.tolist():
                 arrays[SEMANTIC][place] = self._semantic(positions[place])
 
-    def _fill_raw(self, run: Run, images: np.ndarray) -> None:
-        """Read raw images to where they belong."""
-        span = run.reader.span(run.rows, _IMAGE)
-        span.check_sizes(images[0].nbytes)
-        begins = span.begins.tolist()
-        for k, place in enumerate(run.places):
-            buffer = memoryview(images[place].reshape(-1))
-            span.file.read_into(begins[k], buffer)
-            if self._is_checked:
-                span.check(k, buffer)
-
-    def _fill_decoded(self, run: Run, name: str, values: np.ndarray) -> None:
+    def _fill_stored(self, share: Share, name: str, values: np.ndarray) -> None:
         """Read and decode a field: most samples in one compiled call, in the plain way what that call leaves."""
-        span = run.reader.span(run.rows, name)
-        stored = span.read()
-        for k in self._left(stored, run, name, values):
-            data = stored.piece(k)
-            if self._is_checked:
-                span.check(k, data)
-            self._decode(run, k, name, data, values)
+        span = share.span(name)
+        if self._is_raw(name):
+            span.check_sizes(values[0].nbytes)
+        for k in self._left(span, share.places, values):
+            self._decode(span, k, values[share.places[k]])
 
-    def _left(self, stored: Stored, run: Run, name: str, values: np.ndarray) -> Iterable[int]:
-        """Decode what can be decoded in one compiled call; return which samples of the run are left."""
-        form = self._forms[name]
+    def _left(self, span: Span, places: np.ndarray, values: np.ndarray) -> Iterable[int]:
+        """Decode what can be decoded in one compiled call; return which samples of the share are left."""
+        form = self._forms[span.name]
         if form is None:
-            return range(len(run.places))
+            return range(len(places))
 
-        images = values if name == _IMAGE else values[:, None]
-        places = np.array(run.places)
-        left = decode_pngs(stored, form, places, images)
+        images = values if span.name == _IMAGE else values[:, None]
+        fill = read_raw if self._is_raw(span.name) else decode_pngs
+        left = fill(span.stored(), form, places, images)
         return np.flatnonzero(left)
 
-    def _decode(self, run: Run, k: int, name: str, data: memoryview, values: np.ndarray) -> None:
-        spec = self._specs[name]
-        codec = self._entries[name].codec
-        place = run.places[k]
+    def _is_raw(self, name: str) -> bool:
+        return self._entries[name].codec == RAW
+
+    def _decode(self, span: Span, k: int, out: np.ndarray) -> None:
+        """Read and decode a sample by itself."""
+        name = span.name
+        data = span.read(k)
+        if self._is_checked:
+            span.check(k, data)
         try:
-            decode_into(data, spec, codec, values[place])
+            decode_into(data, self._specs[name], self._entries[name].codec, out)
         except FormatError as error:
-            key = run.reader.key(run.rows[k])
-            raise FormatError(f"{self._dataset.source}: {name} of {key}: {error}") from None
+            raise FormatError(f"{self._dataset.source}: {name} of {span.key(k)}: {error}") from None
 
     def _semantic(self, position: int) -> np.ndarray:
         instances = self._dataset.field(position, "instances")

@@ -1,4 +1,4 @@
-"""Many PNGs of our own in one compiled call: compared with their checksums, inflated, un-filtered, as planes.
+"""Many PNGs of our own in one compiled call: read, compared with checksums, inflated, un-filtered, as planes.
 
 It takes files of the one form that `synthgen.shards.codecs` writes. What is of another form, or damaged, is left to
 `synthgen.torch.data.planes`, which reads the one and says what is wrong with the other.
@@ -12,7 +12,7 @@ import numpy as np
 from synthgen.sample import FieldSpec
 from synthgen.shards import codecs
 from synthgen.shards.spans import Stored
-from synthgen.torch.data import libdeflate
+from synthgen.torch.data import fetching, libdeflate
 from synthgen.torch.data.planes import fill_from_indices, fill_from_pixels
 
 # Kinds of chunks, as the numbers that their letters are.
@@ -25,17 +25,20 @@ _AFTER = 4
 _ABSENT = -1
 # Bytes of the largest palette.
 _MOST_PALETTE = 3 * 256
+# The largest file that is taken, in times the bytes of its rows, and in bytes beside those: none of ours has more.
+_MOST_TIMES = 2
+_MOST_BESIDE = 2**12
 # What no row of a PNG is filtered by.
 _NO_FILTER = 255
 
 
 class Form(NamedTuple):
-    """What the PNGs of a field begin with, and what they are compared with.
+    """What the files of a field begin with, and what they are compared with.
 
     Attributes
     ----------
     plain, with_palette : ndarray of uint8
-        The first bytes of a file, up to its first chunk that differs from file to file; empty where such a file is
+        The first bytes of a PNG, up to its first chunk that differs from file to file; empty where such a file is
         none of ours.
     line : ndarray of uint8
         What stands between key and stored bytes where the checksum is made.
@@ -50,12 +53,12 @@ class Form(NamedTuple):
 
 
 def form_of(name: str, spec: FieldSpec, codec: str, is_checked: bool) -> Form | None:
-    """Return the form of a field; None where its files are none that `decode_pngs` takes."""
-    is_bytes = spec.dtype == "uint8" and codec.startswith("png")
-    if not is_bytes or not libdeflate.IS_THERE:
+    """Return the form of a field; None where compiled code takes no such files."""
+    is_ours = codec == codecs.RAW or codec.startswith("png")
+    if not is_ours or spec.dtype != "uint8" or not fetching.is_there():
         return None
 
-    plain, with_palette = codecs.heads_of(spec.shape)
+    plain, with_palette = (b"", b"") if codec == codecs.RAW else codecs.heads_of(spec.shape)
     line = f" {name}\n".encode()
     return Form(_as_array(plain), _as_array(with_palette), _as_array(line), is_checked)
 
@@ -66,7 +69,7 @@ def _as_array(data: bytes) -> np.ndarray:
 
 @numba.njit(cache=True, nogil=True)
 def decode_pngs(stored, form, places, images):
-    """Decode samples into ``images[places]``, uint8 (N, C, H, W); return which ones are left, bool (n,).
+    """Read and decode samples into ``images[places]``, uint8 (N, C, H, W); return which are left, bool (n,).
 
     `stored` is a `synthgen.shards.spans.Stored`, `places` int64 (n,).
     """
@@ -76,17 +79,15 @@ def decode_pngs(stored, form, places, images):
     if decompressor == 0:
         return left
 
-    row_bytes = 1 + channels * width
-    room = np.empty(height * row_bytes, np.uint8)
+    # One sample after the other passes through the same memory, which stays in a core's cache.
+    size_of_rows = height * (1 + channels * width)
+    packed = np.empty(_MOST_TIMES * size_of_rows + _MOST_BESIDE, np.uint8)
+    room = np.empty(size_of_rows, np.uint8)
     for k in range(len(places)):
-        begin = stored.begins[k]
-        end = stored.ends[k]
-        data = stored.data[begin:end]
-        if form.is_checked:
-            found = _checksum(stored.keys[k], form.line, data)
-            if found != stored.checksums[k]:
-                continue
+        if not fetching.is_read(stored, k, form, packed):
+            continue
 
+        data = packed[: stored.sizes[k]]
         planes = images[places[k]]
         left[k] = not _is_decoded(decompressor, data, form, room, planes)
 
@@ -95,25 +96,16 @@ def decode_pngs(stored, form, places, images):
 
 
 def compile_now() -> None:
-    """Compile `decode_pngs`, or load it: workers that are started afterwards find it in Numba's cache."""
-    if not libdeflate.IS_THERE:
+    """Compile what reads samples, or load it: workers that are started afterwards find it in Numba's cache."""
+    if not fetching.is_there():
         return
     nothing = np.empty(0, np.uint8)
     places = np.empty(0, np.int64)
-    stored = Stored(nothing, places, places, nothing.reshape(0, 1), np.empty(0, np.uint32))
-    decode_pngs(stored, Form(nothing, nothing, nothing, True), places, nothing.reshape(0, 1, 1, 1))
-
-
-@numba.njit(cache=True, nogil=True)
-def _checksum(key, line, data):
-    """Return the checksum of a sample: see `synthgen.shards.checksums`."""
-    length = len(key)
-    while length > 0 and key[length - 1] == 0:
-        length -= 1
-
-    found = libdeflate.crc32(np.uint32(0), key.ctypes.data, length)
-    found = libdeflate.crc32(found, line.ctypes.data, len(line))
-    return libdeflate.crc32(found, data.ctypes.data, len(data))
+    stored = Stored(places, places, places, nothing.reshape(0, 1), np.empty(0, np.uint32))
+    form = Form(nothing, nothing, nothing, True)
+    images = nothing.reshape(0, 1, 1, 1)
+    decode_pngs(stored, form, places, images)
+    fetching.read_raw(stored, form, places, images)
 
 
 @numba.njit(cache=True, nogil=True)

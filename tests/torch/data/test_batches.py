@@ -1,9 +1,13 @@
-"""Batches: what is asked for wrongly is named, and tensors that are sent lie in shared memory."""
+"""Batches hold their samples, whatever the order; what is damaged is named, and so is what is asked for wrongly."""
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from synthgen.errors import UsageError
+import synthgen
+from synthgen.errors import FormatError, UsageError
 from synthgen.torch import ShardDataset, StreamDataset
 from synthgen.torch.data.batches import BatchReader
 
@@ -21,3 +25,76 @@ def test_shared_batches_hold_the_same(data_set):
     shared = reader.read([5, 1, 2], shared=True)
     assert all(map(torch.equal, plain, shared))
     assert all(tensor.is_shared() for tensor in shared)
+
+
+@pytest.fixture(scope="module", params=["hdf5", "webdataset"])
+def storage(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=["png", "png-stored", "raw"])
+def folder(request, storage, make_recipe, tmp_path_factory):
+    """A data set in each way to store it."""
+    path = tmp_path_factory.mktemp("batches") / "d"
+    recipe = make_recipe(storage={"format": storage, "codec": request.param})
+    synthgen.generate(recipe, path, workers=0, progress=False)
+    return path
+
+
+positions_of_batches = st.lists(st.integers(-40, 39), min_size=1, max_size=24)
+
+
+def test_a_batch_holds_the_samples_that_are_read_one_by_one(folder):
+    samples = list(synthgen.open(folder))
+    readers = [
+        (fields, BatchReader(ShardDataset(folder).dataset, fields, threads, check))
+        for fields in ((), ("mask",))
+        for threads in (1, 2)
+        for check in ("crc", "none")
+    ]
+
+    @given(positions_of_batches)
+    @settings(max_examples=20)
+    def holds(positions):
+        wanted = [samples[i] for i in positions]
+        for fields, reader in readers:
+            images, labels, *others = reader.read(positions)
+            np.testing.assert_array_equal(images.permute(0, 2, 3, 1), [sample.image for sample in wanted])
+            assert labels.tolist() == [sample.label for sample in wanted]
+            for name, values in zip(fields, others, strict=True):
+                np.testing.assert_array_equal(values, [sample.fields[name] for sample in wanted])
+
+    holds()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["image", "mask"])
+def test_a_damaged_sample_is_named_in_any_order(folder, copy_of, name, threads):
+    copy = copy_of(folder)
+    reader, row = synthgen.open(copy).locate(20)
+    span = reader.span(np.array([row]), name)
+    path = span.files[0].path
+    raw = bytearray(path.read_bytes())
+    raw[int(span.ends[0]) - 17] ^= 16
+    path.write_bytes(raw)
+
+    batches = BatchReader(ShardDataset(copy).dataset, ("mask",), threads, "crc")
+    rule = f"{name} of {reader.key(row)} is damaged: its checksum differs"
+    for positions in ([20], [39, 20, 0, 21], range(40)):
+        with pytest.raises(FormatError) as caught:
+            batches.read(positions)
+        assert str(caught.value) == f"{path}: {rule}"
+    assert len(batches.read([19, 21, 18])[0]) == 3
+
+
+def test_a_raw_image_of_another_size_is_named(make_recipe, tmp_path):
+    import h5py
+
+    folder = tmp_path / "d"
+    synthgen.generate(make_recipe(storage={"codec": "raw"}), folder, workers=0, progress=False)
+    path = folder / "shards" / "train-000000.h5"
+    with h5py.File(path, "r+") as file:
+        file["image_offsets"][3] -= 1
+    dataset = ShardDataset(folder)
+    with pytest.raises(FormatError, match=r"train-000000\.h5: image of c\S+ must have 3072 bytes, got 307[13]"):
+        dataset.__getitems__([8, 2, 0])

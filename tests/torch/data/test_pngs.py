@@ -1,6 +1,8 @@
 """The compiled way through many PNGs does what the plain one does, and leaves to it all that it cannot do."""
 
 import io
+import tempfile
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,31 +16,46 @@ from synthgen.shards.checksums import checksum
 from synthgen.shards.codecs import encode
 from synthgen.shards.spans import Stored
 from synthgen.torch import ShardDataset
-from synthgen.torch.data import libdeflate
+from synthgen.torch.data import fetching
 from synthgen.torch.data.planes import channels_first
 from synthgen.torch.data.pngs import compile_now, decode_pngs, form_of
 
-pytestmark = pytest.mark.skipif(not libdeflate.IS_THERE, reason="libdeflate's own functions are not offered here")
+pytestmark = pytest.mark.skipif(not fetching.is_there(), reason="what compiled code calls is not offered here")
 KEY = b"c000012-i00000034"
 
 
+class Samples(NamedTuple):
+    """Files as a shard holds them side by side."""
+
+    data: np.ndarray
+    sizes: np.ndarray
+    keys: np.ndarray
+    checksums: np.ndarray
+
+
 def stored(*files, name="image"):
-    """Return files as a shard holds them side by side."""
+    """Return files with their right checksums."""
     sizes = np.array([len(data) for data in files])
-    ends = np.cumsum(sizes)
-    keys = np.array([KEY] * len(files), "S20")
+    keys = np.array([KEY] * len(files), "S20").view(np.uint8).reshape(len(files), -1)
     checksums = np.array([checksum(KEY, name, data) for data in files], np.uint32)
     data = np.frombuffer(b"".join(files), np.uint8).copy()
-    return Stored(data, ends - sizes, ends, keys.view(np.uint8).reshape(len(files), -1), checksums)
+    return Samples(data, sizes, keys, checksums)
 
 
 def decode(samples, shape, name="image", is_checked=True):
     """Return the planes of samples, zeros for those that are left, and which ones are."""
-    count = len(samples.begins)
+    count = len(samples.sizes)
     channels = 3 if len(shape) == 3 else 1
     images = np.zeros((count, channels, *shape[:2]), np.uint8)
     form = form_of(name, FieldSpec("uint8", shape), "png", is_checked)
-    left = decode_pngs(samples, form, np.arange(count), images)
+
+    begins = np.cumsum(samples.sizes) - samples.sizes
+    with tempfile.TemporaryFile() as file:
+        file.write(samples.data)
+        file.flush()
+        descriptors = np.full(count, file.fileno())
+        places = Stored(descriptors, begins, samples.sizes, samples.keys, samples.checksums)
+        left = decode_pngs(places, form, np.arange(count), images)
     return images, left.tolist()
 
 
@@ -98,6 +115,7 @@ LEFT = {
     "cut off": PNG[:-13],
     "without its data": PNG[:33] + PNG[-12:],
     "empty": b"",
+    "longer than any of ours": PNG[:33] + bytes(2**13) + PNG[33:],
 }
 
 
