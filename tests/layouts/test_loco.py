@@ -63,7 +63,7 @@ def test_images_for_validation_are_known_and_others_are_reported(loco, trees):
     trees.put_many(loco / "validation" / "good", 1)
     trees.put_many(loco / "extra", 1)
     for images in (open_normal(loco), open_test_set(loco)):
-        assert images.left_out == [f"{loco / 'extra'}: 1 images left out, 000.png among them"]
+        assert images.left_out == [f"{loco / 'extra'}: 1 image left out, 000.png among them"]
 
 
 @pytest.fixture(scope="module")
