@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import auc
 
 import synthgen
 from synthgen.layouts import open_normal, open_test_set
@@ -145,7 +146,7 @@ def area_of_curve(category, maps, max_fpr):
     shares = np.array(shares)
     kept = rates <= max_fpr
     last = np.interp(max_fpr, rates, shares)
-    return np.trapezoid([*shares[kept], last], [*rates[kept], max_fpr]) / max_fpr
+    return auc([*rates[kept], max_fpr], [*shares[kept], last]) / max_fpr
 
 
 @pytest.mark.parametrize("max_fpr", [0.05, 0.3])
