@@ -53,7 +53,7 @@ def ours(codec: str):
 
 
 CODECS = {
-    "`png` (default): palette, ISA-L level 1, begun by 4 bytes": ours("png"),
+    "`png` (default): palette, ISA-L level 1 after 4 stored bytes": ours("png"),
     "`png-stored`: palette, not compressed": ours("png-stored"),
     "`raw`: planes": ours("raw"),
     "`jpeg`: quality 90, lossy": ours("jpeg"),
@@ -91,7 +91,7 @@ def at_level(level: int):
 
 LEVELS = {
     "level 1, not reproducible": at_level(1),
-    "level 1, begun by 4 bytes": codecs._deflate,
+    "level 1 after 4 stored bytes": codecs._deflate,
     "level 0": at_level(0),
     "level 3": at_level(3),
 }

@@ -109,6 +109,18 @@ def human_bytes(size: float) -> str:
     return f"{size:.1f} TB"
 
 
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """Return a number of things for people; `several` is the word for more than one, if not `one` with an s.
+
+    Examples
+    --------
+    >>> counted(1, "class", "classes"), counted(2000, "image")
+    ('1 class', '2,000 images')
+    """
+    word = one if count == 1 else several or f"{one}s"
+    return f"{count:,} {word}"
+
+
 def human_time(seconds: float) -> str:
     """Return a time for people.
 

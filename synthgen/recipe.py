@@ -22,7 +22,9 @@ from synthgen.shards.codecs import LOSSY, Codec
 VERSION = 1
 _MAX_BYTES = 2**20
 
-Side = Annotated[int, msgspec.Meta(ge=16, le=4096)]
+_LEAST_SIDE = 16
+_MOST_SIDE = 4096
+Side = Annotated[int, msgspec.Meta(ge=_LEAST_SIDE, le=_MOST_SIDE)]
 Natural = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -135,7 +137,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         options = convert(own, family.Options, place, "", known)
         common = {**family.defaults(options), **common, "options": options}
         storage = common.get("storage", {})
-        common["size"] = parse_size(common["size"], place)
+        common["size"] = _checked_size(common["size"], place)
         common["storage"] = _checked_storage(storage, family, place)
         recipe = convert({"name": family.NAME, **common}, cls, place, "", known)
         if "name" not in common:
@@ -179,6 +181,18 @@ def _check_head(version, values: dict, place: str) -> None:
     if "options" in values:
         where = named(place, "options")
         raise UsageError(f"{where} is not a key: the family's options stand beside the others")
+
+
+def _checked_size(value, place: str) -> tuple[int, int]:
+    """Return the height and width that ``N``, ``WIDTHxHEIGHT`` or a pair stands for."""
+    sides = parse_size(value, place)
+    try:
+        return msgspec.convert(sides, tuple[Side, Side], strict=False)
+    except msgspec.ValidationError:
+        where = named(place, "size")
+        rule = f"must be N or WIDTHxHEIGHT, of {_LEAST_SIDE} to {_MOST_SIDE} pixels"
+        found = value if isinstance(value, str) else reprlib.repr(value)
+        raise UsageError(f"{where} {rule}, got {found}") from None
 
 
 def _checked_storage(values, family, place: str) -> Storage:

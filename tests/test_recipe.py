@@ -47,7 +47,7 @@ def test_yaml_files_come_back(tmp_path):
 WRONG = {
     "per_class": (0, "a.yaml: per_class must be int >= 1, got 0"),
     "classes": (-3, "a.yaml: classes must be int >= 1, got -3"),
-    "size": ("8", "a.yaml: size must be int >= 16, got [8, 8]"),
+    "size": ("8", "a.yaml: size must be N or WIDTHxHEIGHT, of 16 to 4096 pixels, got 8"),
     "maps": ("4:2", "a.yaml: maps must be LOW:HIGH with LOW <= HIGH, got 4:2"),
     "points": ("many", "a.yaml: points must be int or auto, got 'many'"),
     "pionts": (5, "a.yaml: pionts is not a known key; did you mean points?"),

@@ -6,6 +6,7 @@ to the samples.
 """
 
 from synthgen.cards.details import FREE, UNKNOWN, Details, license_of, texts_of
+from synthgen.machine import counted
 from synthgen.shards.codecs import is_picture
 from synthgen.shards.manifest import CLASSES, SHARDS, Manifest
 from synthgen.shards.webdataset import members
@@ -93,12 +94,14 @@ def croissant_of(manifest: Manifest, class_bytes: int, details: Details, count: 
     license_name = license_of(manifest, details)
     texts = {**texts_of(manifest.recipe["family"]), **details.texts}
     is_tar = manifest.storage == "webdataset"
+    images = counted(count, "image")
+    classes = counted(manifest.classes, "class", "classes")
     described = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": [_CROISSANT, _RAI],
         "name": manifest.recipe["name"],
-        "description": f"{texts['summary']} {count:,} images, {manifest.classes:,} classes.",
+        "description": f"{texts['summary']} {images}, {classes}.",
         "version": "1.0.0",
         "license": _LICENSES.get(license_name, license_name),
         "url": details.url or f"urn:sha256:{manifest.fingerprints.data}",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import yaml
 
 from synthgen.cards.details import Details, input_files, license_of, texts_of
+from synthgen.machine import counted
 from synthgen.shards.codecs import is_picture
 from synthgen.shards.manifest import CLASSES, FORMATS, SHARDS, FieldEntry, Manifest
 from synthgen.shards.webdataset import members
@@ -145,7 +146,7 @@ def card_of(
 
 def _facts(manifest: Manifest, details: Details, count: int) -> str:
     facts = [
-        f"- {count:,} images, {manifest.classes:,} classes",
+        f"- {counted(count, 'image')}, {counted(manifest.classes, 'class', 'classes')}",
         f"- license: {license_of(manifest, details)}",
         f"- data fingerprint: `{manifest.fingerprints.data}`",
         f"- storage fingerprint: `{manifest.fingerprints.storage}`",

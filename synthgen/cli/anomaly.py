@@ -6,6 +6,7 @@ import click
 
 from synthgen.cli.options import command, json_option, out_option, print_json, progress_option
 from synthgen.errors import UsageError
+from synthgen.machine import counted
 
 EXIT_UNREADABLE = 3
 
@@ -67,7 +68,7 @@ def detect(context, model_file, images, out, batch, device, as_json, progress, *
         _say(f"{model.kind} scores whole images: no heat maps")
     unreadable = len(rows) - len(scored)
     if unreadable:
-        _say(f"{unreadable} of {len(rows)} images cannot be read; scores.csv says why")
+        _say(f"{unreadable} of {counted(len(rows), 'image')} cannot be read; scores.csv says why")
         context.exit(EXIT_UNREADABLE)
 
 

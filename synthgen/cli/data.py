@@ -16,6 +16,7 @@ from synthgen.cli.options import (
     print_json,
     progress_option,
 )
+from synthgen.machine import counted
 
 
 @click.group(cls=Suggesting, invoke_without_command=True)
@@ -158,10 +159,14 @@ def info(folder, as_json):
         return
     size = sum(entry.bytes for entry in manifest.shard_list)
     click.echo(f"{folder}: {manifest.recipe['name']} ({manifest.recipe['family']})")
-    click.echo(f"  {manifest.count:,} images, {manifest.classes:,} classes x {manifest.per_class:,}")
-    click.echo(f"  {manifest.shards:,} {manifest.storage} shards of {manifest.shard_size:,}, {human_bytes(size)}")
+    images = counted(manifest.count, "image")
+    classes = counted(manifest.classes, "class", "classes")
+    shards = counted(manifest.shards, f"{manifest.storage} shard")
+    click.echo(f"  {images}, {classes} x {manifest.per_class:,}")
+    click.echo(f"  {shards} of {manifest.shard_size:,}, {human_bytes(size)}")
     for stage in manifest.grown_from:
-        click.echo(f"  grew from {stage.classes:,} classes x {stage.per_class:,}, shards of {stage.shard_size:,}")
+        classes = counted(stage.classes, "class", "classes")
+        click.echo(f"  grew from {classes} x {stage.per_class:,}, shards of {stage.shard_size:,}")
     for name, entry in manifest.fields.items():
         shape = "x".join(map(str, entry.shape))
         click.echo(f"  {name}: {entry.dtype} {shape}, stored as {entry.codec}")
@@ -233,10 +238,12 @@ def _print_verification(folder, found) -> None:
     for name, reason in (*found.problems, *found.unread):
         click.echo(f"{name}: {reason}")
 
-    counts = [f"{len(found.problems)} problems"] if found.problems else []
-    counts += [f"{len(found.unread)} files not read"] if found.unread else []
+    counts = [counted(len(found.problems), "problem")] if found.problems else []
+    counts += [f"{counted(len(found.unread), 'file')} not read"] if found.unread else []
     state = ", ".join(counts) or "ok"
-    click.echo(f"{folder}: {found.shards:,} shards, {found.samples:,} samples: {state}")
+    shards = counted(found.shards, "shard")
+    samples = counted(found.samples, "sample")
+    click.echo(f"{folder}: {shards}, {samples}: {state}")
     if found.digest:
         click.echo(f"content digest {found.digest}")
 
@@ -270,4 +277,6 @@ def merge(out, parts, link, any_device, as_json):
     if as_json:
         print_json({"path": str(out), "images": manifest.count, "shards": manifest.shards, "finished": True})
         return
-    click.echo(f"{out}: finished. {manifest.count:,} images in {manifest.shards:,} shards")
+    images = counted(manifest.count, "image")
+    shards = counted(manifest.shards, "shard")
+    click.echo(f"{out}: finished. {images} in {shards}")

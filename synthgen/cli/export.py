@@ -13,6 +13,7 @@ from synthgen.cli.options import (
     with_options,
 )
 from synthgen.extras import needed_for
+from synthgen.machine import counted
 
 _TIMM = "timm"
 # Options that people know by another name: ours -> theirs.
@@ -115,8 +116,10 @@ def _print_report(report) -> None:
 
     state = "was finished before" if report.was_finished else f"finished in {human_time(report.seconds)}"
     size = human_bytes(report.bytes)
-    masks = f", {report.masks:,} masks" if report.masks else ""
-    click.echo(f"{report.path}: {state}. {report.images:,} images{masks}, {report.files:,} files, {size}")
+    counts = [counted(report.images, "image"), counted(report.files, "file")]
+    if report.masks:
+        counts.insert(1, counted(report.masks, "mask"))
+    click.echo(f"{report.path}: {state}. {', '.join(counts)}, {size}")
     for note in report.notes:
         click.echo(f"  {note}")
     click.echo(report.usage)
@@ -127,7 +130,8 @@ def _print_findings(findings) -> None:
         return
     for path, reason in findings.problems:
         click.echo(f"{path}: {reason}")
-    state = "ok" if findings.ok else f"{len(findings.problems)} problems"
-    click.echo(
-        f"check: {findings.files:,} files, {findings.images:,} images and {findings.masks:,} masks decoded: {state}"
-    )
+    state = "ok" if findings.ok else counted(len(findings.problems), "problem")
+    files = counted(findings.files, "file")
+    images = counted(findings.images, "image")
+    masks = counted(findings.masks, "mask")
+    click.echo(f"check: {files}, {images} and {masks} decoded: {state}")

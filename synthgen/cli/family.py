@@ -18,6 +18,7 @@ from synthgen.cli.options import (
     recipe_options,
     run_options,
 )
+from synthgen.machine import counted
 from synthgen.options import parse_scalar
 
 if TYPE_CHECKING:
@@ -120,10 +121,10 @@ def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:
         print_json(report)
         return
     state = "finished" if report.finished else "this part is finished; other parts are missing"
-    click.echo(
-        f"{report.path}: {state}. {report.drawn:,} images drawn in {report.seconds:.1f} s, {report.resumed:,} were "
-        f"there; {report.shards:,} shards, {human_bytes(report.bytes)}"
-    )
+    images = counted(report.drawn, "image")
+    shards = counted(report.shards, "shard")
+    drawn = f"{images} drawn in {report.seconds:.1f} s, {report.resumed:,} were there"
+    click.echo(f"{report.path}: {state}. {drawn}; {shards}, {human_bytes(report.bytes)}")
 
 
 def look_ahead(recipe: Recipe, workers, as_json, jobs=None) -> None:
@@ -161,4 +162,5 @@ def look_ahead(recipe: Recipe, workers, as_json, jobs=None) -> None:
     if share is not None:
         size = human_bytes(share.bytes)
         time_needed = human_time(share.seconds(workers))
-        click.echo(f"{jobs:,} jobs of up to {share.shards:,} shards, {size} and {time_needed} each")
+        shards = counted(share.shards, "shard")
+        click.echo(f"{counted(jobs, 'job')} of up to {shards}, {size} and {time_needed} each")

@@ -25,6 +25,7 @@ from synthgen.cli.options import (
 )
 from synthgen.errors import UsageError
 from synthgen.extras import needed_for
+from synthgen.machine import counted
 from synthgen.options import convert, parse_size
 from synthgen.torch import models
 from synthgen.torch.models.options import FALSE_ALARMS, HOLD_OUT, LEAST_IMAGES, with_preset
@@ -534,10 +535,9 @@ def _find_thresholds(work: _Work, model, held) -> None:
     limits = limits_of(predictions.scores, predictions.maps, work.false_alarms)
     keep(model, limits.image, limits.pixel, limits.normal)
 
+    images = counted(len(held), "image")
     share = limits.normal.false_alarms
-    _say(
-        f"threshold {limits.image:.4g} from {len(held)} images held out: {share:.1%} of normal images may reach it"
-    )
+    _say(f"threshold {limits.image:.4g} from {images} held out: {share:.1%} of normal images may reach it")
 
 
 def _report(model, out: Path, as_json: bool) -> None:

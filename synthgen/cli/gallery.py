@@ -4,6 +4,7 @@ import click
 
 from synthgen.cli.options import command, json_option, out_option, print_json, progress_option
 from synthgen.extras import needed_for
+from synthgen.machine import counted
 
 
 @command(compiles=False)
@@ -53,7 +54,8 @@ def _print(report) -> None:
     from synthgen.machine import human_bytes
 
     size = human_bytes(report.bytes)
-    files = "1 file" if report.files == 1 else f"{report.files:,} files"
-    click.echo(f"{report.path}: {report.samples:,} images of {report.classes:,} classes, {files}, {size}")
+    images = counted(report.samples, "image")
+    classes = counted(report.classes, "class", "classes")
+    click.echo(f"{report.path}: {images} of {classes}, {counted(report.files, 'file')}, {size}")
     for note in report.notes:
         click.echo(f"  {note}")

@@ -16,6 +16,7 @@ from synthgen.cli.options import (
     with_options,
 )
 from synthgen.errors import UsageError
+from synthgen.machine import counted
 from synthgen.options import convert
 from synthgen.torch.refinement.options import RefineOptions
 
@@ -154,7 +155,7 @@ def _tuned(work, path, progress: str) -> RefineOptions:
         options = tuned(work.model, images, masks, work.options, threshold=work.threshold, advance=bar.advance)
 
     chosen = ", ".join(f"{name} {getattr(options, name):g}" for name in GRID)
-    click.echo(f"chosen on {len(images)} images of {path}: {chosen}", err=True)
+    click.echo(f"chosen on {counted(len(images), 'image')} of {path}: {chosen}", err=True)
     return options
 
 
@@ -180,7 +181,8 @@ def _print(rows: list[dict], out: Path) -> None:
         count = len(known)
         before = sum(row["iou"] for row in known) / count
         after = sum(row["refined_iou"] for row in known) / count
-        click.echo(f"mean IoU of {count} images with masks: {before:.3f}, refined {after:.3f}")
+        images = counted(count, "image")
+        click.echo(f"mean IoU of {images} with masks: {before:.3f}, refined {after:.3f}")
     click.echo(f"{out}: masks, sheets, refined.csv", err=True)
 
 

@@ -7,6 +7,7 @@ import click
 from synthgen.cli.options import Command, Suggesting, json_option, print_json
 from synthgen.errors import UsageError
 from synthgen.extras import needed_for
+from synthgen.machine import counted
 
 
 @click.group(cls=Suggesting)
@@ -47,8 +48,9 @@ def import_(file, arch, out, mean, std, classifier, overwrite, as_json):
         print_json(report)
         return
 
-    head = f"classifier of {report.classes:,} classes" if report.classes else "no classifier"
-    click.echo(f"{report.path}: {report.arch}, {report.tensors} tensors, {head}")
+    classes = counted(report.classes, "class", "classes")
+    head = f"classifier of {classes}" if report.classes else "no classifier"
+    click.echo(f"{report.path}: {report.arch}, {counted(report.tensors, 'tensor')}, {head}")
     if report.prefix:
         click.echo(f"{report.prefix!r} was taken from the beginning of their names", err=True)
     if report.left_out:

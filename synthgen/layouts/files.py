@@ -10,6 +10,7 @@ import numpy as np
 from synthgen.compose import pictures
 from synthgen.errors import UsageError
 from synthgen.layouts.entries import Entry
+from synthgen.machine import counted
 
 _MOST_LINES = 20
 
@@ -202,11 +203,11 @@ def _unread_images(place: Path, images: list[Path], read: set[Path]) -> list[str
     if not unread:
         return []
 
-    count = str(len(unread))
+    count = counted(len(images), "image")
     if len(unread) < len(images):
-        count += f" of {len(images)}"
+        count = f"{len(unread):,} of {count}"
     first = unread[0].name
-    return [f"{place}: {count} images left out, {first} among them"]
+    return [f"{place}: {count} left out, {first} among them"]
 
 
 def _strange_files(place: Path, files: list[Path]) -> list[str]:
@@ -214,4 +215,5 @@ def _strange_files(place: Path, files: list[Path]) -> list[str]:
     if not strange:
         return []
     first = strange[0].name
-    return [f"{place}: {len(strange)} files left out that are no images by their names: {first}, .."]
+    files = counted(len(strange), "file")
+    return [f"{place}: {files} left out, not images by name: {first}, .."]

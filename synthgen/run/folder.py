@@ -12,6 +12,7 @@ import msgspec
 
 from synthgen.cards import is_beside_data, unchanged_cards
 from synthgen.errors import FormatError, UsageError
+from synthgen.machine import counted
 from synthgen.run.differences import in_words
 from synthgen.run.lock import is_lock
 from synthgen.run.parts import PARTS
@@ -121,7 +122,7 @@ def _growing_to_other_data(folder: Path, growing: RunRecord, overwrite: bool) ->
     """Return the record of a folder that is on its way to other data, if that is to be replaced."""
     if overwrite:
         return growing
-    target = f"{growing.classes:,} classes x {growing.per_class:,} images"
+    target = f"{counted(growing.classes, 'class', 'classes')} x {counted(growing.per_class, 'image')}"
     name = growing.recipe["name"]
     raise UsageError(f"{folder}: is growing to {target} of {name}, and some of them are there: finish that first")
 

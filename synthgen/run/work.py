@@ -3,7 +3,7 @@
 import msgspec
 
 from synthgen.errors import StorageError, UsageError
-from synthgen.machine import available_cpus, human_bytes, human_time
+from synthgen.machine import available_cpus, counted, human_bytes, human_time
 from synthgen.run.estimate import Estimate, check_disk, drawer_of
 from synthgen.run.executors import Executor
 from synthgen.run.parts import Part
@@ -157,10 +157,11 @@ def describe(plan: Plan, estimate: Estimate, offered: int, shares_device: bool |
     """
     run = plan.run
     height, width = plan.recipe.size
-    images = f"{run.classes:,} classes x {run.per_class:,} images of {width}x{height}"
+    classes = counted(run.classes, "class", "classes")
+    images = f"{classes} x {counted(run.per_class, 'image')} of {width}x{height}"
     for stage in run.grown_from[-1:]:
         images += f", grown from {stage.classes:,} x {stage.per_class:,}"
-    shards = f"{run.shards:,} {run.storage} shards"
+    shards = counted(run.shards, f"{run.storage} shard")
 
     size = human_bytes(estimate.bytes)
     seconds = estimate.seconds(offered)
@@ -173,7 +174,7 @@ def describe(plan: Plan, estimate: Estimate, offered: int, shares_device: bool |
     if shares_device:
         who = _who_works(estimate, offered)
 
-    to_draw = f"{estimate.samples:,} images, about {size}, {time_needed} {who}"
+    to_draw = f"{counted(estimate.samples, 'image')}, about {size}, {time_needed} {who}"
     return f"{plan.recipe.name}: {images}, {shards}; to draw: {to_draw}"
 
 
@@ -188,8 +189,7 @@ def _who_works(estimate: Estimate, offered: int) -> str:
     idle = offered - cores
     more = f"; {idle} more would idle" if idle else ""
     if threads > 1:
-        processes = "1 process" if workers == 1 else f"{workers} processes"
+        processes = counted(workers, "process", "processes")
         return f"on {cores} cores, {processes} of {threads} threads{more}"
     could = "" if idle else f" ({estimate.shards:,} could work)"
-    name = "1 core" if cores == 1 else f"{cores} cores"
-    return f"on {name}{could}{more}"
+    return f"on {counted(cores, 'core')}{could}{more}"

@@ -31,10 +31,16 @@ CODECS: tuple[str, ...] = get_args(Codec)
 LOSSY = ("jpeg",)
 RAW = "raw"
 JPEG_QUALITY = 90
-# What makes the bytes of a PNG; part of the storage fingerprint. ISA-L at level 1, begun as `_deflate` says.
-ENCODER = "isal-deflate-1-begun"
+# What makes the bytes of a PNG; part of the storage fingerprint. ISA-L at level 1, used as `_deflate` says.
+ENCODER = "isal-deflate-1-after-4"
 _LEVEL = 1
+# Bytes that are stored as they are, before those that are deflated.
 _FIRST = 4
+# How ISA-L is asked for a deflate stream without zlib's head and checksum, which stand here.
+_WITHOUT_HEAD = -15
+_ZLIB_HEAD = b"\x78\x01"
+# A block of stored bytes: that more blocks follow, its size, and the size inverted.
+_STORED_BLOCK = struct.Struct("<BHH")
 
 # What ISA-L raises for bytes that are no deflate stream.
 _NOT_DEFLATE: Any = isal_zlib.error
@@ -238,16 +244,18 @@ def _deflate(rows: np.ndarray) -> bytes:
 
     ISA-L enters the second and third byte of a stream into its table of hashes under what a register happens to
     hold, an address (`write_first_byte` in `igzip_icf_body_h1_gr_bt.asm`), so that each process may write other
-    bytes. Once a byte was entered that code is not run. So the first four bytes, the fewest that ISA-L enters by
-    other code, are flushed by themselves: 9 bytes and 8 microseconds more a stream.
+    bytes. Where it is given a dictionary, that code is not run. So the first four bytes are stored as they are, and
+    are the dictionary of the rest: 9 bytes and 4 microseconds more for a small image. Flushing them took 6.
     """
     data = rows.data.cast("B")
-    stream = isal_zlib.compressobj(_LEVEL)
+    first = bytes(data[:_FIRST])
+    size = len(first)
+    head = _STORED_BLOCK.pack(0, size, size ^ 0xFFFF)
 
-    begun = stream.compress(data[:_FIRST])
-    begun += stream.flush(isal_zlib.Z_SYNC_FLUSH)
+    stream = isal_zlib.compressobj(_LEVEL, wbits=_WITHOUT_HEAD, zdict=first)
     rest = stream.compress(data[_FIRST:])
-    return b"".join((begun, rest, stream.flush()))
+    check = _NUMBER.pack(isal_zlib.adler32(data))
+    return b"".join((_ZLIB_HEAD, head, first, rest, stream.flush(), check))
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -109,22 +109,32 @@ class Writer:
         HDF5 does not survive a disk that fills up under it: it may end the process by a segmentation fault. So the
         disk is taken before, where a failure is a plain OSError. HDF5 cuts off what it did not use.
         """
-        import h5py
-
-        # In memory, through a stream: the core driver's `get_file_image` fails before h5py 3.16 (h5py issue 2558).
-        empty = io.BytesIO()
-        h5py.File(empty, "w", libver=_LIBVER).close()
-
         columns = sum(spool.size() for spool in self._spools.values())
         rows = _ROW_BYTES * len(self._keys)
         with open(self._path, "wb") as file:
-            file.write(empty.getvalue())
+            file.write(_empty_file())
             reserve(file, columns + rows + _ROOM)
 
     def close(self) -> None:
         """Give up the temporary columns."""
         for spool in self._spools.values():
             spool.file.close()
+
+
+def _empty_file() -> bytes:
+    """Return an empty HDF5 file, without the time at which it was made, which h5py 3.11 notes by default."""
+    from h5py import h5f, h5fd, h5p
+
+    creation = h5p.create(h5p.FILE_CREATE)
+    creation.set_obj_track_times(False)
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_LATEST)
+
+    # In memory, through a stream: the core driver's `get_file_image` fails before h5py 3.16 (h5py issue 2558).
+    stream = io.BytesIO()
+    access.set_fileobj_driver(h5fd.fileobj_driver, stream)
+    h5f.create(b"empty", h5f.ACC_TRUNC, creation, access).close()
+    return stream.getvalue()
 
 
 def _write_column(file, name: str, spool: _Spool) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from synthgen.cards.details import FREE, files_named
 from synthgen.errors import UsageError
+from synthgen.machine import counted
 from synthgen.shards.files import make_folder, refuse_remote, sha256_of, storage_errors
 from synthgen.torch.backbones import TRAINED, config_of, import_timm, load_backbone, read_card, weights_file
 from synthgen.version import __version__
@@ -141,7 +142,7 @@ def _training_lines(config: dict, card: dict) -> list[str]:
     if data is not None:
         name = data.get("recipe", {}).get("name", "unknown")
         lines += [
-            f"- data: {name}, {data.get('images', 0):,} images",
+            f"- data: {name}, {counted(data.get('images', 0), 'image')}",
             f"- data fingerprint: `{data.get('fingerprint', 'unknown')}`",
         ]
     accuracy = card.get("val_accuracy")

@@ -409,4 +409,4 @@ def test_what_is_left_out_is_said(home, tmp_path):
     put(tmp_path / "photos" / "0.png", 0)
     (tmp_path / "photos" / "1.gif").write_bytes(b"GIF89a")
     done = run("detect", home / "pc.safetensors", tmp_path / "photos", "--out", tmp_path / "found")
-    assert f"{tmp_path / 'photos'}: 1 files left out that are no images by their names: 1.gif" in done.stderr
+    assert f"{tmp_path / 'photos'}: 1 file left out, not images by name: 1.gif" in done.stderr

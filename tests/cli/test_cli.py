@@ -135,7 +135,7 @@ def test_parts_and_merge(command, tmp_path):
 
 MISTAKES = [
     (["fractals", "--per-class", "0"], "--per-class must be int >= 1, got '0'"),
-    (["fractals", "--size", "5"], "--size must be int >= 16, got [5, 5]"),
+    (["fractals", "--size", "5"], "--size must be N or WIDTHxHEIGHT, of 16 to 4096 pixels, got 5"),
     (["fractals", "--size", "a x b"], "--size must be N or WIDTHxHEIGHT in pixels, got 'a x b'"),
     (["fractals", "--maps", "4:2"], "--maps must be LOW:HIGH with LOW <= HIGH, got 4:2"),
     (["fractals", "--maps", "2:9"], "--maps must be int <= 8, got '2:9'"),

@@ -19,7 +19,7 @@ def test_the_command_says_what_it_wrote(data_set, tmp_path):
     assert done.exit_code == 0, done.exception
     first, second = done.stdout.splitlines()
     assert first.startswith(f"{tmp_path / 'site'}: 6 images of 2 classes, ")
-    assert second == "  2 of 5 classes and 3 of 8 images of each are shown."
+    assert second == "  Shown: 2 of 5 classes, and 3 of 8 images of each."
 
 
 def test_the_result_comes_as_json(data_set, tmp_path):

@@ -74,7 +74,7 @@ def test_refine_writes_masks_sheets_and_cut_outs_and_prints_a_line_for_each_imag
         "refine", home / "m.safetensors", home / "photos", "--out", home / "out", "--recover", "--iterations", "20"
     )
     assert result.stdout.count("%") == 4
-    assert "mean IoU of 1 images with masks: " in result.stdout
+    assert "mean IoU of 1 image with masks: " in result.stdout
     rows = {
         row["image"].rpartition("/")[2]: row
         for row in csv.DictReader((home / "out" / "refined.csv").read_text().splitlines())

@@ -71,7 +71,7 @@ def test_what_lies_beside_categories_is_reported(mvtec, trees):
     trees.put_many(root / "photos", 1)
     expected = [
         f"{root}: 2 images left out, 000.png among them",
-        f"{root / 'photos'}: 1 images left out, 000.png among them",
+        f"{root / 'photos'}: 1 image left out, 000.png among them",
     ]
     assert open_normal(root).left_out == expected
     assert open_test_set(root).left_out == expected
@@ -80,14 +80,14 @@ def test_what_lies_beside_categories_is_reported(mvtec, trees):
 LEFT_OUT = {
     "a folder in the normal images": (
         "train/good/more/1.png",
-        "train/good/more: 1 images left out, 1.png among them",
+        "train/good/more: 1 image left out, 1.png among them",
     ),
-    "another folder for training": ("train/bad/1.png", "train/bad: 1 images left out, 1.png among them"),
+    "another folder for training": ("train/bad/1.png", "train/bad: 1 image left out, 1.png among them"),
     "a file of another kind": (
         "train/good/x.gif",
-        "train/good: 1 files left out that are no images by their names",
+        "train/good: 1 file left out, not images by name",
     ),
-    "a folder that nobody knows": ("photos/deep/1.png", "photos/deep: 1 images left out, 1.png among them"),
+    "a folder that nobody knows": ("photos/deep/1.png", "photos/deep: 1 image left out, 1.png among them"),
 }
 
 

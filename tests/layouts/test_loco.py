@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import auc
 
 import synthgen
 from synthgen.layouts import open_normal, open_test_set
@@ -63,7 +64,7 @@ def test_images_for_validation_are_known_and_others_are_reported(loco, trees):
     trees.put_many(loco / "validation" / "good", 1)
     trees.put_many(loco / "extra", 1)
     for images in (open_normal(loco), open_test_set(loco)):
-        assert images.left_out == [f"{loco / 'extra'}: 1 images left out, 000.png among them"]
+        assert images.left_out == [f"{loco / 'extra'}: 1 image left out, 000.png among them"]
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,7 @@ def area_of_curve(category, maps, max_fpr):
     shares = np.array(shares)
     kept = rates <= max_fpr
     last = np.interp(max_fpr, rates, shares)
-    return np.trapezoid([*shares[kept], last], [*rates[kept], max_fpr]) / max_fpr
+    return auc([*rates[kept], max_fpr], [*shares[kept], last]) / max_fpr
 
 
 @pytest.mark.parametrize("max_fpr", [0.05, 0.3])

@@ -47,13 +47,13 @@ def test_masks_that_belong_to_no_kind_are_reported(tmp_path, trees):
     trees.put(tmp_path / "masks" / "000.png", trees.mask_of((0, 0, 2, 2)))
     images = open_test_set(tmp_path)
     assert {entry.kind for entry in images.entries} == {"good", "dirt", "dent"}
-    assert images.left_out == [f"{tmp_path / 'masks'}: 1 images left out, 000.png among them"]
+    assert images.left_out == [f"{tmp_path / 'masks'}: 1 image left out, 000.png among them"]
 
 
 def test_images_beside_folders_are_reported_or_refused_where_either_could_be_meant(tmp_path, trees):
     trees.put_many(tmp_path, 1)
     trees.put_many(tmp_path / "dirt", 1)
-    assert open_normal(tmp_path).left_out == [f"{tmp_path / 'dirt'}: 1 images left out, 000.png among them"]
+    assert open_normal(tmp_path).left_out == [f"{tmp_path / 'dirt'}: 1 image left out, 000.png among them"]
     trees.put_many(tmp_path / "good", 1)
     trees.refused(lambda: open_normal(tmp_path), "must hold normal images or a folder good of them, got both")
-    assert open_test_set(tmp_path).left_out == [f"{tmp_path}: 1 images left out, 000.png among them"]
+    assert open_test_set(tmp_path).left_out == [f"{tmp_path}: 1 image left out, 000.png among them"]

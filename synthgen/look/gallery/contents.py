@@ -13,6 +13,7 @@ from synthgen.look.gallery.nearness import class_map
 from synthgen.look.gallery.seen import Seen
 from synthgen.look.page import document, packed
 from synthgen.look.pictures import COLUMNS
+from synthgen.machine import counted
 from synthgen.sample import format_key
 from synthgen.shards.dataset import Dataset
 
@@ -85,14 +86,13 @@ class Contents(NamedTuple):
         notes = []
         if count < manifest.count:
             of_class = len(self.chosen.indices[0])
-            notes.append(
-                f"{len(self.classes):,} of {manifest.classes:,} classes and {of_class:,} of {manifest.per_class:,} "
-                "images of each are shown."
-            )
+            classes = counted(manifest.classes, "class", "classes")
+            images = counted(manifest.per_class, "image")
+            notes.append(f"Shown: {len(self.classes):,} of {classes}, and {of_class:,} of {images} of each.")
         if missing > 0:
-            notes.append(f"{missing:,} images are left out: one file has at most 20 MB.")
+            notes.append(f"Left out: {counted(missing, 'image')}, since one file has at most 20 MB.")
         if 0 < self.large < count:
-            notes.append(f"{self.large:,} of {count:,} images have a large picture.")
+            notes.append(f"A large picture is there of {self.large:,} of {counted(count, 'image')}.")
         return notes
 
     def with_large(self, budget: float, in_folder: bool) -> "Contents":

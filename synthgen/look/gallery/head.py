@@ -14,6 +14,7 @@ from synthgen.cards.readme import recipe_text
 from synthgen.cards.writing import CARD, CROISSANT
 from synthgen.errors import FormatError, UsageError
 from synthgen.look.page import packed
+from synthgen.machine import counted
 from synthgen.shards.dataset import Dataset
 from synthgen.shards.reading import exists, read_whole
 
@@ -46,9 +47,10 @@ def _facts(dataset: Dataset) -> list[list[str]]:
     manifest = dataset.manifest
     height, width = manifest.fields["image"].shape[:2]
     versions = [f"{name} {version}" for name, version in manifest.versions.items()]
+    classes = counted(manifest.classes, "class", "classes")
     facts = {
         "family": manifest.recipe["family"],
-        "images": f"{manifest.count:,}, in {manifest.classes:,} classes of {manifest.per_class:,}",
+        "images": f"{manifest.count:,}, in {classes} of {manifest.per_class:,}",
         "size": f"{width} x {height}",
         "fields": ", ".join(manifest.fields),
         "license": _license(dataset),

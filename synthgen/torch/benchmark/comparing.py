@@ -1,6 +1,7 @@
 """Models against one of them, class by class: how often each is better, and whether that can be chance."""
 
 from synthgen.errors import UsageError, did_you_mean
+from synthgen.machine import counted
 from synthgen.metrics.signed_ranks import SignedRanks, holm, signed_ranks
 from synthgen.torch.benchmark.formats import Grid
 from synthgen.torch.benchmark.pooling import class_values, pooled_mean, sorted_models
@@ -91,9 +92,9 @@ def _cells(change: float | None, test: SignedRanks | None, corrected: float | No
 
 def _notes(classes: int, tests: int) -> list[str]:
     lines = [
-        f"p: exact two-sided signed-rank test (Wilcoxon 1945) over {classes} classes; "
-        f"p Holm: corrected for {tests} comparisons"
+        f"p: exact two-sided signed-rank test (Wilcoxon 1945) over {counted(classes, 'class', 'classes')}; "
+        f"p Holm: corrected for {counted(tests, 'comparison')}"
     ]
     if classes < _LEAST_CLASSES:
-        lines.append(f"{classes} classes cannot give p < 0.05, whatever the models do")
+        lines.append(f"{counted(classes, 'class', 'classes')} cannot give p < 0.05, whatever the models do")
     return lines

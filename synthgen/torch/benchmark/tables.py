@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from synthgen.errors import UsageError, did_you_mean
+from synthgen.machine import counted
 from synthgen.metrics import registry
 from synthgen.shards.files import write_atomically
 from synthgen.shards.manifest import encode_json
@@ -241,8 +242,8 @@ def heading_of(metric: str) -> str:
 def title_of(results: Results, pool: str, metric: str) -> str:
     """Return the line above a table: what it shows, of how many classes, seeds and images."""
     cells = results.pool(pool)
-    classes = _counted(len(cells), "class", "classes")
-    seeds = _counted(len(results.seeds), "seed", "seeds")
+    classes = counted(len(cells), "class", "classes")
+    seeds = counted(len(results.seeds), "seed", "seeds")
     return f"{pool}, {heading_of(metric)}, {classes}, {seeds}, {_tested(results, cells)} test images"
 
 
@@ -256,10 +257,6 @@ def _tested(results: Results, cells: Sequence[Cell]) -> str:
             counts.append(sum(tested.values()))
         total += max(counts)
     return f"{total:,}"
-
-
-def _counted(count: int, one: str, several: str) -> str:
-    return f"{count} {one if count == 1 else several}"
 
 
 def _number(value: float | None, form: str = ".3f") -> str:

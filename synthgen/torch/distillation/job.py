@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from synthgen.errors import UsageError
+from synthgen.machine import counted
 from synthgen.run.progress import Progress
 from synthgen.shards.files import refuse_remote
 from synthgen.torch.backbones import SUFFIX, create_model, fingerprint, read_card
@@ -221,7 +222,7 @@ class _Job:
         config = self.backbone.config
         return (
             f"{self.arch} learns {self.channels} channels of {config['architecture']} as {CHANNELS}, "
-            f"from {len(self.pictures):,} images"
+            f"from {counted(len(self.pictures), 'image')}"
         )
 
     def finished(self) -> DistillReport | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from synthgen.errors import UsageError
+from synthgen.machine import counted
 from synthgen.seeding import MAX_SEED
 from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
 from synthgen.torch.models.batches import as_images, batches, begun, image_progress, images_in, size_of
@@ -219,7 +220,7 @@ class ScoreEnsemble(AnomalyModel):
         if log is not None:
             for line in self.remarks():
                 log(line)
-            log(f"{self.kind}: calibrating {len(self.members)} members takes {megabytes(needed)}")
+            log(f"{self.kind}: calibrating {counted(len(self.members), 'member')} takes {megabytes(needed)}")
 
         gathered = Gathered(self, expected * size[0] * size[1], PIXELS)
         with image_progress(progress, loader) as bar:

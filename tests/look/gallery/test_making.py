@@ -134,7 +134,7 @@ def test_large_pictures_stay_within_the_budget_and_come_round_the_classes(plates
     assert none.large == 0
     assert 0 < some.large < 20
     assert some.bytes <= budget + 200
-    assert some.notes == [f"{some.large} of 20 images have a large picture."]
+    assert some.notes == [f"A large picture is there of {some.large} of 20 images."]
 
 
 def test_one_file_shows_fewer_images_until_they_fit(plates, tmp_path, monkeypatch, page_data):
@@ -143,7 +143,7 @@ def test_one_file_shows_fewer_images_until_they_fit(plates, tmp_path, monkeypatc
     report = gallery(plates, tmp_path / "small.html", cell=48, megabytes=0)
     assert report.bytes <= least + 25_000
     assert 0 < report.samples < 20
-    assert f"{20 - report.samples} images are left out: one file has at most 20 MB." in report.notes
+    assert f"Left out: {20 - report.samples} images, since one file has at most 20 MB." in report.notes
 
 
 def test_only_what_is_shown_is_read(plates, monkeypatch):

@@ -22,7 +22,7 @@ def test_a_folder_that_mixes_layouts_is_read_category_by_category(values, photos
     (photos / "notes" / "a.png").unlink()
     (photos / "notes").rmdir()
     assert [category.name for category in found.categories] == ["brick", "pcb"]
-    assert any("notes: 1 images left out" in line for line in found.notes)
+    assert any("notes: 1 image left out" in line for line in found.notes)
 
 
 def test_what_is_missing_is_said(values, photos, tmp_path):
