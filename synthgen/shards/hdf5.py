@@ -317,12 +317,15 @@ class Reader:
         ends = column.offsets[rows + 1].astype(np.int64)
         is_right = (begins >= 0) & (begins <= ends) & (ends <= column.size)
         if not is_right.all():
-            self._ends(int(rows[is_right.argmin()]), name)
+            wrong = rows[is_right.argmin()]
+            self._ends(int(wrong), name)
 
+        begins += column.start
+        ends += column.start
         files = [self._file] * len(rows)
         keys = self._keys[rows]
         checksums = column.checksums[rows]
-        return Span(files, name, keys, checksums, begins + column.start, ends + column.start)
+        return Span(files, name, keys, checksums, begins, ends)
 
     def _ends(self, i: int, name: str) -> tuple[int, int]:
         """Return where in its column a sample begins and ends; raise `FormatError` if that cannot be."""

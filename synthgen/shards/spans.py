@@ -54,7 +54,8 @@ class Span(NamedTuple):
 
     def stored(self) -> Stored:
         """Return the places for compiled code, which may use them as long as this object lives."""
-        descriptors = np.array([file.descriptor for file in self.files], np.int64)
+        numbers = [file.descriptor for file in self.files]
+        descriptors = np.array(numbers, np.int64)
         sizes = self.ends - self.begins
         letters = self.keys.view(np.uint8).reshape(len(self.keys), -1)
         checksums = self.checksums.astype(np.uint32)
@@ -91,13 +92,17 @@ class Span(NamedTuple):
 
 def joined(spans: list[Span]) -> Span:
     """Return the places of one field in several files as one."""
-    first = spans[0]
-    if len(spans) == 1:
+    first, *others = spans
+    if not others:
         return first
 
-    files = [file for span in spans for file in span.files]
-    keys = np.concatenate([span.keys for span in spans])
-    checksums = np.concatenate([span.checksums for span in spans])
-    begins = np.concatenate([span.begins for span in spans])
-    ends = np.concatenate([span.ends for span in spans])
-    return Span(files, first.name, keys, checksums, begins, ends)
+    files: list[RawFile] = []
+    for span in spans:
+        files += span.files
+
+    names = ("keys", "checksums", "begins", "ends")
+    columns = {}
+    for name in names:
+        parts = [getattr(span, name) for span in spans]
+        columns[name] = np.concatenate(parts)
+    return Span(files, first.name, **columns)

@@ -69,6 +69,8 @@ class BatchReader:
     def _form_of(self, name: str) -> Form | None:
         spec = self._specs[name]
         codec = self._entries[name].codec
+        if name != _IMAGE and len(spec.shape) == 3:
+            return None  # compiled code wants the channels first
         return form_of(name, spec, codec, self._is_checked)
 
     def read(self, positions: Sequence[int], shared: bool = False) -> list[torch.Tensor]:
@@ -129,21 +131,26 @@ class BatchReader:
 
     def _fill_stored(self, share: Share, name: str, values: np.ndarray) -> None:
         """Read and decode a field: most samples in one compiled call, in the plain way what that call leaves."""
+        spec = self._specs[name]
         span = share.span(name)
+        planes = values if name == _IMAGE else _planes_of(values)
         if self._is_raw(name):
-            span.check_sizes(values[0].nbytes)
-        for k in self._left(span, share.places, values):
-            self._decode(span, k, values[share.places[k]])
+            span.check_sizes(planes[0].nbytes)
 
-    def _left(self, span: Span, places: np.ndarray, values: np.ndarray) -> Iterable[int]:
+        rooms = planes if spec.kind == "image" else values
+        for k in self._left(span, share.places, planes):
+            place = share.places[k]
+            self._decode(span, k, rooms[place])
+
+    def _left(self, span: Span, places: np.ndarray, planes: np.ndarray) -> Iterable[int]:
         """Decode what can be decoded in one compiled call; return which samples of the share are left."""
         form = self._forms[span.name]
         if form is None:
             return range(len(places))
 
-        images = values if span.name == _IMAGE else values[:, None]
+        stored = span.stored()
         fill = read_raw if self._is_raw(span.name) else decode_pngs
-        left = fill(span.stored(), form, places, images)
+        left = fill(stored, form, places, planes)
         return np.flatnonzero(left)
 
     def _is_raw(self, name: str) -> bool:
@@ -152,18 +159,27 @@ class BatchReader:
     def _decode(self, span: Span, k: int, out: np.ndarray) -> None:
         """Read and decode a sample by itself."""
         name = span.name
+        spec = self._specs[name]
+        codec = self._entries[name].codec
         data = span.read(k)
         if self._is_checked:
             span.check(k, data)
+
         try:
-            decode_into(data, self._specs[name], self._entries[name].codec, out)
+            decode_into(data, spec, codec, out)
         except FormatError as error:
-            raise FormatError(f"{self._dataset.source}: {name} of {span.key(k)}: {error}") from None
+            key = span.key(k)
+            raise FormatError(f"{self._dataset.source}: {name} of {key}: {error}") from None
 
     def _semantic(self, position: int) -> np.ndarray:
         instances = self._dataset.field(position, "instances")
         objects = self._dataset.params(position)["objects"]
         return semantic_map(instances, objects)
+
+
+def _planes_of(values: np.ndarray) -> np.ndarray:
+    """Return fields, (N, H, W) or (N, H, W, C), with the channels before the rows; the memory is the same."""
+    return values[:, None] if values.ndim == 3 else np.moveaxis(values, -1, 1)
 
 
 def _tensor(shape: tuple[int, ...], dtype: str, shared: bool) -> torch.Tensor:

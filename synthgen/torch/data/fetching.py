@@ -25,12 +25,14 @@ def is_read(stored, k, form, room):
         return False
 
     descriptor = np.int32(stored.descriptors[k])
-    found = preads.pread(descriptor, room.ctypes.data, size, stored.begins[k])
-    if found != size:
-        return False
-    if not form.is_checked:
-        return True
-    return _checksum(stored.keys[k], form.line, room[:size]) == stored.checksums[k]
+    begin = stored.begins[k]
+    found = preads.pread(descriptor, room.ctypes.data, size, begin)
+    if found != size or not form.is_checked:
+        return found == size
+
+    key = stored.keys[k]
+    data = room[:size]
+    return _checksum(key, form.line, data) == stored.checksums[k]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -53,7 +55,8 @@ def read_raw(stored, form, places, images):
     """
     left = np.ones(len(places), np.bool_)
     for k in range(len(places)):
-        planes = images[places[k]].reshape(-1)
-        if stored.sizes[k] == len(planes):
-            left[k] = not is_read(stored, k, form, planes)
+        place = places[k]
+        room = images[place].reshape(-1)
+        if stored.sizes[k] == len(room):
+            left[k] = not is_read(stored, k, form, room)
     return left

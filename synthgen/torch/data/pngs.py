@@ -58,9 +58,10 @@ def form_of(name: str, spec: FieldSpec, codec: str, is_checked: bool) -> Form | 
     if not is_ours or spec.dtype != "uint8" or not fetching.is_there():
         return None
 
-    plain, with_palette = (b"", b"") if codec == codecs.RAW else codecs.heads_of(spec.shape)
+    heads = (b"", b"") if codec == codecs.RAW else codecs.heads_of(spec.shape)
+    plain, with_palette = map(_as_array, heads)
     line = f" {name}\n".encode()
-    return Form(_as_array(plain), _as_array(with_palette), _as_array(line), is_checked)
+    return Form(plain, with_palette, _as_array(line), is_checked)
 
 
 def _as_array(data: bytes) -> np.ndarray:
@@ -87,8 +88,10 @@ def decode_pngs(stored, form, places, images):
         if not fetching.is_read(stored, k, form, packed):
             continue
 
-        data = packed[: stored.sizes[k]]
-        planes = images[places[k]]
+        size = stored.sizes[k]
+        place = places[k]
+        data = packed[:size]
+        planes = images[place]
         left[k] = not _is_decoded(decompressor, data, form, room, planes)
 
     libdeflate.free_decompressor(decompressor)

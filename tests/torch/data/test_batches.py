@@ -5,9 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import synthgen
 from synthgen.errors import FormatError, UsageError
+from synthgen.recipe import Recipe
 from synthgen.torch import ShardDataset, StreamDataset
 from synthgen.torch.data.batches import BatchReader
 
@@ -17,6 +19,23 @@ def test_arguments_of_batches_are_checked(data_set):
         ShardDataset(data_set, threads=0)
     with pytest.raises(UsageError, match="check must be 'crc' or 'none', got 'md5'"):
         StreamDataset(data_set, check="md5")
+
+
+@pytest.mark.parametrize("codec", ["png", "raw"])
+def test_a_colored_field_has_its_stored_shape(tmp_path, codec):
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        pixels = rng.integers(0, 256, (24, 20, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"part{number}.png")
+    values = {"family": "cutpaste", "normal": str(tmp_path), "anomalies": "color", "per_class": 2, "size": "20x24",
+              "fields": "clean", "storage": {"codec": codec}}  # fmt: skip
+    synthgen.generate(Recipe.from_dict(values), tmp_path / "d", workers=0, progress=False)
+
+    samples = list(synthgen.open(tmp_path / "d"))
+    items = ShardDataset(tmp_path / "d", fields=("clean",)).__getitems__(range(len(samples)))
+    for (image, _, clean), sample in zip(items, samples, strict=True):
+        np.testing.assert_array_equal(image.permute(1, 2, 0), sample.image)
+        np.testing.assert_array_equal(clean, sample.fields["clean"])
 
 
 def test_shared_batches_hold_the_same(data_set):
