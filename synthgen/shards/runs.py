@@ -1,6 +1,7 @@
 """The samples of a batch by the shards that hold them, whatever the order in which they are asked for."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,8 +74,11 @@ def shares_of(dataset: Dataset, positions: Sequence[int], count: int = 1) -> lis
     """
     wanted = _counted_from_start(positions, len(dataset))
     order = np.argsort(wanted, kind="stable")
+    parts = min(count, len(order))
+    ends = [len(order) * part // parts for part in range(parts + 1)]
     shares = []
-    for places in np.array_split(order, min(count, len(order))):
+    for start, stop in pairwise(ends):
+        places = order[start:stop]
         runs = list(_runs(dataset, wanted[places], places))
         shares.append(Share(runs, places))
     return shares

@@ -43,8 +43,8 @@ class ShardDataset(ClassNames, data.Dataset):
     threads : int
         Threads that read and decode a batch, within this process or each worker.
     check : {'crc', 'none'}
-        Whether stored bytes are compared with their checksums. ``none`` saves about 1 % for PNG and a third for
-        raw images, and lets damaged pixels pass.
+        Whether stored bytes are compared with their checksums. ``none`` saves about 1 % for PNG and a seventh
+        for raw images, and lets damaged pixels pass.
 
     Attributes
     ----------
