@@ -41,9 +41,11 @@ from synthgen.recipe import Recipe
 from synthgen.torch.features import as_vectors, normalised
 from synthgen.torch.models import PaDiM, PatchCore, SequentialPatchCore
 
+# The study's images; it stands before the benchmark of the family, which has the same name.
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 from imagenet_lite0 import ARCH, imagenet_lite0
-from textures import TEXTURES, TRAINING_COLUMNS, crops, keep_images
+from textures import TEXTURES, TRAINING_COLUMNS, WHOLE, crops, write_images
 
 TRAIN, GOOD, PER_KIND = 24, 30, 2
 SHARE = 0.05
@@ -79,9 +81,9 @@ def texture_of(name: str, folder: Path) -> Texture:
     photograph = getattr(data, name)()
     test_columns = (TRAINING_COLUMNS, photograph.shape[1])
 
-    train = crops(photograph, TRAIN, (0, TRAINING_COLUMNS), rng)
-    good = crops(photograph, GOOD, test_columns, rng)
-    sources = crops(photograph, GOOD, test_columns, rng)
+    train = crops(photograph, TRAIN, (0, TRAINING_COLUMNS), WHOLE, rng)
+    good = crops(photograph, GOOD, test_columns, WHOLE, rng)
+    sources = crops(photograph, GOOD, test_columns, WHOLE, rng)
     defective = with_defects(sources, folder / name)
 
     test = list(good)
@@ -95,8 +97,7 @@ def texture_of(name: str, folder: Path) -> Texture:
 
 def with_defects(images: list[np.ndarray], folder: Path) -> list:
     """Return samples of cut-paste: images of a texture with defects of all kinds."""
-    names = [f"{number:03d}" for number in range(len(images))]
-    keep_images(folder / "normal", dict(zip(names, images, strict=True)))
+    write_images(folder / "normal", images)
 
     recipe = Recipe.from_dict({
         "family": "cutpaste", "name": folder.name, "normal": str(folder / "normal"), "per_class": PER_KIND,
