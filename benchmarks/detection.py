@@ -20,7 +20,8 @@ per cent, ours and anomalib 2.7's (60 test images a texture, so that one pair of
 The rest of PatchCore's differences comes from the choice of the coreset: over the points that anomalib chose our
 model's scores of gravel (seed 0) are 87.22, 85.74, 65.18 against anomalib's 87.22, 85.54, 64.90, and those of grass
 64.89, 72.00, 35.53 against 64.89, 71.99, 35.39. The rest of PaDiM's comes from the smoothing beyond the edge: ours
-mirrors with the edge pixel, as SciPy does, anomalib without it, and the score is the largest value of the smoothed map.
+mirrors with the edge pixel, as SciPy does, anomalib without it, and the score is the largest value of the smoothed
+map.
 
 The images serve to compare implementations, never to choose options: they are few, and the edge matters much.
 """
