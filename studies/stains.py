@@ -3,9 +3,10 @@
 There are no real plates here. What stands for them, the target, differs from the drawn plates as real ones do: in
 metal, exposure, blur of the lens, noise of the sensor. As in the paper the plates that are learned are **clean**;
 water stains (on about 2 % of a plate), fingerprints and stickers lie on the test plates alone, beside scratches,
-dents and bumps. A plate of the target gives 12 images, so that a scratch is wider than a pixel. Three seeds: other
-drawn plates, another order, other augmentation. And the curve of 0, 2, 5 and 10 plates of the target, with drawn
-plates and without.
+dents and bumps: three defects an image and a few impurities a plate, about as many as the paper's tables tell of.
+A plate of the target gives 12 images, so that a scratch is wider than a pixel. Three seeds: other drawn plates,
+another order, other augmentation. And the curve of 0, 2, 5 and 10 plates of the target, with drawn plates and
+without.
 
 This script draws the plates and prints the tables. The rest is `stains.yaml`, a configuration of `synthgen
 benchmark`: an interrupted study goes on where it was.
@@ -38,8 +39,13 @@ KINDS = (*DEFECTS, *IMPURITIES)
 PLATE = {"family": "stains", "field_of_view": 30, "cell_size": 10}
 # The target, as an inspection system sees it.
 REAL = {"exposure": "0.75:1.05", "blur": 0.8, "noise": 3}
-# What lies on plates for testing.
-ON_TESTS = {"layout": "test", "impurities": ["fingerprint", "sticker"], "objects": "3:6"}
+# What lies on plates for testing. The paper has impurities on one side of a plate, defects on both.
+ON_TESTS = {
+    "layout": "test",
+    "impurities": ["fingerprint", "sticker"],
+    "objects": "30:40",
+    "impurity_objects": "0:6",
+}
 # Seeds of what is drawn: the target's sets, and the first of the drawn plates, one for each seed of the study.
 SEEDS = {"target": 1, "validation": 2, "test": 3}
 FIRST_SEED = 10

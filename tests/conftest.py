@@ -62,6 +62,7 @@ NEEDS = {
     "tests/surface/mesh": ("trimesh",),
     "tests/surface/test_perlin.py": ("noise",),
     "tests/test_naming.py": ("trimesh",),
+    "tests/tools/test_imports_of_scripts.py": ("torch", "timm"),
     "tests/torch": ("torch", "timm"),
 }
 # What else brings packages: extra -> packages, by the names under which they are imported.

@@ -36,6 +36,7 @@ Defect = Literal["scratch", "dent", "bump"]
 Impurity = Literal["fingerprint", "sticker"]
 Millimeters = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=40)]
+NumberOrNone = Annotated[int, msgspec.Meta(ge=0, le=40)]
 Factor = Annotated[float, msgspec.Meta(ge=0.05, le=20)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Inside = Annotated[float, msgspec.Meta(ge=0, le=0.9)]
@@ -80,7 +81,7 @@ DEFECT_KEYS = (
 
 RANGES = (
     *("radius", "ring", "heterogeneity", "ring_width", "frequency", "amplitude", "decay", "intensity"),
-    *("objects", "exposure"),
+    *("objects", "impurity_objects", "exposure"),
 )
 # Options of one kind of water alone, with what they are where nothing is said.
 DRIED_ONLY = {"size_law": "power", "ring_width": (0.05, 0.3), "older": 0.3}
@@ -192,6 +193,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[Number, Number],
         msgspec.Meta(description="Defects of a defective plate, and impurities of each kind, LOW:HIGH."),
     ] = (1, 3)
+    impurity_objects: Annotated[
+        tuple[NumberOrNone, NumberOrNone] | None,
+        msgspec.Meta(description="Impurities of each kind on a plate, LOW:HIGH.  [default: as --objects]"),
+    ] = None
     light: Annotated[
         Light,
         msgspec.Meta(
@@ -394,9 +399,15 @@ def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
 
 def most_objects(options: Options) -> int:
     """Return a number of objects that no plate of these options exceeds."""
-    _, high = options.objects
-    others = high * (len(options.impurities) + (options.layout == "test"))
+    _, impurities = _impurity_objects(options)
+    _, defects = options.objects
+    others = impurities * len(options.impurities) + defects * (options.layout == "test")
     return others + (_most_stains(options) if options.stains else 0)
+
+
+def _impurity_objects(options: Options) -> tuple[int, int]:
+    """Return how many impurities of each kind lie on a plate, from and to."""
+    return options.impurity_objects or options.objects
 
 
 def _most_stains(options: Options) -> int:
@@ -524,7 +535,7 @@ def _sample_impurities(options: Options, stream) -> list[dict]:
     for kind in options.impurities:
         # around the middle: `at` says where
         sample_one = partial(samplers[kind], area=(0, 0, 0, 0))
-        entries += _sample_several(stream(kind), options.objects, sample_one)
+        entries += _sample_several(stream(kind), _impurity_objects(options), sample_one)
     return [_with_keys(entry, IMPURITY_KEYS) for entry in entries]
 
 

@@ -247,6 +247,7 @@ def test_every_object_has_an_id_of_its_own_however_many_there_are():
         {"cell_size": 6, "field_of_view": 24},
         {"stains": False, "layout": "test", "classes": 4, "impurities": "sticker", "objects": "40:40"},
         {"cell_size": 25, "layout": "test", "classes": 4, "objects": "30:40", "impurities": "fingerprint"},
+        {"cell_size": 25, "impurity_objects": "40:40", "impurities": "fingerprint,sticker"},
     ],
 )
 @pytest.mark.filterwarnings("ignore:radius")
@@ -382,6 +383,18 @@ def test_layouts_have_their_classes():
             assert 1 <= len(params["defects"]) <= 3 or label == 0
 
 
+def test_impurities_have_a_number_of_their_own_that_leaves_the_defects():
+    usual = {"layout": "test", "classes": 4, "impurities": "fingerprint,sticker", "objects": "3"}
+    for label in range(4):
+        params = stains.sample(small(**usual).options, 0, label, 0)
+        for number in (0, 1, 5):
+            options = small(**usual, impurity_objects=number).options
+            other = stains.sample(options, 0, label, 0)
+            assert other["defects"] == params["defects"]
+            assert len(params["impurities"]) == 6
+            assert len(other["impurities"]) == 2 * number
+
+
 def test_every_defective_plate_shows_its_defect():
     for label, kind in enumerate(["scratch", "dent", "bump"], 1):
         for index in range(3):
@@ -438,6 +451,7 @@ MISTAKES = [
     ({"light": "sun"}, "light must be one of ring, ring-rotated, ring-large, random"),
     ({"classes": 2}, "classes must be <= 1, got 2"),
     ({"objects": "0:3"}, "objects must be int >= 1"),
+    ({"impurity_objects": "3:1"}, "impurity_objects must be LOW:HIGH with LOW <= HIGH, got 3:1"),
     ({"exposure": "2:1"}, "exposure must be LOW:HIGH with LOW <= HIGH, got 2:1"),
     ({"field_of_view": 0}, "field_of_view must be float >= 1"),
     ({"cell_size": 0.3, "radius": "0.1"}, r"cell_size must be >= 0\.45 for a plate 120 mm wide, got 0\.3"),
