@@ -45,6 +45,7 @@ NEEDS = {
     # nothing of a consumer's, but a minute of one core
     "tests/consumers/test_studies.py": ("mlcroissant", "torch", "timm"),
     "tests/consumers/test_stores.py": ("moto", "s3fs"),
+    "tests/layouts/test_loco.py": ("sklearn",),
     "tests/layouts/test_outlines.py": ("scipy",),
     "tests/mandelbulb/test_renderer.py": ("skimage",),
     "tests/metrics/test_boxes.py": ("skimage",),

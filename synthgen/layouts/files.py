@@ -215,5 +215,5 @@ def _strange_files(place: Path, files: list[Path]) -> list[str]:
     if not strange:
         return []
     first = strange[0].name
-    files = counted(len(strange), "file")
-    return [f"{place}: {files} left out, not images by name: {first}, .."]
+    count = counted(len(strange), "file")
+    return [f"{place}: {count} left out, not images by name: {first}, .."]
