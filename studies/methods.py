@@ -5,7 +5,7 @@ Three photographed textures (brick, grass, gravel of scikit-image) with defects 
 of EfficientAD have a teacher that is distilled from it first, on drawn textures. Kinds of anomalib are measured
 where it is installed. The work is a `synthgen benchmark`, so that an interrupted study goes on.
 
-    python studies/methods.py --out study --weights out/surface      # an hour or two of one core
+    python studies/methods.py --out study --weights out/surface      # two hours of one core
     python studies/methods.py --out study --quick                    # minutes: that everything runs
     python studies/methods.py --out study --only panda --only padim  # some kinds
     python studies/methods.py --out study --print                    # the table of what is there
