@@ -7,6 +7,7 @@ may have the ``sha256`` of the file, which is then checked.
 """
 
 import difflib
+import errno
 import hashlib
 import json
 import logging
@@ -20,7 +21,7 @@ import torch
 
 from synthgen.errors import FormatError, StorageError, SynthgenError, UsageError, one_line
 from synthgen.extras import needed_for
-from synthgen.shards.files import sha256_of
+from synthgen.shards.files import read_error, sha256_of
 
 BEST = "best.safetensors"
 RANDOM = "random:"
@@ -402,14 +403,18 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 
     try:
         return load_file(path)
-    except (SafetensorError, OSError, KeyError) as error:
+    except (SafetensorError, KeyError) as error:
         raise FormatError(f"{path}: is no whole safetensors file: {error}") from None
-    except MemoryError:
-        raise too_large(path) from None
+    except (MemoryError, OSError) as error:
+        raise unread(path, error) from None
 
 
-def too_large(path: Path) -> StorageError:
-    """Return the error of a file that does not fit into memory: the file may be whole."""
+def unread(path: Path, error: MemoryError | OSError) -> SynthgenError:
+    """Return the error of weights that the system did not give: the file may be whole."""
+    # safetensors before 0.8 says by an OSError that there is no memory
+    is_memory = isinstance(error, MemoryError) or f"os error {errno.ENOMEM}" in str(error)
+    if not is_memory:
+        return read_error(error, path)
     size = path.stat().st_size
     return StorageError(f"{path}: cannot be read: its {size:,} bytes do not fit into memory")
 

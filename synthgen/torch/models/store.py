@@ -27,7 +27,7 @@ import torch
 from synthgen.errors import FormatError, UsageError, one_line
 from synthgen.extras import needed_for
 from synthgen.shards.files import RawFile
-from synthgen.torch.backbones import fingerprint, too_large
+from synthgen.torch.backbones import fingerprint, unread
 from synthgen.torch.features import FeatureExtractor
 from synthgen.torch.models.options import FEATURE_OPTIONS
 from synthgen.torch.sealed import check_seal, write_sealed
@@ -279,10 +279,10 @@ def read_model(path: Path) -> StoredModel:
             if header.format > 1:
                 _check_seal(path)
             everything = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except SafetensorError as error:
         raise FormatError(f"{path}: is not a whole safetensors file: {one_line(error)}") from error
-    except MemoryError as error:
-        raise too_large(path) from error
+    except (MemoryError, OSError) as error:
+        raise unread(path, error) from error
     except (json.JSONDecodeError, RecursionError, msgspec.ValidationError, TypeError, AttributeError) as error:
         raise damaged(path, one_line(error)) from error
 
