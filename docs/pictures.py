@@ -266,11 +266,14 @@ def stain_fields() -> Image.Image:
     few, many = (
         rendered(1, 0, **{**options, "objects": number, "defects": "scratch"}) for number in ("1:1", "5:5")
     )
+    marks = {**options, "defects": "scratch", "objects": "5:5", "impurities": ["fingerprint", "sticker"]}
+    impure = [rendered(1, 0, **marks, impurity_objects=number).image for number in ("0", "1", "3")]
     rows = [
         (
             "--layout test --defects scratch: --objects 1 and 5, --field-of-view 140",
             [few.image, many.image, overlaid(many)],
         ),
+        ("--impurities fingerprint,sticker --objects 5: --impurity-objects 0, 1 and 3", impure),
         (
             "--fields clean,region, and the mask of all that lies on the plate",
             [many.fields[name] for name in ("clean", "region", "mask")],
