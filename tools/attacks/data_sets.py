@@ -111,7 +111,7 @@ class DataSets:
 def _damaged_file(folder: Path, rng) -> str:
     """Damage a file of a data set; return which and how."""
     path = damage.one_of(rng, files_of(folder))
-    more = {".h5": (labels_swapped, offsets_moved, params_swapped) * 2, ".tar": ()}
+    more = {".h5": (labels_swapped, offsets_moved, params_swapped) * 2, ".tar": (), ".md": ()}
     return damage.damaged(path, rng, more.get(path.suffix, damage.TEXTS))
 
 
