@@ -412,8 +412,7 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 def unread(path: Path, error: MemoryError | OSError) -> SynthgenError:
     """Return the error of weights that the system did not give: the file may be whole."""
     # safetensors before 0.8 says by an OSError that there is no memory
-    is_memory = isinstance(error, MemoryError) or f"os error {errno.ENOMEM}" in str(error)
-    if not is_memory:
+    if isinstance(error, OSError) and f"os error {errno.ENOMEM}" not in str(error):
         return read_error(error, path)
     size = path.stat().st_size
     return StorageError(f"{path}: cannot be read: its {size:,} bytes do not fit into memory")
