@@ -32,7 +32,6 @@ CODES = tuple(getattr(errno, name) for name in _NAMES.split())
 _OS = {
     "open": "open",
     "pread": "read",
-    "preadv": "read",
     "write": "write",
     "ftruncate": "write",
     "posix_fallocate": "reserve",

@@ -16,7 +16,7 @@ from synthgen.cli.options import (
     print_json,
     progress_option,
 )
-from synthgen.machine import counted
+from synthgen.machine import counted, human_bytes, human_time
 
 
 @click.group(cls=Suggesting, invoke_without_command=True)
@@ -103,8 +103,6 @@ def _estimated(recipe) -> dict:
 
 
 def _recipe_line(row: dict) -> str:
-    from synthgen.machine import human_bytes, human_time
-
     line = f"{row['name']:26s} {row['classes']:8,d} {row['images']:12,d}"
     if "seconds" in row:
         line += f" {human_time(row['seconds']):>14s} {human_bytes(row['bytes']):>9s}"
@@ -150,7 +148,6 @@ def info(folder, as_json):
     synthgen info fractals-1000x1000
     synthgen info fractals-1000x1000 --json | jq .recipe
     """
-    from synthgen.machine import human_bytes
     from synthgen.shards import open_dataset
 
     manifest = open_dataset(folder).manifest

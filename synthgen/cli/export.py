@@ -13,7 +13,7 @@ from synthgen.cli.options import (
     with_options,
 )
 from synthgen.extras import needed_for
-from synthgen.machine import counted
+from synthgen.machine import counted, human_bytes, human_time
 
 _TIMM = "timm"
 # Options that people know by another name: ours -> theirs.
@@ -112,14 +112,12 @@ def _export_weights(weights, out, refused: list[str], as_json: bool) -> None:
 
 
 def _print_report(report) -> None:
-    from synthgen.machine import human_bytes, human_time
-
     state = "was finished before" if report.was_finished else f"finished in {human_time(report.seconds)}"
     size = human_bytes(report.bytes)
-    counts = [counted(report.images, "image"), counted(report.files, "file")]
-    if report.masks:
-        counts.insert(1, counted(report.masks, "mask"))
-    click.echo(f"{report.path}: {state}. {', '.join(counts)}, {size}")
+    images = counted(report.images, "image")
+    masks = f", {counted(report.masks, 'mask')}" if report.masks else ""
+    files = counted(report.files, "file")
+    click.echo(f"{report.path}: {state}. {images}{masks}, {files}, {size}")
     for note in report.notes:
         click.echo(f"  {note}")
     click.echo(report.usage)

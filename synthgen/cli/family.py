@@ -18,7 +18,7 @@ from synthgen.cli.options import (
     recipe_options,
     run_options,
 )
-from synthgen.machine import counted
+from synthgen.machine import counted, human_bytes, human_time
 from synthgen.options import parse_scalar
 
 if TYPE_CHECKING:
@@ -109,7 +109,6 @@ def _loaded(recipe, texts) -> Recipe:
 def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:
     """Draw a checked recipe, or print its plan; `options` are those of `generate`."""
     from synthgen.families import chosen_device
-    from synthgen.machine import human_bytes
     from synthgen.run import generate
 
     if dry_run:
@@ -129,7 +128,6 @@ def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:
 
 def look_ahead(recipe: Recipe, workers, as_json, jobs=None) -> None:
     """Print the plan of a recipe, on request also what each of some jobs takes."""
-    from synthgen.machine import human_bytes, human_time
     from synthgen.run import make_plan, probe
     from synthgen.run.estimate import drawer_of, effective_workers
     from synthgen.run.scripts import share_of_job

@@ -4,7 +4,7 @@ import click
 
 from synthgen.cli.options import command, json_option, out_option, print_json, progress_option
 from synthgen.extras import needed_for
-from synthgen.machine import counted
+from synthgen.machine import counted, human_bytes
 
 
 @command(compiles=False)
@@ -51,8 +51,6 @@ def _viewer(backbone):
 
 
 def _print(report) -> None:
-    from synthgen.machine import human_bytes
-
     size = human_bytes(report.bytes)
     images = counted(report.samples, "image")
     classes = counted(report.classes, "class", "classes")

@@ -36,7 +36,7 @@ Defect = Literal["scratch", "dent", "bump"]
 Impurity = Literal["fingerprint", "sticker"]
 Millimeters = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=40)]
-NumberOrNone = Annotated[int, msgspec.Meta(ge=0, le=40)]
+NumberOrZero = Annotated[int, msgspec.Meta(ge=0, le=40)]
 Factor = Annotated[float, msgspec.Meta(ge=0.05, le=20)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Inside = Annotated[float, msgspec.Meta(ge=0, le=0.9)]
@@ -194,7 +194,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(description="Defects of a defective plate, and impurities of each kind, LOW:HIGH."),
     ] = (1, 3)
     impurity_objects: Annotated[
-        tuple[NumberOrNone, NumberOrNone] | None,
+        tuple[NumberOrZero, NumberOrZero] | None,
         msgspec.Meta(description="Impurities of each kind on a plate, LOW:HIGH.  [default: as --objects]"),
     ] = None
     light: Annotated[

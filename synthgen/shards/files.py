@@ -309,20 +309,6 @@ class RawFile:
             raise FormatError(f"{self.path}: file was cut off while it was read")
         return data
 
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill a buffer of bytes from the file; errors as for `read`."""
-        if not hasattr(os, "preadv"):
-            buffer[:] = self.read(offset, len(buffer))
-            return
-
-        self._check_range(offset, len(buffer))
-        try:
-            size = os.preadv(self._descriptor, [buffer], offset)
-        except OSError as error:
-            raise read_error(error, self.path) from None
-        if size != len(buffer):
-            raise FormatError(f"{self.path}: file was cut off while it was read")
-
     def _check_range(self, offset: int, size: int) -> None:
         if not (offset >= 0 and size >= 0 and offset + size <= self.size):
             raise FormatError(
