@@ -15,7 +15,7 @@ from synthgen.recipe import Recipe
 from synthgen.run.caches import with_sound_caches
 from synthgen.shards.checking import ShardCheck, attempt
 from synthgen.shards.files import sha256_of, write_atomically
-from synthgen.shards.manifest import CLASSES, MAX_CLASSES, Manifest, growing_from
+from synthgen.shards.manifest import CLASSES, MAX_CLASSES, MAX_TABLE, Manifest, growing_from
 from synthgen.shards.reading import check_digest, read_lines
 
 # Larger tables are compared at this many lines, spread over the table.
@@ -83,7 +83,7 @@ def _check_table(folder: Path, recipe: Recipe, manifest: Manifest | None) -> Non
     path = folder / CLASSES
     # A table that was signed must come back byte by byte; another may come from another CPU.
     if manifest is not None and manifest.classes == recipe.classes:
-        check_digest(path, sha256_of(path), manifest.classes_sha256)
+        check_digest(path, sha256_of(path, MAX_TABLE), manifest.classes_sha256)
         return
 
     check_classes(folder, recipe)

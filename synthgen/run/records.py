@@ -177,10 +177,11 @@ def _sidecar_of(run: RunRecord, shard: int, entry: ShardEntry) -> Sidecar:
 
 def _settled(folder: Path, run: RunRecord, sidecar: Sidecar | None, expected: Sidecar) -> Sidecar | None:
     """Return which of a sidecar and what the manifest expects is true of the shard, or None if neither is."""
-    path = folder / SHARDS / expected.name
-    if not path.is_file():
+    known = [expected] if sidecar is None else [expected, sidecar]
+    try:
+        digest = sha256_of(folder / SHARDS / expected.name, max(one.bytes for one in known))
+    except FormatError:  # missing, or larger than any of them says
         return None
-    digest = sha256_of(path)
     if digest == expected.sha256:
         write_sidecar(folder, run, expected)
         return expected

@@ -242,10 +242,18 @@ def make_folder(path: Path, place=None) -> None:
         raise storage_error(error, path if place is None else place) from None
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal; errors as for `RawFile`."""
+def sha256_of(path: Path, most: int | None = None) -> str:
+    """Return the SHA-256 of a file, in hexadecimal; errors as for `RawFile`.
+
+    Parameters
+    ----------
+    path : Path
+    most : int or None
+        The bytes that the file may have: a terabyte of holes would be read for hours. None for any number.
+    """
     digest = hashlib.sha256()
     with closing(RawFile(path)) as file:
+        file.check_size(most)
         for offset in range(0, file.size, _BLOCK):
             left = file.size - offset
             digest.update(file.read(offset, min(_BLOCK, left)))
@@ -292,6 +300,11 @@ class RawFile:
         if not stat.S_ISREG(status.st_mode):
             raise FormatError(f"{path}: must be a plain file")
         self.size = status.st_size
+
+    def check_size(self, most: int | None) -> None:
+        """Raise `FormatError` if the file has more bytes than it may have; None for any number."""
+        if most is not None and self.size > most:
+            raise FormatError(f"{self.path}: must have at most {most:,} bytes, got {self.size:,}")
 
     @property
     def descriptor(self) -> int:

@@ -48,8 +48,7 @@ def read_whole(path: Path, most: int) -> bytes:
         If the system cannot read it.
     """
     with closing(RawFile(path)) as file:
-        if file.size > most:
-            raise FormatError(f"{path}: must have at most {most:,} bytes, got {file.size:,}")
+        file.check_size(most)
         return file.read(0, file.size)
 
 

@@ -15,7 +15,7 @@ from synthgen.shards.checker import Checker
 from synthgen.shards.checking import ShardCheck, attempt, check_shard
 from synthgen.shards.dataset import Dataset, open_dataset
 from synthgen.shards.files import sha256_of
-from synthgen.shards.manifest import CLASSES, RUN, growing_from, read_run
+from synthgen.shards.manifest import CLASSES, MAX_TABLE, RUN, growing_from, read_run
 from synthgen.shards.reading import check_digest, read_lines
 
 _MOST_WORKERS = 4096
@@ -121,7 +121,7 @@ def _check_classes(dataset: Dataset) -> None:
     growing = growing_from(dataset.path, dataset.manifest)
     path = dataset.path / CLASSES
     if growing is None:
-        check_digest(path, sha256_of(path), dataset.manifest.classes_sha256)
+        check_digest(path, sha256_of(path, MAX_TABLE), dataset.manifest.classes_sha256)
         return
 
     lines = sum(1 for _ in read_lines(path, growing.classes))

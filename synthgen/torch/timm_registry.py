@@ -7,11 +7,9 @@ from contextlib import contextmanager
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.torch.backbones import (
     architecture_of,
-    check_digest,
     config_of,
     import_timm,
     load_backbone,
-    read_card,
     weights_file,
 )
 
@@ -60,7 +58,6 @@ def published(weights, arch: str | None = None) -> Iterator[str]:
         raise UsageError(f"weights must be a file or a folder of `synthgen pretrain`, got {weights}")
 
     name = architecture_of(path, arch)
-    check_digest(path, read_card(path))
     table = _table()
     changes = _changes(path, load_backbone(path, arch=arch))
     before = {key: config for key, config in table.items() if key.partition(".")[0] == name}

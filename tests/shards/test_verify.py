@@ -90,6 +90,22 @@ def test_a_broken_class_table_is_named(data_set, copy_of):
     assert [name for name, _ in synthgen.verify(copy).problems] == ["classes.jsonl"]
 
 
+@pytest.mark.parametrize("name", ["classes.jsonl", "run.json", "shards/train-000001"])
+def test_a_terabyte_of_holes_behind_a_file_is_named_and_mended_by_the_same_command(
+    data_set, copy_of, make_recipe, name
+):
+    copy = copy_of(data_set)
+    victim = next(copy.glob(name + "*"))
+    whole = victim.read_bytes()
+    os.truncate(victim, 2**40)
+    assert [problem for problem, _ in synthgen.verify(copy).problems] == [victim.name]
+
+    recipe = make_recipe(storage={"format": synthgen.open(data_set).manifest.storage})
+    synthgen.generate(recipe, copy, workers=0, progress=False)
+    assert victim.read_bytes() == whole
+    assert synthgen.verify(copy).ok
+
+
 CHANGES = {
     "classes.jsonl": ('"name":"fractals-000001"', '"name":"fractals-00000x"'),
     "run.json": ('"seed": 0', '"seed": 1'),

@@ -1,6 +1,7 @@
 """Backbones: every weight finds its place, or its name is in the error."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -174,4 +175,9 @@ def test_a_card_may_have_the_digest_of_the_file(tmp_path, weights):
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(FormatError, match=r"w\.safetensors: must have the SHA-256 that its card says"):
+        load_backbone(path)
+
+    # a terabyte of holes behind the weights is not read
+    os.truncate(path, 2**40)
+    with pytest.raises(FormatError, match=r"w\.safetensors: is no whole safetensors file"):
         load_backbone(path)
