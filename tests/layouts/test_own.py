@@ -12,6 +12,7 @@ from synthgen.errors import UsageError
 from synthgen.exports import Options
 from synthgen.layouts import open_normal, open_test_set
 from synthgen.layouts import own as own_layout
+from synthgen.layouts.export import export
 from synthgen.layouts.export.sources import Source
 from synthgen.layouts.export.splits import parse_splits
 
@@ -77,6 +78,17 @@ def test_an_image_that_does_not_show_the_defect_of_its_plate_is_normal(places):
     assert 0 < sum(shown) < 16
     found = [images.kind for images in open_test_set(places)]
     assert found == ["good"] * 16 + ["scratch" if is_shown else "good" for is_shown in shown]
+
+
+@pytest.mark.parametrize("target", ["mvtec", "mvtec-loco", "visa", "anomalib-folder"])
+def test_what_is_exported_of_such_plates_is_read_again(places, tmp_path, target):
+    out = tmp_path / "out"
+    export(target, places, out, category="plate")
+    folder = out if target == "anomalib-folder" else out / "plate"
+    images = open_test_set(folder)
+    anomalous = [item for item in images if item.label]
+    assert len(anomalous) == 16
+    assert 0 < sum(item.mask.any() for item in anomalous) < 16
 
 
 @pytest.mark.parametrize("share", ["train=0.5,test=0.5", "train=0.8,test=0.2"])
