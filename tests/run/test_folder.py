@@ -99,7 +99,7 @@ def test_a_data_set_that_grew_is_not_written_over_by_one_of_another_form(tmp_pat
     damaged(tmp_path, *names)
 
     other = make_plan(make_recipe(classes=1, per_class=6, storage={"shard_size": 3})).run
-    with pytest.raises(UsageError, match="the same data, stored in another way: .*shard_size is 2 there, 3 here"):
+    with pytest.raises(UsageError, match=r"the same data, stored in another way: .*shard_size is 2 there, 3 here"):
         folders.begun_record(tmp_path, other)
 
 
