@@ -24,7 +24,7 @@ IN_A_FOLDER = 5_000
 _METADATA = "metadata.jsonl"
 _BLOCK = 2**22
 # Options that shards copied as they are do not follow.
-_CHANGES = ("split", "limit", "classes", "square", "rgb", "image")
+_CHANGES = ("split", "limit", "classes", "rgb", "image")
 
 
 class Writer(Base):

@@ -125,6 +125,7 @@ class Writer(Base):
     """
 
     SPLITS = "train=0.8,test=0.2"
+    SQUARES = True
     TARGET = "mvtec"
     # Whether readers of the target list PNG files alone, so that others are as if they were not there.
     PNG_ALONE = True
