@@ -234,12 +234,14 @@ def _paired(folder: str, normal: tuple) -> tuple:
     """Return the masks of a folder that have the names of the normal images, with or without ``_mask``."""
     from synthgen.compose import pictures
 
-    found = {}
-    for mask in pictures.list_pictures(folder, "region", 1):
-        stem = Path(mask.name).stem
-        found[stem.removesuffix("_mask")] = mask
+    def stem_of(picture) -> str:
+        return Path(picture.name).stem
 
-    stems = [Path(picture.name).stem for picture in normal]
+    masks = pictures.list_pictures(folder, "region", 1)
+    rule = "region must hold one mask for each normal image"
+    found = pictures.by_name(masks, lambda mask: stem_of(mask).removesuffix("_mask"), rule)
+    different = "normal must hold images of different names, which have masks of their own"
+    stems = list(pictures.by_name(normal, stem_of, different))
     missing = [stem for stem in stems if stem not in found]
     if missing:
         rule = f"must hold a mask for each of the {len(stems)} normal images"

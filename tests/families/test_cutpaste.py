@@ -327,6 +327,24 @@ def test_a_region_that_cannot_be_found_is_refused(normal, tmp_path):
         make_plan(small(normal, region=str(tmp_path / "masks")))
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "masks/part1_mask.png",
+            "region must hold one mask for each normal image, got part1.png and part1_m",
+        ),
+        ("good/part1.bmp", "normal must hold images of different names, .* got part1.bmp and part1.png"),
+    ],
+)
+def test_masks_by_name_have_one_image_each(tmp_path, name, message):
+    save(tmp_path / "good", 2)
+    save(tmp_path / "masks", 2)
+    Image.new("L", SIZE, 255).save(tmp_path / name)
+    with pytest.raises(UsageError, match=message):
+        make_plan(small(str(tmp_path / "good"), region=str(tmp_path / "masks")))
+
+
 def test_defects_are_seen_on_average_and_only_then_moved(normal):
     recipe = small(normal, visibility=25, per_class=6)
     raised = 0
