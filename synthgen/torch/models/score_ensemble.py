@@ -106,6 +106,8 @@ class ScoreEnsemble(AnomalyModel):
     Attributes
     ----------
     members : list of AnomalyModel
+    localises : bool
+        Whether a member has maps.
     qualities : list of float
         For each member the AUROC of its pixels on drawn defects (of images, without maps); empty after loading.
 
@@ -133,6 +135,7 @@ class ScoreEnsemble(AnomalyModel):
         self.names = [name_of(each) for each in members]
         self.qualities: list[float] = []
         self._check()
+        self.localises = bool(self.with_maps)
 
         sizes = [each._need_fit() for each in self.members]
         self.members_size = max(sizes, key=math.prod)
@@ -182,9 +185,10 @@ class ScoreEnsemble(AnomalyModel):
         length = calibration.length_of(self.settings.calibration)
         count = len(self.members)
         mapped = len(self.with_maps)
+        length_of_pixels = length if mapped else 0
         combine = self.settings.combine
         return {
-            "of_pixels": ((mapped, length), torch.float32),
+            "of_pixels": ((mapped, length_of_pixels), torch.float32),
             "of_images": ((count, length), torch.float32),
             "weights_of_pixels": ((combining.length_of(combine, mapped),), torch.float32),
             "weights_of_images": ((combining.length_of(combine, count),), torch.float32),

@@ -8,7 +8,7 @@ from synthgen.errors import UsageError
 from synthgen.metrics import image_auroc, pixel_auroc
 from synthgen.torch.ensembles.calibration import WAYS as CALIBRATIONS
 from synthgen.torch.ensembles.combining import WAYS
-from synthgen.torch.models import FeatureEnsemble, PaDiM, PatchCore, ScoreEnsemble, load_model
+from synthgen.torch.models import FeatureEnsemble, PaDiM, PatchCore, ScoreEnsemble, Sinbad, load_model
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,28 @@ def test_members_may_have_no_maps(members, many, tested):
     assert fitted([Quick()], many).predict(images)[1] is None
     with pytest.raises(UsageError, match="image_scores must be apart where a member has no maps"):
         ScoreEnsemble([members[0], Quick()], image_scores="max")
+
+
+@pytest.fixture(scope="module")
+def without_maps(backbone, many):
+    return Sinbad(backbone, projections=20).fit([many[:12]], progress="none")
+
+
+@pytest.mark.parametrize("calibration", CALIBRATIONS)
+def test_a_file_keeps_an_ensemble_without_maps(without_maps, many, tested, tmp_path, calibration):
+    model = fitted([without_maps] * 2, many, calibration=calibration)
+    model.save(tmp_path / "m")
+    read = load_model(tmp_path / "m")
+    assert np.array_equal(read.predict(tested[0])[0], model.predict(tested[0])[0])
+    assert not read.localises
+
+
+def test_an_ensemble_without_maps_is_a_member_too(members, without_maps, many, tested):
+    inner = fitted([without_maps], many)
+    outer = fitted([inner, members[0]], many)
+    assert outer.scores_apart
+    assert outer.with_maps == [1]
+    assert outer.predict(tested[0])[1].shape == (16, 32, 32)
 
 
 def test_what_is_worth_knowing_is_said(members, many):
