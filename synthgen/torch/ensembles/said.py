@@ -92,7 +92,7 @@ class Gathered:
             self._add_defects(images[:wanted])
 
     def _add_defects(self, images: torch.Tensor) -> None:
-        drawn = with_defects(images, self._seed, len(self._masks))
+        drawn = with_defects(images, self._seed, self._drawn)
         scores, maps = asked(self._members, drawn.images)
         self._defect_images.append(torch.stack(scores))
         self._masks.append(drawn.masks.cpu())

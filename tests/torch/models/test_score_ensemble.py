@@ -193,6 +193,14 @@ def test_members_must_be_fitted_and_named_once(backbone, members, tmp_path):
         ScoreEnsemble(members[:2]).save(tmp_path / "m")
 
 
+def test_the_batch_size_changes_no_weight(members, many):
+    found = []
+    for size in (3, 16):
+        model = ScoreEnsemble(members[:2], combine="weights").fit(many[12:28].split(size), progress="none")
+        found.append(model.weights_of_pixels)
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
+
+
 def test_weights_are_given_or_follow_from_drawn_defects(members, many):
     given = fitted(members[:2], many, combine="weights", weights=(1, 3))
     assert given.weights_of_pixels.tolist() == [0.25, 0.75]
