@@ -160,6 +160,13 @@ class ScoreEnsemble(AnomalyModel):
         return self.members[0].device
 
     @property
+    def state_device(self) -> torch.device:
+        """The CPU, where the scores of the members are calibrated and combined."""
+        import torch
+
+        return torch.device("cpu")
+
+    @property
     def with_maps(self) -> list[int]:
         """Places of the members that have maps."""
         return [number for number, member in enumerate(self.members) if member.localises]

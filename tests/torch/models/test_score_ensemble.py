@@ -53,6 +53,14 @@ def test_a_file_keeps_calibrations_weights_and_members(members, many, tested, tm
         assert np.array_equal(one, again)
 
 
+def test_calibrations_stay_on_the_cpu_wherever_members_compute(members, many, tested, tmp_path, monkeypatch):
+    model = fitted(members[:2], many)
+    model.save(tmp_path / "m")
+    monkeypatch.setattr(ScoreEnsemble, "device", torch.device("meta"))
+    read = load_model(tmp_path / "m")
+    assert np.array_equal(read.predict(tested[0])[1], model.predict(tested[0])[1])
+
+
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 def test_all_calibrations_find_the_defects(members, many, tested, calibration):
     images, masks = tested
