@@ -539,9 +539,7 @@ def _find_thresholds(work: _Work, model, held) -> None:
     threshold = f"threshold {limits.image:.4g} from {images}"
     share = limits.normal.false_alarms
     if getattr(work.module, "CALIBRATED", False):
-        _say(
-            f"{threshold} that also calibrated the ensemble: more normal images may reach it than --false-alarms says"
-        )
+        _say(f"{threshold} that also calibrated it: more normal images may reach it than --false-alarms says")
     else:
         _say(f"{threshold} held out: {share:.1%} of normal images may reach it")
 
