@@ -225,7 +225,8 @@ class ScoreEnsemble(AnomalyModel):
 
         given, first = begun(batches(loader))
         size = size_of(first)
-        expected = images_in(loader) or len(first)
+        known = images_in(loader) or 0
+        expected = known or len(first)
         needed = self.needed_bytes(expected, size)
         refuse_if_larger(f"the scores of {expected} images", needed, self._limit(), "fewer images would fit")
         if log is not None:
@@ -233,7 +234,7 @@ class ScoreEnsemble(AnomalyModel):
                 log(line)
             log(f"{self.kind}: calibrating {counted(len(self.members), 'member')} takes {megabytes(needed)}")
 
-        gathered = Gathered(self, expected * size[0] * size[1], PIXELS)
+        gathered = Gathered(self, known * math.prod(size), PIXELS)
         with image_progress(progress, loader) as bar:
             for images in given:
                 gathered.add(images)
