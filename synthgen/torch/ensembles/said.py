@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -70,7 +71,8 @@ class Thinned:
     """
 
     def __init__(self, expected: int, most: int):
-        self._step = max(1, -(-expected // most))
+        step = math.ceil(expected / most)
+        self._step = max(1, step)
         self._most = most
         self._seen = 0
         self._kept: list[torch.Tensor] = []
@@ -83,9 +85,10 @@ class Thinned:
         self._kept.append(wanted.clone())  # not a view, which would hold on to the whole table
 
         # there are more than were expected: every second is enough
-        while -(-self._seen // self._step) > self._most:
+        while self._seen > self._step * self._most:
+            every_second = self.table()[:, ::2]
+            self._kept = [every_second.clone()]
             self._step *= 2
-            self._kept = [self.table()[:, ::2].clone()]
 
     def table(self) -> torch.Tensor:
         """Return the columns that were kept, (M, n); (0, 0) where there was no table."""
