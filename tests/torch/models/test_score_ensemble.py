@@ -136,7 +136,7 @@ def without_maps(backbone, many):
 
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 def test_a_file_keeps_an_ensemble_without_maps(without_maps, many, tested, tmp_path, calibration):
-    model = fitted([without_maps] * 2, many, calibration=calibration)
+    model = fitted([without_maps], many, calibration=calibration)
     model.save(tmp_path / "m")
     read = load_model(tmp_path / "m")
     assert np.array_equal(read.predict(tested[0])[0], model.predict(tested[0])[0])
