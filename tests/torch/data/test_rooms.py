@@ -19,7 +19,7 @@ HELD = {
     "row": lambda tensor: tensor.unbind()[-1],
     "view": lambda tensor: tensor.detach().view(-1)[1:],
     "array": lambda tensor: tensor.numpy()[1:],
-    "storage": lambda tensor: tensor.untyped_storage(),
+    "storage": lambda tensor: torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage()),
     "copy": lambda tensor: tensor.clone(),
     "shared": lambda tensor: tensor.share_memory_(),
 }
@@ -30,12 +30,6 @@ steps = st.tuples(st.sampled_from(["image", "mask"]), shapes, st.sampled_from(so
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     monkeypatch.setattr(rooms, "LEAST", 128)
-
-
-def values_of(held):
-    if isinstance(held, torch.UntypedStorage):
-        return set(held.tolist())
-    return set(np.unique(held).tolist())
 
 
 @given(st.lists(steps, max_size=20))
@@ -50,7 +44,7 @@ def test_what_is_held_keeps_its_values(steps):
         held[place] = (number, HELD[way](tensor))
         del tensor
         for value, kept in held.values():
-            assert values_of(kept) == {value}
+            assert (np.asarray(kept) == value).all()
 
 
 def test_memory_is_lent_again():
@@ -92,9 +86,8 @@ def test_a_copy_has_memory_of_its_own():
     assert twin.lend("image", (4, 64), "uint8").data_ptr() != place
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_batches_that_are_held_together_share_no_memory(data_set, threads):
-    dataset = ShardDataset(data_set, fields=("mask",), threads=threads)
+def test_batches_that_are_held_together_share_no_memory(data_set):
+    dataset = ShardDataset(data_set, fields=("mask",), threads=2)
     expected = [dataset[i][0].clone() for i in range(40)]
     kept = []
     for start in range(0, 40, 4):
