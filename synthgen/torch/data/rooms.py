@@ -1,8 +1,9 @@
 """Memory for batches that is used again once nobody holds the tensors in it any more.
 
-Where a process touches a page of memory for the first time it waits for the system: 2 to 4 microseconds on a virtual
-machine, and an image of 256 x 256 has 48 pages. Torch gives the memory of large batches back to the system, so that
-each batch pays for all of its pages. Batches of 256 are read 2 times (`png`) and 3 times (`raw`) as fast without.
+Where a process touches a page of memory for the first time it waits for the system: 2 to 4 microseconds on a
+virtual machine, and an image of 256 x 256 has 48 pages. Torch gives the memory of large batches back to the system,
+so that each batch pays for all of its pages. Batches of 256 are read 2 times (`png`) and 3 times (`raw`) as fast
+where it is kept.
 """
 
 import math

@@ -33,7 +33,7 @@ def _small(monkeypatch):
 
 
 @given(st.lists(steps, max_size=20))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_what_is_held_keeps_its_values(steps):
     lender = Rooms()
     held = {}
