@@ -34,7 +34,7 @@ class Contour(NamedTuple):
     vertices, orbits : int
         Vertices of an orbit, and how many orbits are drawn.
     center : (float, float)
-        Row and column.
+        Row and column in the square in the middle of the image.
     radii : (float, float)
         Half the height and the width of the first orbit.
     drift : float
@@ -67,7 +67,7 @@ def render(contour: Contour, size: int | tuple[int, int], seed: int, levels: int
     ----------
     contour : Contour
     size : int or (int, int)
-        Height and width in pixels; the contour is scaled by the shorter side.
+        Height and width in pixels. The contour is drawn for the square in the middle, which has the shorter side.
     seed : int
         Of the steps and of the gray levels, 0 <= seed < 2**64.
     levels : int
@@ -102,7 +102,9 @@ def render(contour: Contour, size: int | tuple[int, int], seed: int, levels: int
     down = _sines(turns)
     right = _sines(turns + 0.25)
     directions = np.stack([down, right], axis=1)
-    path = contour.radii * directions + contour.center
+    scale = min(shape) / UNIT_SIDE
+    margins = (np.array(shape) / scale - UNIT_SIDE) / 2  # of the longer side, so that the contour is in the middle
+    path = contour.radii * directions + contour.center + margins
 
     first, second = contour.waves
     waves = _sines(first * turns) + _sines(second * turns)
@@ -110,7 +112,6 @@ def render(contour: Contour, size: int | tuple[int, int], seed: int, levels: int
     steps = contour.wave_height * waves + outwards
 
     out = np.full(shape, -1, np.int16)
-    scale = min(shape) / UNIT_SIDE
     strength = contour.noise * contour.noise_factor
     _draw(path, directions, steps, strength, contour.orbits, scale, u64(seed), levels, out)
     return out

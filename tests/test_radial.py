@@ -81,3 +81,14 @@ def test_more_orbits_leave_those_before_where_they_were():
 def test_numbers_out_of_range_are_refused(change, message):
     with pytest.raises(UsageError, match=message):
         render(ATOM._replace(**change), 64, seed=0)
+
+
+@pytest.mark.parametrize("size", [(64, 160), (160, 64)])
+def test_the_longer_side_has_equal_margins(size):
+    ring = ATOM._replace(center=(256.0, 256.0), noise=0.5)
+    image = render(ring, size, seed=3)
+    square = render(ring, 64, seed=3)
+    top = (size[0] - 64) // 2
+    left = (size[1] - 64) // 2
+    assert (image[top : top + 64, left : left + 64] == square).all()
+    assert (image >= 0).sum() == (square >= 0).sum() > 0

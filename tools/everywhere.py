@@ -2,10 +2,10 @@
 
     python tools/everywhere.py [--classes 20] [--per-class 1000] [--kills 3] [--ways parts,ray]
 
-Two workers draw the data set undisturbed. Then it is drawn anew by two workers, in three parts, by tasks of a local
-Ray cluster, and by two workers into an S3 store (moto's, on this machine). Each command is killed as often as asked,
-after a random number of further shards, and started again. All files must be equal to the byte, and none may be left
-over. It needs the extra `consumers`. The exit status is 1 where files differ.
+Two workers draw the data set undisturbed. Then it is drawn anew by two workers, in three parts, by tasks of a
+local Ray cluster, and by two workers into an S3 store (moto's, on this machine). Each command is killed as often as
+asked, after a random number of further shards, and started again. All files must be equal to the byte, and none may
+be left over. It needs the extra `consumers`. The exit status is 1 where files differ.
 """
 
 import argparse

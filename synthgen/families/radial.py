@@ -11,7 +11,7 @@ from synthgen.sample import FieldSpec
 from synthgen.seeding import generator
 
 NAME = "radial"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("numba",)
 HELP = """
 Draw radial contours: orbits of vertices around a center. A class has its number of vertices and orbits, its noise

@@ -17,7 +17,7 @@ from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
 
 NAME = "stains"
-VERSION = 5
+VERSION = 6
 LIBRARIES = ("numba",)
 # A lossy codec would change pixels outside of the masks.
 LOSSLESS = True
@@ -555,7 +555,11 @@ def _contrasts(options: Options, params: dict):
         return _clear
     from synthgen.surface.plate.contrast import Judge
 
-    return Judge(params["texture"], params["light"], params["camera"]).contrast
+    camera = params["camera"]
+    if options.places is not None:
+        # the images of a plate have exposures of their own, and the same defects
+        camera = {**camera, "exposure": sum(options.exposure) / 2}
+    return Judge(params["texture"], params["light"], camera).contrast
 
 
 def _clear(entry: dict) -> float:

@@ -4,6 +4,7 @@ On a stained plate with a scratch, the field ``mask`` covers stains and scratch,
 alone. So the field that is named as the class comes first.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -71,6 +72,12 @@ def marked_pixels(dataset, place: int, kind: str, truth: str = DEFECTS) -> np.nd
         found = ", ".join(fields)
         raise UsageError(f"{dataset.path}: must have a field that marks the defects of {kind}, got {found}")
     return dataset.field(place, name) > 0
+
+
+def images_of_plate(manifest) -> int:
+    """Return how many images in a row show the same plate: 1, but for `stains` with ``places``."""
+    places = manifest.recipe.get("places")
+    return math.prod(map(int, places.split("x"))) if places else 1
 
 
 def saturations_of(params: Mapping) -> dict[int, float]:

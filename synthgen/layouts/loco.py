@@ -178,11 +178,15 @@ class Writer(mvtec.Writer):
     def masks(self, sample: Picked, place: str) -> list[File]:
         """Return a mask for each defect of a sample."""
         enough = saturations_of(sample.source.dataset.params(sample.place))
+        marked = self.marked(sample)
         files = []
-        for number, (defect_id, defect) in enumerate(_defects_of(sample, self.marked(sample))):
+        for number, (defect_id, defect) in enumerate(_defects_of(sample, marked)):
             value = self._value(sample.kind, enough.get(defect_id))
             mask = mask_of(defect, self.options, value)
             files.append(as_file(f"{place}/{number:03d}", mask, "mask"))
+        if not files:
+            # readers want a mask of each image that is not good, also where the camera did not see the defect
+            files.append(as_file(f"{place}/000", mask_of(marked, self.options), "mask"))
         return files
 
     def _value(self, kind: str, enough: float | None) -> int:

@@ -1,5 +1,6 @@
 """Our own data sets: the classes good (normal, ok) are normal, every other class is a kind of defect.
 
+Of several images of one plate those that do not show its defect are normal, too.
 `synthgen.layouts.defects` says which pixels are the defect. ``instances`` tells defects apart; without it each
 8-connected region is one. A family of logical anomalies says how much of each is enough.
 """
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.layouts.defects import marked_pixels, saturations_of
+from synthgen.layouts.defects import images_of_plate, marked_pixels, saturations_of
 from synthgen.layouts.entries import NORMAL, Entry, OnDemand, shown
 from synthgen.layouts.truth import Truth, truth_of_regions
 from synthgen.sample import format_key
@@ -92,6 +93,7 @@ class Samples(OnDemand[Entry]):
         self._normal = frozenset(normal)
         self._per_class = per_class
         self._marked = bool(manifest.fields.keys() & {"mask", "instances"})
+        self._may_hide = self._marked and images_of_plate(manifest) > 1
 
         classes = np.repeat(np.array(labels, np.int64), per_class)
         indices = np.tile(np.arange(per_class), len(labels))
@@ -110,10 +112,11 @@ class Samples(OnDemand[Entry]):
 
         picture = partial(_picture, dataset, place)
         field = partial(_field, dataset, place)
-        if label in self._normal:
+        kind = dataset.classes[label]["name"]
+        is_normal = label in self._normal
+        if is_normal or (self._may_hide and not marked_pixels(dataset, place, kind).any()):
             return Entry(key, 0, "good", self._category, picture, field=field)
 
-        kind = dataset.classes[label]["name"]
         truth = partial(_truth, dataset, place, kind) if self._marked else None
         return Entry(key, 1, kind, self._category, picture, truth, field)
 

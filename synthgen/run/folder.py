@@ -72,7 +72,9 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
         if run.grows_from(record):
             return run
 
-    sidecar = _any_sidecar(folder, run)
+    # Of two records that agree, or a manifest beside a damaged record, no sidecar knows better.
+    is_told = len(found) == 1 and os.path.lexists(folder / DATASET)
+    sidecar = None if is_told else _last_sidecar(folder, run)
     has_grown = any(record.grows_from(run) for record in found)
     if sidecar is not None and not has_grown and _is_of(sidecar, run):
         return msgspec.structs.replace(run, device=sidecar.device) if run.tolerance else run
@@ -292,9 +294,9 @@ def _check_strangers(folder: Path, has_shards: bool) -> None:
         raise UsageError(f"{folder}: must be empty or hold this data set, got {found}")
 
 
-def _any_sidecar(folder: Path, run: RunRecord) -> Sidecar | None:
-    """Return the first sidecar of a folder that can be read."""
-    for shard in range(run.shards):
+def _last_sidecar(folder: Path, run: RunRecord) -> Sidecar | None:
+    """Return the last sidecar of a folder that can be read: it is of the latest stage."""
+    for shard in reversed(range(run.shards)):
         sidecar, _ = _readable(sidecar_path(folder, run, shard), Sidecar)
         if sidecar is not None:
             return sidecar

@@ -346,6 +346,15 @@ def test_noise_and_exposure_come_from_the_camera_alone():
     assert all(0.5 <= x <= 2 for x in drawn_exposures)
 
 
+def test_the_images_of_a_plate_have_its_defects_whatever_their_exposures():
+    values = {"layout": "test", "defects": "bump", "places": "2x2", "exposure": "0.05:4", "stains": False}
+    plates = [stains.sample(small(**values).options, 0, 1, index) for index in range(8)]
+    for first in (0, 4):
+        shared = [plate["defects"] for plate in plates[first : first + 4]]
+        assert shared == [shared[0]] * 4
+    assert plates[0]["defects"] != plates[4]["defects"]
+
+
 def test_blur_grows_every_mask_by_its_reach():
     sharp, blurred = drawn(1, **ALL)[1], drawn(1, **ALL, blur=1.5)[1]
     for kind in ("stain", "scratch", "sticker", "mask"):

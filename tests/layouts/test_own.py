@@ -9,8 +9,12 @@ import pytest
 
 import synthgen
 from synthgen.errors import UsageError
+from synthgen.exports import Options
 from synthgen.layouts import open_normal, open_test_set
 from synthgen.layouts import own as own_layout
+from synthgen.layouts.export import export
+from synthgen.layouts.export.sources import Source
+from synthgen.layouts.export.splits import parse_splits
 
 
 @pytest.fixture
@@ -54,6 +58,46 @@ def test_a_data_set_of_one_class_is_normal(own):
 def test_a_data_set_without_a_normal_class_is_refused(own):
     with pytest.raises(UsageError, match="must have a class named good or normal or ok, got a, b"):
         open_normal(own("a", "b"))
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """Four images of each of four plates with one scratch."""
+    folder = tmp_path_factory.mktemp("places") / "own"
+    recipe = {
+        "family": "stains", "layout": "test", "defects": ["scratch"], "objects": [1, 1], "places": "2x2",
+        "stains": False, "size": "80x64", "per_class": 16,
+    }  # fmt: skip
+    synthgen.generate(synthgen.Recipe.from_dict(recipe), folder, workers=0, progress=False)
+    return folder
+
+
+def test_an_image_that_does_not_show_the_defect_of_its_plate_is_normal(places):
+    dataset = synthgen.open(places)
+    shown = [bool(dataset[dataset.find(1, index)].fields["scratch"].any()) for index in range(16)]
+    assert 0 < sum(shown) < 16
+    found = [images.kind for images in open_test_set(places)]
+    assert found == ["good"] * 16 + ["scratch" if is_shown else "good" for is_shown in shown]
+
+
+@pytest.mark.parametrize("target", ["mvtec", "mvtec-loco", "visa", "anomalib-folder"])
+def test_what_is_exported_of_such_plates_is_read_again(places, tmp_path, target):
+    out = tmp_path / "out"
+    export(target, places, out, category="plate")
+    folder = out if target == "anomalib-folder" else out / "plate"
+    images = open_test_set(folder)
+    anomalous = [item for item in images if item.label]
+    assert len(anomalous) == 16
+    assert 0 < sum(item.mask.any() for item in anomalous) < 16
+
+
+@pytest.mark.parametrize("share", ["train=0.5,test=0.5", "train=0.8,test=0.2"])
+def test_all_images_of_a_plate_are_in_one_split(places, share):
+    source = Source(places, 0, Options())
+    numbers = source.split_numbers(np.arange(16), parse_splits(share))
+    plates = numbers.reshape(4, 4)
+    assert (plates == plates[:, :1]).all()
+    assert set(numbers) == {0, 1}
 
 
 class PlateSet:

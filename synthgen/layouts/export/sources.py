@@ -9,7 +9,7 @@ import numpy as np
 
 from synthgen.errors import UsageError
 from synthgen.exports import Options
-from synthgen.layouts.defects import check_truth
+from synthgen.layouts.defects import check_truth, images_of_plate
 from synthgen.layouts.entries import NORMAL, shown
 from synthgen.layouts.export.splits import Splits, split_numbers
 from synthgen.sample import format_key
@@ -85,6 +85,11 @@ class Source:
         """Return label and index of the samples at some positions."""
         return self.manifest.arrangement.samples(places)
 
+    def split_numbers(self, indices: np.ndarray, splits: Splits) -> np.ndarray:
+        """Return for each index within a class the number of its split; images of one plate stay together."""
+        plates = indices // images_of_plate(self.manifest)
+        return split_numbers(plates, splits)
+
 
 def _chosen_labels(names: list[str], wanted: Sequence[str], path: Path) -> list[int]:
     """Return the classes that are asked for, by name or number; all of them where none is."""
@@ -149,7 +154,7 @@ def picked(source: Source, start: int, stop: int, splits: Splits) -> Iterator[Pi
     """Yield some of the samples that are taken from a data set, those from `start` to `stop` of its `places`."""
     places = source.places[start:stop]
     labels, indices = source.addresses(places)
-    numbers = split_numbers(indices, splits)
+    numbers = source.split_numbers(indices, splits)
     rows = zip(places.tolist(), labels.tolist(), indices.tolist(), numbers.tolist(), strict=True)
     for place, label, index, number in rows:
         name, _ = splits[number]
@@ -163,7 +168,7 @@ def check_splits(sources: Sequence[Source], splits: Splits, optional: Sequence[s
     """
     for source in sources:
         indices = np.arange(source.per_class)
-        numbers = split_numbers(indices, splits)
+        numbers = source.split_numbers(indices, splits)
         names = [name for number, (name, _) in enumerate(splits) if number not in numbers]
         missing = [name for name in names if name not in optional]
         if missing:

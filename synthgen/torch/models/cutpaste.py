@@ -228,15 +228,16 @@ class CutPasteModel(TunedModel):
         height, width = self._sides(size_of(images))
         tops = self._starts(images.shape[2], height)
         lefts = self._starts(images.shape[3], width)
+        places = [(top, left) for top in tops for left in lefts]
 
+        count = len(images)
+        at_once = max(1, _AT_ONCE // count)
         found = []
-        for top in tops:
-            band = [_cut(images, (top, left), (height, width)) for left in lefts]
-            patches = torch.stack(band, 1).flatten(0, 1)
-            parts = [self._embedded(part) for part in patches.split(_AT_ONCE)]
-            of_band = torch.cat(parts)
-            found.append(of_band.view(len(images), len(lefts), -1))
-        return torch.stack(found, 1)
+        for first in range(0, len(places), at_once):
+            cuts = [_cut(images, place, (height, width)) for place in places[first : first + at_once]]
+            patches = torch.stack(cuts, 1).flatten(0, 1)
+            found.append(self._embedded(patches).view(count, len(cuts), -1))
+        return torch.cat(found, 1).view(count, len(tops), len(lefts), -1)
 
     def _starts(self, side: int, patch: int) -> list[int]:
         """Return where patches begin along a side of the image: evenly, from its one end to the other."""
