@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from synthgen.errors import UsageError
 from synthgen.layouts import ImageSet, open_normal
@@ -48,7 +49,7 @@ def _with_inner(name: str, member: AnomalyModel) -> Iterator[tuple[str, AnomalyM
     """Yield a member, and the fitted models that it is made of, under its name."""
     yield name, member
     for part in member.parts():
-        whole = getattr(part, "model", part)  # of one that is cut open
+        whole: Any = getattr(part, "model", part)  # of one that is cut open
         if hasattr(whole, "parts"):
             yield from _with_inner(name, whole)
 

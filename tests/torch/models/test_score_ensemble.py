@@ -157,7 +157,7 @@ def test_what_is_worth_knowing_is_said(members, many):
     bank.notes["normal"], small.notes["normal"] = ["a"], ["b"]
     blind = Quick()
     blind.predict = lambda images: (np.zeros(len(images), np.float32), None)
-    model = ScoreEnsemble([bank, small, blind])
+    model = ScoreEnsemble([bank, small, blind], seed=1)
     model.fit([many[12:28]], progress="none", log=lines.append)
     del bank.notes["normal"], small.notes["normal"]
     assert lines[:3] == [
