@@ -7,6 +7,8 @@ import numpy as np
 
 from synthgen.errors import UsageError
 
+_SINGLE = 4  # bytes of the least float that is computed with
+
 Reader = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]  # each call reads all from the start
 
 
@@ -132,6 +134,13 @@ def finite(scores: np.ndarray, place: str) -> np.ndarray:
     if bad:
         raise UsageError(f"{place} must hold finite scores, got {bad} that are NaN or infinite")
     return scores
+
+
+def as_floats(scores: np.ndarray) -> np.ndarray:
+    """Return scores as floats, for arithmetic: unsigned integers wrap around, and bools have no differences."""
+    if scores.dtype.kind == "f" and scores.dtype.itemsize >= _SINGLE:
+        return scores
+    return scores.astype(float)
 
 
 def share(value: float, place: str, low_included: bool = True) -> float:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.metrics.inputs import read_labels, read_twice, scores_at
+from synthgen.metrics.inputs import as_floats, read_labels, read_twice, scores_at
 from synthgen.metrics.localisation import localised_spans
 from synthgen.metrics.part import Part
 from synthgen.metrics.regions import by_region
@@ -100,7 +100,7 @@ def count(labels, scores, masks: Iterable | None = None, maps: Iterable | None =
     labels = np.asarray(labels)
     scores = np.asarray(scores)
     read_labels(labels, scores)
-    counts = Counts(labels == 1, scores)
+    counts = Counts(labels == 1, as_floats(scores))
     if masks is None or maps is None:
         return counts
 

@@ -11,6 +11,8 @@ import numpy as np
 from synthgen.errors import UsageError
 from synthgen.metrics.intervals import ranks
 
+_ROUNDING = 1e-12  # between differences of scores in 0..1 that are meant to be equal
+
 
 class SignedRanks(NamedTuple):
     """What a test says of paired differences.
@@ -36,7 +38,8 @@ def signed_ranks(differences: Sequence[float]) -> SignedRanks:
     """Return the exact two-sided signed-rank test of paired differences, (N,).
 
     The lengths of the differences are ranked, equal ones share the mean of their ranks. Under chance every sign is
-    as likely as the other: all 2^N ways are counted, ties included.
+    as likely as the other: all 2^N ways are counted, ties included. Differences of scores in 0..1 are rounded, so
+    that lengths count as equal where they are no further than 1e-12 apart, and as 0 up to there.
 
     Raises
     ------
@@ -52,6 +55,7 @@ def signed_ranks(differences: Sequence[float]) -> SignedRanks:
     if not np.isfinite(given).all():
         raise UsageError("differences must be finite numbers, got NaN or infinity")
 
+    given = _without_rounding(given)
     unequal = given[given != 0]
     positive = int(np.count_nonzero(unequal > 0))
     negative = len(unequal) - positive
@@ -72,6 +76,23 @@ def signed_ranks(differences: Sequence[float]) -> SignedRanks:
     tail = chances[: least + 1]
     p = 2 * float(tail.sum())
     return SignedRanks(positive, negative, equal, least / 2, min(1.0, p))
+
+
+def _without_rounding(differences: np.ndarray) -> np.ndarray:
+    """Return differences whose lengths are equal where they differ by no more than rounding; short ones are 0."""
+    lengths = np.abs(differences)
+    order = np.argsort(lengths, kind="stable")
+    rising = np.append(0.0, lengths[order])
+
+    # a length that is hardly above the one before belongs to it
+    steps = np.diff(rising)
+    is_new = steps > _ROUNDING
+    groups = np.append(0, np.cumsum(is_new))
+    first_of = np.flatnonzero(np.append(True, is_new))
+
+    equal = np.empty_like(lengths)
+    equal[order] = rising[first_of[groups[1:]]]
+    return np.copysign(equal, differences)
 
 
 def _chances(weights: np.ndarray) -> np.ndarray:

@@ -65,6 +65,16 @@ def test_a_resample_has_the_metrics_of_the_images_that_were_drawn(images):
             assert found[name][number] == pytest.approx(value, abs=tolerance), name
 
 
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.uint64, np.int8, np.float16, np.float32])
+def test_scores_of_any_type_give_the_metrics_of_floats(kind):
+    scores = np.array([0, 1, 3, 2, 0, 3]).astype(kind)
+    labels = np.array([0, 0, 1, 1, 1, 0])
+    weights = draws(labels, 3)
+    found = resampled(count(labels, scores), weights)
+    for name, values in resampled(count(labels, scores.astype(float)), weights).items():
+        np.testing.assert_array_equal(found[name], values)
+
+
 def test_intervals_give_the_metrics_of_the_whole_set():
     rng = np.random.default_rng(0)
     masks = np.zeros((24, 48, 48), bool)

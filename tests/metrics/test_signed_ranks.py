@@ -30,6 +30,12 @@ def test_all_ways_are_counted_with_ties_and_zeros(differences):
     assert found.positive + found.negative + found.equal == len(differences)
 
 
+@given(SMALL.filter(any), st.lists(st.integers(-9, 9), min_size=8, max_size=8))
+def test_rounding_neither_breaks_a_tie_nor_makes_a_difference(differences, errors):
+    rounded = [each / 10 + error * 1e-15 for each, error in zip(differences, errors, strict=False)]
+    assert signed_ranks(rounded) == signed_ranks(differences)
+
+
 @given(SMALL)
 def test_the_other_way_round_is_as_likely(differences):
     one = signed_ranks(differences)

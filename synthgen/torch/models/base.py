@@ -101,6 +101,8 @@ class AnomalyModel(abc.ABC):
     state: ClassVar[tuple[str, ...]]
     #: Whether `predict` returns maps.
     localises: bool = True
+    #: Whether what is learned belongs to places of the image: `predict` takes images of the fitted size alone.
+    of_places: bool = False
     #: Whether `local_scores` is there.
     differentiable: ClassVar[bool] = False
     #: Whether the constructor takes a backbone.
@@ -265,10 +267,13 @@ class AnomalyModel(abc.ABC):
         Raises
         ------
         UsageError
-            If the model is not fitted, or such images cannot be used.
+            If the model is not fitted, such images cannot be used, or they have another size than the model's
+            and it keeps something for each place of the image (``of_places``).
         """
         self._need_fit()
         images = as_images(images)
+        if self.of_places:
+            self._need_own_size(images)
         self.check_prediction(len(images), size_of(images))
         features = self._features(images)
         scores, maps = self.judged(self._scores(features), size_of(images))

@@ -82,6 +82,7 @@ class BridgeModel(HeldImages):
 
     Options = BridgeOptions
     state = ()
+    of_places = True
     counts_channels = False
     resumes = True
     trained = "the network"
@@ -219,7 +220,6 @@ class BridgeModel(HeldImages):
 
     def _features(self, images):
         """Return normalised images, which the network takes."""
-        self._need_own_size(images)
         return self.features.normalise(images)
 
     def _scores(self, features):

@@ -67,6 +67,7 @@ class Cflow(LayeredModel):
     """
 
     kind = "cflow"
+    of_places = True
     resumes = True
     Options = Options
     state = ("weights", "permutations")
@@ -235,9 +236,6 @@ class Cflow(LayeredModel):
         scores = []
         for maps, flow, codes in zip(features, self.flows, self.codes, strict=True):
             count, _, height, width = maps.shape
-            if len(codes) != height * width:
-                size = " x ".join(map(str, self._need_fit()))
-                raise UsageError(f"images must be {size} as the model's, got ones with {height} x {width} features")
             found = flow.scores(as_vectors(maps), codes.repeat(count, 1)).detach()
             scores.append(found.view(count, height, width))
         return None, scores

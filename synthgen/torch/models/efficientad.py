@@ -108,6 +108,7 @@ class EfficientAd(HeldImages):
     """
 
     kind = "efficientad"
+    of_places = True
     Options = Options
     state: ClassVar[tuple[str, ...]] = ()
     counts_channels = False
@@ -321,7 +322,6 @@ class EfficientAd(HeldImages):
 
     def _features(self, images):
         """Return normalised images, which the networks take."""
-        self._need_own_size(images)
         return self.features.normalise(images)
 
     def _scores(self, features):

@@ -158,6 +158,7 @@ class FeatureEnsemble(AnomalyModel):
         made = load(SCORERS[settings.scorer]).MODEL
         own = _scorer_options(settings)
         self.scorer = made(self.features, memory=memory, **own)
+        self.of_places = self.scorer.of_places
         self.kept = float("nan")
 
     def inner(self):

@@ -48,6 +48,7 @@ class Floor(PixelModel):
     """
 
     kind = "floor"
+    of_places = True
     Options = Options  # type: ignore[assignment]
     state = ("mean",)
     settings: _Options  # type: ignore[assignment]

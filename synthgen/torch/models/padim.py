@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from synthgen.errors import UsageError
 from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
 from synthgen.torch.models.batches import batches, begun, image_progress, size_of
 from synthgen.torch.models.memory import refuse_too_many
@@ -68,6 +67,7 @@ class PaDiM(AnomalyModel):
     """
 
     kind = "padim"
+    of_places = True
     exportable = True
     Options = Options
     state = ("subset", "mean", "whitening")
@@ -155,11 +155,6 @@ class PaDiM(AnomalyModel):
         from synthgen.torch.models.gaussians import by_place, mahalanobis
 
         count, _, height, width = features.shape
-        places = height * width
-        if len(self.mean) != places:
-            size = " x ".join(map(str, self.image_size))
-            raise UsageError(f"images must be {size} as the model's, got ones with {height} x {width} features")
-
         values = by_place(features, self.subset)
         mean = self.mean.unsqueeze(1)
         distances = mahalanobis(values - mean, self.whitening)

@@ -6,8 +6,33 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from synthgen.errors import DeviceError, UsageError
+from synthgen.torch import models
 from synthgen.torch.models import AnomalyModel, PaDiM, PatchCore, SequentialPatchCore, load_model
 from synthgen.torch.models.options import ModelOptions
+
+# kind -> options with which it is fitted at once
+QUICK = {
+    "patchcore": {"coreset": 20},
+    "sequential-patchcore": {"points": 20},
+    "padim": {"channels": 5},
+    "cflow": {"blocks": 1, "epochs": 1, "layers": (2,)},
+    "simplenet": {"layers": (1,), "steps": 20, "rows": 64, "noise": 3.0, "hidden": 8, "rate": 0.01},
+    "cutpaste": {"layers": (1,), "patch": 0.5, "stride": 1.0, "epochs": 1, "hidden": 4, "views": 1},
+    "sinbad": {"layers": (2,), "projections": 8},
+    "panda": {"epochs": 0, "layers": (3,)},
+    "floor": {},
+    "chance": {},
+}
+# Kinds that keep something for each place of the image.
+OF_PLACES = ("cflow", "efficientad", "fastflow", "floor", "padim", "puad", "reverse-distillation", "stfpm")
+
+
+@pytest.fixture(scope="module", params=list(QUICK))
+def upright(request, backbone, images):
+    """A model of each kind in turn that was fitted to upright images."""
+    made = models.load(request.param).MODEL
+    backbones = [backbone] if made.needs_backbone else []
+    return made(*backbones, **QUICK[request.param]).fit([images[:4, :, :, :32]])
 
 
 def test_a_defect_is_scored_higher_and_found_where_it_is(make_with_maps, images):
@@ -45,6 +70,24 @@ def test_equal_seeds_give_equal_models(make, images):
 def test_other_seeds_give_other_models(model, backbone, images):
     first, second = (model(backbone, seed=seed).fit([images]) for seed in (1, 2))
     assert any(not torch.equal(getattr(first, name), getattr(second, name)) for name in first.state)
+
+
+@pytest.mark.parametrize("size", [(32, 64), (96, 64)])
+def test_what_is_learned_of_a_place_scores_no_other_place(upright, images, size):
+    height, width = size
+    other = images[:2].repeat(1, 1, 2, 1)[:, :, :height, :width]
+    if upright.kind in OF_PLACES:
+        with pytest.raises(UsageError, match=f"^images must be 64 x 32 as the model's, got {height} x {width}$"):
+            upright.predict(other)
+    else:
+        scores, maps = upright.predict(other)
+        assert scores.shape == (2,)
+        assert maps is None or maps.shape == (2, *size)
+
+
+def test_the_kinds_that_learn_places_are_known():
+    found = [kind for kind in models.MODELS if models.load(kind).MODEL.of_places]
+    assert sorted(found) == sorted(OF_PLACES)
 
 
 def test_any_loader_will_do(make, images):

@@ -50,6 +50,7 @@ def test_a_defect_is_found_and_a_file_keeps_all(backbone, other, images, tmp_pat
     defect = with_defect(images[6:])
     scores, maps = model.predict(defect)
     assert (scores > model.predict(images[6:])[0]).all()
+    assert model.of_places == (scorer == "padim")
     for row, column in (np.unravel_index(m.argmax(), m.shape) for m in maps):
         assert 28 <= row <= 60
         assert column <= 32
