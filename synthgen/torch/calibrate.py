@@ -27,8 +27,8 @@ def calibrate_batch_norm(
 ) -> torch.nn.Module:
     """Return a copy of a model whose batch-norm statistics are those of the given images.
 
-    Mean and variance of each layer become the averages over the batches. On the way each batch is normalised by the
-    statistics that it would give. Nothing else changes: with random weights this tells what is learned from what is
+    Mean and variance of each layer become the averages over the batches, a batch of few images counting less. On the
+    way each batch is normalised by the statistics that it would give. Nothing else changes: with random weights this tells what is learned from what is
     merely rescaled.
 
     Parameters
@@ -125,6 +125,7 @@ class _Gathered:
         self._old_var = self._var.clone()
         self._means: list[torch.Tensor] = []
         self._vars: list[torch.Tensor] = []
+        self._counts: list[int] = []
 
     def listen(self, layer: _BatchNorm, inputs: tuple[torch.Tensor, ...]) -> None:
         """Take the statistics of an input, before the layer normalises it by them."""
@@ -136,13 +137,17 @@ class _Gathered:
         count = values.shape[1]
         self._means.append(mean)
         self._vars.append(var * count / max(1, count - 1))
+        self._counts.append(count)
 
     def finish(self) -> None:
-        """Give the layer the averages over all batches; one that saw none keeps its own."""
-        if self._means:
-            mean = torch.stack(self._means).mean(0)
-            var = torch.stack(self._vars).mean(0)
-            self._set(mean, var)
+        """Give the layer the averages over all batches, by their sizes; one that saw none keeps its own."""
+        if not self._means:
+            return
+        counts = torch.tensor(self._counts, dtype=torch.float64)
+        shares = (counts / counts.sum()).to(self._mean)
+        mean = shares @ torch.stack(self._means)
+        var = shares @ torch.stack(self._vars)
+        self._set(mean, var)
 
     def _set(self, mean: torch.Tensor, var: torch.Tensor) -> None:
         left = 1 - self._share

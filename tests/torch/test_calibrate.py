@@ -113,3 +113,12 @@ def test_what_cannot_be_calibrated_is_one_line(images):
     model = PatchCore(load_backbone("random:test_resnet")).fit([images])
     with pytest.raises(UsageError, match="must be calibrated before it is fitted"):
         calibrate_model(model, [images])
+
+
+def test_a_last_batch_of_one_image_counts_as_one_image():
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
+    images = torch.cat([torch.randn(16, 3, 9, 9), torch.randn(1, 3, 9, 9) + 9])
+    parts, whole = ([*images.split(16)], [images])
+    found = [calibrate_batch_norm(model, batches)[1].running_mean for batches in (parts, whole)]
+    torch.testing.assert_close(*found)
