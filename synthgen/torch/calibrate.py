@@ -27,9 +27,9 @@ def calibrate_batch_norm(
 ) -> torch.nn.Module:
     """Return a copy of a model whose batch-norm statistics are those of the given images.
 
-    Mean and variance of each layer become the averages over the batches, a batch of few images counting less. On the
-    way each batch is normalised by the statistics that it would give. Nothing else changes: with random weights this tells what is learned from what is
-    merely rescaled.
+    Mean and variance of each layer become the averages over the batches; a batch counts by its images. On the way
+    each batch is normalised by the statistics that it would give. Nothing else changes: with random weights this
+    tells what is learned from what is merely rescaled.
 
     Parameters
     ----------
