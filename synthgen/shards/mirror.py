@@ -255,4 +255,9 @@ def _alone(path: Path):
     with storage_errors(path), open(path.with_name(f".{path.name}.lock"), "ab") as file:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # Closing alone keeps the lock where a process that was forked meanwhile has a copy of the descriptor.
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_UN)
