@@ -167,16 +167,22 @@ def _discard(claim: Path) -> None:
 
 
 def _is_dead(claim: Path) -> bool:
-    """Return whether the holder of a claim is dead; one on another machine is when it does not renew its claim."""
+    """Return whether the holder of a claim is dead: its process is gone, or it does not renew its claim.
+
+    A process of the same number may be another one: in a container that starts again, numbers and host name recur.
+    """
+    return _is_gone(claim) or _is_silent(claim)
+
+
+def _is_gone(claim: Path) -> bool:
+    """Return whether a claim names a process of this machine that has ended."""
     try:
         found = json.loads(_read(claim))
         host = found["host"]
         pid = int(found["pid"])
     except (ValueError, KeyError, TypeError):
-        return _is_silent(claim)
-    if host == socket.gethostname():
-        return not is_alive(pid)
-    return _is_silent(claim)
+        return False
+    return host == socket.gethostname() and not is_alive(pid)
 
 
 def _is_silent(claim: Path) -> bool:

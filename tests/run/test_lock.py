@@ -115,10 +115,15 @@ def test_without_locks_a_holder_elsewhere_is_named_with_what_to_remove(tmp_path,
         pass
 
 
-def test_without_locks_a_holder_elsewhere_that_gives_no_sign_of_life_is_taken_to_be_dead(tmp_path, monkeypatch):
+# The process that a claim names: on another machine, and one of this machine that lives.
+HOLDERS = [{"pid": 1, "host": "elsewhere"}, {"pid": os.getpid(), "host": socket.gethostname()}]
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_without_locks_a_holder_that_gives_no_sign_of_life_is_taken_to_be_dead(tmp_path, monkeypatch, holder):
     monkeypatch.setattr(mutex, "fcntl", None)
     claim = tmp_path / ".part-1-of-2.held"
-    claim.write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
+    claim.write_text(json.dumps(holder))
     last = claim.stat().st_mtime - 599
     os.utime(claim, (last, last))
     with pytest.raises(LockedError, match="or wait for 10 minutes"), part_lock(tmp_path, (1, 2)):
