@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from synthgen.errors import FormatError, SynthgenError, UsageError
-from synthgen.machine import human_bytes
+from synthgen.machine import human_bytes, user_cache
 from synthgen.shards.files import make_folder, replacing, sha256_of, storage_errors, write_atomically
 from synthgen.shards.manifest import (
     CLASSES,
@@ -53,8 +53,7 @@ def cache_folder(folder=None) -> Path:
     chosen = folder or os.environ.get(FOLDER_VARIABLE)
     if chosen:
         return Path(chosen)
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "synthgen" / "sets"
+    return user_cache() / "synthgen" / "sets"
 
 
 def cache_bytes(most: int | None = None) -> int:

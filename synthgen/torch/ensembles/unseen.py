@@ -1,5 +1,6 @@
 """Which images of a set no member of an ensemble was fitted to."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def _fitted_places(name: str, member: AnomalyModel, normal: Sequence[str], count
 
 def _resolved(folders: Sequence[str]) -> list[Path]:
     """Return folders by their full paths."""
-    return [Path(folder).resolve() for folder in folders]
+    return [Path(os.path.realpath(folder)) for folder in folders]
 
 
 def _reproduced(member: AnomalyModel, count: int) -> list[int]:
