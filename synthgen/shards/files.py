@@ -65,8 +65,9 @@ def replacing(path: Path, replace: bool = True):
     """
     refuse_remote(path, "path")
     if path.is_symlink():
-        path = path.resolve()
-    if not path.name or (path.exists() and not path.is_file()):
+        path = Path(os.path.realpath(path))
+    # What is still a link leads to itself.
+    if not path.name or path.is_symlink() or (path.exists() and not path.is_file()):
         raise UsageError(f"{path}: must be the name of a plain file")
 
     # The token keeps processes of equal number in two containers apart.
