@@ -96,7 +96,8 @@ def _created(path: Path) -> int:
 
 def _finish(path: Path, mode: int) -> None:
     """Bring a written file to the disk, with its mode."""
-    with open(path, "rb+") as file:
+    # A link to somebody's file may not be opened for writing; Windows can only sync what is.
+    with open(path, "rb+" if os.name == "nt" else "rb") as file:
         _sync(file.fileno())
 
     status = path.stat()
