@@ -54,7 +54,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     square: Annotated[
         Literal["off", "pad", "crop"],
-        Meta(description="Make images square, for patchcore-inspection, which crops the middle of others."),
+        Meta(
+            description="Make images and masks square, for patchcore-inspection, which crops the middle of others "
+            "(not coco, yolo-seg, hf)."
+        ),
     ] = "off"
     labels: Annotated[
         Literal["auto", "kind", "source", "class"],

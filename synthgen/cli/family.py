@@ -68,6 +68,13 @@ def plan(recipe, changes, workers, jobs, slurm, out, as_json):
     synthgen plan fractals-1k --set per_class=10 --workers 16
     synthgen plan fractals-1k --jobs 64 --workers 8 --slurm > draw.sbatch
     """
+    from synthgen.run.executors import Crew
+
+    Crew(workers=workers).check()
+    if slurm and as_json:
+        raise click.UsageError("--slurm must not go with --json: it prints a script")
+    if out is not None and not slurm:
+        raise click.UsageError("--out must go with --slurm: a plan writes nothing")
     loaded = _loaded(recipe, changes)
     if slurm:
         _print_script(loaded, recipe, changes, workers, jobs, out)
@@ -79,6 +86,7 @@ def _print_script(loaded: Recipe, recipe: str, changes, workers, jobs, out) -> N
     """Print the job script of a recipe."""
     from synthgen.machine import available_cpus
     from synthgen.run import make_plan, probe
+    from synthgen.run.estimate import effective_workers
     from synthgen.run.scripts import slurm_script
 
     if jobs is None:
@@ -88,9 +96,10 @@ def _print_script(loaded: Recipe, recipe: str, changes, workers, jobs, out) -> N
         words += ["--set", change]
     words += ["--out", out or loaded.name]
 
+    what = make_plan(loaded)
     workers = available_cpus() if workers is None else workers
-    estimate = probe(make_plan(loaded))
-    click.echo(slurm_script(loaded.name, estimate, jobs, workers, words), nl=False)
+    processes = effective_workers(what, workers)
+    click.echo(slurm_script(loaded.name, probe(what), jobs, workers, words, processes), nl=False)
 
 
 def _loaded(recipe, texts) -> Recipe:
@@ -112,6 +121,7 @@ def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:
     from synthgen.run import generate
 
     if dry_run:
+        _check_request(recipe, options)
         with chosen_device(options.get("device")):
             look_ahead(recipe, options["workers"], as_json)
         return
@@ -124,6 +134,16 @@ def start(recipe: Recipe, dry_run: bool, as_json: bool, **options) -> None:
     shards = counted(report.shards, "shard")
     drawn = f"{images} drawn in {report.seconds:.1f} s, {report.resumed:,} were there"
     click.echo(f"{report.path}: {state}. {drawn}; {shards}, {human_bytes(report.bytes)}")
+
+
+def _check_request(recipe: Recipe, options: dict) -> None:
+    """Refuse options that a run would refuse."""
+    from synthgen.run.executors import Crew
+    from synthgen.run.job import check_request
+
+    crew = Crew(**{name: options[name] for name in Crew.__struct_fields__})
+    out = options["out"] or recipe.name
+    check_request(out, crew, options["part"], options["overwrite"], options["scratch"])
 
 
 def look_ahead(recipe: Recipe, workers, as_json, jobs=None) -> None:

@@ -525,7 +525,7 @@ def _in_batches(images, batch_size: int, framing, size):
 
 
 def _find_thresholds(work: _Work, model, held) -> None:
-    """Store the thresholds that the images held out give, and say what they promise."""
+    """Store the thresholds that the images held out give, and say what they promise, if anything."""
     from synthgen.torch.evaluation import kept_framing, limits_of, predict_set
     from synthgen.torch.evaluation.limits import keep
 
@@ -536,8 +536,12 @@ def _find_thresholds(work: _Work, model, held) -> None:
     keep(model, limits.image, limits.pixel, limits.normal)
 
     images = counted(len(held), "image")
+    threshold = f"threshold {limits.image:.4g} from {images}"
     share = limits.normal.false_alarms
-    _say(f"threshold {limits.image:.4g} from {images} held out: {share:.1%} of normal images may reach it")
+    if getattr(work.module, "CALIBRATED", False):
+        _say(f"{threshold} that also calibrated it: more normal images may reach it than --false-alarms says")
+    else:
+        _say(f"{threshold} held out: {share:.1%} of normal images may reach it")
 
 
 def _report(model, out: Path, as_json: bool) -> None:

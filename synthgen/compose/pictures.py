@@ -5,11 +5,12 @@ import struct
 import threading
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -45,6 +46,8 @@ class Picture(NamedTuple):
     name: str
     sha256: str
 
+
+File = TypeVar("File", Path, Picture)
 
 # Where the bytes of a digest lie. What is drawn depends on the digest alone, so that files may move but not change.
 _PLACES: dict[str, Path] = {}
@@ -91,6 +94,31 @@ def one_picture(file: str, option: str, least: int = 1) -> Picture:
         suffixes = ", ".join(FORMATS)
         raise UsageError(f"{option} must be an image file ({suffixes}), got {file!r}")
     return _register(path, least)
+
+
+def by_name(files: Iterable[File], name: Callable[[File], Hashable], rule: str) -> dict[Any, File]:
+    """Return files by the names that pair them with others.
+
+    Parameters
+    ----------
+    files : iterable of Path or Picture
+    name : callable
+        Takes a file and returns its name, such as the one without the ending.
+    rule : str
+        How the error begins: whose files they are, and what they must be.
+
+    Raises
+    ------
+    UsageError
+        If two files have one name: either could be meant.
+    """
+    found: dict[Any, File] = {}
+    for file in files:
+        own = name(file)
+        if own in found:
+            raise UsageError(f"{rule}, got {found[own].name} and {file.name}")
+        found[own] = file
+    return found
 
 
 def digest_of(pictures) -> str:

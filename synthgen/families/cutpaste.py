@@ -94,8 +94,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str | None,
         msgspec.Meta(
             description="Where defects may lie: a mask for all images; a folder with a mask of the same name for "
-            "each; or auto, the part in each image, which must stand out from a plain background. Masks are "
-            "stretched to --size."
+            "each; or auto, the part in each image, which must stand out from a plain background: images without "
+            "such a part get no defects. Masks are stretched to --size."
         ),
     ] = None
     area: Annotated[
@@ -234,12 +234,14 @@ def _paired(folder: str, normal: tuple) -> tuple:
     """Return the masks of a folder that have the names of the normal images, with or without ``_mask``."""
     from synthgen.compose import pictures
 
-    found = {}
-    for mask in pictures.list_pictures(folder, "region", 1):
-        stem = Path(mask.name).stem
-        found[stem.removesuffix("_mask")] = mask
+    def stem_of(picture) -> str:
+        return Path(picture.name).stem
 
-    stems = [Path(picture.name).stem for picture in normal]
+    masks = pictures.list_pictures(folder, "region", 1)
+    rule = "region must hold one mask for each normal image"
+    found = pictures.by_name(masks, lambda mask: stem_of(mask).removesuffix("_mask"), rule)
+    different = "normal must hold images of different names, which have masks of their own"
+    stems = list(pictures.by_name(normal, stem_of, different))
     missing = [stem for stem in stems if stem not in found]
     if missing:
         rule = f"must hold a mask for each of the {len(stems)} normal images"
@@ -250,13 +252,11 @@ def _paired(folder: str, normal: tuple) -> tuple:
 @lru_cache(maxsize=8)
 def _background(options: Options) -> dict:
     """Return the background of the normal images, measured in some of them, for ``region auto``."""
-    from synthgen.compose.pictures import read_picture
     from synthgen.compose.regions import measure_background, part_region
 
     normal = _files(options)["normal"]
     step = -(-len(normal) // _MEASURED)
-    gray = _is_gray(options)
-    some = [read_picture(file.sha256, _MEASURED_SIZE, gray, options.bits) for file in normal[::step]]
+    some = [_small(options, number) for number in range(0, len(normal), step)]
     background = measure_background(some)
 
     found = sum(part_region(picture, background) is not None for picture in some)
@@ -264,6 +264,37 @@ def _background(options: Options) -> dict:
         rule = "auto needs parts that stand out from a plain background"
         raise UsageError(f"region {rule}, got {found} of {len(some)} normal images with one; give masks instead")
     return background
+
+
+def _small(options: Options, normal: int) -> np.ndarray:
+    """Return a normal image, given by its number, at the size at which backgrounds are measured."""
+    from synthgen.compose.pictures import read_picture
+
+    picture = _files(options)["normal"][normal]
+    return read_picture(picture.sha256, _MEASURED_SIZE, _is_gray(options), options.bits)
+
+
+def _with_part(options: Options, normal: int) -> int:
+    """Return the number of a normal image for defects: the one given or, if no part stands out in it, a later one.
+
+    The first follows the last. There is one with a part, or `_background` would have refused the images.
+    """
+    if options.region != AUTO:
+        return normal
+
+    count = len(_files(options)["normal"])
+    for step in range(count):
+        number = (normal + step) % count
+        if _shows_part(options, number):
+            return number
+    raise UsageError("region auto needs parts that stand out from a plain background, got none")
+
+
+@lru_cache(maxsize=2**16)
+def _shows_part(options: Options, normal: int) -> bool:
+    from synthgen.compose.regions import part_region
+
+    return part_region(_small(options, normal), _background(options)) is not None
 
 
 def _sources_of_others(options: Options) -> list[str]:
@@ -294,6 +325,7 @@ def _look_again() -> None:
     """Forget what was listed: a plan is made of the files that are there then, and holds until the next."""
     _files.cache_clear()
     _background.cache_clear()
+    _shows_part.cache_clear()
     _is_gray.cache_clear()
 
 
@@ -356,6 +388,7 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     objects = []
     kind = kinds(options)[label]
     if kind is not None:
+        normal = _with_part(options, normal)
         low, high = options.objects
         width = high - low + 1
         count = low + int(number_share * width)
@@ -482,13 +515,31 @@ def draw(params: dict, size: tuple[int, int]):
 def _region(params: dict, clean: np.ndarray) -> np.ndarray | None:
     """Return where pixels of a normal image may change; None for anywhere."""
     from synthgen.compose.pictures import read_mask
-    from synthgen.compose.regions import part_region
 
-    if params["background"] is not None:
-        return part_region(clean, params["background"])
+    if params["background"] is not None and params["objects"]:
+        return _part(params, clean)
     if params["region"] is not None:
         return read_mask(params["region"], clean.shape[:2])
     return None
+
+
+def _part(params: dict, clean: np.ndarray) -> np.ndarray:
+    """Return where a normal image shows the part, found in it or, where noise hides it, in the smaller one."""
+    from synthgen.compose.pictures import nearest, read_picture
+    from synthgen.compose.regions import part_region
+
+    background = params["background"]
+    region = part_region(clean, background)
+    if region is not None:
+        return region
+
+    picture = params["image"]
+    small = read_picture(picture["sha256"], _MEASURED_SIZE, params["gray"], params.get("bits"))
+    region = part_region(small, background)
+    if region is None:
+        rule = "must show a part that stands out from a plain background, for region auto"
+        raise UsageError(f"{picture['name']}: {rule}, got none")
+    return nearest(region, clean.shape[:2])
 
 
 def describe_class(options: Options, seed: int, label: int) -> dict:

@@ -28,7 +28,7 @@ from pathlib import Path
 from synthgen.errors import UsageError
 from synthgen.layouts import loco, mvtec, own, plain, visa
 from synthgen.layouts.entries import NORMAL, Entry, ImageSet, Item, Joined, OfCategory, Source, shown
-from synthgen.layouts.files import entry_of, left_out, pictures_in, subfolders
+from synthgen.layouts.files import entry_of, folders_below, left_out, pictures_in, subfolders
 from synthgen.layouts.region import within
 from synthgen.layouts.truth import Truth
 
@@ -162,7 +162,8 @@ def open_images(paths: Sequence, size: tuple[int, int] | None = None) -> ImageSe
     Parameters
     ----------
     paths : sequence of str or Path
-        Files; folders, whose images are taken, also those of the folders in them; data sets of ours.
+        Files; folders, whose images are taken, also those of the folders in them, each folder once whatever links
+        lead to it; data sets of ours.
     size : tuple of int, optional
         As for `open_normal`.
 
@@ -305,9 +306,9 @@ def _open_unknown(path: Path) -> ImageSet:
 
 def _below(folder: Path) -> list[Path]:
     """Return the images of a folder and of all folders in it."""
-    images = pictures_in(folder)
-    for inner in subfolders(folder):
-        images += _below(inner)
+    images = []
+    for place in folders_below(folder):
+        images += pictures_in(place)
     return images
 
 

@@ -23,6 +23,8 @@ _PAIRS = "pairs.jsonl"
 class Writer(Base):
     """One texture: what the images show."""
 
+    SQUARES = True
+
     def check(self) -> None:
         """Name the kinds of defects."""
         self.needs_masks("anomalygen")
@@ -49,7 +51,9 @@ class Writer(Base):
         row = {"mask": mask.path}
         files = [file, mask]
         if "clean" in sample.source.manifest.fields:
-            twin = File(f"{self.texture}/clean_image/{key}.png", sample.bytes_of("clean"), "text")
+            clean = image_of(sample, self.options, "clean")
+            # the record has the sums of images and masks alone
+            twin = File(f"{self.texture}/clean_image/{key}.{clean.suffix}", clean.data, "text")
             files.append(twin)
             row["clean"] = twin.path
         return Written(files, row)

@@ -38,8 +38,6 @@ class Writer(Base):
         strange = [name for name in names if name not in _ROBOFLOW]
         if self._is_roboflow and strange:
             raise UsageError(f"split must be of {', '.join(_ROBOFLOW)} for roboflow, got {strange[0]}")
-        if self.options.square != "off":
-            raise UsageError(f"square must be left out for coco, got {self.options.square}")
 
     def put(self, sample: Picked) -> Written:
         """Return the image of a sample, and what the annotations say of it."""

@@ -37,6 +37,21 @@ def pictures_below(folder: Path) -> list[Path]:
     return files
 
 
+def folders_below(folder: Path) -> Iterator[Path]:
+    """Yield a folder and all folders in it, without hidden ones, each once: links are followed to what is new."""
+    own = {place.resolve(): place for place, _ in _walked(folder, set())}
+    yield from _with_links(folder, own)
+
+
+def _with_links(folder: Path, homes: dict[Path, Path]) -> Iterator[Path]:
+    """Yield a folder and those in it; `homes` has the path by which each resolved folder is reached, and grows."""
+    yield folder
+    for inner in subfolders(folder):
+        home = homes.setdefault(inner.resolve(), inner)
+        if home == inner:
+            yield from _with_links(inner, homes)
+
+
 def _is_hidden(path: Path) -> bool:
     return path.name.startswith(".")
 
@@ -114,6 +129,18 @@ def _size_text(shape: tuple[int, ...]) -> str:
     return f"{width}x{height}"
 
 
+def masks_by_image(masks: Iterable[Path], folder: Path, suffix: str = "_mask") -> dict[str, Path]:
+    """Return the masks of a folder by the names of their images, which may have a suffix behind.
+
+    Raises
+    ------
+    UsageError
+        If two are masks of one image.
+    """
+    rule = f"{folder}: must hold one mask for each image"
+    return pictures.by_name(masks, lambda mask: mask.stem.removesuffix(suffix), rule)
+
+
 def paired(images: list[Path], masks: dict[str, Path], folder: Path) -> list[Path]:
     """Return the mask of each image by name. Order would not do: one missing file would shift all others.
 
@@ -128,8 +155,11 @@ def paired(images: list[Path], masks: dict[str, Path], folder: Path) -> list[Pat
     Raises
     ------
     UsageError
-        If an image has no mask or a mask has no image.
+        If an image has no mask, a mask has no image, or two images have one name.
     """
+    if images:
+        different = f"{images[0].parent}: must hold images of different names, which have masks of their own"
+        pictures.by_name(images, lambda image: image.stem, different)
     rule = f"{folder}: must hold a mask for each of {len(images)} images"
     stems = [image.stem for image in images]
 

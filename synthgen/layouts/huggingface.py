@@ -14,7 +14,6 @@ from synthgen.layouts.export.sources import Picked
 from synthgen.layouts.export.tree import Tree
 from synthgen.layouts.export.writer import File, Written, as_file, joined_names
 from synthgen.layouts.export.writer import Writer as Base
-from synthgen.shards.codecs import suffix
 from synthgen.shards.files import RawFile
 from synthgen.shards.manifest import CLASSES, SHARDS
 
@@ -24,7 +23,9 @@ IN_A_FOLDER = 5_000
 _METADATA = "metadata.jsonl"
 _BLOCK = 2**22
 # Options that shards copied as they are do not follow.
-_CHANGES = ("split", "limit", "classes", "square", "rgb", "image")
+_CHANGES = ("split", "limit", "classes", "rgb", "image")
+# Fields beside the image stay as they are, whatever is asked of images.
+_STORED = Options()
 
 
 class Writer(Base):
@@ -80,8 +81,8 @@ class Writer(Base):
         row: dict[str, object] = {"file_name": _below(sample.split, image)}
 
         for name in self._fields:
-            data = sample.bytes_of(name)
-            file = File(f"{sample.split}/{name}/{name_in_chunk}.png", data, "mask")
+            field = image_of(sample, _STORED, name)
+            file = File(f"{sample.split}/{name}/{name_in_chunk}.{field.suffix}", field.data, "mask")
             files.append(file)
             row[f"{name}_file_name"] = _below(sample.split, file)
 
@@ -115,12 +116,12 @@ class Writer(Base):
         return Files(splits, columns, f'dataset = datasets.load_dataset("FOLDER", split="{first}")')
 
     def notes(self, rows: Callable[[], Iterator[dict]]) -> list[str]:
-        """Return which fields are no images, and so left out."""
-        source = self.sources[0]
-        others = [name for name in source.manifest.fields if name not in ("image", *self._fields)]
+        """Return which fields are no pictures, or not in every data set, and so left out."""
+        names = [name for source in self.sources for name in source.manifest.fields]
+        others = [name for name in dict.fromkeys(names) if name not in ("image", *self._fields)]
         if self.options.shards or not others:
             return []
-        return [f"left out, not PNG files in every data set: {', '.join(others)}"]
+        return [f"left out, no pictures in every data set: {', '.join(others)}"]
 
     def usage(self, out: Path) -> str:
         """Return what `datasets` is told."""
@@ -128,13 +129,15 @@ class Writer(Base):
 
 
 def _common_fields(sources) -> list[str]:
-    """Return the fields beside the image that are PNG files in all data sets."""
-    found = []
-    for name, entry in sources[0].manifest.fields.items():
-        everywhere = all(name in source.manifest.fields for source in sources)
-        if name != "image" and everywhere and suffix(entry.codec) == "png":
-            found.append(name)
-    return found
+    """Return the fields beside the image that are pictures in all data sets."""
+    found = [_picture_fields(source) for source in sources]
+    return [name for name in found[0] if all(name in others for others in found)]
+
+
+def _picture_fields(source) -> list[str]:
+    """Return the fields of a data set beside the image that are pictures."""
+    fields = source.manifest.fields
+    return [name for name, entry in fields.items() if name != "image" and entry.kind != "array"]
 
 
 def _below(split: str, file: File) -> str:

@@ -16,6 +16,8 @@ IN_A_FOLDER = 10_000
 class Writer(Base):
     """A folder for each class; of several data sets those with equal names are one class."""
 
+    SQUARES = True
+
     def check(self) -> None:
         """Refuse splits without an image of a class, and number the classes."""
         check_splits(self.sources, self.splits)

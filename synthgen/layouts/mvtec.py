@@ -18,7 +18,15 @@ from synthgen.layouts.export.sources import Picked, check_splits
 from synthgen.layouts.export.splits import parse_splits
 from synthgen.layouts.export.writer import File, Written, as_file, normal_and_kinds
 from synthgen.layouts.export.writer import Writer as Base
-from synthgen.layouts.files import entry_of, normal_entries, paired, pictures_in, read_mask, subfolders
+from synthgen.layouts.files import (
+    entry_of,
+    masks_by_image,
+    normal_entries,
+    paired,
+    pictures_in,
+    read_mask,
+    subfolders,
+)
 from synthgen.layouts.truth import Truth, truth_of_regions
 from synthgen.shards.codecs import suffix
 
@@ -102,11 +110,7 @@ def is_normal(folder: str) -> bool:
 
 def truths(images: list[Path], folder: Path) -> list[Callable]:
     """Return for each image what reads its truth from the masks of a folder."""
-    by_image = {}
-    for mask in pictures_in(folder):
-        image = mask.stem.removesuffix("_mask")
-        by_image[image] = mask
-
+    by_image = masks_by_image(pictures_in(folder), folder)
     masks = paired(images, by_image, folder)
     return [partial(read_truth, mask) for mask in masks]
 
@@ -125,6 +129,7 @@ class Writer(Base):
     """
 
     SPLITS = "train=0.8,test=0.2"
+    SQUARES = True
     TARGET = "mvtec"
     # Whether readers of the target list PNG files alone, so that others are as if they were not there.
     PNG_ALONE = True

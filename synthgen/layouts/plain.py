@@ -61,7 +61,8 @@ def known(path: Path, fitting: bool) -> list[Path]:
     """Return the files and folders that are not for fitting, or not for testing, and rightly so."""
     kinds, masks = _sorted_out(path)
     if fitting:
-        return [] if pictures_in(path) else [*kinds, *masks]
+        for_testing = [folder for folder in kinds if folder.name not in NORMAL]
+        return [] if pictures_in(path) else [*for_testing, *masks]
 
     used = [_masks_for(path, folder.name) for folder in kinds]
     found = [place for place in used if place is not None]

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from synthgen.errors import UsageError
 from synthgen.layouts.entries import Entry, ImageSet, OnDemand
-from synthgen.layouts.files import pictures_below, read_region
+from synthgen.layouts.files import masks_by_image, pictures_below, read_region
 
 
 def within(images: ImageSet, region) -> ImageSet:
@@ -112,11 +113,11 @@ def _from_folder(folder: Path, images: ImageSet) -> _Masks:
 
 def _by_name(folder: Path, paths: Iterable[Path]) -> dict[tuple[str, ...], Path]:
     """Return masks by the names of their folders and of their images."""
-    masks = {}
-    for path in paths:
-        *folders, _ = path.relative_to(folder).parts
-        image = path.stem.removesuffix("_mask")
-        masks[(*folders, image)] = path
+    masks: dict[tuple[str, ...], Path] = {}
+    for place, files in groupby(paths, key=lambda path: path.parent):
+        folders = place.relative_to(folder).parts
+        by_image = masks_by_image(files, place)
+        masks |= {(*folders, image): mask for image, mask in by_image.items()}
     return masks
 
 

@@ -22,7 +22,7 @@ from synthgen.layouts.export.pictures import image_of, mask_of
 from synthgen.layouts.export.sources import Picked
 from synthgen.layouts.export.tree import Tree
 from synthgen.layouts.export.writer import Written, as_file
-from synthgen.layouts.files import entry_of, normal_entries, paired, pictures_in
+from synthgen.layouts.files import entry_of, masks_by_image, normal_entries, paired, pictures_in
 from synthgen.layouts.mvtec import read_truth
 from synthgen.shards.reading import read_whole
 
@@ -79,7 +79,7 @@ def _anomalous(path: Path) -> list[tuple[Path, Path]]:
     """Return the anomalous images that are for testing, each with its mask."""
     folder = path / _MASKS
     images = pictures_in(path / _ANOMALOUS)
-    by_image = {mask.stem: mask for mask in pictures_in(folder)}
+    by_image = masks_by_image(pictures_in(folder), folder, suffix="")
     masks = paired(images, by_image, folder)
     pairs = list(zip(images, masks, strict=True))
 

@@ -299,7 +299,7 @@ def drawer_of(plan: Plan):
 
 
 def check_disk(estimate: Estimate, plan: Plan, target: Target, at_a_time: int) -> None:
-    """Refuse a run that the disk cannot hold; say how many images a class would fit.
+    """Refuse a run that the disk cannot hold; say of a whole new one how many images a class would fit.
 
     Of shards that go into a store the disk holds those that are drawn at a time.
     """
@@ -311,11 +311,18 @@ def check_disk(estimate: Estimate, plan: Plan, target: Target, at_a_time: int) -
     if needed <= free:
         return
 
-    before = plan.run.grown_from[-1].per_class if plan.run.grown_from else 0
-    fitting = int((plan.run.per_class - before) * free / needed)
-    advice = f"--per-class {before + fitting} would fit" if fitting else "not even one image a class would fit"
     size = human_bytes(estimate.bytes)
-    raise StorageError(f"{target.folder}: needs about {size} of disk, {human_bytes(free)} are free; {advice}")
+    lack = f"{target.folder}: needs about {size} of disk, {human_bytes(free)} are free"
+    raise StorageError(f"{lack}; {_smaller_run(plan, estimate, free / needed)}")
+
+
+def _smaller_run(plan: Plan, estimate: Estimate, share: float) -> str:
+    """Return what to do where the disk holds this share of a run."""
+    # Of what was begun, or is a part, another number of images would be other data.
+    if plan.run.grown_from or estimate.samples < plan.run.count:
+        return "make room, and run the same command again"
+    fitting = int(plan.run.per_class * share)
+    return f"--per-class {fitting} would fit" if fitting else "not even one image a class would fit"
 
 
 def _free_bytes(folder: Path) -> int:

@@ -62,7 +62,7 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
     found = current_records(folder)
     is_growing = len(found) > 1 and found[0].grows_from(found[1])
     if is_growing and not agree(found[0], run):
-        return _growing_to_other_data(folder, found[0], overwrite)
+        return _growing_to_other_data(folder, found[0], run, overwrite)
 
     # An equal record first: the others may have another name.
     own = encode_json(run)
@@ -72,7 +72,9 @@ def begun_record(folder: Path, run: RunRecord, overwrite: bool = False) -> RunRe
         if run.grows_from(record):
             return run
 
-    sidecar = _any_sidecar(folder, run)
+    # Of two records that agree, or a manifest beside a damaged record, no sidecar knows better.
+    is_told = len(found) == 1 and os.path.lexists(folder / DATASET)
+    sidecar = None if is_told else _last_sidecar(folder, run)
     has_grown = any(record.grows_from(run) for record in found)
     if sidecar is not None and not has_grown and _is_of(sidecar, run):
         return msgspec.structs.replace(run, device=sidecar.device) if run.tolerance else run
@@ -118,13 +120,15 @@ def _any_shard(folder: Path, run: RunRecord, shards: Iterable[int]) -> bool:
     return not there.isdisjoint(file_names(folder, run, shards))
 
 
-def _growing_to_other_data(folder: Path, growing: RunRecord, overwrite: bool) -> RunRecord:
+def _growing_to_other_data(folder: Path, growing: RunRecord, run: RunRecord, overwrite: bool) -> RunRecord:
     """Return the record of a folder that is on its way to other data, if that is to be replaced."""
     if overwrite:
         return growing
     target = f"{counted(growing.classes, 'class', 'classes')} x {counted(growing.per_class, 'image')}"
     name = growing.recipe["name"]
-    raise UsageError(f"{folder}: is growing to {target} of {name}, and some of them are there: finish that first")
+    changes = ", ".join(version_changes(growing.versions, run.versions))
+    hint = f"finish that first with the libraries that began it ({changes})" if changes else "finish that first"
+    raise UsageError(f"{folder}: is growing to {target} of {name}, and some of them are there: {hint}")
 
 
 def check_versions(folder: Path, run: RunRecord, shards: Iterable[int]) -> None:
@@ -292,9 +296,9 @@ def _check_strangers(folder: Path, has_shards: bool) -> None:
         raise UsageError(f"{folder}: must be empty or hold this data set, got {found}")
 
 
-def _any_sidecar(folder: Path, run: RunRecord) -> Sidecar | None:
-    """Return the first sidecar of a folder that can be read."""
-    for shard in range(run.shards):
+def _last_sidecar(folder: Path, run: RunRecord) -> Sidecar | None:
+    """Return the last sidecar of a folder that can be read: it is of the latest stage."""
+    for shard in reversed(range(run.shards)):
         sidecar, _ = _readable(sidecar_path(folder, run, shard), Sidecar)
         if sidecar is not None:
             return sidecar

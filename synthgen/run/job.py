@@ -1,5 +1,6 @@
 """A run from start to end: folder, lock, shards, manifest. Running it again resumes it."""
 
+import os
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from synthgen.run.executors import Crew, Executor, executor_of
 from synthgen.run.folder import begun_record, check_device, check_versions, readable_manifest, sweep
 from synthgen.run.growth import continued
 from synthgen.run.lock import part_lock
-from synthgen.run.parts import parse_part
+from synthgen.run.parts import Part, parse_part
 from synthgen.run.plan import Plan, make_plan
 from synthgen.run.records import begin, finish, known_sidecars, withdraw
 from synthgen.run.store import draw_into_store
@@ -87,19 +88,27 @@ def generate(
     place = place_of(out) if is_remote(out) else None
     folder = Path(out)
     crew = Crew(executor, workers, address, cpus_per_task, gpus_per_task)
-    crew.check()
-
-    part = parse_part(part, folder if place is None else None)
-    if overwrite and part.n > 1:
-        raise UsageError(
-            f"overwrite must not go with part, got part {part.k}/{part.n}: it would remove what other parts drew"
-        )
+    part = check_request(out, crew, part, overwrite, scratch)
     with chosen_device(device), system_errors(out), executor_of(crew) as draws:
         work = Work(draws, part, progress, overwrite, any_device)
         plan = _with_device(make_plan(recipe), draws)
         if place is None:
             return _draw_into_folder(plan, folder, work)
         return draw_into_store(plan, place, work, scratch)
+
+
+def check_request(out, crew: Crew, part=None, overwrite: bool = False, scratch=None) -> Part:
+    """Return the part that is to be drawn; raise `UsageError` unless what `generate` is asked for goes together."""
+    crew.check()
+    is_folder = not is_remote(out)
+    part = parse_part(part, Path(out) if is_folder else None)
+    if overwrite and part.n > 1:
+        raise UsageError(
+            f"overwrite must not go with part, got part {part.k}/{part.n}: it would remove what other parts drew"
+        )
+    if scratch is not None and is_folder:
+        raise UsageError(f"scratch must go with an address, such as s3://bucket/x, got out {os.fspath(out)}")
+    return part
 
 
 def _with_device(plan: Plan, executor: Executor) -> Plan:

@@ -40,7 +40,9 @@ def share_of_job(estimate: Estimate, jobs: int) -> Estimate:
     return msgspec.structs.replace(estimate, shards=shards, samples=samples)
 
 
-def slurm_script(name: str, estimate: Estimate, jobs: int, workers: int, words: list[str]) -> str:
+def slurm_script(
+    name: str, estimate: Estimate, jobs: int, workers: int, words: list[str], processes: int | None = None
+) -> str:
     """Return a script for Slurm's ``sbatch``.
 
     Parameters
@@ -54,9 +56,11 @@ def slurm_script(name: str, estimate: Estimate, jobs: int, workers: int, words: 
         CPUs of a job.
     words : list of str
         The command that draws, without the options that the script adds.
+    processes : int, optional
+        How many of the CPUs' processes draw at a time, where one of them uses the whole device.
     """
     share = share_of_job(estimate, jobs)
-    seconds = share.seconds(workers)
+    seconds = share.seconds(workers if processes is None else processes)
     minutes = _START_MINUTES + math.ceil(_TIMES_ESTIMATE * seconds / 60)
     command = shlex.join([*words, "--part", "auto", "--workers", str(workers), "--progress", "plain"])
     return _SLURM.format(

@@ -336,7 +336,12 @@ def test_fitted_models_are_calibrated_on_images_that_none_saw(many, tmp_path):
     left = model.notes["images"]
     assert 2 <= left < 10
     assert f"{left} of 20 normal images calibrate the members, which were not fitted to them" in lines
-    assert model.notes["thresholds"]["image"] > 0
+    threshold = model.notes["thresholds"]["image"]
+    assert threshold > 0
+    assert lines[-1] == (
+        f"threshold {threshold:.4g} from {left} images that also calibrated it: "
+        "more normal images may reach it than --false-alarms says"
+    )
     assert refused(*command, "--size", "64", "--out", tmp_path / "n") == (
         "--size must be left out: the members keep their own"
     )

@@ -313,6 +313,41 @@ def test_the_region_follows_the_part_of_each_image(tmp_path, region):
     assert seen == {0, 1, 2, 3}
 
 
+def test_images_without_a_part_get_no_defects(tmp_path):
+    places = part_on_table(tmp_path / "good")
+    Image.fromarray(np.full((*SIZE, 3), 40, np.uint8)).save(tmp_path / "good" / "part2.png")
+    recipe = small(str(tmp_path / "good"), region="auto", masks="blobs", anomalies="color", good=True, per_class=20)
+    names: dict[int, set] = {0: set(), 1: set()}
+    for label, found in names.items():
+        for index in range(20):
+            sample = synthgen.render(recipe, label, index)
+            number = int(sample.params["image"]["name"][4])
+            inside = np.zeros(SIZE, bool)
+            inside[places[number]] = True
+            assert changed(sample).any() == (label == 1)
+            assert not changed(sample)[~inside].any()
+            found.add(number)
+    assert names == {0: {0, 1, 2, 3}, 1: {0, 1, 3}}
+
+
+def test_a_part_that_noise_hides_is_found_in_the_smaller_picture(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(60, 20, (512, 512))
+    pixels[160:352, 160:352] += 120
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(tmp_path / "part.png")
+    recipe = small(str(tmp_path), region="auto", masks="blobs", anomalies="color", size=512)
+    around = np.zeros((512, 512), bool)
+    around[140:372, 140:372] = True
+    for index in range(3):
+        sample = synthgen.render(recipe, 0, index)
+        assert changed(sample).any()
+        assert not changed(sample)[~around].any()
+
+    empty = {**sample.params, "background": {"spread": [200.0]}}
+    with pytest.raises(UsageError, match=r"^part\.png: must show a part that stands out"):
+        cutpaste.draw(empty, (512, 512))
+
+
 def test_a_region_that_cannot_be_found_is_refused(normal, tmp_path):
     part_on_table(tmp_path / "good")
     rng = np.random.default_rng(0)
@@ -325,6 +360,24 @@ def test_a_region_that_cannot_be_found_is_refused(normal, tmp_path):
     Image.new("L", (8, 8), 255).save(tmp_path / "masks" / "part1.png")
     with pytest.raises(UsageError, match="mask for each of the 4 normal images, got none for part0 and 3 in all"):
         make_plan(small(normal, region=str(tmp_path / "masks")))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "masks/part1_mask.png",
+            "region must hold one mask for each normal image, got part1.png and part1_m",
+        ),
+        ("good/part1.bmp", "normal must hold images of different names, .* got part1.bmp and part1.png"),
+    ],
+)
+def test_masks_by_name_have_one_image_each(tmp_path, name, message):
+    save(tmp_path / "good", 2)
+    save(tmp_path / "masks", 2)
+    Image.new("L", SIZE, 255).save(tmp_path / name)
+    with pytest.raises(UsageError, match=message):
+        make_plan(small(str(tmp_path / "good"), region=str(tmp_path / "masks")))
 
 
 def test_defects_are_seen_on_average_and_only_then_moved(normal):

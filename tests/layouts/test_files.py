@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from synthgen.errors import UsageError
 from synthgen.layouts import open_test_set
 
 
@@ -37,6 +38,36 @@ def test_masks_of_another_number_are_refused(mvtec, trees):
     trees.refused(lambda: open_test_set(mvtec), folder, "a mask for each of 2 images, got none for 021.png")
     trees.put(folder / "021_mask.png", trees.mask_of())
     trees.refused(lambda: open_test_set(mvtec), folder, "got 3: 022_mask.png has no image")
+
+
+TWICE = {
+    "masks of one image": (
+        "mvtec",
+        "ground_truth/crack/020.png",
+        "one mask for each image, got 020.png and 02",
+    ),
+    "images of one name": ("mvtec", "test/crack/020.bmp", "images of different names, .* 020.bmp and 020.png"),
+    "masks of VisA": ("visa", "Data/Masks/Anomaly/020.bmp", "one mask for each image, got 020.bmp and 020.png"),
+    "images of VisA": (
+        "visa",
+        "Data/Images/Anomaly/020.bmp",
+        "images of different names, .* 020.JPG and 020.bmp",
+    ),
+    "images of LOCO": (
+        "loco",
+        "test/logical_anomalies/020.bmp",
+        "images of different names, .* 020.bmp and 020.png",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_two_files_of_one_name_are_refused_by_both_names(request, trees, case):
+    layout, name, message = TWICE[case]
+    root = request.getfixturevalue(layout)
+    path = trees.put(root / name, trees.mask_of((1, 1, 3, 3)))
+    with pytest.raises(UsageError, match=f"^{path.parent}: must hold {message}"):
+        open_test_set(root)
 
 
 def test_broken_files_are_refused_by_name(mvtec, trees):

@@ -1,5 +1,6 @@
 """Opening data sets of any layout: what is read, what is left out, what is refused."""
 
+import os
 import subprocess
 import sys
 
@@ -32,6 +33,29 @@ def test_images_are_found_in_folders_and_below(tmp_path, trees):
     trees.put_many(tmp_path / "a", 1)
     single = trees.put(tmp_path / "c.png", trees.picture(1))
     assert len(open_images([tmp_path / "a", single])) == 4
+
+
+LINKS = {
+    "to the folder itself": ("a/self", ".", 3),
+    "to the folder above": ("a/b/up", "..", 3),
+    "to a folder that is read anyway": ("a/0", "b", 3),
+    "to a folder elsewhere": ("a/c", "../other", 4),
+    "back from elsewhere": ("a/c", "../back", 5),
+}
+
+
+@pytest.mark.parametrize("case", LINKS)
+def test_images_are_found_once_whatever_links_lead_to_them(tmp_path, trees, case):
+    link, target, count = LINKS[case]
+    trees.put_many(tmp_path / "a", 1)
+    trees.put_many(tmp_path / "a" / "b", 2)
+    trees.put_many(tmp_path / "other", 1)
+    trees.put_many(tmp_path / "back", 2)
+    (tmp_path / "back" / "again").symlink_to("../a")
+    (tmp_path / link).symlink_to(target)
+    images = open_images([tmp_path / "a"])
+    assert len(images) == len({os.path.realpath(entry.name) for entry in images.entries}) == count
+    assert images.left_out == []
 
 
 def test_places_without_images_are_refused(tmp_path, trees):

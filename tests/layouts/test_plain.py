@@ -57,3 +57,16 @@ def test_images_beside_folders_are_reported_or_refused_where_either_could_be_mea
     trees.put_many(tmp_path / "good", 1)
     trees.refused(lambda: open_normal(tmp_path), "must hold normal images or a folder good of them, got both")
     assert open_test_set(tmp_path).left_out == [f"{tmp_path}: 1 image left out, 000.png among them"]
+
+
+@pytest.mark.parametrize("name", ["good", "normal", "ok"])
+@pytest.mark.parametrize("opened", [open_normal, open_test_set])
+def test_what_is_not_read_in_a_folder_of_normal_images_is_reported(tmp_path, trees, name, opened):
+    trees.put_many(tmp_path / name, 2)
+    trees.put_many(tmp_path / "dirt", 1)
+    trees.put(tmp_path / name / "a.gif", trees.picture(0))
+    trees.put(tmp_path / name / "sub" / "b.png", trees.picture(0))
+    assert opened(tmp_path).left_out == [
+        f"{tmp_path / name}: 1 file left out, not images by name: a.gif, ..",
+        f"{tmp_path / name / 'sub'}: 1 image left out, b.png among them",
+    ]

@@ -82,6 +82,10 @@ def test_a_region_may_be_a_field_of_the_data_set(tmp_path):
 WRONG = {
     "a mask is missing": ("some", r"some: must hold a mask for each image, got none named \d+ for "),
     "two images of one name": ("twice", r"020\.png: must be the mask of one image, got .* and .*: use folders as"),
+    "two masks of one image": (
+        "double",
+        r"double: must hold one mask for each image, got 020\.png and 020_mask",
+    ),
     "no file of that name": ("regions", "^region must be a mask, a folder of masks, or a field of .*'regions' for"),
     "a black mask": ("black.png", r"black\.png: must show a region, got a mask that is black"),
     "another size": ("small.png", r"small\.png: must be as large as its image, 30x20, got 4x3"),
@@ -98,6 +102,8 @@ def test_regions_that_do_not_fit_are_refused(brick, trees, tmp_path, case):
     if given_as == "twice":
         trees.put(brick / "test" / "good" / "020.png", trees.picture(0))
         images = open_test_set(brick)
+    trees.put(tmp_path / "double" / "020.png", half("left"))
+    trees.put(tmp_path / "double" / "020_mask.png", half("left"))
     for _, stem in names(images):
         trees.put(tmp_path / "twice" / f"{stem}.png", half("left"))
     place = given_as if given_as == "regions" else tmp_path / given_as

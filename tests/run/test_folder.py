@@ -91,6 +91,18 @@ def test_the_same_data_in_another_form_is_called_so(finished, make_recipe):
         folders.begun_record(finished, other)
 
 
+@pytest.mark.parametrize("names", DAMAGES[:3])
+def test_a_data_set_that_grew_is_not_written_over_by_one_of_another_form(tmp_path, make_recipe, names):
+    for per_class in (2, 6):
+        grown = make_recipe(classes=1, per_class=per_class, storage={"shard_size": 2})
+        synthgen.generate(grown, tmp_path, workers=0, progress=False)
+    damaged(tmp_path, *names)
+
+    other = make_plan(make_recipe(classes=1, per_class=6, storage={"shard_size": 3})).run
+    with pytest.raises(UsageError, match=r"the same data, stored in another way: .*shard_size is 2 there, 3 here"):
+        folders.begun_record(tmp_path, other)
+
+
 @pytest.mark.parametrize(
     ("tolerance", "device", "any_device"), [(0.0, "b", False), (0.5, "a", False), (0.5, "b", True)]
 )

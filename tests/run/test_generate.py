@@ -180,6 +180,13 @@ def test_a_run_that_cannot_fit_is_refused_with_what_would(make_recipe, tmp_path,
     fitting = int(str(error.value).split("--per-class ")[1].split()[0])
     assert draw(make_recipe(per_class=fitting), tmp_path / "y").finished
 
+    # what was begun, grows, or is a part would be other data with fewer images
+    advice = r"kB are free; make room, and run the same command again$"
+    with pytest.raises(StorageError, match=advice):
+        draw(make_recipe(per_class=100), tmp_path / "y")
+    with pytest.raises(StorageError, match=advice):
+        draw(make_recipe(per_class=200), tmp_path / "x", part=(1, 2))
+
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 @pytest.mark.parametrize("fmt", ["hdf5", "webdataset"])

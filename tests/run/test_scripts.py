@@ -31,6 +31,10 @@ def test_a_script_of_slurm_asks_for_the_time_of_the_largest_job_twice():
     assert "#SBATCH --cpus-per-task=2\n" in script
     # 2 shards of 100 samples, one on each CPU: 6 minutes, twice, after 10 minutes
     assert "#SBATCH --time=0:23:00\n" in script
+    # a device that one process uses whole: one after the other
+    alone = slurm_script("bulbs", HOUR, 5, 2, ["synthgen"], processes=1)
+    assert "#SBATCH --cpus-per-task=2\n" in alone
+    assert "#SBATCH --time=0:35:00\n" in alone
     command = "srun synthgen run 'my plates.yaml' --out /shared/d --part auto --workers 2 --progress plain\n"
     assert script.endswith(command)
 
@@ -47,3 +51,20 @@ def test_the_command_prints_a_script_that_draws_the_recipe(make_recipe, tmp_path
     assert lines[1].startswith("3 jobs of up to 2 shards, ")
     alone = CliRunner().invoke(cli, ["plan", str(recipe), "--slurm"], standalone_mode=False).exception
     assert str(alone) == "--slurm needs --jobs N"
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["plan", "fractals-1k", "--workers", "-3"], "--workers must lie in 0..4096, got -3"),
+        (["plan", "fractals-1k", "--jobs", "2", "--slurm", "--json"], "--slurm must not go with --json"),
+        (["plan", "fractals-1k", "--out", "x"], "--out must go with --slurm"),
+        (["fractals", "--dry-run", "--workers", "-7"], "--workers must lie in 0..4096, got -7"),
+        (["fractals", "--dry-run", "--part", "9/2"], "--part must be K/N"),
+        (["fractals", "--dry-run", "--gpus-per-task", "-4"], "--gpus-per-task must lie in"),
+        (["fractals", "--dry-run", "--scratch", "x"], "--scratch must go with an address"),
+    ],
+)
+def test_a_plan_refuses_what_a_run_would_refuse(words, error):
+    found = CliRunner().invoke(cli, words, standalone_mode=False).exception
+    assert str(found).startswith(error)

@@ -47,6 +47,7 @@ class Batches:
 
         name, _ = TARGETS[job.target]
         module = import_module(f"synthgen.layouts.{name}")
+        _check_square(module.Writer, job)
         self.writer: Writer = module.Writer(self.sources, job.options)
         self.writer.facts = job.facts
 
@@ -83,6 +84,12 @@ class Batches:
             if written.row is not None:
                 rows.append(written.row)
         tree.record(number, Batch(files, rows))
+
+
+def _check_square(writer: type[Writer], job: Job) -> None:
+    """Refuse squares of a target that would not make squares of all that it writes."""
+    if job.options.square != "off" and not writer.SQUARES:
+        raise UsageError(f"square must be left out for {job.target}, got {job.options.square}")
 
 
 def _put(tree: Tree, file: File, sample: Picked) -> FileRow:

@@ -29,18 +29,18 @@ class Encoded(NamedTuple):
     total: int | None
 
 
-def image_of(sample: Picked, options: Options) -> Encoded:
-    """Return the image of a sample, as the options want it."""
-    entry = sample.source.manifest.fields["image"]
+def image_of(sample: Picked, options: Options, field: str = "image") -> Encoded:
+    """Return the image of a sample, or another field of it that is a picture, as the options want it."""
+    entry = sample.source.manifest.fields[field]
     ending = suffix(entry.codec)
     usual = ending if is_picture(entry.codec) else "png"
     wanted = usual if options.image == "stored" else options.image
     is_changed = options.rgb or options.square != "off"
     if wanted == ending and not is_changed:
-        data = sample.bytes_of("image")
+        data = sample.bytes_of(field)
         return Encoded(data, ending, None)
 
-    stored = sample.pixels_of("image")
+    stored = sample.pixels_of(field)
     pixels = squared(stored, options.square)
     if options.rgb and pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)

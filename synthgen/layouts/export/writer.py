@@ -62,6 +62,8 @@ class Writer:
 
     # Splits where the user does not say.
     SPLITS = "train"
+    # Whether `square` holds for all that the target writes of a sample: images, masks and further fields.
+    SQUARES = False
 
     def __init__(self, sources: Sequence[Source], options: Options):
         self.sources = sources

@@ -16,6 +16,7 @@ from synthgen.torch.data.fetching import read_raw
 from synthgen.torch.data.items import SEMANTIC
 from synthgen.torch.data.planes import decode_into
 from synthgen.torch.data.pngs import Form, compile_now, decode_pngs, form_of
+from synthgen.torch.data.rooms import Rooms
 from synthgen.torch.data.threads import MOST_THREADS, Threads
 
 CHECKS = ("crc", "none")
@@ -55,6 +56,7 @@ class BatchReader:
         self._fields = fields
         self._threads = Threads(threads)
         self._is_checked = check == "crc"
+        self._rooms = Rooms()
 
         self._entries = dataset.manifest.fields
         self._specs = {name: entry.spec() for name, entry in self._entries.items()}
@@ -110,14 +112,20 @@ class BatchReader:
 
     def _empty(self, name: str, count: int, shared: bool) -> torch.Tensor:
         """Return the tensor that a part of the items goes into."""
+        shape, dtype = self._form_of_tensor(name)
+        whole = (count, *shape)
+        return _shared(whole, dtype) if shared else self._rooms.lend(name, whole, dtype)
+
+    def _form_of_tensor(self, name: str) -> tuple[tuple[int, ...], str]:
+        """Return shape and type of a part of one item."""
         if name == _LABEL:
-            return _tensor((count,), "int64", shared)
+            return (), "int64"
         if name == SEMANTIC:
-            return _tensor((count, *self._specs["instances"].shape), "int32", shared)
+            return self._specs["instances"].shape, "int32"
 
         spec = self._specs[name]
         shape = planes_shape(spec) if name == _IMAGE else spec.shape
-        return _tensor((count, *shape), spec.dtype, shared)
+        return shape, spec.dtype
 
     def _fill(self, share: Share, positions: Sequence[int], arrays: dict[str, np.ndarray]) -> None:
         """Read and decode a share of a batch."""
@@ -182,13 +190,9 @@ def _planes_of(values: np.ndarray) -> np.ndarray:
     return values[:, None] if values.ndim == 3 else np.moveaxis(values, -1, 1)
 
 
-def _tensor(shape: tuple[int, ...], dtype: str, shared: bool) -> torch.Tensor:
-    """Return a tensor that is not filled yet."""
+def _shared(shape: tuple[int, ...], dtype: str) -> torch.Tensor:
+    """Return a tensor that is not filled yet, in shared memory, as torch's own collate function makes it."""
     kind = torch.from_numpy(np.empty(0, dtype)).dtype
-    if not shared:
-        return torch.empty(shape, dtype=kind)
-
-    # As torch's own collate function does it.
     storage = torch.UntypedStorage._new_shared(kind.itemsize * int(np.prod(shape)), device="cpu")
     empty: Any = torch.empty(0, dtype=kind)
     return empty.set_(storage, 0, shape)

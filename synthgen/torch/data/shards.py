@@ -67,7 +67,8 @@ class ShardDataset(ClassNames, data.Dataset):
     Notes
     -----
     Loaders ask for a batch at a time. It is decoded into one tensor, which torch's collate function returns as it
-    is. The images of a batch share that memory: copy an image that you want to keep without the others.
+    is. The images of a batch share that memory: copy an image that you want to keep without the others. Once nobody
+    holds a batch any more, its memory is used for another one; that of two batches is kept for this.
 
     For several ranks use torch's ``DistributedSampler``: it gives all ranks equally many samples, by repeating some
     or, with ``drop_last=True``, by leaving some out.

@@ -73,7 +73,7 @@ def opened(given, settings: ModelOptions, device) -> Extractor:
     Raises
     ------
     UsageError
-        If it is no backbone and no fitted model.
+        If it is no backbone and no model fitted on one backbone.
     """
     if isinstance(given, AnomalyModel):
         return _cut_open(given)
@@ -115,10 +115,12 @@ def _is_model(backbone) -> bool:
 
 
 def _cut_open(model: AnomalyModel) -> Extractor:
-    """Return the features of a fitted model, where its kind is cut open."""
+    """Return the features of a fitted model, where its kind is cut open; refuse a kind without one backbone."""
     from synthgen.torch.ensembles.fused import Opened
 
     model._need_fit()
+    if model.is_ensemble or not model.needs_backbone:
+        raise UsageError(f"member must be a backbone or a model fitted on one backbone, got {model.kind}")
     if model.whole_in_ensembles:
         return Opened(model)
     return without_its_border(model.features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,6 +57,46 @@ def asked(members: Sequence[AnomalyModel], images: torch.Tensor) -> tuple[list[t
     return scores, maps
 
 
+class Thinned:
+    """Columns of tables (M, n) that come one by one: each so many, such that at most so many are kept.
+
+    Which columns are kept does not depend on how they are divided into tables.
+
+    Parameters
+    ----------
+    expected : int
+        Columns of all tables, as far as it is known; 0 where it is not.
+    most : int
+        Columns to keep.
+    """
+
+    def __init__(self, expected: int, most: int):
+        step = math.ceil(expected / most)
+        self._step = max(1, step)
+        self._most = most
+        self._seen = 0
+        self._kept: list[torch.Tensor] = []
+
+    def add(self, table: torch.Tensor) -> None:
+        """Take those of the columns that are wanted."""
+        first = -self._seen % self._step
+        self._seen += table.shape[1]
+        wanted = table[:, first :: self._step]
+        self._kept.append(wanted.clone())  # not a view, which would hold on to the whole table
+
+        # there are more than were expected: every second is enough
+        while self._seen > self._step * self._most:
+            every_second = self.table()[:, ::2]
+            self._kept = [every_second.clone()]
+            self._step *= 2
+
+    def table(self) -> torch.Tensor:
+        """Return the columns that were kept, (M, n); (0, 0) where there was no table."""
+        if not self._kept:
+            return torch.zeros(0, 0)
+        return torch.cat(self._kept, dim=1)
+
+
 class Gathered:
     """Scores of members, gathered batch by batch.
 
@@ -63,7 +104,7 @@ class Gathered:
     ----------
     ensemble : ScoreEnsemble
     expected : int
-        Pixels of all images.
+        Pixels of all images; 0 where it is not known.
     most : int
         Pixels to keep: of more, every second, third and so on.
     """
@@ -71,10 +112,9 @@ class Gathered:
     def __init__(self, ensemble: ScoreEnsemble, expected: int, most: int):
         self._members = ensemble.members
         self._seed = ensemble.settings.seed
-        self._step = max(1, -(-expected // most))
         self._images: list[torch.Tensor] = []
         self._defect_images: list[torch.Tensor] = []
-        self._pixels: list[torch.Tensor] = []
+        self._pixels = Thinned(expected, most)
         self._defect_maps: list[torch.Tensor] = []
         self._masks: list[torch.Tensor] = []
         self._drawn = 0
@@ -84,15 +124,14 @@ class Gathered:
         scores, maps = asked(self._members, images)
         self._images.append(torch.stack(scores))
         if maps:
-            pixels = torch.stack(maps).flatten(1)
-            self._pixels.append(pixels[:, :: self._step])
+            self._pixels.add(torch.stack(maps).flatten(1))
 
         wanted = max(0, DRAWN - self._drawn)
         if wanted:
             self._add_defects(images[:wanted])
 
     def _add_defects(self, images: torch.Tensor) -> None:
-        drawn = with_defects(images, self._seed, len(self._masks))
+        drawn = with_defects(images, self._seed, self._drawn)
         scores, maps = asked(self._members, drawn.images)
         self._defect_images.append(torch.stack(scores))
         self._masks.append(drawn.masks.cpu())
@@ -105,12 +144,11 @@ class Gathered:
         images = torch.cat(self._images, dim=1)
         defect_images = torch.cat(self._defect_images, dim=1)
         masks = torch.cat(self._masks)
-        if not self._pixels:
-            none = torch.zeros(0, 0)
+        pixels = self._pixels.table()
+        if not self._defect_maps:
             qualities = self._qualities(images, defect_images, None, masks)
-            return Said(images, defect_images, none, none, qualities)
+            return Said(images, defect_images, pixels, pixels, qualities)
 
-        pixels = torch.cat(self._pixels, dim=1)
         maps = torch.cat(self._defect_maps, dim=1)
         qualities = self._qualities(images, defect_images, maps, masks)
         return Said(images, defect_images, pixels, maps[:, masks], qualities)

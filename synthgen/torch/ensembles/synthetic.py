@@ -33,7 +33,7 @@ class Drawn(NamedTuple):
     masks: torch.Tensor
 
 
-def with_defects(images: torch.Tensor, seed: int, number: int) -> Drawn:
+def with_defects(images: torch.Tensor, seed: int, first: int) -> Drawn:
     """Return a batch of images with a piece of each pasted elsewhere in it (CutPaste).
 
     Parameters
@@ -41,8 +41,8 @@ def with_defects(images: torch.Tensor, seed: int, number: int) -> Drawn:
     images : Tensor, (N, C, H, W)
         uint8, or floats in [0, 1]; smaller ones than 16 pixels stay as they are.
     seed : int
-    number : int
-        Of the batch: each draws its own defects.
+    first : int
+        Number of the first image: each draws its own defect, in a batch of any size.
     """
     plain = as_images(images)
     if plain.dtype != torch.uint8:
@@ -51,12 +51,18 @@ def with_defects(images: torch.Tensor, seed: int, number: int) -> Drawn:
 
     changed = plain
     if min(size_of(plain)) >= _SMALLEST:
-        rng = generator(seed, 0, number, "ensembles.defects")
-        own_seed = int(rng.integers(2**31))
-        draw = CutPaste("normal", area=_AREA, seed=own_seed)
-        changed = draw(plain)
+        drawn = [_with_defect(image, seed, number) for number, image in enumerate(plain, first)]
+        changed = torch.stack(drawn)
     differs = changed != plain
     return Drawn(changed, differs.any(1))
+
+
+def _with_defect(image: torch.Tensor, seed: int, number: int) -> torch.Tensor:
+    """Return an image (C, H, W) with a piece of it pasted elsewhere."""
+    rng = generator(seed, 0, number, "ensembles.defects")
+    own_seed = int(rng.integers(2**31))
+    draw = CutPaste("normal", area=_AREA, seed=own_seed)
+    return draw(image)
 
 
 class Quality(NamedTuple):

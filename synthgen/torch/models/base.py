@@ -163,6 +163,11 @@ class AnomalyModel(abc.ABC):
         return self.features.device
 
     @property
+    def state_device(self) -> torch.device:
+        """Where the tensors of `state` are."""
+        return self.device
+
+    @property
     def fitted(self) -> bool:
         """Whether the model can predict."""
         return self.image_size is not None

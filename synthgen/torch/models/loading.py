@@ -199,7 +199,7 @@ class _Builder:
                 raise damaged(self._path, f"it has no {prefix}{name}")
             _check_form(self._path, prefix + name, tensor, form)
             _check_values(self._path, prefix + name, tensor, shape[0] if model.counts_channels else None)
-            taken[name] = tensor.to(model.device)
+            taken[name] = tensor.to(model.state_device)
         model.take(taken)
 
 

@@ -106,6 +106,8 @@ class ScoreEnsemble(AnomalyModel):
     Attributes
     ----------
     members : list of AnomalyModel
+    localises : bool
+        Whether a member has maps.
     qualities : list of float
         For each member the AUROC of its pixels on drawn defects (of images, without maps); empty after loading.
 
@@ -133,6 +135,7 @@ class ScoreEnsemble(AnomalyModel):
         self.names = [name_of(each) for each in members]
         self.qualities: list[float] = []
         self._check()
+        self.localises = bool(self.with_maps)
 
         sizes = [each._need_fit() for each in self.members]
         self.members_size = max(sizes, key=math.prod)
@@ -155,6 +158,13 @@ class ScoreEnsemble(AnomalyModel):
     def device(self) -> torch.device:
         """Where the members compute."""
         return self.members[0].device
+
+    @property
+    def state_device(self) -> torch.device:
+        """The CPU, where the scores of the members are calibrated and combined."""
+        import torch
+
+        return torch.device("cpu")
 
     @property
     def with_maps(self) -> list[int]:
@@ -182,9 +192,10 @@ class ScoreEnsemble(AnomalyModel):
         length = calibration.length_of(self.settings.calibration)
         count = len(self.members)
         mapped = len(self.with_maps)
+        length_of_pixels = length if mapped else 0
         combine = self.settings.combine
         return {
-            "of_pixels": ((mapped, length), torch.float32),
+            "of_pixels": ((mapped, length_of_pixels), torch.float32),
             "of_images": ((count, length), torch.float32),
             "weights_of_pixels": ((combining.length_of(combine, mapped),), torch.float32),
             "weights_of_images": ((combining.length_of(combine, count),), torch.float32),
@@ -214,7 +225,8 @@ class ScoreEnsemble(AnomalyModel):
 
         given, first = begun(batches(loader))
         size = size_of(first)
-        expected = images_in(loader) or len(first)
+        known = images_in(loader) or 0
+        expected = known or len(first)
         needed = self.needed_bytes(expected, size)
         refuse_if_larger(f"the scores of {expected} images", needed, self._limit(), "fewer images would fit")
         if log is not None:
@@ -222,7 +234,7 @@ class ScoreEnsemble(AnomalyModel):
                 log(line)
             log(f"{self.kind}: calibrating {counted(len(self.members), 'member')} takes {megabytes(needed)}")
 
-        gathered = Gathered(self, expected * size[0] * size[1], PIXELS)
+        gathered = Gathered(self, known * math.prod(size), PIXELS)
         with image_progress(progress, loader) as bar:
             for images in given:
                 gathered.add(images)

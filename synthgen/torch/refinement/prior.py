@@ -12,7 +12,7 @@ from synthgen.errors import UsageError
 from synthgen.extras import needed_for
 from synthgen.seeding import generator
 from synthgen.torch.features import normalised
-from synthgen.torch.models.batches import as_images, images_in
+from synthgen.torch.models.batches import as_images, images_in, size_of
 
 PIXELS = "pixels"  # what the notes of a model call the prior
 COMPONENTS = 4
@@ -121,30 +121,38 @@ class Sampled(Iterable):
         self._kept: list[np.ndarray] = []
         self._keys: list[np.ndarray] = []
         self._passes = 0
+        self._images = 0
 
     def __iter__(self):
         self._passes += 1
         first = self._passes == 1
-        for number, item in enumerate(self._loader):
+        for item in self._loader:
             if first:
-                self._keep(item, number)
+                self._keep(item)
             yield item
 
-    def _keep(self, item, number: int) -> None:
+    def _keep(self, item) -> None:
         """Keep the pixels of a batch that belong to the sample so far: those of the least random keys."""
         given = item[0] if isinstance(item, tuple | list) else item
         values = normalised(as_images(given), _BLACK, _WHITE)
         channels_last = values.permute(0, 2, 3, 1)
         pixels = channels_last.reshape(-1, 3).cpu().numpy()
-        rng = generator(self._seed, 0, number, "refine.pixels")
-        keys = rng.random(len(pixels))
-
-        together = np.concatenate([*self._keys, keys])
+        together = np.concatenate([*self._keys, *self._drawn(values)])
         candidates = np.concatenate([*self._kept, pixels])
         order = np.argsort(together, kind="stable")
         least = order[:SAMPLE]
         self._keys = [together[least]]
         self._kept = [candidates[least]]
+
+    def _drawn(self, images: torch.Tensor) -> list[np.ndarray]:
+        """Return the random keys of the pixels of each image, which follow from its number."""
+        height, width = size_of(images)
+        keys = []
+        for _ in images:
+            rng = generator(self._seed, 0, self._images, "refine.pixels")
+            keys.append(rng.random(height * width))
+            self._images += 1
+        return keys
 
     def prior(self, components: int = COMPONENTS) -> PixelPrior:
         """Return the prior of the pixels that were kept."""

@@ -178,7 +178,10 @@ WRONG = {
     "yolo": (("yolo-seg",), {"split": "train"}, "split must have train and val"),
     "roboflow": (("coco",), {"split": "train=0.5,val=0.5", "flavour": "roboflow"}, "split must be of train, valid"),
     "shards": (("hf",), {"shards": True, "limit": 1}, "limit must be left out with shards"),
-    "square": (("coco",), {"square": "pad"}, "square must be left out for coco"),
+    **{
+        f"square-{target}": ((target,), {"square": "pad"}, f"square must be left out for {target}, got pad")
+        for target in ("coco", "yolo-seg", "hf")
+    },
 }
 
 

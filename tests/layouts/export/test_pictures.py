@@ -7,8 +7,27 @@ import pytest
 from PIL import Image
 
 import synthgen
-from synthgen.layouts.export import export
+from synthgen.exports import TARGETS
+from synthgen.families import cutpaste
+from synthgen.layouts.export import check, export
 from synthgen.layouts.export.pictures import squared
+
+CODECS = {"png": ["png"], "png-stored": ["png-stored"], "raw": ["raw"], "two codecs": ["png", "raw"]}
+WITHOUT_SQUARES = ("coco", "yolo-seg", "hf")
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Parts with and without defects, and their clean twins, of each codec: 5 images of each class, 48 x 32."""
+    folder = tmp_path_factory.mktemp("parts")
+    values = {
+        "family": "cutpaste", **cutpaste.example(folder), "masks": "blobs", "anomalies": "color", "good": True,
+        "fields": "clean", "per_class": 5, "size": "48x32",
+    }  # fmt: skip
+    for codec in ("png", "png-stored", "raw"):
+        recipe = synthgen.Recipe.from_dict({**values, "storage": {"codec": codec}})
+        synthgen.generate(recipe, folder / codec, workers=0, progress=False)
+    return folder
 
 
 def images_of(out):
@@ -63,3 +82,29 @@ def test_a_lossy_data_set_is_copied_as_it_is(make_recipe, tmp_path):
     assert {path.suffix for path in images_of(tmp_path / "out").values()} == {".jpg"}
     path = next(iter(images_of(tmp_path / "out").values()))
     assert Image.open(io.BytesIO(path.read_bytes())).format == "JPEG"
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_picture_is_a_png_of_the_same_size_whatever_the_codec(parts, tmp_path, target, codec):
+    export(target, [parts / name for name in CODECS[codec]], tmp_path / "out")
+    assert check(tmp_path / "out").ok
+
+    pictures = [path for path in (tmp_path / "out").rglob("*.*") if path.suffix in (".png", ".jpg", ".raw")]
+    twins = set()
+    for path in pictures:
+        with Image.open(path) as image:
+            assert (path.suffix, image.format, image.size) == (".png", "PNG", (48, 32))
+            if {"clean", "clean_image"} & set(path.parts):
+                twins.add(image.tobytes())
+    ours = {sample.fields["clean"].tobytes() for sample in synthgen.open(parts / "png")}
+    assert twins == (ours if target in ("hf", "anomalygen") else set())
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target not in WITHOUT_SQUARES])
+@pytest.mark.parametrize(("how", "side"), [("pad", 48), ("crop", 32)])
+def test_images_masks_and_twins_become_squares_together(parts, tmp_path, target, how, side):
+    export(target, parts / "raw", tmp_path / "out", square=how)
+    for path in (tmp_path / "out").rglob("*.png"):
+        with Image.open(path) as image:
+            assert image.size == (side, side)

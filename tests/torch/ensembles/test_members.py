@@ -8,7 +8,7 @@ from synthgen.torch.backbones import load_backbone
 from synthgen.torch.ensembles.fused import Opened
 from synthgen.torch.ensembles.members import Member, load_members, member_of, name_of, opened, without_its_border
 from synthgen.torch.features import FeatureExtractor
-from synthgen.torch.models import PatchCore, SimpleNet
+from synthgen.torch.models import Chance, FeatureEnsemble, Floor, PatchCore, ScoreEnsemble, SimpleNet
 from synthgen.torch.models.options import ModelOptions
 
 
@@ -65,6 +65,22 @@ def test_fitted_models_are_cut_open_where_their_kind_says(net, images, tmp_path)
     weight = trained.network.adapter.weight
     expected = torch.einsum("ndhw,kd->nkhw", plain, weight) + trained.network.adapter.bias.view(-1, 1, 1)
     torch.testing.assert_close(behind(images), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["score-ensemble", "feature-ensemble", "floor", "chance"])
+def test_a_model_without_one_backbone_is_no_member(net, images, kind):
+    bank = PatchCore(net, coreset=9).fit([images], progress="none")
+    made = {
+        "score-ensemble": lambda: ScoreEnsemble([bank]),
+        "feature-ensemble": lambda: FeatureEnsemble([bank], components=2, set={"coreset": 9}),
+        "floor": Floor,
+        "chance": Chance,
+    }
+    model = made[kind]().fit([images], progress="none")
+    with pytest.raises(
+        UsageError, match=f"^member must be a backbone or a model fitted on one backbone, got {kind}$"
+    ):
+        opened(model, ModelOptions(), None)
 
 
 def test_mistakes_are_one_line(net, tmp_path):

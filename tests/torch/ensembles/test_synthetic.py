@@ -43,6 +43,13 @@ def test_masks_are_what_changed(images):
     assert torch.equal(floats.images, drawn.images)
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_batch_size_changes_no_defect(images, size):
+    whole = with_defects(images, 3, 0)
+    parts = [with_defects(part, 3, size * number) for number, part in enumerate(images.split(size))]
+    assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
+
+
 def test_images_that_are_too_small_stay_as_they_are():
     tiny = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
     drawn = with_defects(tiny, 0, 0)

@@ -8,7 +8,7 @@ from synthgen.errors import UsageError
 from synthgen.metrics import image_auroc, pixel_auroc
 from synthgen.torch.ensembles.calibration import WAYS as CALIBRATIONS
 from synthgen.torch.ensembles.combining import WAYS
-from synthgen.torch.models import FeatureEnsemble, PaDiM, PatchCore, ScoreEnsemble, load_model
+from synthgen.torch.models import FeatureEnsemble, PaDiM, PatchCore, ScoreEnsemble, Sinbad, load_model
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,14 @@ def test_a_file_keeps_calibrations_weights_and_members(members, many, tested, tm
     assert read.options() == model.options()
     for one, again in zip(model.predict(tested[0]), read.predict(tested[0]), strict=True):
         assert np.array_equal(one, again)
+
+
+def test_calibrations_stay_on_the_cpu_wherever_members_compute(members, many, tested, tmp_path, monkeypatch):
+    model = fitted(members[:2], many)
+    model.save(tmp_path / "m")
+    monkeypatch.setattr(ScoreEnsemble, "device", torch.device("meta"))
+    read = load_model(tmp_path / "m")
+    assert np.array_equal(read.predict(tested[0])[1], model.predict(tested[0])[1])
 
 
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
@@ -121,13 +129,35 @@ def test_members_may_have_no_maps(members, many, tested):
         ScoreEnsemble([members[0], Quick()], image_scores="max")
 
 
+@pytest.fixture(scope="module")
+def without_maps(backbone, many):
+    return Sinbad(backbone, projections=20).fit([many[:12]], progress="none")
+
+
+@pytest.mark.parametrize("calibration", CALIBRATIONS)
+def test_a_file_keeps_an_ensemble_without_maps(without_maps, many, tested, tmp_path, calibration):
+    model = fitted([without_maps], many, calibration=calibration)
+    model.save(tmp_path / "m")
+    read = load_model(tmp_path / "m")
+    assert np.array_equal(read.predict(tested[0])[0], model.predict(tested[0])[0])
+    assert not read.localises
+
+
+def test_an_ensemble_without_maps_is_a_member_too(members, without_maps, many, tested):
+    inner = fitted([without_maps], many)
+    outer = fitted([inner, members[0]], many)
+    assert outer.scores_apart
+    assert outer.with_maps == [1]
+    assert outer.predict(tested[0])[1].shape == (16, 32, 32)
+
+
 def test_what_is_worth_knowing_is_said(members, many):
     lines = []
     bank, _, small = members
     bank.notes["normal"], small.notes["normal"] = ["a"], ["b"]
     blind = Quick()
     blind.predict = lambda images: (np.zeros(len(images), np.float32), None)
-    model = ScoreEnsemble([bank, small, blind])
+    model = ScoreEnsemble([bank, small, blind], seed=1)
     model.fit([many[12:28]], progress="none", log=lines.append)
     del bank.notes["normal"], small.notes["normal"]
     assert lines[:3] == [
@@ -169,6 +199,14 @@ def test_members_must_be_fitted_and_named_once(backbone, members, tmp_path):
         ScoreEnsemble([])
     with pytest.raises(UsageError, match="score-ensemble must be fitted first"):
         ScoreEnsemble(members[:2]).save(tmp_path / "m")
+
+
+def test_the_batch_size_changes_no_weight(members, many):
+    found = []
+    for size in (3, 16):
+        model = ScoreEnsemble(members[:2], combine="weights").fit(many[12:28].split(size), progress="none")
+        found.append(model.weights_of_pixels)
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
 
 
 def test_weights_are_given_or_follow_from_drawn_defects(members, many):

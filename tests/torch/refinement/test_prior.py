@@ -31,6 +31,8 @@ def test_equal_seeds_give_equal_priors_in_any_batches_of_the_same_order(batches)
     first, second, other = (PixelPrior.fit(batches, seed=seed) for seed in (0, 0, 1))
     assert first.notes() == second.notes()
     assert first.notes() != other.notes()
+    alone = PixelPrior.fit(torch.cat(batches).split(1))
+    assert alone.notes() == first.notes()
 
 
 def test_a_prior_goes_out_to_json_and_comes_back(batches):
