@@ -39,7 +39,10 @@ def cache_place() -> Path | None:
 def _usual_places() -> list[Path]:
     """Return where Numba would write, in its order."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    places = [_BESIDE, Path(cache) / "numba"]
+    places = [_BESIDE]
+    # A user without a home: the folder "~" would be made wherever a command is run.
+    if not cache.startswith("~"):
+        places.append(Path(cache) / "numba")
     chosen = os.environ.get(VARIABLE)
     return [Path(chosen), *places] if chosen else places
 
@@ -63,10 +66,15 @@ def _user() -> int:
 
 def _temporary_folder() -> Path | None:
     """Return a folder that only this user can write: cached code is run by whoever loads it."""
+    return private_folder("numba")
+
+
+def private_folder(name: str) -> Path | None:
+    """Return a folder below the temporary one that only this user can write, or None if it cannot be made."""
     import tempfile
 
     try:
-        folder = Path(tempfile.gettempdir()) / _temporary_name()
+        folder = Path(tempfile.gettempdir()) / f"synthgen-{name}-{_user()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError:

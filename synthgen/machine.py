@@ -6,10 +6,33 @@ import platform
 from functools import lru_cache
 from pathlib import Path
 
+from synthgen.compiled import private_folder
+
 # Names the OpenCL device that families draw on, by number or by a part of its name.
 DEVICE_VARIABLE = "SYNTHGEN_DEVICE"
 
 _CGROUPS = Path("/sys/fs/cgroup")
+
+
+def user_cache() -> Path:
+    """Return the folder of a user's caches: ``XDG_CACHE_HOME``, or ``.cache`` of the home folder.
+
+    A user without a home, as in a container that runs under any number, has a private part of the temporary
+    folder.
+    """
+    chosen = os.environ.get("XDG_CACHE_HOME")
+    if chosen:
+        return Path(chosen)
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError:
+        return private_folder("cache") or _new_folder()
+
+
+def _new_folder() -> Path:
+    import tempfile
+
+    return Path(tempfile.mkdtemp())
 
 
 def available_cpus() -> int:

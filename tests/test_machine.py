@@ -1,10 +1,13 @@
 """The memory that a process may take, as the system's files say."""
 
 import math
+import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from synthgen import machine
+from synthgen import compiled, machine
 
 MEGA = 2**20
 
@@ -67,3 +70,22 @@ def test_the_smaller_of_machine_and_group_is_available(monkeypatch):
 def test_a_process_has_a_cpu():
     assert machine.available_cpus() >= 1
     assert machine.cpu_name()
+
+
+def test_a_user_without_a_home_has_private_caches_in_the_temporary_folder(tmp_path, monkeypatch):
+    def no_home(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv(compiled.VARIABLE, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    places = [machine.user_cache(), machine.user_cache()]
+    assert places[0] == places[1]
+    assert places[0].parent == tmp_path
+    assert all(place.is_absolute() for place in compiled._usual_places())
+
+    # One that others can write is not theirs.
+    places[0].chmod(0o777)
+    assert machine.user_cache() not in places

@@ -5,6 +5,8 @@ mlcroissant 1.1.1 cannot read them: references on a field with a transform, and 
 to the samples.
 """
 
+import re
+
 from synthgen.cards.details import FREE, UNKNOWN, Details, license_of, texts_of
 from synthgen.machine import counted
 from synthgen.shards.codecs import is_picture
@@ -19,6 +21,8 @@ _HDF5 = "application/x-hdf5"
 _ENCODINGS = {"png": "image/png", "jpg": "image/jpeg", "raw": "application/octet-stream"}
 _KEY = r"^(c\d+-i\d+)\."
 _LABEL = r"^c(\d+)-"
+# What follows the summary in a description.
+_COUNTS = re.compile(r" [0-9,]+ images?, [0-9,]+ class(es)?\.\Z")
 _LICENSES = {
     "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
     "cc-by-4.0": "https://creativecommons.org/licenses/by/4.0/",
@@ -127,6 +131,7 @@ def details_in(described: dict) -> Details:
 
     own = texts_of(family)
     said = {text: described[f"rai:{name}"] for name, text in _NATURE.items()}
+    said["summary"] = _COUNTS.sub("", described["description"])
     texts = {name: text for name, text in said.items() if text != own[name]}
     return Details(
         license=None if license_name in (FREE, UNKNOWN) else license_name,

@@ -8,15 +8,18 @@ from typing import Annotated
 import msgspec
 import yaml
 
-from synthgen.errors import UsageError
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.options import parse_yaml
 from synthgen.shards.manifest import RunRecord
+from synthgen.shards.reading import read_whole
 
 # What formulas draw is dedicated to the public domain unless a publisher says otherwise.
 FREE = "cc0-1.0"
 UNKNOWN = "unknown"
 _TEXTS = Path(__file__).with_name("texts.yaml")
 _ANY = "any"
+# Of a file with texts.
+_MOST_BYTES = 2**20
 _Line = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 _License = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}\Z")]
 _Date = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
@@ -66,11 +69,10 @@ def texts_of(family: str) -> dict[str, str]:
 
 def read_texts(path) -> dict[str, str]:
     """Return the texts of a YAML file of a publisher's; raise `UsageError` unless they are names with texts."""
-    place = Path(path)
     try:
-        raw = place.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+        raw = read_whole(Path(path), _MOST_BYTES)
+    except SynthgenError as error:
+        raise UsageError(str(error)) from None
     values = parse_yaml(raw, str(path))
     if not all(isinstance(text, str) for text in values.values()):
         raise UsageError(f"{path}: must hold names with texts")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from synthgen.cards.croissant import croissant_of, details_in
@@ -17,6 +18,9 @@ from synthgen.shards.reading import exists, read_whole
 CARD = "README.md"
 CROISSANT = "croissant.json"
 SHEET = "sheet.png"
+# What `sheet_mark` makes of the first bytes of a sheet.
+_MARK = b"tEXtSoftware\0synthgen"
+_HEAD = 200
 # Of a card, and of the description beside it, bytes.
 MAX_CARD = 2**27
 # What else a repository has in its root before there is data.
@@ -100,6 +104,12 @@ def write_card(folder, details: Details, overwrite: bool = False) -> list[Path]:
     UsageError
         If the data set is made of a user's files and no license is given, or if a card of somebody's lies there.
     """
+    replaceable = check_card(folder, details, overwrite)
+    return _write(Path(folder), card_files(Path(folder), details), replaceable)
+
+
+def check_card(folder, details: Details, overwrite: bool = False) -> Sequence[str]:
+    """Return which files of a card may be replaced; errors as for `write_card`, which writes them."""
     folder = Path(folder)
     manifest = open_dataset(folder).manifest
     if license_of(manifest, details) == UNKNOWN:
@@ -110,7 +120,26 @@ def write_card(folder, details: Details, overwrite: bool = False) -> list[Path]:
     kept = [name for name in (CARD, CROISSANT) if exists(folder / name) and name not in replaceable]
     if kept:
         raise UsageError(f"{folder / kept[0]}: was written or changed by somebody; --overwrite replaces it")
-    return _write(folder, card_files(folder, details), replaceable)
+    return replaceable
+
+
+def sheet_mark():
+    """Return what a sheet of ours has in its file, so that it is known again."""
+    from PIL.PngImagePlugin import PngInfo
+
+    mark = PngInfo()
+    mark.add_text("Software", "synthgen")
+    return mark
+
+
+def check_sheet(folder, overwrite: bool = False) -> None:
+    """Raise `UsageError` if there is a sheet that is not ours, unless it may be replaced."""
+    path = Path(folder) / SHEET
+    if overwrite or not exists(path):
+        return
+    head = read_whole(path, MAX_CARD)[:_HEAD]
+    if _MARK not in head:
+        raise UsageError(f"{path}: was made by somebody; --overwrite replaces it")
 
 
 def _write(folder: Path, files: dict[str, bytes], replaceable) -> list[Path]:

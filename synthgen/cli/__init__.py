@@ -94,6 +94,8 @@ def main() -> None:
     prepare()
     try:
         code = cli.main(prog_name="synthgen", standalone_mode=False)
+    except SystemExit as end:
+        code = end.code
     except KeyboardInterrupt:
         code = _fail(interrupted(), EXIT_INTERRUPTED)
     except click.exceptions.Abort as error:

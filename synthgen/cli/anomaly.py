@@ -1,5 +1,6 @@
 """Commands that use an anomaly model: detect, evaluate. They need synthgen-vision[torch]."""
 
+import os
 from pathlib import Path
 
 import click
@@ -212,9 +213,9 @@ def _say_all(lines: list[str]) -> None:
 
 def check_apart(out, images) -> None:
     """Refuse a folder of results among the images: the next run would take heat maps for photographs."""
-    folder = Path(out).resolve()
+    folder = Path(os.path.realpath(out))
     for path in map(Path, images):
-        if path.is_dir() and folder.is_relative_to(path.resolve()):
+        if path.is_dir() and folder.is_relative_to(os.path.realpath(path)):
             raise UsageError(f"out must lie outside of the folder of images {path}, got {out}")
 
 

@@ -17,7 +17,7 @@ from synthgen.cli.options import command, json_option, print_json
 @click.option("--date", metavar="YYYY-MM-DD", help="When it is published.")
 @click.option("--texts", metavar="FILE", help="YAML file with texts in place of ours: limitations, biases, uses ..")
 @click.option("--sheet", is_flag=True, help="Show some samples: sheet.png beside the card.")
-@click.option("--overwrite", is_flag=True, help="Replace a card that somebody wrote or changed.")
+@click.option("--overwrite", is_flag=True, help="Replace a card, or a sheet, that somebody made.")
 @json_option
 def card(dataset, texts, sheet, overwrite, as_json, **given):
     """Write README.md and croissant.json of DATASET, to publish it.
@@ -31,7 +31,7 @@ def card(dataset, texts, sheet, overwrite, as_json, **given):
     """
     from synthgen.cards import Details, write_card
     from synthgen.cards.details import read_texts
-    from synthgen.cards.writing import SHEET
+    from synthgen.cards.writing import SHEET, check_card, check_sheet
     from synthgen.options import convert
 
     values = {name: value for name, value in given.items() if value is not None}
@@ -39,6 +39,8 @@ def card(dataset, texts, sheet, overwrite, as_json, **given):
     if texts is not None:
         details = convert({**values, "texts": read_texts(texts)}, Details, "")
     if sheet:
+        check_card(dataset, details, overwrite)
+        check_sheet(dataset, overwrite)
         _draw_sheet(dataset, Path(dataset) / SHEET)
 
     written = [str(path) for path in write_card(dataset, details, overwrite)]
@@ -49,9 +51,10 @@ def card(dataset, texts, sheet, overwrite, as_json, **given):
 
 
 def _draw_sheet(dataset, path: Path) -> None:
+    from synthgen.cards.writing import sheet_mark
     from synthgen.look.sheet import contact_sheet
     from synthgen.shards.files import replacing
 
     image = contact_sheet(dataset, 8, 8, None, 128, None)
     with replacing(path) as temporary:
-        image.save(temporary, "PNG")
+        image.save(temporary, "PNG", pnginfo=sheet_mark())

@@ -33,8 +33,11 @@ class LoggedStream:
     def __init__(self, stream, path):
         self.stream = stream
         self._line = ""
+        place = Path(path)
+        if place.is_fifo():
+            raise UsageError(f"log must be a file that can be written, got {path}: it is a pipe")
         try:
-            self._file = Path(path).open("a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+            self._file = place.open("a", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             raise UsageError(f"log must be a file that can be written, got {path}: {reason}") from None

@@ -20,6 +20,7 @@ A layout that can be written has a class ``Writer`` in the same module, so that 
 >>> from synthgen.layouts import open_normal, open_test_set
 """
 
+import os
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -190,7 +191,7 @@ def _check_not_empty(images: ImageSet) -> None:
 def _check_paths(paths: list) -> None:
     if not paths:
         raise UsageError("paths must name a folder of normal images, got none")
-    places = [Path(path).resolve() for path in paths]
+    places = [os.path.realpath(path) for path in paths]
     for number, place in enumerate(places):
         if place in places[:number]:
             raise UsageError(f"paths must name each folder once, got {paths[number]} twice")

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import os
 import shutil
 import statistics
 import tempfile
@@ -15,7 +14,7 @@ import msgspec
 
 from synthgen import families
 from synthgen.errors import StorageError
-from synthgen.machine import available_cpus, cpu_name, human_bytes
+from synthgen.machine import available_cpus, cpu_name, human_bytes, user_cache
 from synthgen.run.draw import at_a_time, draw_samples
 from synthgen.run.plan import Plan
 from synthgen.run.shard import encode_sample, write_samples
@@ -283,8 +282,7 @@ def remembered_probe(plan: Plan) -> Estimate:
 
 def _cache_path(plan: Plan) -> Path:
     """Return the file that remembers what a plan takes on this machine."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "synthgen" / "probes"
+    folder = user_cache() / "synthgen" / "probes"
 
     drawer = drawer_of(plan)
     prints = plan.run.fingerprints

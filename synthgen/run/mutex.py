@@ -56,7 +56,7 @@ class FileLock:
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            _let_go(self._descriptor)
         else:
             with suppress(OSError):
                 claim_path(self.path).unlink(missing_ok=True)
@@ -107,17 +107,27 @@ def _flocked(path: Path) -> FileLock | None:
                 os.write(descriptor, _own_name())
                 return FileLock(path, descriptor)
         except OSError as error:
-            os.close(descriptor)
+            _let_go(descriptor)
             if error.errno in _BUSY:
                 return None
             raise
-        os.close(descriptor)
+        _let_go(descriptor)
 
 
 def _flock(descriptor: int) -> None:
     if fcntl is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _let_go(descriptor: int) -> None:
+    """Unlock and close a file: closing alone keeps the lock where a forked child has a copy of the descriptor."""
+    try:
+        with suppress(OSError):
+            if fcntl is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
 
 
 def _lies_at(path: Path, descriptor: int) -> bool:
@@ -157,16 +167,22 @@ def _discard(claim: Path) -> None:
 
 
 def _is_dead(claim: Path) -> bool:
-    """Return whether the holder of a claim is dead; one on another machine is when it does not renew its claim."""
+    """Return whether the holder of a claim is dead: its process is gone, or it does not renew its claim.
+
+    A process of the same number may be another one: in a container that starts again, numbers and host name recur.
+    """
+    return _is_gone(claim) or _is_silent(claim)
+
+
+def _is_gone(claim: Path) -> bool:
+    """Return whether a claim names a process of this machine that has ended."""
     try:
         found = json.loads(_read(claim))
         host = found["host"]
         pid = int(found["pid"])
     except (ValueError, KeyError, TypeError):
-        return _is_silent(claim)
-    if host == socket.gethostname():
-        return not is_alive(pid)
-    return _is_silent(claim)
+        return False
+    return host == socket.gethostname() and not is_alive(pid)
 
 
 def _is_silent(claim: Path) -> bool:

@@ -65,8 +65,9 @@ def replacing(path: Path, replace: bool = True):
     """
     refuse_remote(path, "path")
     if path.is_symlink():
-        path = path.resolve()
-    if not path.name or (path.exists() and not path.is_file()):
+        path = Path(os.path.realpath(path))
+    # What is still a link leads to itself.
+    if not path.name or path.is_symlink() or (path.exists() and not path.is_file()):
         raise UsageError(f"{path}: must be the name of a plain file")
 
     # The token keeps processes of equal number in two containers apart.
@@ -95,7 +96,8 @@ def _created(path: Path) -> int:
 
 def _finish(path: Path, mode: int) -> None:
     """Bring a written file to the disk, with its mode."""
-    with open(path, "rb+") as file:
+    # A link to somebody's file may not be opened for writing; Windows can only sync what is.
+    with open(path, "rb+" if os.name == "nt" else "rb") as file:
         _sync(file.fileno())
 
     status = path.stat()

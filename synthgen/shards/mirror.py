@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from synthgen.errors import FormatError, SynthgenError, UsageError
-from synthgen.machine import human_bytes
+from synthgen.machine import human_bytes, user_cache
 from synthgen.shards.files import make_folder, replacing, sha256_of, storage_errors, write_atomically
 from synthgen.shards.manifest import (
     CLASSES,
@@ -53,8 +53,7 @@ def cache_folder(folder=None) -> Path:
     chosen = folder or os.environ.get(FOLDER_VARIABLE)
     if chosen:
         return Path(chosen)
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "synthgen" / "sets"
+    return user_cache() / "synthgen" / "sets"
 
 
 def cache_bytes(most: int | None = None) -> int:
@@ -255,4 +254,9 @@ def _alone(path: Path):
     with storage_errors(path), open(path.with_name(f".{path.name}.lock"), "ab") as file:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # Closing alone keeps the lock where a process that was forked meanwhile has a copy of the descriptor.
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_UN)

@@ -152,15 +152,16 @@ class Place:
             The size that each of them may have. Larger ones are left out, as are those that are missing.
         """
         for batch in _batches(sizes, most):
-            names = {self._path(name): name for name in batch}
+            paths = [self._path(name) for name in batch]
             with self._failing(batch[0], "read"):
-                contents = self._store.cat(list(names), on_error="return")
+                # Whole objects, as ranges without ends: `cat` takes brackets and stars in a path for a pattern.
+                contents = self._store.cat_ranges(paths, None, None, on_error="return")
 
-            for path, content in contents.items():
+            for name, content in zip(batch, contents, strict=True):
                 if isinstance(content, bytes):
-                    yield names[path], content
+                    yield name, content
                 elif not isinstance(content, _MISSING):
-                    raise self._failure(names[path], "read", content)
+                    raise self._failure(name, "read", content)
 
     def fetch(self, name: str, path: Path, most: int) -> None:
         """Write an object into a file; errors as for `read`."""

@@ -8,7 +8,8 @@ import pytest
 
 import synthgen
 from synthgen.cards import Details
-from synthgen.cards.croissant import croissant_of
+from synthgen.cards.croissant import croissant_of, details_in
+from synthgen.cards.details import texts_of
 
 
 def described(path, **details):
@@ -51,3 +52,11 @@ def test_what_responsible_ai_asks_for_is_said(plates, details):
     assert ("creator" in values) == bool(details)
     said = ("dataLimitations", "dataBiases", "personalSensitiveInformation", "dataUseCases", "dataSocialImpact")
     assert all(len(values[f"rai:{name}"]) > 10 or values[f"rai:{name}"] for name in said)
+
+
+@pytest.mark.parametrize("texts", [{}, {name: f"My own {name}: 2 images, 1 class." for name in texts_of("any")}])
+def test_all_that_a_publisher_said_is_found_again(data_set, texts):
+    details = Details("cc-by-4.0", "A. Author", "https://example.org", "2026-11-26", texts)
+    manifest = synthgen.open(data_set).manifest
+    for count in (1, 2000):
+        assert details_in(croissant_of(manifest, 100, details, count)) == details

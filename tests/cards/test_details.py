@@ -1,5 +1,7 @@
 """What is known of a data set, and what its publisher adds."""
 
+import os
+
 import pytest
 
 from synthgen.cards.details import read_texts, texts_of
@@ -32,3 +34,9 @@ def test_what_is_no_text_is_refused(tmp_path, text):
         read_texts(tmp_path / "t.yaml")
     with pytest.raises(UsageError, match="nothing: cannot be read"):
         read_texts("nothing")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="pipe: must be a plain file"):
+        read_texts(tmp_path / "pipe")

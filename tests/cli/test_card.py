@@ -4,6 +4,7 @@ import json
 
 import yaml
 from click.testing import CliRunner
+from PIL import Image
 
 from synthgen.cards import CARD
 from synthgen.cli import cli
@@ -33,3 +34,22 @@ def test_a_card_has_what_the_publisher_says_and_a_sheet(data_set, copy_of, tmp_p
 
 def test_what_cannot_be_meant_names_the_option(data_set):
     assert str(run(data_set, "--license", "my own license").exception).startswith("--license must ")
+
+
+def test_a_sheet_is_drawn_only_where_a_card_is_written_and_none_of_a_users_is_replaced(data_set, copy_of):
+    folder = copy_of(data_set)
+    sheet = folder / "sheet.png"
+    assert run(folder, "--sheet").exit_code == 0
+    assert run(folder, "--sheet").exit_code == 0  # ours is drawn anew
+
+    Image.new("RGB", (300, 300)).save(sheet)
+    users = sheet.read_bytes()
+    assert "sheet.png: was made by somebody; --overwrite replaces it" in str(run(folder, "--sheet").exception)
+    assert sheet.read_bytes() == users
+    assert run(folder, "--sheet", "--overwrite").exit_code == 0
+    assert sheet.read_bytes() != users
+
+    sheet.unlink()
+    (folder / CARD).write_text("My card.\n")
+    assert "--overwrite replaces it" in str(run(folder, "--sheet").exception)
+    assert not sheet.exists()

@@ -1,11 +1,15 @@
 """The log file: what a command said, when, and how it ended."""
 
 import io
+import os
 import re
+import sys
+import warnings
 
 import pytest
 
-from synthgen.cli.log import LoggedStream
+from synthgen.cli import cli, main
+from synthgen.cli.log import LoggedStream, start_log
 from synthgen.errors import UsageError
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d "
@@ -48,3 +52,24 @@ def test_a_log_has_the_command_its_errors_and_its_end(tmp_path, command):
     assert middle == done.stderr.splitlines()
     assert middle[0].endswith("did you mean tiny-fractals?")
     assert last == "synthgen ends with exit status 2"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "log")
+    with pytest.raises(UsageError, match=r"log: it is a pipe$"):
+        LoggedStream(io.StringIO(), tmp_path / "log")
+
+
+def test_a_log_has_the_end_of_a_command_that_chose_its_exit_status(tmp_path, monkeypatch):
+    def damaged(**_):
+        start_log(tmp_path / "log")
+        raise SystemExit(3)
+
+    # Neither the handlers of signals nor that of warnings are for the tests that follow.
+    monkeypatch.setattr("synthgen.cli.prepare", lambda: None)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(cli, "main", damaged)
+    with pytest.raises(SystemExit, match="3"):
+        main()
+    assert lines_of(tmp_path / "log")[-1] == "synthgen ends with exit status 3"

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from synthgen.errors import LockedError
 from synthgen.run import lock, mutex
 from synthgen.run.lock import gate, is_lock, part_lock
+from synthgen.shards import mirror
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*has no locks:UserWarning")
 DEAD = subprocess.Popen([sys.executable, "-c", ""])
@@ -113,10 +115,15 @@ def test_without_locks_a_holder_elsewhere_is_named_with_what_to_remove(tmp_path,
         pass
 
 
-def test_without_locks_a_holder_elsewhere_that_gives_no_sign_of_life_is_taken_to_be_dead(tmp_path, monkeypatch):
+# The process that a claim names: on another machine, and one of this machine that lives.
+HOLDERS = [{"pid": 1, "host": "elsewhere"}, {"pid": os.getpid(), "host": socket.gethostname()}]
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_without_locks_a_holder_that_gives_no_sign_of_life_is_taken_to_be_dead(tmp_path, monkeypatch, holder):
     monkeypatch.setattr(mutex, "fcntl", None)
     claim = tmp_path / ".part-1-of-2.held"
-    claim.write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
+    claim.write_text(json.dumps(holder))
     last = claim.stat().st_mtime - 599
     os.utime(claim, (last, last))
     with pytest.raises(LockedError, match="or wait for 10 minutes"), part_lock(tmp_path, (1, 2)):
@@ -142,7 +149,7 @@ def test_without_locks_a_holder_gives_signs_of_life(tmp_path, monkeypatch):
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.EPERM, errno.ENOTSUP, errno.ENOLCK])
 def test_a_file_system_without_locks_is_named_once(tmp_path, monkeypatch, code):
     class NoLocks:
-        LOCK_EX = LOCK_NB = 0
+        LOCK_EX = LOCK_NB = LOCK_UN = 0
 
         @staticmethod
         def flock(*_):
@@ -191,3 +198,48 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path):
     with part_lock(tmp_path, (1, 1)):
         assert is_lock(".part-1-of-1.lock")
         assert os.listdir(tmp_path) == [".part-1-of-1.lock"]
+
+
+@contextmanager
+def other_process():
+    """A forked process, which has a copy of each open file, and does nothing."""
+    ours, theirs = os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(theirs)
+        os.read(ours, 1)
+        os._exit(0)
+    try:
+        yield
+    finally:
+        os.close(theirs)
+        os.close(ours)
+        os.waitpid(process, 0)
+
+
+@contextmanager
+def held_part(folder):
+    held = mutex.try_lock(folder / "x")
+    yield
+    held.release()
+
+
+def held_shard(folder):
+    return mirror._alone(folder / "x")
+
+
+# what takes a lock of the kernel -> the file that is locked, which its holder may remove
+KERNEL_LOCKS = {held_part: "x", held_shard: ".x.lock"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
+@pytest.mark.parametrize(("hold", "name"), KERNEL_LOCKS.items())
+def test_a_lock_is_given_back_though_a_process_was_forked_meanwhile(tmp_path, hold, name):
+    fcntl = pytest.importorskip("fcntl")
+    with ExitStack() as forked:
+        with hold(tmp_path):
+            # The same file, whether or not its holder removes the name.
+            os.link(tmp_path / name, tmp_path / "other name")
+            forked.enter_context(other_process())
+        with open(tmp_path / "other name", "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -227,3 +227,21 @@ def test_commands_take_addresses(make_recipe, memory, tmp_path, monkeypatch):
     assert isinstance(run("info", "nonsense://bucket/x").exception, UsageError)
     lonely = run("run", recipe, "--out", f"{memory}/d", "--address", "auto").exception
     assert str(lonely) == "--address must go with the executor ray, got local"
+
+
+@pytest.mark.parametrize("scheme", ["file", "memory"])
+def test_what_is_a_pattern_elsewhere_is_a_plain_character_of_an_address(
+    draw, make_recipe, memory, tmp_path, scheme
+):
+    above = f"file://{tmp_path}" if scheme == "file" else memory
+    address = f"{above}/a[1]/b*?/[!c]"
+    recipe = make_recipe(classes=2, per_class=2, storage={"shard_size": 2})
+    # What such a pattern would find.
+    Place(f"{above}/a1/bcc/d").write("run.json", b"{}")
+
+    draw(recipe, address, part=(1, 2), workers=0)
+    assert draw(recipe, address, part=(2, 2), workers=0).finished
+    assert draw(recipe, address, workers=0).resumed == 4
+    assert synthgen.verify(address, pixels=True).problems == []
+    keys = [sample.key for sample in synthgen.open(address, cache=tmp_path / "cache")]
+    assert len(keys) == 4

@@ -201,3 +201,30 @@ def test_folders_are_not_synced_where_they_cannot_be_opened(tmp_path, monkeypatc
     monkeypatch.setattr(files.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EINVAL, "no")))
     write_atomically(tmp_path / "file", b"x")
     assert (tmp_path / "file").read_bytes() == b"x"
+
+
+def test_a_link_to_itself_is_no_name_of_a_file(tmp_path):
+    link = tmp_path / "x.png"
+    link.symlink_to(link)
+    with pytest.raises(UsageError, match=r"x\.png: must be the name of a plain file$"):
+        write_atomically(link, b"x")
+    assert os.listdir(tmp_path) == ["x.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "link"), reason="needs hard links")
+def test_a_file_becomes_a_link_to_one_that_cannot_be_written(tmp_path, monkeypatch):
+    genuine = open
+
+    def read_only(path, mode="r", *rest, **options):
+        if str(path).endswith(".tmp") and mode != "rb":
+            raise PermissionError(13, "Permission denied")
+        return genuine(path, mode, *rest, **options)
+
+    (tmp_path / "theirs").write_bytes(b"x")
+    (tmp_path / "theirs").chmod(0o444)
+    # root opens any file
+    monkeypatch.setattr("builtins.open", read_only)
+    with files.replacing(tmp_path / "ours") as temporary:
+        temporary.unlink()
+        os.link(tmp_path / "theirs", temporary)
+    assert (tmp_path / "ours").stat().st_nlink == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -162,7 +163,7 @@ def load_members(given: Sequence, memory: int | None, device) -> list[AnomalyMod
     for each in given:
         if not isinstance(each, str | Path):
             continue
-        place = Path(each).resolve()
+        place = Path(os.path.realpath(each))
         if place in places:
             raise UsageError(f"member must name each file once, got {each} twice")
         places.add(place)

@@ -1,5 +1,6 @@
 """Which images of a set no member of an ensemble was fitted to."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def _unknown(name: str, member: AnomalyModel) -> UsageError:
 
 def _resolved(folders: Sequence[str]) -> list[Path]:
     """Return folders by their full paths."""
-    return [Path(folder).resolve() for folder in folders]
+    return [Path(os.path.realpath(folder)) for folder in folders]
 
 
 def _reproduced(member: AnomalyModel, count: int) -> list[int]:
