@@ -5,12 +5,13 @@
 
 A trial is right where all comes out as undisturbed, refused where one line says why not. Everything else is a
 fault: other data without a word, a traceback, no end. The seed decides what is damaged and how; only the moments of
-kills are the machine's. The exit status is 1 where there is a fault. Without --count the numbers are those of the
-attack of November 2026: 209 kills, 1,918 data sets, 300 models, 130 checkpoints, 465 images, 1,000 calls of the
-system that fail, and 20 kills of a benchmark.
+kills are the machine's. Ctrl-C ends a kind, and the table tells of what was tried. The exit status is 1 where there
+is a fault. Without --count the numbers are those of the attack of November 2026: 209 kills, 1,918 data sets, 300
+models, 130 checkpoints, 465 images, 1,000 calls of the system that fail, and 20 kills of a benchmark.
 """
 
 import argparse
+import contextlib
 import importlib
 import sys
 import tempfile
@@ -32,6 +33,8 @@ KINDS = {
     "benchmarks": ("benchmarks", "Benchmarks"),
 }
 _SHOWN = 20
+# Trials after which the progress is told.
+_TOLD = 10
 
 
 def attack(kind: str, count: int | None, seed: int, only: int | None = None) -> Tally:
@@ -46,12 +49,15 @@ def attack(kind: str, count: int | None, seed: int, only: int | None = None) -> 
         count = attacker.count if count is None else count
         trials = range(count) if only is None else [only]
 
-        for number in trials:
-            rng = np.random.default_rng([seed, place, number])
-            trial = attacker.trial(rng)
-            tally.add(number, trial)
-            if only is not None:
-                print_trial(trial)
+        with contextlib.suppress(KeyboardInterrupt):
+            for number in trials:
+                rng = np.random.default_rng([seed, place, number])
+                trial = attacker.trial(rng)
+                tally.add(number, trial)
+                if only is not None:
+                    print_trial(trial)
+                if (number + 1) % _TOLD == 0:
+                    print(f"{kind}: {number + 1} of {count}, {tally.bad} faults", file=sys.stderr, flush=True)
 
     return tally
 
