@@ -86,8 +86,6 @@ RANGES = (
 # Options of one kind of water alone, with what they are where nothing is said.
 DRIED_ONLY = {"size_law": "power", "ring_width": (0.05, 0.3), "older": 0.3}
 PAPER_ONLY = dict.fromkeys(("frequency", "amplitude", "decay", "intensity", "cells"))
-# The share of the numbers of drops that the average plate may take: others have some more drops.
-SPARED = 0.97
 # So many stains can be told apart on a plate.
 MOST_STAINS = 60_000
 # Rows and columns of places over a plate.
@@ -388,7 +386,6 @@ def most_classes(options: Options) -> int:
 
 def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
     """Return what every sample holds."""
-    _check_drops(options, size)
     image = FieldSpec("uint8", size)
     mask = FieldSpec("uint8", size, kind="mask")
     return {
@@ -398,63 +395,6 @@ def fields(options: Options, size: tuple[int, int]) -> dict[str, FieldSpec]:
         "instances": FieldSpec(_id_dtype(options), size, kind="ids"),
         **{name: image if name == "clean" else mask for name in options.fields},
     }
-
-
-@lru_cache(maxsize=16)
-def _check_drops(options: Options, size: tuple[int, int]) -> None:
-    """Refuse cells of which a plate has more drops of dried water than have numbers while it is drawn."""
-    if not options.stains or options.mesh is not None or water_of(options) != "dried":
-        return
-
-    cell = options.cell_size
-    while not _drops_have_numbers(options, size, cell):
-        hundredths = math.floor(100 * cell) + 1
-        cell = hundredths / 100
-    if cell > options.cell_size:
-        height, width = size
-        of_what = f"for the drops of an image of {width}x{height}"
-        raise UsageError(f"cell_size must be >= {cell:g} {of_what}, got {options.cell_size:g}")
-
-
-def _drops_have_numbers(options: Options, size: tuple[int, int], cell: float) -> bool:
-    """Return whether there are numbers for the drops of each age, on average and with some to spare."""
-    from synthgen.surface.plate.water import splashes_of
-    from synthgen.surface.stains.dried import MOST_DROPS
-    from synthgen.surface.stains.drops import mean_drops
-    from synthgen.surface.stains.sampled import dried_radius
-
-    wanted = _wanted(options)._replace(cell_size=cell)
-    low, high = dried_radius(wanted)
-    splashes = 1.0
-    for side in _sides_seen(options, size):
-        splashes *= (side + 2 * DRIED_REACH * high) / cell + 1
-    of_an_age = splashes * max(options.older, 1 - options.older)
-
-    most = SPARED * MOST_DROPS
-    if of_an_age * DROPS_OF_A_CELL <= most:
-        return True
-    law = splashes_of(
-        {
-            "seed": 0,
-            "cell_size": cell,
-            "radius": (low, high),
-            "size_law": options.size_law,
-            "older": options.older,
-            "slope": 0.0,
-        }
-    )
-    return of_an_age * mean_drops(law) <= most
-
-
-def _sides_seen(options: Options, size: tuple[int, int]) -> tuple[float, float]:
-    """Return height and width of what an image shows of a plate, mm: of several places, of that in the middle."""
-    from synthgen.surface.plate.view import view_of
-
-    grid = _grid_of(options.places)
-    middle = None if grid is None else (grid[0] // 2, grid[1] // 2)
-    view = view_of(size, options.field_of_view, middle, grid)
-    top, left, bottom, right = view._replace(whole=False).window
-    return bottom - top, right - left
 
 
 def most_objects(options: Options) -> int:

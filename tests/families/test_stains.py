@@ -19,10 +19,6 @@ from synthgen.run import make_plan
 from synthgen.run.draw import draw_sample
 from synthgen.run.shard import encode_sample
 from synthgen.surface.optics.camera import grown
-from synthgen.surface.plate.view import view_of_camera
-from synthgen.surface.plate.water import splashes_of
-from synthgen.surface.stains.dried import MOST_DROPS
-from synthgen.surface.stains.drops import drops_in
 from synthgen.threads import drawing_threads
 
 LARGE = {"radius": "4:8", "ring": 1, "heterogeneity": 0.9}
@@ -483,37 +479,6 @@ MISTAKES = [
     ({"places": "3x41"}, "places must be ROWSxCOLUMNS, 1 to 40 each, got 3x41"),
     ({"storage": {"codec": "jpeg"}}, "codec must be lossless"),
 ]
-
-
-CROWDED = {
-    "all drops large": {"cell_size": 0.45, "radius": "0.45"},
-    "a part of the plate": {"cell_size": 0.45, "radius": "0.45", "field_of_view": 80},
-    "puddles and runs": {"cell_size": 0.9, "radius": "0.7:0.9"},
-    "places": {"cell_size": 0.45, "radius": "0.45", "places": "1x2"},
-}
-
-
-@pytest.mark.filterwarnings("ignore:radius")
-@pytest.mark.parametrize("case", CROWDED)
-def test_cells_of_more_drops_than_there_are_numbers_are_refused_before_anything_is_drawn(case):
-    """The smallest cell size that is named holds a few drops less than there are numbers."""
-    values = {"size": "64x64", "size_law": "even", "older": 0, **CROWDED[case]}
-    with pytest.raises(
-        UsageError, match=r"cell_size must be >= [\d.]+ for the drops of an image of 64x64"
-    ) as caught:
-        make_plan(small(**values))
-
-    _, _, rest = str(caught.value).partition(">= ")
-    least = float(rest.split()[0])
-    recipe = small(**{**values, "cell_size": least})
-    make_plan(recipe)
-    params = stains.sample(recipe.options, 0, 0, 0)
-    view = view_of_camera((64, 64), params["camera"])
-    rows, columns = view.pixels_of_plate
-    top_left = view.point_of_pixel(rows.start, columns.start)
-    bottom_right = view.point_of_pixel(rows.stop, columns.stop)
-    drops = drops_in(splashes_of(params["stains"]), top_left + bottom_right)
-    assert 0.88 * MOST_DROPS < len(drops.x) <= MOST_DROPS
 
 
 @pytest.mark.parametrize(("change", "message"), MISTAKES)

@@ -34,8 +34,6 @@ _SIDE = 112
 # Numbers that a drop has: see `Drops`.
 _COLUMNS = 7
 _UNIT = 2.0**-32
-# So many radii stand for all of a size law.
-_STEPS = 1000
 _LESS_OF_OLDER = 0.45
 _LEAST_INNER = 0.35
 
@@ -152,34 +150,6 @@ def drops_of(splashes: Splashes, count: int) -> tuple[Drops, np.ndarray]:
     used = _fill_apart(splashes, count, table, owners)
     columns = table[:, :used]
     return Drops(*columns), owners[:used]
-
-
-@numba.njit(cache=True)
-def mean_drops(splashes):
-    """Return how many drops a splash has on average."""
-    total = 0.0
-    for step in range(_STEPS):
-        share = (step + 0.5) / _STEPS
-        radius = _radius(splashes, share)
-        total += _mean_drops_at(radius)
-    return total / _STEPS
-
-
-@numba.njit(cache=True)
-def _mean_drops_at(radius):
-    """Return how many drops a splash has on average whose first drop has a radius, by the draws of `_splash`."""
-    if radius < _LEAST_PUDDLE:
-        return 1.0
-
-    count = 1.0 + _PUDDLES * 2.5
-    if radius >= _LEAST_RUN:
-        count += _RUNS * 8.0
-
-    # of 2 to 9 satellites those that are large enough
-    least = (_LEAST_SATELLITE / radius - 0.03) / 0.16
-    too_small = min(max(least, 0.0), 1.0) ** (1 / 3)
-    satellites = 5.5 * (1.0 - too_small)
-    return count + _WITH_SATELLITES * satellites
 
 
 @numba.njit(cache=True)
