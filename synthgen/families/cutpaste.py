@@ -15,7 +15,7 @@ from synthgen.sample import FieldSpec
 from synthgen.seeding import generator, noise_generator
 
 NAME = "cutpaste"
-VERSION = 3
+VERSION = 4
 LOSSLESS = True
 LIBRARIES = ("numba", "pillow")
 HELP = """
