@@ -16,7 +16,7 @@ QUICK = {
     "sequential-patchcore": {"points": 20},
     "padim": {"channels": 5},
     "cflow": {"blocks": 1, "epochs": 1, "layers": (2,)},
-    "simplenet": {"layers": (1,), "steps": 20, "rows": 64, "noise": 3.0, "hidden": 8, "rate": 0.01},
+    "simplenet": {"layers": (1,), "steps": 60, "rows": 64, "noise": 3.0, "hidden": 8, "rate": 0.01},
     "cutpaste": {"layers": (1,), "patch": 0.5, "stride": 1.0, "epochs": 1, "hidden": 4, "views": 1},
     "sinbad": {"layers": (2,), "projections": 8},
     "panda": {"epochs": 0, "layers": (3,)},
