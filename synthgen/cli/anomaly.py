@@ -250,8 +250,6 @@ def _predict(model, images, batch: int, progress: str, own_size: bool):
         _say(f"{predictions.lost} defects are too small or lie too far out for this size: no pixel of them is left")
     if predictions.regions is not None:
         _say(f"region: {predictions.inspected.mean():.1%} of the pixels are inspected")
-    if predictions.regions is not None:
-        _say(f"region: {predictions.inspected.mean():.1%} of the pixels are inspected")
     if predictions.hidden:
         _say(f"{predictions.hidden} anomalous images have no defect inside of the region; they stay anomalous")
     return predictions

@@ -256,7 +256,7 @@ class AnomalyModel(abc.ABC):
         Parameters
         ----------
         images : Tensor or ndarray, (N, C, H, W)
-            uint8, or floats in [0, 1].
+            uint8, or floats in [0, 1]. There may be none of them.
 
         Returns
         -------
@@ -274,10 +274,23 @@ class AnomalyModel(abc.ABC):
         images = as_images(images)
         if self.of_places:
             self._need_own_size(images)
-        self.check_prediction(len(images), size_of(images))
-        features = self._features(images)
-        scores, maps = self.judged(self._scores(features), size_of(images))
+        size = size_of(images)
+        self.check_prediction(len(images), size)
+        scores, maps = self._predicted(images) if len(images) else self._of_none(size)
         return _plain(scores), None if maps is None else _plain(maps)
+
+    def _predicted(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return scores (N,) and maps (N, H, W), or None, of at least one checked image."""
+        features = self._features(images)
+        return self.judged(self._scores(features), size_of(images))
+
+    def _of_none(self, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return scores (0,) and maps (0, H, W), or None, of no image of `size` = (H, W)."""
+        import torch
+
+        scores = torch.zeros(0)
+        maps = torch.zeros(0, *size) if self.localises else None
+        return scores, maps
 
     def judged(self, scores: tuple, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return scores of images and maps of `size` = (H, W), from what `_scores` returns."""

@@ -12,7 +12,7 @@ from synthgen.errors import UsageError
 from synthgen.machine import counted
 from synthgen.seeding import MAX_SEED
 from synthgen.torch.models.base import FLOAT_BYTES, AnomalyModel
-from synthgen.torch.models.batches import as_images, batches, begun, image_progress, images_in, size_of
+from synthgen.torch.models.batches import batches, begun, image_progress, images_in, size_of
 from synthgen.torch.models.memory import megabytes, refuse_if_larger
 from synthgen.torch.models.options import Meta
 
@@ -345,14 +345,10 @@ class ScoreEnsemble(AnomalyModel):
             return qualities / qualities.sum()
         return combining.weights_by_quality(qualities)
 
-    def predict(self, images):
-        """Return scores (N,) and maps (N, H, W) of images; see `AnomalyModel.predict`."""
+    def _predicted(self, images):
         from synthgen.torch.ensembles.combining import combined
         from synthgen.torch.ensembles.said import asked
 
-        self._need_fit()
-        images = as_images(images)
-        self.check_prediction(len(images), size_of(images))
         scores, maps = asked(self.members, images)
 
         combine = self.settings.combine
@@ -363,7 +359,7 @@ class ScoreEnsemble(AnomalyModel):
             of_images = whole.amax((1, 2))
         else:
             of_images = combined(self._calibrated(scores, self.of_images), combine, self.weights_of_images)
-        return of_images.numpy(), None if whole is None else whole.numpy()
+        return of_images, whole
 
     def _scores(self, features):
         raise UsageError(f"{self.kind} has no scores of features, it asks its members")

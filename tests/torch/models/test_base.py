@@ -23,8 +23,31 @@ QUICK = {
     "floor": {},
     "chance": {},
 }
+# kind -> the backbone that it wants
+WANTED = {
+    "efficientad": "random:pdn_small",
+    "puad": "random:pdn_small",
+    "fastflow": "random:resnet18",
+    "reverse-distillation": "random:resnet18",
+    "stfpm": "random:resnet18",
+}
 # Kinds that keep something for each place of the image.
 OF_PLACES = ("cflow", "efficientad", "fastflow", "floor", "padim", "puad", "reverse-distillation", "stfpm")
+
+
+def as_fitted(kind, backbone):
+    """Return a model of a kind that takes itself for fitted to images of 64 x 48, and learned nothing."""
+    made = models.load(kind).MODEL
+    if kind == "score-ensemble":
+        model = made([as_fitted("patchcore", backbone), as_fitted("sinbad", backbone)])
+    elif made.is_ensemble:
+        model = made([backbone])
+    elif made.needs_backbone:
+        model = made(WANTED.get(kind, backbone))
+    else:
+        model = made()
+    model.image_size = (64, 48)
+    return model
 
 
 @pytest.fixture(scope="module", params=list(QUICK))
@@ -70,6 +93,30 @@ def test_equal_seeds_give_equal_models(make, images):
 def test_other_seeds_give_other_models(model, backbone, images):
     first, second = (model(backbone, seed=seed).fit([images]) for seed in (1, 2))
     assert any(not torch.equal(getattr(first, name), getattr(second, name)) for name in first.state)
+
+
+def test_no_images_have_no_scores(upright, images):
+    none = images[:0, :, :, :32]
+    scores, maps = upright.predict(none)
+    assert scores.shape == (0,)
+    assert scores.dtype == np.float32
+    if upright.localises:
+        assert maps.shape == (0, 64, 32)
+        assert maps.dtype == np.float32
+    else:
+        assert maps is None
+
+
+@pytest.mark.usefixtures("narrow_pdn")
+@pytest.mark.parametrize("kind", models.MODELS)
+def test_a_model_of_any_kind_is_not_asked_about_no_images(kind, backbone):
+    model = as_fitted(kind, backbone)
+    for none in (np.zeros((0, 3, 64, 48), np.uint8), torch.zeros(0, 3, 64, 48)):
+        scores, maps = model.predict(none)
+        assert scores.shape == (0,)
+        assert (maps is not None) == model.localises
+    with pytest.raises(UsageError, match="^images must be"):
+        model.predict(np.zeros((0, 3, 64, 0), np.uint8))
 
 
 @pytest.mark.parametrize("size", [(32, 64), (96, 64)])

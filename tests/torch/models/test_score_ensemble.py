@@ -125,6 +125,8 @@ def test_members_may_have_no_maps(members, many, tested):
     assert maps.shape == (16, 32, 32)
     assert scores.shape == (16,)
     assert fitted([Quick()], many).predict(images)[1] is None
+    none, no_maps = both.predict(images[:0])
+    assert (none.shape, no_maps.shape) == ((0,), (0, 32, 32))
     with pytest.raises(UsageError, match="image_scores must be apart where a member has no maps"):
         ScoreEnsemble([members[0], Quick()], image_scores="max")
 
