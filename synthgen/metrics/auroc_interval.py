@@ -6,10 +6,10 @@ Newcombe's interval takes the spread from the AUROC that is asked about, not fro
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 from synthgen.errors import UsageError
-from synthgen.metrics.intervals import LEVEL
+from synthgen.metrics.inputs import numbers, share
+from synthgen.metrics.intervals import LEVEL, deviations_of
 
 _STEPS = 60  # of halving an interval, to the last digit of a double
 
@@ -34,7 +34,7 @@ def auroc_interval(value: float, normal: int, anomalous: int, level: float = LEV
     Raises
     ------
     UsageError
-        If the value is no AUROC, or there are no images of a kind.
+        If the value is no AUROC, there are no images of a kind, or the level is out of range.
 
     Examples
     --------
@@ -42,13 +42,14 @@ def auroc_interval(value: float, normal: int, anomalous: int, level: float = LEV
     >>> round(low, 3), high
     (0.933, 1.0)
     """
-    if not 0 <= value <= 1:
-        raise UsageError(f"value must lie in [0, 1], got {value}")
-    if min(normal, anomalous) < 1:
+    value = share(value, "value")
+    if not (1 <= normal < math.inf and 1 <= anomalous < math.inf):
         raise UsageError(f"images must be normal and anomalous ones, got {normal} and {anomalous}")
 
-    place = (1 + level) / 2
-    deviations = NormalDist().inv_cdf(place)
+    # numbers of a narrow type would wrap around
+    normal = int(normal)
+    anomalous = int(anomalous)
+    deviations = deviations_of(level)
 
     def speaks_against(asked: float) -> bool:
         reach = deviations * _deviation(asked, normal, anomalous)
@@ -97,20 +98,30 @@ def mean_interval(values: Sequence[float], of_each: Sequence[tuple[float, float]
     values : sequence of float
     of_each : sequence of (float, float)
 
+    Raises
+    ------
+    UsageError
+        If there is no number, or one is not finite.
+
     Examples
     --------
     >>> low, high = mean_interval([0.8, 0.6], [(0.7, 0.9), (0.5, 0.6)])
     >>> round(low, 3), round(high, 3)
     (0.629, 0.75)
     """
+    measured = numbers(values, "values").tolist()
+    ends = numbers(of_each, "of_each").tolist()
+    if not measured:
+        raise UsageError("values must hold a number, got none")
+
     below = []
     above = []
-    for value, (low, high) in zip(values, of_each, strict=True):
+    for value, (low, high) in zip(measured, ends, strict=True):
         below.append(value - low)
         above.append(high - value)
 
-    count = len(values)
-    mean = sum(values) / count
+    count = len(measured)
+    mean = sum(measured) / count
     down = math.hypot(*below) / count
     up = math.hypot(*above) / count
     return mean - down, mean + up

@@ -191,7 +191,7 @@ def fpr_at_recall(labels: Iterable, scores: Iterable | None = None, recall: floa
     >>> fpr_at_recall([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], recall=0.5)
     0.0
     """
-    share(recall, "recall", low_included=False)
+    recall = share(recall, "recall", low_included=False)
     read = _reader(labels, scores)
     found = _defect_scores(read)
     if len(found) == 0:

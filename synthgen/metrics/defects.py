@@ -45,7 +45,7 @@ def defect_wise_recall(instances: Iterable, predictions: Iterable | None = None,
     >>> defect_wise_recall([[[1, 1, 0, 2]]], [[[1, 0, 1, 0]]], coverage=0.6)
     0.0
     """
-    share(coverage, "coverage")
+    coverage = share(coverage, "coverage")
     covered = covered_shares(instances, predictions)
     noticed = (covered > 0) & (covered >= coverage)
     found = np.count_nonzero(noticed)
@@ -85,8 +85,9 @@ def recall_curve(
     """
     covered = covered_shares(instances, predictions)
     noticed = covered[covered > 0]
+    asked = [share(coverage, "coverage") for coverage in coverages]
     recalls = []
-    for coverage in coverages:
+    for coverage in asked:
         found = np.count_nonzero(noticed >= coverage)
         recalls.append(ratio(int(found), len(covered)))
-    return np.array(coverages), np.array(recalls)
+    return np.array(asked), np.array(recalls)

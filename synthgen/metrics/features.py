@@ -3,8 +3,10 @@
 import numpy as np
 
 from synthgen.errors import UsageError
+from synthgen.metrics.inputs import finite, numbers
 
 NEIGHBORS = 20
+_DISTANCES = 2**24  # that are there at a time
 
 
 def knn_accuracy(features: np.ndarray, labels: np.ndarray, neighbors: int = NEIGHBORS) -> float:
@@ -27,29 +29,37 @@ def knn_accuracy(features: np.ndarray, labels: np.ndarray, neighbors: int = NEIG
     Raises
     ------
     UsageError
-        If there are fewer than two images, or `neighbors` is no positive number.
+        If there are fewer than two images, a feature is not finite, or `neighbors` is no positive number.
     """
-    _check(features, labels)
+    features, labels = _checked(features, labels)
     if neighbors < 1:
         raise UsageError(f"neighbors must be >= 1, got {neighbors}")
-    directions = _directions(features)
-    distance = -directions @ directions.T
-    np.fill_diagonal(distance, np.inf)
-
-    known, numbers, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    known, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     others = int(sizes.min()) - 1
     most = min(neighbors, max(1, others))
-    nearest = np.argpartition(distance, most - 1, axis=1)
-    nearest = nearest[:, :most]
 
-    images = np.arange(len(labels))
-    votes = np.zeros((len(images), len(known)), int)
-    for column in nearest.T:
-        classes = numbers[column]
-        votes[images, classes] += 1
-    named = votes.argmax(axis=1)
-    right = named == numbers
-    return float(right.mean())
+    directions = _directions(features)
+    images = len(labels)
+    at_once = max(1, _DISTANCES // images)
+    right = 0
+    for start in range(0, images, at_once):
+        own = np.arange(start, min(start + at_once, images))
+        nearest = _nearest(directions, own, most)
+        votes = np.zeros((len(own), len(known)), int)
+        for column in nearest.T:
+            votes[own - start, classes[column]] += 1
+        named = votes.argmax(axis=1)
+        right += np.count_nonzero(named == classes[own])
+    return right / images
+
+
+def _nearest(directions: np.ndarray, own: np.ndarray, most: int) -> np.ndarray:
+    """Return the `most` images that are nearest to each of some, themselves left out, (len(own), most)."""
+    distance = -directions[own] @ directions.T
+    places = np.arange(len(own))
+    distance[places, own] = np.inf
+    nearest = np.argpartition(distance, most - 1, axis=1)
+    return nearest[:, :most]
 
 
 def effective_dimensions(features: np.ndarray) -> float:
@@ -57,7 +67,15 @@ def effective_dimensions(features: np.ndarray) -> float:
 
     The participation ratio of the variances along the principal axes. Networks with random weights put all images
     near one line (Ugwu et al. 2024, section 7.3).
+
+    Raises
+    ------
+    UsageError
+        If there is no image, or a feature is not finite.
     """
+    features = numbers(features, "features")
+    if features.ndim != 2 or not len(features):
+        raise UsageError(f"features must be (N, D) of an image or more, got {features.shape}")
     centered = features - features.mean(axis=0)
     lengths = np.linalg.svd(centered, compute_uv=False)
     variances = lengths**2
@@ -93,9 +111,9 @@ def intraclass_compactness(features: np.ndarray, labels: np.ndarray) -> float:
     Raises
     ------
     UsageError
-        If there are fewer than two images.
+        If there are fewer than two images, or a feature is not finite.
     """
-    _check(features, labels)
+    features, labels = _checked(features, labels)
     centered = features - features.mean(axis=0)
     directions = _directions(centered)
     means = []
@@ -115,11 +133,17 @@ def intraclass_compactness(features: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(means))
 
 
-def _check(features: np.ndarray, labels: np.ndarray) -> None:
+def _checked(features, labels) -> tuple[np.ndarray, np.ndarray]:
+    """Return features as float64 (N, D), and their labels (N,)."""
+    features = numbers(features, "features")
+    labels = np.asarray(labels)
+    if labels.dtype.kind == "f":  # names may be text
+        finite(labels, "labels", "numbers")
     are_rows = features.ndim == 2 and labels.shape == features.shape[:1]
     if not are_rows or len(labels) < 2:
         rule = "features must be (N, D) of two images or more, with N labels"
         raise UsageError(f"{rule}, got {features.shape} and {labels.shape}")
+    return features, labels
 
 
 def _directions(features: np.ndarray) -> np.ndarray:

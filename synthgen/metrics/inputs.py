@@ -32,7 +32,7 @@ def read_images(
     Raises
     ------
     UsageError
-        If there are no images, shapes or counts differ, or a map is not finite.
+        If there are no images, shapes or counts differ, or a mask or a map is not finite.
     """
     number = 0
     for mask, scores in pairs(masks, maps, name):
@@ -40,8 +40,9 @@ def read_images(
         scores = _as_array(scores)
         batch = _as_batches(mask, scores, f"{name}[{number}]")
         for one, of_one in zip(*batch, strict=True):
-            place = f"{name}[{number}]"
-            yield _inside(one, of_one), finite(of_one, place)
+            finite(one, f"masks[{number}]", "values")
+            finite(of_one, f"{name}[{number}]")
+            yield _inside(one, of_one), of_one
             number += 1
     if number == 0:
         raise UsageError(f"{name} must hold images, got none")
@@ -108,13 +109,19 @@ def read_labels(labels, scores) -> Reader:
     if len(labels) == 0:
         raise UsageError("scores must hold an image, got none")
 
+    defective = are_defective(labels)
+    finite(scores, "scores")
+    return lambda: iter([(defective, scores)])
+
+
+def are_defective(labels) -> np.ndarray:
+    """Return labels as bool (N,); raise UsageError for what is neither 0 nor 1."""
+    labels = np.asarray(labels)
     defective = labels == 1
     wrong = labels[(labels != 0) & ~defective]
     if len(wrong):
         raise UsageError(f"labels must be 0 (normal) or 1 (defective), got {wrong[0]}")
-    finite(scores, "scores")
-
-    return lambda: iter([(defective, scores)])
+    return defective
 
 
 def refuse_iterator(source, place: str) -> None:
@@ -123,17 +130,29 @@ def refuse_iterator(source, place: str) -> None:
         raise UsageError(f"{place} must be readable twice (an array, a list), got a {type(source).__name__}")
 
 
-def finite(scores: np.ndarray, place: str) -> np.ndarray:
+def finite(scores: np.ndarray, place: str, what: str = "scores") -> np.ndarray:
     """Return the scores; raise UsageError at NaN or infinity, or what is no number."""
     if scores.dtype.kind not in "biuf":
         raise UsageError(f"{place} must hold real numbers, got {scores.dtype}")
 
+    if scores.dtype.kind != "f":
+        return scores
     inside = scores.compressed() if np.ma.isMaskedArray(scores) else scores
     good = np.isfinite(inside)
     bad = good.size - np.count_nonzero(good)
     if bad:
-        raise UsageError(f"{place} must hold finite scores, got {bad} that are NaN or infinite")
+        raise UsageError(f"{place} must hold finite {what}, got {bad} that are NaN or infinite")
     return scores
+
+
+def numbers(values, place: str) -> np.ndarray:
+    """Return any values as float64; raise UsageError at NaN or infinity, or what is no number."""
+    return finite(np.asarray(values), place, "numbers").astype(float)
+
+
+def reaching(scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Return which finite scores reach a threshold, which NumPy would round to the type of the scores."""
+    return finite(scores, "scores") >= np.float64(threshold)
 
 
 def as_floats(scores: np.ndarray) -> np.ndarray:
@@ -144,14 +163,14 @@ def as_floats(scores: np.ndarray) -> np.ndarray:
 
 
 def share(value: float, place: str, low_included: bool = True) -> float:
-    """Return a value that lies in [0, 1], or in (0, 1]."""
+    """Return a value that lies in [0, 1], or in (0, 1], as a plain number."""
     allowed = 0 <= value <= 1
     if value == 0 and not low_included:
         allowed = False
     if not allowed:
         bracket = "[" if low_included else "("
         raise UsageError(f"{place} must lie in {bracket}0, 1], got {value}")
-    return value
+    return float(value)
 
 
 def pairs(masks: Iterable, maps: Iterable | None, name: str = "maps") -> Iterator[tuple]:

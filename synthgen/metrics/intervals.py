@@ -19,14 +19,14 @@ True
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
 from synthgen.errors import UsageError
-from synthgen.metrics.inputs import as_floats, read_labels, read_twice, scores_at
+from synthgen.metrics.inputs import are_defective, as_floats, finite, numbers, read_labels, read_twice, scores_at
 from synthgen.metrics.localisation import localised_spans
 from synthgen.metrics.part import Part
 from synthgen.metrics.regions import by_region
@@ -38,8 +38,10 @@ RESAMPLES = 2000
 LEVEL = 0.95
 IOU = 0.3
 MAX_FPR = {"aupro": 0.3, "spro": 0.05}
+_DRAWN = 2  # images of a kind, of which there is more than one draw
 _FARTHEST = 700  # where exp overflows
 _MOST_PIXELS = 10**6  # normal pixels that the thresholds are taken from
+_AT_ONCE = 2**21  # numbers of resamples that are worked on: what this takes does not grow with the images
 
 
 class Counts(NamedTuple):
@@ -159,7 +161,7 @@ def _thresholds(read, images: int) -> np.ndarray:
     together = np.concatenate(kept)
     if len(together) == 0:
         return np.zeros(THRESHOLDS)
-    return np.quantile(together, shares)
+    return np.quantile(as_floats(together), shares)
 
 
 def _pixels_of(mask: np.ndarray, values: np.ndarray, thresholds: np.ndarray) -> tuple:
@@ -235,18 +237,26 @@ def draws(labels, resamples: int = RESAMPLES, seed: int = 0, name: str = "") -> 
     name : str
         Of the class: classes are drawn independently, whatever their order. All models get the same draw.
     """
-    anomalous = np.asarray(labels) == 1
+    anomalous = are_defective(labels)
     images = len(anomalous)
     rng = generator(seed, 0, 0, f"bootstrap {name}")
     weights = np.zeros((resamples, images), np.float32)
 
     for group in (False, True):
-        of_group = anomalous == group
-        total = np.count_nonzero(of_group)
+        places = np.flatnonzero(anomalous == group)
+        total = len(places)
         if total:
             equal = np.full(total, 1 / total)
-            weights[:, of_group] = rng.multinomial(total, equal, resamples)
+            for some in _blocks(resamples, total):  # the same numbers as all at once
+                weights[some, places] = rng.multinomial(total, equal, some.stop - some.start)
     return weights
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Yield slices of the rows of a table that have few enough numbers to be worked on at once."""
+    at_once = max(1, _AT_ONCE // columns)
+    for start in range(0, rows, at_once):
+        yield slice(start, min(start + at_once, rows))
 
 
 def resampled(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -262,57 +272,83 @@ def resampled(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
     -------
     dict of str to ndarray
         ``image_auroc``, ``average_precision``, and where there are maps ``pixel_auroc``, ``aupro``, ``pl`` and
-        ``spro``. ``nan`` where a resample has nothing to count.
+        ``spro``. ``nan`` where a resample has nothing to count, and all of them where there is one image of a kind
+        at most: there is no other draw, and none can tell how far a number can be believed.
+
+    Raises
+    ------
+    UsageError
+        If the weights are not for these images, or no finite numbers.
     """
     images = len(counts.labels)
     given = weights.shape[1]
     if given != images:
         raise UsageError(f"weights must be for {images} images, got {given}")
 
+    weights = as_floats(finite(weights, "weights", "numbers"))
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = {"image_auroc": _image_auroc(counts, weights)}
-        found["average_precision"] = _precision(counts, weights)
+        found = _of_images(counts, weights)
         if counts.pixels is not None:
             found |= _of_pixels(counts, weights)
         if counts.localised is not None:
             found["pl"] = _pl(counts.localised, counts.anomalies, weights)
+
+    anomalous = np.count_nonzero(counts.labels)
+    if max(anomalous, images - anomalous) < _DRAWN:
+        return {name: np.full(len(weights), np.nan) for name in found}
     return found
 
 
-def _image_auroc(counts: Counts, weights: np.ndarray) -> np.ndarray:
-    """Return the share of pairs in which the anomalous image scores higher; ties count half."""
-    anomalous = counts.labels.astype(bool)
-    of_defects = counts.scores[anomalous][:, None]
-    of_normal = counts.scores[~anomalous]
-    higher = of_defects > of_normal
-    same = of_defects == of_normal
-    wins = higher + same / 2
+def _of_images(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the metrics of the scores of images.
 
-    first = weights[:, anomalous]
-    second = weights[:, ~anomalous]
-    of_second = first @ wins
-    won = (of_second * second).sum(axis=1)
-    pairs = first.sum(axis=1) * second.sum(axis=1)
+    Like Sun and Xu 2014 for DeLong's variance, this goes through the scores in order: a table of all pairs of
+    images is never there.
+    """
+    order = np.argsort(counts.scores, kind="stable")
+    rising = counts.scores[order]
+    is_new = np.append(True, rising[1:] != rising[:-1])
+    firsts = np.flatnonzero(is_new)  # of images that score the same
+    defective = counts.labels[order].astype(bool)
+
+    aurocs = np.empty(len(weights))
+    precisions = np.empty(len(weights))
+    for some in _blocks(len(weights), len(order)):
+        ordered = weights[some][:, order].astype(float)
+        normal = np.add.reduceat(ordered * ~defective, firsts, axis=1)
+        defects = np.add.reduceat(ordered * defective, firsts, axis=1)
+        aurocs[some] = _won(normal, defects)
+        precisions[some] = _precision(normal, defects)
+    return {"image_auroc": aurocs, "average_precision": precisions}
+
+
+def _won(normal: np.ndarray, defects: np.ndarray) -> np.ndarray:
+    """Return the share of pairs in which the anomalous image scores higher, (R,); ties count half.
+
+    Parameters
+    ----------
+    normal, defects : ndarray, (R, U)
+        Images at each of the different scores, lowest first.
+    """
+    up_to = np.cumsum(normal, axis=1)
+    below = up_to - normal / 2
+    won = (defects * below).sum(axis=1)
+    pairs = defects.sum(axis=1) * normal.sum(axis=1)
     return won / pairs
 
 
-def _precision(counts: Counts, weights: np.ndarray) -> np.ndarray:
-    """Return the average precision; equal scores are one threshold."""
-    order = np.argsort(-counts.scores, kind="stable")
-    falling = counts.scores[order]
-    differs = falling[1:] != falling[:-1]
-    last_of_ties = np.append(differs, True)
-
-    ordered = weights[:, order].astype(float)
-    of_defects = ordered * counts.labels[order]
-    predicted = np.cumsum(ordered, axis=1)
-    predicted = predicted[:, last_of_ties]
-    true = np.cumsum(of_defects, axis=1)
-    true = true[:, last_of_ties]
-
-    new = np.diff(true, axis=1, prepend=0)
+def _precision(normal: np.ndarray, defects: np.ndarray) -> np.ndarray:
+    """Return the average precision, (R,), of tables as for `_won`; equal scores are one threshold."""
+    true = _summed_from_above(defects)
+    predicted = true + _summed_from_above(normal)
     precision = true / np.maximum(predicted, 1)
-    return (new * precision).sum(axis=1) / true[:, -1]
+    return (defects * precision).sum(axis=1) / true[:, 0]
+
+
+def _summed_from_above(table: np.ndarray) -> np.ndarray:
+    """Return for each place of a table (R, U) the sum of its row from there on."""
+    falling = np.cumsum(table[:, ::-1], axis=1)
+    return falling[:, ::-1]
 
 
 def _of_pixels(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -385,35 +421,64 @@ def interval(samples: np.ndarray, value: float | None = None, level: float = LEV
     lie. For an image AUROC of few images `synthgen.metrics.auroc_interval` is better still. Without the value, as
     for a difference, the interval holds a share of the samples and is cut evenly.
 
+    Samples that are all alike have no spread, which does not mean that the number is certain: so many images may be
+    too few to show any. Then there is no interval.
+
     Parameters
     ----------
     samples : ndarray, (R,)
         Those that are ``nan`` are left out.
     value : float, optional
-        Of all images. At exactly 0 or 1 there is no logit, and the samples are cut.
+        Of all images, in [0, 1]. At exactly 0 or 1 there is no logit, and the samples are cut.
     level : float
         In (0, 1).
 
     Returns
     -------
     low, high : float
-        ``nan`` without a sample.
+        ``nan`` without two samples that differ.
+
+    Raises
+    ------
+    UsageError
+        If the value is no finite number, or the level is out of range.
     """
-    finite = samples[np.isfinite(samples)]
-    if len(finite) == 0:
+    if value is not None:
+        value = float(numbers(value, "value"))
+    deviations = deviations_of(level)
+    known = _finite_of(samples)
+    if len(known) == 0 or known.min() == known.max():
         return np.nan, np.nan
     if value is not None and 0 < value < 1:
-        return _around(value, float(finite.std()), level)
+        return _around(value, float(known.std()), deviations)
+    return _cut(known, level)
 
+
+def deviations_of(level: float) -> float:
+    """Return how many standard deviations to both sides hold a share of the normal distribution, in (0, 1)."""
+    if not 0 < level < 1:
+        raise UsageError(f"level must lie in (0, 1), got {level}")
+    place = (1 + float(level)) / 2
+    return NormalDist().inv_cdf(place)
+
+
+def _finite_of(samples) -> np.ndarray:
+    """Return the samples that are numbers, float64."""
+    given = np.asarray(samples, float)
+    return given[np.isfinite(given)]
+
+
+def _cut(samples: np.ndarray, level: float) -> tuple[float, float]:
+    """Return the ends of the share `level` of some samples, those outside cut evenly; ``nan`` of none."""
+    if len(samples) == 0:
+        return np.nan, np.nan
     tail = (1 - level) / 2
-    low, high = np.quantile(finite, [tail, 1 - tail])
+    low, high = np.quantile(samples, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def _around(value: float, spread: float, level: float) -> tuple[float, float]:
+def _around(value: float, spread: float, deviations: float) -> tuple[float, float]:
     """Return the interval around a share that is symmetric on the scale of the logit."""
-    place = (1 + level) / 2
-    deviations = NormalDist().inv_cdf(place)
     rest = 1 - value
     logit = math.log(value / rest)
     reach = deviations * spread / (value * rest)
@@ -429,7 +494,8 @@ def _share_of(logit: float) -> float:
 
 def pooled(samples: Sequence[np.ndarray]) -> np.ndarray:
     """Return the mean over classes of the samples of each, (R,): every class weighs the same."""
-    return np.mean(np.stack(samples), axis=0)
+    of_classes = np.stack(samples).astype(float)
+    return of_classes.mean(axis=0)
 
 
 def is_tied(first: np.ndarray, other: np.ndarray, level: float = LEVEL) -> bool:
@@ -441,19 +507,25 @@ def is_tied(first: np.ndarray, other: np.ndarray, level: float = LEVEL) -> bool:
         Their samples of the same draws.
     level : float
     """
-    low, high = interval(first - other, level=level)
+    differences = np.asarray(first, float) - np.asarray(other, float)
+    low, high = _cut(_finite_of(differences), level)
     return not (low > 0 or high < 0)
 
 
 def ranks(values: Sequence[float], better: str = "up") -> np.ndarray:
     """Return the rank of each value (M,), from 1 for the best; equal values share the mean of their ranks.
 
+    Raises
+    ------
+    UsageError
+        If a value is no finite number.
+
     Examples
     --------
     >>> ranks([0.5, 0.9, 0.5, 0.1]).tolist()
     [2.5, 1.0, 2.5, 4.0]
     """
-    given = np.asarray(values, float)
+    given = numbers(values, "values")
     sign = -1 if better == "up" else 1
     _, which, times = np.unique(sign * given, return_inverse=True, return_counts=True)
     last = np.cumsum(times)

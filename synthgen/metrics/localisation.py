@@ -7,7 +7,7 @@ import numpy as np
 
 from synthgen.errors import UsageError
 from synthgen.metrics.boxes import Box, Boxes, covered, most_overlap, overlap, smallest_box
-from synthgen.metrics.inputs import Reader, read_twice, scores_at, share
+from synthgen.metrics.inputs import Reader, as_floats, read_twice, scores_at, share
 from synthgen.metrics.pixels import ratio
 from synthgen.metrics.regions import by_region
 from synthgen.metrics.sweep import Scores, Spans, spans_of
@@ -111,11 +111,10 @@ def proportions_localised(
         As for `proportion_localised`.
     ious : sequence of float
     """
-    for limit in ious:
-        share(limit, "iou")
+    limits = [share(limit, "iou") for limit in ious]
     read = _defective(masks, maps)
     if spacing == EXACT:
-        spans, count = localised_spans(read, ious)
+        spans, count = localised_spans(read, limits)
         found = [of_limit.best()[1] for of_limit in spans]
         return [ratio(number, count) for number in found]
 
@@ -123,7 +122,7 @@ def proportions_localised(
         names = ", ".join([EXACT, *SPACINGS])
         raise UsageError(f"spacing must be one of {names}, got {spacing!r}")
     of_anomalies = anomaly_ious(read, SPACINGS[spacing](read))
-    return [_most_localised(of_anomalies, limit) for limit in ious]
+    return [_most_localised(of_anomalies, limit) for limit in limits]
 
 
 def pl_details(masks: Iterable, maps: Iterable | None = None, iou: float = 0.3) -> Localised:
@@ -139,7 +138,7 @@ def pl_details(masks: Iterable, maps: Iterable | None = None, iou: float = 0.3) 
     -------
     Localised
     """
-    share(iou, "iou")
+    iou = share(iou, "iou")
     read = read_twice(masks, maps)
     (spans,), count = localised_spans(read, (iou,))
     threshold, most = spans.best()
@@ -328,7 +327,7 @@ def _linear(read: Reader) -> np.ndarray:
 
 
 def _percentile(read: Reader) -> np.ndarray:
-    scores = [np.ma.compressed(scores) for _, scores in read()]
+    scores = [as_floats(np.ma.compressed(scores)) for _, scores in read()]
     if not scores:
         return np.zeros(THRESHOLDS)
 

@@ -7,7 +7,16 @@ import numpy as np
 from synthgen.errors import UsageError
 from synthgen.extras import needed_for
 from synthgen.metrics.curves import area_under, rank
-from synthgen.metrics.inputs import Reader, pairs, read_images, read_twice, refuse_iterator, scores_at, share
+from synthgen.metrics.inputs import (
+    Reader,
+    finite,
+    pairs,
+    read_images,
+    read_twice,
+    refuse_iterator,
+    scores_at,
+    share,
+)
 
 EIGHT = np.ones((3, 3), int)  # neighbors of a pixel, itself included
 
@@ -56,14 +65,14 @@ def aupros(masks: Iterable, maps: Iterable | None, max_fprs: Sequence[float]) ->
         As for `aupro`.
     max_fprs : sequence of float
     """
-    _check_limits(max_fprs)
+    limits = _limits(max_fprs)
     read = read_twice(masks, maps)
-    return _overlap_areas(_whole_regions(read), read, max_fprs)
+    return _overlap_areas(_whole_regions(read), read, limits)
 
 
-def _check_limits(max_fprs: Sequence[float]) -> None:
-    for limit in max_fprs:
-        share(limit, "max_fpr", low_included=False)
+def _limits(max_fprs: Sequence[float]) -> list[float]:
+    """Return checked limits as plain numbers."""
+    return [share(limit, "max_fpr", low_included=False) for limit in max_fprs]
 
 
 def _whole_regions(read: Reader) -> Iterator[tuple[np.ndarray, float]]:
@@ -114,7 +123,7 @@ def spros(masks: Iterable, maps: Iterable, saturation: Iterable | float, max_fpr
         As for `spro`.
     max_fprs : sequence of float
     """
-    _check_limits(max_fprs)
+    limits = _limits(max_fprs)
     refuse_iterator(masks, "masks")
     refuse_iterator(maps, "maps")
     of_all = list(saturation) if isinstance(saturation, Iterable) else saturation
@@ -127,7 +136,7 @@ def spros(masks: Iterable, maps: Iterable, saturation: Iterable | float, max_fpr
         return read_images(unions(), None)
 
     regions = _saturated(masks, read(), of_all)
-    return _overlap_areas(regions, read, max_fprs)
+    return _overlap_areas(regions, read, limits)
 
 
 def _saturated(masks: Iterable, images: Iterable, saturation: list | float) -> Iterator[tuple[np.ndarray, float]]:
@@ -163,7 +172,8 @@ def _enough(saturation: list | float, number: int, count: int) -> np.ndarray:
 
 def _stack(masks: np.ndarray) -> np.ndarray:
     """Return the masks of an image, (M, H, W) or one (H, W), as bool (M, H, W)."""
-    stack = np.asarray(masks) != 0
+    given = np.asarray(masks)
+    stack = finite(given, "masks", "values") != 0
     return stack[None] if stack.ndim == 2 else stack
 
 

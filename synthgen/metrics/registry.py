@@ -26,6 +26,7 @@ import numpy as np
 from synthgen.errors import UsageError, did_you_mean, one_line
 from synthgen.metrics.curves import average_precision, fpr_at_recall, image_auroc, pixel_auroc
 from synthgen.metrics.defects import defect_wise_recall
+from synthgen.metrics.inputs import reaching
 from synthgen.metrics.localisation import proportions_localised
 from synthgen.metrics.overlap import mean_overlap
 from synthgen.metrics.part import Part
@@ -140,7 +141,7 @@ def _image_value(name: str) -> Callable[[Part], float]:
     def measure(part: Part) -> float:
         if part.threshold is None:
             return math.nan
-        predicted = part.scores >= part.threshold
+        predicted = reaching(part.scores, part.threshold)
         return counted(part.labels == 1, predicted)[name]
 
     return measure
@@ -175,14 +176,14 @@ def _defect_recall(part: Part) -> float:
 
 
 def _noticed(part: Part, threshold: float) -> float:
-    found = ((layer, scores >= threshold) for layer, scores in part.layers())
+    found = ((layer, reaching(scores, threshold)) for layer, scores in part.layers())
     return defect_wise_recall(found)
 
 
 def _found(part: Part, threshold: float):
     """Yield the mask of each image, and the pixels that reach a threshold."""
     images = zip(part.instances, part.pixel_maps, strict=True)
-    return ((mask, scores >= threshold) for mask, scores in images)
+    return ((mask, reaching(scores, threshold)) for mask, scores in images)
 
 
 def _oracle(part: Part) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synthgen.errors import UsageError
+from synthgen.metrics.inputs import numbers
 from synthgen.metrics.intervals import ranks
 
 _ROUNDING = 1e-12  # between differences of scores in 0..1 that are meant to be equal
@@ -51,11 +51,7 @@ def signed_ranks(differences: Sequence[float]) -> SignedRanks:
     >>> signed_ranks([0.3, 0.1, 0.4, 0.2, 0.5])
     SignedRanks(positive=5, negative=0, equal=0, statistic=0.0, p=0.0625)
     """
-    given = np.asarray(differences, float)
-    if not np.isfinite(given).all():
-        raise UsageError("differences must be finite numbers, got NaN or infinity")
-
-    given = _without_rounding(given)
+    given = _without_rounding(numbers(differences, "differences"))
     unequal = given[given != 0]
     positive = int(np.count_nonzero(unequal > 0))
     negative = len(unequal) - positive
@@ -110,12 +106,17 @@ def _chances(weights: np.ndarray) -> np.ndarray:
 def holm(values: Sequence[float]) -> np.ndarray:
     """Return probabilities of several tests, corrected for their number (Holm 1979), (M,).
 
+    Raises
+    ------
+    UsageError
+        If a probability is no finite number.
+
     Examples
     --------
     >>> holm([0.01, 0.04, 0.03]).round(4).tolist()
     [0.03, 0.06, 0.06]
     """
-    given = np.asarray(values, float)
+    given = numbers(values, "values")
     count = len(given)
     order = np.argsort(given, kind="stable")
     rising = given[order]

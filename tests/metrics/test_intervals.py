@@ -1,5 +1,6 @@
 """Bootstrap intervals: resamples have the metrics of the images drawn, and intervals hold what is true."""
 
+import tracemalloc
 from statistics import NormalDist
 
 import numpy as np
@@ -129,6 +130,65 @@ def test_normal_and_anomalous_images_are_drawn_each_among_their_own(labels, seed
     for group in (0, 1):
         assert (weights[:, labels == group].sum(axis=1) == np.count_nonzero(labels == group)).all()
     np.testing.assert_array_equal(weights, draws(labels, 6, seed, "brick"))
+
+
+def by_pairs(labels, scores, weights):
+    """Return the AUROC of each resample, by a table of all pairs of a normal and an anomalous image."""
+    normal, defects = scores[labels == 0], scores[labels == 1]
+    wins = (defects[:, None] > normal) + (defects[:, None] == normal) / 2
+    first, second = weights[:, labels == 1].astype(float), weights[:, labels == 0].astype(float)
+    won = np.einsum("rd,dn,rn->r", first, wins, second)
+    return won / (first.sum(1) * second.sum(1))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=25), st.integers(0, 9))
+@settings(max_examples=40)
+def test_the_auroc_of_resamples_is_that_of_all_pairs(images, seed):
+    labels, scores = np.array([(0, 0.0), (0, 3.0), (1, 2.0), (1, 5.0), *images]).T
+    weights = draws(labels, 5, seed)
+    found = resampled(count(labels, scores / 7), weights)["image_auroc"]
+    np.testing.assert_allclose(found, by_pairs(labels, scores, weights), rtol=0, atol=1e-12)
+
+
+def test_many_images_take_no_table_of_their_pairs(monkeypatch):
+    labels = np.repeat([0, 1], 4000)
+    counts = count(labels, np.random.default_rng(0).normal(size=8000) + labels)
+    weights = draws(labels, 20)
+    monkeypatch.setattr("synthgen.metrics.intervals._AT_ONCE", 16000)
+    tracemalloc.start()
+    in_blocks = resampled(counts, weights)
+    again = draws(labels, 20)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5e6  # all pairs are 16 million
+    np.testing.assert_array_equal(again, weights)
+    monkeypatch.undo()
+    for name, values in resampled(counts, weights).items():
+        np.testing.assert_array_equal(in_blocks[name], values)
+
+
+def test_one_image_of_a_kind_does_not_tell_how_far_a_number_can_be_believed(images):
+    masks, maps, scores = images
+    pair = [0, 15]  # with a defect, and without
+    labels = masks.any(axis=(1, 2))[pair]
+    found = resampled(count(labels, scores[pair], masks[pair], maps[pair]), draws(labels, 9))
+    assert set(found) == {"image_auroc", "average_precision", "pixel_auroc", "aupro", "pl"}
+    for values in found.values():
+        assert np.isnan(interval(values, 0.7)).all()
+
+
+@pytest.mark.parametrize("value", [None, 0.0, 0.7, 1.0])
+def test_samples_without_spread_give_no_interval(value):
+    samples = np.full(50, 0.7 if value is None else value)
+    assert np.isnan(interval(samples, value)).all()
+    assert is_tied(samples, samples)
+    assert not is_tied(samples, samples - 0.1)
+
+
+@pytest.mark.parametrize("level", [0, 1, np.nan, 95])
+def test_a_level_that_is_no_share_is_refused(level):
+    with pytest.raises(UsageError, match=r"^level must lie in \(0, 1\), got"):
+        interval(np.arange(3.0), level=level)
 
 
 def test_classes_are_drawn_independently():

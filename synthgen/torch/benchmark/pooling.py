@@ -5,6 +5,7 @@ The mean is over all categories of a pool, each of which weighs the same; never 
 happened to finish compares nothing.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -31,7 +32,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     cells : int
         Categories that have a value.
     interval : (float, float) or None
-        95 %, by resampling the test images; that of an image AUROC by Newcombe 2006.
+        95 %, by resampling the test images; that of an image AUROC by Newcombe 2006. None where all resamples are
+        alike.
     sd_classes, sd_seeds : float or None
         Standard deviations over the categories, and of the pooled means of the seeds.
     rank : float or None
@@ -194,7 +196,7 @@ def _interval(
     """Return the interval of a pooled mean; that of an image AUROC holds near 1, too."""
     known = [value for value in numbers.values if value is not None]
     if metric != _IMAGE_AUROC or len(known) < len(cells) or numbers.samples is None:
-        return None if numbers.samples is None else intervals.interval(numbers.samples, numbers.mean)
+        return None if numbers.samples is None else _resampled_interval(numbers.samples, numbers.mean)
 
     of_each = []
     for value, cell in zip(known, cells, strict=True):
@@ -202,6 +204,12 @@ def _interval(
         anomalous = results.value(model, cell, results.seeds[0], "anomalous") or 0
         of_each.append(auroc_interval(value, int(normal), int(anomalous)))
     return mean_interval(known, of_each)
+
+
+def _resampled_interval(samples: np.ndarray, value: float | None) -> tuple[float, float] | None:
+    """Return the interval that resamples tell, None where they are all alike."""
+    low, high = intervals.interval(samples, value)
+    return None if math.isnan(low) else (low, high)
 
 
 def seed_mean(

@@ -1,5 +1,6 @@
 """Intervals of the numbers of a table, by resampling the test images of each category."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from synthgen.torch.evaluation.predictions import ALL, Predictions
 from synthgen.torch.evaluation.table import MEAN, Row
 
 _IMAGE_AUROC = "image_auroc"
+_UNTOLD = "-: every draw of these images scores the same, so that the value may be far off"
 
 
 def samples_of(
@@ -50,7 +52,8 @@ def bounds_of(
     Returns
     -------
     list of dict
-        ``category``, ``metric``, ``value``, ``low``, ``high`` and ``images``.
+        ``category``, ``metric``, ``value``, ``low``, ``high`` and ``images``. ``low`` and ``high`` are None where
+        the resamples are all alike, and do not tell.
     """
     of_categories = samples_of(predictions, resamples, seed)
     categories = [row for row in rows if row.kind == ALL and row.category != MEAN]
@@ -71,7 +74,11 @@ def _bounds_of(row: Row, samples: dict[str, np.ndarray], own: Sequence[Row]) -> 
     for name, value in row.values.items():
         if name not in samples:
             continue
+        low: float | None
+        high: float | None
         low, high = intervals.interval(samples[name], value)
+        if math.isnan(low):
+            low = high = None
         if name == _IMAGE_AUROC:
             of_each = [auroc_interval(each.values[name], each.normal, each.anomalous) for each in own]
             low, high = mean_interval([each.values[name] for each in own], of_each)
@@ -106,6 +113,8 @@ def format_bounds(bounds: Sequence[dict[str, Any]]) -> str:
     for bound in bounds:
         heading = METRICS[bound["metric"]].heading
         place = f"{bound['category']:{width}s}  {heading:12s}"
-        span = f"{bound['low']:.3f}..{bound['high']:.3f}"
+        span = "-" if bound["low"] is None else f"{bound['low']:.3f}..{bound['high']:.3f}"
         lines.append(f"{place}  {bound['value']:.3f}  {span:>13s}  {bound['images']:6d}")
+    if any(bound["low"] is None for bound in bounds):
+        lines.append(_UNTOLD)
     return "\n".join(lines)

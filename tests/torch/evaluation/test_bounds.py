@@ -24,7 +24,22 @@ def test_intervals_are_those_of_the_categories_and_of_their_mean(tmp_path, sets)
     assert (bound["low"], bound["high"]) == interval(mean, rows[-1].aupro)
     assert bound["low"] < bound["value"] < bound["high"]
     assert bound["images"] == 14
-    assert len(format_bounds(bounds).splitlines()) == 1 + len(bounds)
+    *table, note = format_bounds(bounds).splitlines()
+    assert len(table) == 1 + len(bounds)
+    assert note.startswith("-: ")  # all of b is localised in every draw
+
+
+def test_an_interval_that_the_images_do_not_tell_is_left_out(tmp_path, sets):
+    sets.put_category(tmp_path / "a", {"dent": 60})
+    test_set = open_test_set(tmp_path / "a")
+    few = test_set.chosen([0, len(test_set) - 1])
+    predictions = predict_set(sets.Brightness(), few)
+    bounds = {bound["metric"]: bound for bound in bounds_of(predictions, measure(predictions), resamples=9)}
+    assert bounds["aupro"]["low"] is bounds["aupro"]["high"] is None
+    assert bounds["image_auroc"]["high"] - bounds["image_auroc"]["low"] > 0.5
+    lines = format_bounds(list(bounds.values())).splitlines()
+    assert [line.split()[-2] for line in lines if "AUPRO" in line] == ["-"]
+    assert lines[-1].startswith("-: every draw of these images scores the same")
 
 
 def test_other_models_are_drawn_the_same_images(predictions):
