@@ -31,6 +31,7 @@ from synthgen.layouts.entries import NORMAL, Entry, ImageSet, Item, Joined, OfCa
 from synthgen.layouts.files import entry_of, folders_below, left_out, pictures_in, subfolders
 from synthgen.layouts.region import within
 from synthgen.layouts.truth import Truth
+from synthgen.layouts.twins import each_once
 
 __all__ = [
     "Entry",
@@ -57,14 +58,16 @@ def open_normal(paths, size: tuple[int, int] | None = None) -> ImageSet:
     ----------
     paths : str, Path, or sequence of them
         Each a category of MVTec AD, MVTec LOCO or VisA; a folder of several categories; a plain folder of images,
-        or one with a folder ``good``; or a data set of ours. Several are joined.
+        or one with a folder ``good``; or a data set of ours. Several are joined; an image that is given twice, by
+        a folder and one in it or by links, counts once.
     size : tuple of int, optional
         (H, W) that every image is stretched to. Default: each keeps its own.
 
     Returns
     -------
     ImageSet
-        Its ``left_out`` has a line for each thing that was found and not read, and for categories that were joined.
+        Its ``left_out`` has a line for each thing that was found and not read, or found twice, and for categories
+        that were joined.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def open_normal(paths, size: tuple[int, int] | None = None) -> ImageSet:
         opened.append(images)
     for images in opened:
         _check_not_empty(images)
-    return _joined(opened, size)
+    return _joined(each_once(opened), size)
 
 
 def open_test_set(path, size: tuple[int, int] | None = None, normal=None) -> ImageSet:

@@ -74,6 +74,10 @@ class Samples(OnDemand[Entry]):
     normal : sequence of int
         Those of them that are normal.
 
+    Attributes
+    ----------
+    path : Path
+
     Raises
     ------
     UsageError
@@ -87,6 +91,7 @@ class Samples(OnDemand[Entry]):
         if count > MOST_IMAGES:
             raise UsageError(f"{path}: must have at most {MOST_IMAGES:,} images to be looked at, got {count:,}")
 
+        self.path = path
         self._dataset = dataset
         self._category = path.name
         self._labels = labels

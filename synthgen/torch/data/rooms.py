@@ -8,10 +8,13 @@ where it is kept.
 
 import math
 from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
 from weakref import finalize
 
 import numpy as np
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 # Smaller tensors cost too little to keep their memory.
 LEAST = 2**20
@@ -21,15 +24,24 @@ _KEPT = 2
 _ALIGNED = 64
 
 
+class _Left(NamedTuple):
+    """Memory that is lent, and the storage that it is lent to."""
+
+    storage: StorageWeakRef
+    room: np.ndarray
+
+
 class Rooms:
     """Lends memory for tensors, and takes it back when they are gone.
 
-    A tensor, its views, and the arrays made of them all keep the memory lent. A copy of this object, also one in
-    another process, has memory of its own.
+    A tensor, its views, and the arrays made of them all keep the memory lent, also where torch has moved the tensor
+    to other memory since: `share_memory_` and queues between processes do so, and arrays stay where they were. A
+    copy of this object, also one in another process, has memory of its own.
     """
 
     def __init__(self):
         self._free: dict[str, deque[np.ndarray]] = {}
+        self._left: deque[_Left] = deque()
 
     def __reduce__(self):
         return Rooms, ()
@@ -51,13 +63,41 @@ class Rooms:
             plain = np.empty(shape, kind)
             return torch.from_numpy(plain)
 
+        self._drop_left()
         free = self._free.setdefault(name, deque(maxlen=_KEPT))
         room = _taken(free, size)
         lent = room[:size].view(kind).reshape(shape)
-        # Torch holds this very array for as long as anything uses the memory of the tensor.
-        give_back = finalize(lent, free.append, room)
-        give_back.atexit = False
-        return torch.from_numpy(lent)
+        tensor = torch.from_numpy(lent)
+
+        # Torch holds this very array until the storage ends or moves; a tensor that is given another storage may
+        # have lent the memory to other libraries.
+        storage = StorageWeakRef(tensor.untyped_storage())
+        _when_gone(tensor, id, lent)
+        _when_gone(lent, self._take_back, free, _Left(storage, room))
+        return tensor
+
+    def _take_back(self, free: deque[np.ndarray], left: _Left) -> None:
+        """Keep memory for the next tensor; where the storage has moved, until nothing holds that any more."""
+        if left.storage.expired():
+            free.append(left.room)
+        else:
+            self._left.append(left)
+
+    def _drop_left(self) -> None:
+        """Let go of memory that a storage has left, and that nothing holds any more."""
+        for _ in range(len(self._left)):
+            try:
+                left = self._left.popleft()
+            except IndexError:  # another thread does the same
+                return
+            if not left.storage.expired():
+                self._left.append(left)
+
+
+def _when_gone(thing, call: Callable, *arguments) -> None:
+    """Call a function with arguments, kept until then, when an object is gone; not when the process ends."""
+    finalizer = finalize(thing, call, *arguments)
+    finalizer.atexit = False
 
 
 def _taken(free: deque[np.ndarray], size: int) -> np.ndarray:

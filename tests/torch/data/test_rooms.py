@@ -2,12 +2,14 @@
 
 import copy
 import gc
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from synthgen.torch import ShardDataset
 from synthgen.torch.data import rooms
@@ -19,12 +21,34 @@ HELD = {
     "row": lambda tensor: tensor.unbind()[-1],
     "view": lambda tensor: tensor.detach().view(-1)[1:],
     "array": lambda tensor: tensor.numpy()[1:],
+    "row as an array": lambda tensor: tensor[1].numpy(),
+    "array in inference": torch.inference_mode()(lambda tensor: tensor[1].numpy()),
+    "half": lambda tensor: tensor.chunk(2)[0],
+    "parameter": lambda tensor: torch.nn.Parameter(tensor, requires_grad=False),
+    "buffer": lambda tensor: memoryview(tensor.numpy()),
+    "dlpack": np.from_dlpack,
+    "dlpack of a row": lambda tensor: np.from_dlpack(tensor[1]),
     "storage": lambda tensor: torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage()),
     "copy": lambda tensor: tensor.clone(),
+}
+# What is done with the tensor after that; torch moves it to other memory, or gives it another storage.
+DONE = {
+    "nothing": lambda tensor: None,
     "shared": lambda tensor: tensor.share_memory_(),
+    "row shared": lambda tensor: tensor[0].share_memory_(),
+    "storage shared": lambda tensor: tensor.untyped_storage().share_memory_(),
+    "sent to a process": ForkingPickler.dumps,
+    "other data": lambda tensor: setattr(tensor, "data", torch.zeros(1, dtype=torch.uint8)),
+    "other storage": lambda tensor: tensor.set_(torch.zeros(1, dtype=torch.uint8)),
 }
 shapes = st.tuples(st.integers(2, 9), st.just(64))
-steps = st.tuples(st.sampled_from(["image", "mask"]), shapes, st.sampled_from(sorted(HELD)), st.integers(0, 3))
+steps = st.tuples(
+    st.sampled_from(["image", "mask"]),
+    shapes,
+    st.sampled_from(sorted(HELD)),
+    st.sampled_from(sorted(DONE)),
+    st.integers(0, 3),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,14 +61,34 @@ def _small(monkeypatch):
 def test_what_is_held_keeps_its_values(steps):
     lender = Rooms()
     held = {}
-    for number, (name, shape, way, place) in enumerate(steps):
+    for number, (name, shape, way, done, place) in enumerate(steps):
         tensor = lender.lend(name, shape, "uint8")
         assert tensor.shape == shape
         tensor.fill_(number)
-        held[place] = (number, HELD[way](tensor))
+        held[place] = (number, None if way == "tensor" and done.startswith("other") else HELD[way](tensor))
+        DONE[done](tensor)
         del tensor
         for value, kept in held.values():
-            assert (np.asarray(kept) == value).all()
+            assert kept is None or (np.asarray(kept) == value).all()
+
+
+@pytest.mark.parametrize("done", DONE)
+@pytest.mark.parametrize("way", HELD)
+def test_memory_is_not_lent_again_while_a_view_of_it_lives(way, done):
+    if way == "tensor" and done.startswith("other"):
+        return  # the tensor itself is another one then
+    lender = Rooms()
+    tensor = lender.lend("image", (4, 64), "uint8").fill_(7)
+    held = HELD[way](tensor)
+    DONE[done](tensor)
+    del tensor
+    others = [lender.lend("image", (4, 64), "uint8").fill_(9) for _ in range(3)]
+    assert (np.asarray(held) == 7).all()
+
+    # and it is let go with the view
+    del held, others
+    lender.lend("image", (4, 64), "uint8")
+    assert not lender._left
 
 
 def test_memory_is_lent_again():
@@ -84,6 +128,26 @@ def test_a_copy_has_memory_of_its_own():
     tensor = lender.lend("image", (4, 64), "uint8")
     assert tensor.data_ptr() == place
     assert twin.lend("image", (4, 64), "uint8").data_ptr() != place
+
+
+@pytest.mark.filterwarnings("ignore:.*pin_memory.*")
+@pytest.mark.parametrize(
+    "options", [{}, {"num_workers": 1, "multiprocessing_context": "fork", "persistent_workers": True}]
+)
+def test_batches_of_a_loader_are_not_overwritten_by_those_that_follow(data_set, options):
+    dataset = ShardDataset(data_set, fields=("mask",))
+    loader = DataLoader(dataset, batch_size=8, pin_memory=True, **options)
+    kept = []
+    for _ in range(2):
+        for images, labels, masks in loader:
+            values = [part.numpy().copy() for part in (images, labels, masks)]
+            held = (images[2:], labels.numpy(), np.from_dlpack(masks))
+            kept.append((held, (values[0][2:], *values[1:])))
+            if len(kept) % 2:
+                images.share_memory_()
+    for held, values in kept:
+        for one, value in zip(held, values, strict=True):
+            np.testing.assert_array_equal(np.asarray(one), value)
 
 
 def test_batches_that_are_held_together_share_no_memory(data_set):
