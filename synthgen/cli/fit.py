@@ -526,22 +526,21 @@ def _in_batches(images, batch_size: int, framing, size):
 
 def _find_thresholds(work: _Work, model, held) -> None:
     """Store the thresholds that the images held out give, and say what they promise, if anything."""
-    from synthgen.torch.evaluation import kept_framing, limits_of, predict_set
+    from synthgen.torch.ensembles.crossed import crossed_limits
+    from synthgen.torch.evaluation import held_out_limits, kept_framing
     from synthgen.torch.evaluation.limits import keep
 
     if held is None:
         return
-    predictions = predict_set(model, held, work.batch_size, framing=kept_framing(model))
-    limits = limits_of(predictions.scores, predictions.maps, work.false_alarms)
+    is_calibrated = getattr(work.module, "CALIBRATED", False)
+    limits_of = crossed_limits if is_calibrated else held_out_limits
+    limits = limits_of(model, held, work.batch_size, kept_framing(model), work.false_alarms)
     keep(model, limits.image, limits.pixel, limits.normal)
 
     images = counted(len(held), "image")
-    threshold = f"threshold {limits.image:.4g} from {images}"
+    way = "left out in turn" if is_calibrated else "held out"
     share = limits.normal.false_alarms
-    if getattr(work.module, "CALIBRATED", False):
-        _say(f"{threshold} that also calibrated it: more normal images may reach it than --false-alarms says")
-    else:
-        _say(f"{threshold} held out: {share:.1%} of normal images may reach it")
+    _say(f"threshold {limits.image:.4g} from {images} {way}: {share:.1%} of normal images may reach it")
 
 
 def _report(model, out: Path, as_json: bool) -> None:

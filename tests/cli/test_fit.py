@@ -339,8 +339,8 @@ def test_fitted_models_are_calibrated_on_images_that_none_saw(many, tmp_path):
     threshold = model.notes["thresholds"]["image"]
     assert threshold > 0
     assert lines[-1] == (
-        f"threshold {threshold:.4g} from {left} images that also calibrated it: "
-        "more normal images may reach it than --false-alarms says"
+        f"threshold {threshold:.4g} from {left} images left out in turn: "
+        f"{1 / (left + 1):.1%} of normal images may reach it"
     )
     assert refused(*command, "--size", "64", "--out", tmp_path / "n") == (
         "--size must be left out: the members keep their own"

@@ -51,10 +51,15 @@ class TimedModel:
         With ``predict(images)``.
     image_size : (int, int)
         Height and width of the images that it was fitted to.
+
+    Attributes
+    ----------
+    model, image_size
+        As given.
     """
 
     def __init__(self, model, image_size: tuple[int, int]):
-        self._model = model
+        self.model = model
         self.image_size = image_size
         self.kind = getattr(model, "kind", type(model).__name__)
         self._batches: list[tuple[int, float]] = []
@@ -62,7 +67,7 @@ class TimedModel:
     def predict(self, images):
         """Return scores and maps of images."""
         start = time.perf_counter()
-        found = self._model.predict(images)
+        found = self.model.predict(images)
         self._batches.append((len(images), time.perf_counter() - start))
         return found
 

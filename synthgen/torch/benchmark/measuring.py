@@ -8,7 +8,9 @@ import numpy as np
 from synthgen.layouts import ImageSet
 from synthgen.layouts.framing import Framing
 from synthgen.metrics import intervals, registry
+from synthgen.torch.benchmark.config import is_calibrated
 from synthgen.torch.benchmark.jobs import ALWAYS, Job
+from synthgen.torch.ensembles.crossed import crossed_limits
 from synthgen.torch.evaluation import Row, held_out_limits, measure, synthetic_limits, thresholds_of
 from synthgen.torch.evaluation.limits import Thresholds
 from synthgen.torch.evaluation.predictions import Predictions
@@ -75,6 +77,8 @@ def _thresholds(job: Job, model: Any, held: ImageSet | None) -> Thresholds:
 
     framing = Framing()
     batch = job.model.batch
+    if job.thresholds == "held-out" and is_calibrated(job.model.kind):
+        return thresholds_of(crossed_limits(model.model, held, batch, framing), HELD_OUT)
     if job.thresholds == "synthetic":
         return thresholds_of(synthetic_limits(model, held, batch, framing, job.seed), SYNTHETIC)
     return thresholds_of(held_out_limits(model, held, batch, framing), HELD_OUT)

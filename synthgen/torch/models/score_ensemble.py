@@ -243,6 +243,10 @@ class ScoreEnsemble(AnomalyModel):
         self.image_size = size
         return self
 
+    def unfitted(self) -> ScoreEnsemble:
+        """Return an ensemble of the same members and options that is not calibrated."""
+        return ScoreEnsemble(self.members, memory=self.memory, **self.options())
+
     def remarks(self) -> list[str]:
         """Return a line for each thing in which the members differ, though they should not."""
         lines = []

@@ -115,7 +115,7 @@ def test_a_model_of_any_kind_is_not_asked_about_no_images(kind, backbone):
         scores, maps = model.predict(none)
         assert scores.shape == (0,)
         assert (maps is not None) == model.localises
-    with pytest.raises(UsageError, match="^images must be"):
+    with pytest.raises(UsageError, match=r"^images must be"):
         model.predict(np.zeros((0, 3, 64, 0), np.uint8))
 
 
