@@ -43,14 +43,22 @@ def knn_accuracy(features: np.ndarray, labels: np.ndarray, neighbors: int = NEIG
     at_once = max(1, _DISTANCES // images)
     right = 0
     for start in range(0, images, at_once):
-        own = np.arange(start, min(start + at_once, images))
+        end = min(start + at_once, images)
+        own = np.arange(start, end)
         nearest = _nearest(directions, own, most)
-        votes = np.zeros((len(own), len(known)), int)
-        for column in nearest.T:
-            votes[own - start, classes[column]] += 1
-        named = votes.argmax(axis=1)
-        right += np.count_nonzero(named == classes[own])
+        named = _voted(classes[nearest], len(known))
+        hits = named == classes[own]
+        right += np.count_nonzero(hits)
     return right / images
+
+
+def _voted(classes: np.ndarray, count: int) -> np.ndarray:
+    """Return the class that most neighbors (N, K) of each image have, out of `count`; of several the first."""
+    images = np.arange(len(classes))
+    votes = np.zeros((len(images), count), int)
+    for column in classes.T:
+        votes[images, column] += 1
+    return votes.argmax(axis=1)
 
 
 def _nearest(directions: np.ndarray, own: np.ndarray, most: int) -> np.ndarray:

@@ -41,7 +41,7 @@ MAX_FPR = {"aupro": 0.3, "spro": 0.05}
 _DRAWN = 2  # images of a kind, of which there is more than one draw
 _FARTHEST = 700  # where exp overflows
 _MOST_PIXELS = 10**6  # normal pixels that the thresholds are taken from
-_AT_ONCE = 2**21  # numbers of resamples that are worked on: what this takes does not grow with the images
+_AT_ONCE = 2**18  # numbers of resamples that are worked on: what this takes does not grow with the images
 
 
 class Counts(NamedTuple):
@@ -248,7 +248,8 @@ def draws(labels, resamples: int = RESAMPLES, seed: int = 0, name: str = "") -> 
         if total:
             equal = np.full(total, 1 / total)
             for some in _blocks(resamples, total):  # the same numbers as all at once
-                weights[some, places] = rng.multinomial(total, equal, some.stop - some.start)
+                count_of_some = some.stop - some.start
+                weights[some, places] = rng.multinomial(total, equal, count_of_some)
     return weights
 
 
@@ -256,7 +257,8 @@ def _blocks(rows: int, columns: int) -> Iterator[slice]:
     """Yield slices of the rows of a table that have few enough numbers to be worked on at once."""
     at_once = max(1, _AT_ONCE // columns)
     for start in range(0, rows, at_once):
-        yield slice(start, min(start + at_once, rows))
+        end = min(start + at_once, rows)
+        yield slice(start, end)
 
 
 def resampled(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -285,7 +287,8 @@ def resampled(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
     if given != images:
         raise UsageError(f"weights must be for {images} images, got {given}")
 
-    weights = as_floats(finite(weights, "weights", "numbers"))
+    finite(weights, "weights", "numbers")
+    weights = as_floats(weights)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = _of_images(counts, weights)
         if counts.pixels is not None:
@@ -294,8 +297,10 @@ def resampled(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
             found["pl"] = _pl(counts.localised, counts.anomalies, weights)
 
     anomalous = np.count_nonzero(counts.labels)
-    if max(anomalous, images - anomalous) < _DRAWN:
-        return {name: np.full(len(weights), np.nan) for name in found}
+    normal = images - anomalous
+    if max(anomalous, normal) < _DRAWN:
+        unknown = np.full(len(weights), np.nan)
+        return dict.fromkeys(found, unknown)
     return found
 
 
@@ -307,16 +312,23 @@ def _of_images(counts: Counts, weights: np.ndarray) -> dict[str, np.ndarray]:
     """
     order = np.argsort(counts.scores, kind="stable")
     rising = counts.scores[order]
-    is_new = np.append(True, rising[1:] != rising[:-1])
+    differs = rising[1:] != rising[:-1]
+    is_new = np.append(True, differs)
     firsts = np.flatnonzero(is_new)  # of images that score the same
-    defective = counts.labels[order].astype(bool)
+    labels = counts.labels[order]
+    defective = labels.astype(bool)
 
     aurocs = np.empty(len(weights))
     precisions = np.empty(len(weights))
     for some in _blocks(len(weights), len(order)):
-        ordered = weights[some][:, order].astype(float)
-        normal = np.add.reduceat(ordered * ~defective, firsts, axis=1)
-        defects = np.add.reduceat(ordered * defective, firsts, axis=1)
+        block = weights[some]
+        ordered = block[:, order].astype(float)
+        of_normal = ordered * ~defective
+        of_defects = ordered * defective
+
+        # those that score the same are one place
+        normal = np.add.reduceat(of_normal, firsts, axis=1)
+        defects = np.add.reduceat(of_defects, firsts, axis=1)
         aurocs[some] = _won(normal, defects)
         precisions[some] = _precision(normal, defects)
     return {"image_auroc": aurocs, "average_precision": precisions}
@@ -340,9 +352,12 @@ def _won(normal: np.ndarray, defects: np.ndarray) -> np.ndarray:
 def _precision(normal: np.ndarray, defects: np.ndarray) -> np.ndarray:
     """Return the average precision, (R,), of tables as for `_won`; equal scores are one threshold."""
     true = _summed_from_above(defects)
-    predicted = true + _summed_from_above(normal)
-    precision = true / np.maximum(predicted, 1)
-    return (defects * precision).sum(axis=1) / true[:, 0]
+    false = _summed_from_above(normal)
+    predicted = np.maximum(true + false, 1)
+    precision = true / predicted
+
+    summed = (defects * precision).sum(axis=1)
+    return summed / true[:, 0]
 
 
 def _summed_from_above(table: np.ndarray) -> np.ndarray:
@@ -507,8 +522,10 @@ def is_tied(first: np.ndarray, other: np.ndarray, level: float = LEVEL) -> bool:
         Their samples of the same draws.
     level : float
     """
-    differences = np.asarray(first, float) - np.asarray(other, float)
-    low, high = _cut(_finite_of(differences), level)
+    own = np.asarray(first, float)
+    others = np.asarray(other, float)
+    known = _finite_of(own - others)
+    low, high = _cut(known, level)
     return not (low > 0 or high < 0)
 
 

@@ -51,13 +51,17 @@ def crossed_limits(
     scores = []
     maps = []
     for own, others in folds(len(images)):
-        calibrated = Batches(images.chosen(others), batch_size, framing, model.members_size)
-        twin = model.unfitted().fit(calibrated, progress="none")
-        predictions = predict_set(twin, images.chosen(own), batch_size, framing=framing)
+        twin = model.unfitted()
+        seen = images.chosen(others)
+        twin.fit(Batches(seen, batch_size, framing, model.members_size), progress="none")
+
+        left_out = images.chosen(own)
+        predictions = predict_set(twin, left_out, batch_size, framing=framing)
         scores.append(predictions.scores)
         if predictions.maps is not None:
             maps += list(predictions.maps)
-    return limits_of(np.concatenate(scores), maps or None, false_alarms)
+    together = np.concatenate(scores)
+    return limits_of(together, maps or None, false_alarms)
 
 
 def folds(count: int) -> Iterator[tuple[list[int], list[int]]]:
@@ -65,6 +69,6 @@ def folds(count: int) -> Iterator[tuple[list[int], list[int]]]:
     number = min(FOLDS, count)
     places = range(count)
     for first in range(number):
-        own = list(places[first::number])
-        others = [place for place in places if place % number != first]
-        yield own, others
+        own = places[first::number]
+        others = [place for place in places if place not in own]
+        yield list(own), others
