@@ -43,7 +43,7 @@ def measured(
     Parameters
     ----------
     job : Job
-    model : object
+    model : TimedModel
         The fitted one.
     predictions : Predictions
     held : ImageSet or None
@@ -77,11 +77,13 @@ def _thresholds(job: Job, model: Any, held: ImageSet | None) -> Thresholds:
 
     framing = Framing()
     batch = job.model.batch
-    if job.thresholds == "held-out" and is_calibrated(job.model.kind):
-        return thresholds_of(crossed_limits(model.model, held, batch, framing), HELD_OUT)
     if job.thresholds == "synthetic":
         return thresholds_of(synthetic_limits(model, held, batch, framing, job.seed), SYNTHETIC)
-    return thresholds_of(held_out_limits(model, held, batch, framing), HELD_OUT)
+    if is_calibrated(job.model.kind):  # on these very images
+        limits = crossed_limits(model.model, held, batch, framing)
+    else:
+        limits = held_out_limits(model, held, batch, framing)
+    return thresholds_of(limits, HELD_OUT)
 
 
 def _samples(job: Job, predictions: Predictions) -> dict[str, np.ndarray]:
