@@ -48,7 +48,7 @@ def knn_accuracy(features: np.ndarray, labels: np.ndarray, neighbors: int = NEIG
         nearest = _nearest(directions, own, most)
         named = _voted(classes[nearest], len(known))
         hits = named == classes[own]
-        right += np.count_nonzero(hits)
+        right += int(np.count_nonzero(hits))
     return right / images
 
 
