@@ -14,6 +14,7 @@ import numpy as np
 
 from synthgen.errors import FormatError, UsageError
 from synthgen.layouts import ImageSet
+from synthgen.metrics.inputs import as_floats, finite
 from synthgen.seeding import generator
 from synthgen.torch.models.options import FALSE_ALARMS, LEAST_IMAGES
 
@@ -117,7 +118,13 @@ def limits_of(scores: np.ndarray, maps: Iterable[np.ndarray] | None, false_alarm
     Returns
     -------
     Limits
+
+    Raises
+    ------
+    UsageError
+        If a score is no finite number.
     """
+    scores = _checked(scores, "scores")
     count = len(scores)
     expected = max(false_alarms, 1 / (count + 1))
     image = _above(scores, expected)
@@ -126,13 +133,20 @@ def limits_of(scores: np.ndarray, maps: Iterable[np.ndarray] | None, false_alarm
 
     highest = []
     medians = []
-    for of_image in maps:
+    for number, given in enumerate(maps):
+        of_image = _checked(given, f"maps[{number}]")
         highest.append(of_image.max())
         medians.append(np.median(of_image))
 
     of_pixels = float(np.median(medians))
     pixel = _above(np.array(highest), expected)
     return Limits(image, pixel, NormalScores(count, of_pixels, expected))
+
+
+def _checked(scores, place: str) -> np.ndarray:
+    """Return finite scores as floats."""
+    given = np.asarray(scores)
+    return as_floats(finite(given, place))
 
 
 def _above(scores: np.ndarray, share: float) -> float:

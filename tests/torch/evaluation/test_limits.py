@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthgen.errors import FormatError
+from synthgen.errors import FormatError, UsageError
 from synthgen.layouts import open_images
 from synthgen.torch.evaluation.limits import Judge, divided, forget, keep, limits_of
 
@@ -21,6 +21,22 @@ def test_no_more_of_the_images_held_out_reach_the_threshold_than_is_said(values,
     expected = limits.normal.false_alarms
     assert expected == max(wanted, 1 / (len(values) + 1))
     assert (values >= np.float32(limits.image)).sum() <= expected * (len(values) + 1)
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, ">i2", np.float16, ">f8"])
+def test_scores_of_any_type_give_the_thresholds_of_floats(kind):
+    values = np.array([1, 0, 3, 2, 7]).astype(kind)
+    maps = [values.reshape(1, 5)] * 5
+    assert limits_of(values, maps) == limits_of(values.astype(float), [each.astype(float) for each in maps])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_give_no_threshold(bad):
+    good = np.ones(3)
+    with pytest.raises(UsageError, match=r"^scores must hold finite scores, got 1"):
+        limits_of(np.array([1.0, bad]), None)
+    with pytest.raises(UsageError, match=r"^maps\[1\] must hold finite scores, got 1"):
+        limits_of(good, [np.ones((2, 2)), np.array([[1.0, bad]])])
 
 
 @pytest.mark.parametrize("draw", ["normal", "exponential", "standard_cauchy"])
