@@ -188,7 +188,7 @@ def test_a_key_that_is_set_twice_on_the_command_line_is_refused():
 OWN_READERS = {
     "cards/writing.py": "a card whose digest is ours",
     "run/crew.py": "what workers report",
-    "run/mutex.py": "claims",
+    "shards/mutex.py": "claims",
     "run/ray.py": "orders",
     "run/store.py": "leases",
     "run/worker.py": "orders",
