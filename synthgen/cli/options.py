@@ -90,6 +90,20 @@ class Words(click.Choice):
             raise click.BadParameter(rule + hint, ctx, param) from None
 
 
+class Local(click.Path):
+    """A file or a folder of this machine: an address of a store is refused before anything is done."""
+
+    def convert(self, value, param, ctx):
+        """Return the path."""
+        from synthgen.shards.files import check_local  # late: help needs no NumPy
+
+        check_local(value)
+        return super().convert(value, param, ctx)
+
+
+LOCAL = Local()
+
+
 class Suggesting(click.Group):
     """A group that suggests a command where the name is misspelt."""
 
