@@ -62,8 +62,8 @@ REFUSED = {
 }
 # Commands that take neither a data set nor a folder, or one that a file of theirs names; `pretrain` takes long.
 NEITHER = {
-    "", "benchmark", "completion", "connectors", "distill", "doctor", "fit", "fractals", "mandelbulb", "multiformula",
-    "pretrain", "radial", "recipes", "stains", "textures", "weights",
+    "", "benchmark", "completion", "connectors", "distill", "doctor", "fit", "fractals", "mandelbulb",
+    "multiformula", "pretrain", "radial", "recipes", "stains", "textures", "weights",
 }  # fmt: skip
 
 
