@@ -204,6 +204,7 @@ def run_options(draw, devices: bool = True):
         click.option("--part", help="Draw part K/N only, 1-based; auto takes it from a job array."),
         click.option("--dry-run", is_flag=True, help="Print the plan, with time and disk, and stop."),
         click.option("--overwrite", is_flag=True, help="Replace a data set that lies in the folder."),
+        click.option("--drop-growth", is_flag=True, help="Remove what an unfinished growth has added, first."),
         *(chosen if devices else ()),
         *_cluster_options(),
         json_option,

@@ -39,7 +39,7 @@ class Writer(Base):
         """Return image and mask of a sample with a defect, and its clean twin; or a normal image."""
         key = self.key(sample)
         image = image_of(sample, self.options)
-        if sample.is_good:
+        if self.is_normal(sample):
             file = as_file(f"{self.texture}/normal_image/{key}", image, "image")
             return Written([file], {"normal": file.path})
 

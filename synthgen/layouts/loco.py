@@ -180,7 +180,7 @@ class Writer(mvtec.Writer):
 
     def _folder(self, kind: str) -> str:
         if kind in NORMAL:
-            return "good"
+            return super()._folder(kind)
         rows = [row for source in self.sources for row in source.dataset.classes if row["name"] == kind]
         return "logical_anomalies" if any(row.get("logical") for row in rows) else "structural_anomalies"
 

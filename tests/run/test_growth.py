@@ -2,15 +2,17 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
 import synthgen
-from synthgen.errors import FormatError, UsageError, WorkerError
+from synthgen.errors import FormatError, LockedError, UsageError, WorkerError
 from synthgen.recipe import Recipe, load_recipe
-from synthgen.run import growth, merge, target
+from synthgen.run import growth, merge, records, target
+from synthgen.run.lock import part_lock
 from synthgen.run.plan import make_plan
 from synthgen.shards.manifest import Sidecar, encode_json
 
@@ -211,14 +213,18 @@ def test_growth_that_was_killed_before_its_first_shard_binds_nobody(make_recipe,
 def of_other_numpy(folder):
     """Make the records of a data set say that another version of NumPy drew it."""
     for path in (folder / "run.json", folder / "dataset.json", *folder.glob("shards/.*.json")):
-        values = json.loads(path.read_text())
-        values["versions"]["numpy"] = "1.0"
-        values["fingerprints"]["storage"] = "0" * 64
-        if "crc32" in values:
-            del values["crc32"]
-            path.write_bytes(encode_json(Sidecar.signed(**values)))
-        else:
-            path.write_text(json.dumps(values))
+        change_numpy(path)
+
+
+def change_numpy(path):
+    values = json.loads(path.read_text())
+    values["versions"]["numpy"] = "1.0"
+    values["fingerprints"]["storage"] = "0" * 64
+    if "crc32" in values:
+        del values["crc32"]
+        path.write_bytes(encode_json(Sidecar.signed(**values)))
+    else:
+        path.write_text(json.dumps(values))
 
 
 def test_a_data_set_grows_after_libraries_changed_and_each_stage_names_its_own(make_recipe, tmp_path):
@@ -234,6 +240,109 @@ def test_a_data_set_grows_after_libraries_changed_and_each_stage_names_its_own(m
     (tmp_path / "shards" / "train-000002.h5").unlink()
     with pytest.raises(UsageError, match=r"train-000002\.h5 must be drawn again by the libraries .*numpy is 1\.0"):
         draw(make_recipe(per_class=11), tmp_path)
+
+
+@pytest.fixture
+def stuck(half_grown):
+    """The data set that grows, as another version of NumPy began to let it."""
+    added = [path for path in half_grown.glob("shards/.*.json") if json.loads(path.read_text())["shard"] >= 5]
+    assert added
+    for path in (half_grown / "run.json", *added):
+        change_numpy(path)
+    return half_grown
+
+
+def test_growth_that_other_libraries_began_is_dropped_and_begun_anew(stuck, make_recipe, tmp_path, storage, capsys):
+    with pytest.raises(
+        UsageError, match=r"with the libraries .*numpy is 1\.0.*, or --drop-growth removes what was"
+    ):
+        draw(make_recipe(storage=storage, **LARGER), stuck)
+    report = draw(make_recipe(storage=storage, **LARGER), stuck, drop_growth=True, progress="plain")
+    assert (report.drawn, report.resumed, report.finished) == (26, 40, True)
+    assert "what was added is removed: 5 classes x 8 images stay" in capsys.readouterr().err
+    draw(make_recipe(storage=storage, **LARGER), tmp_path / "small")
+    assert files_of(stuck) == files_of(tmp_path / "small")
+
+    # nothing grows now: the same command changes nothing
+    assert draw(make_recipe(storage=storage, **LARGER), stuck, drop_growth=True).drawn == 0
+
+
+def test_growth_is_dropped_for_good_where_no_more_is_asked_for(stuck, make_recipe, tmp_path, storage):
+    report = draw(make_recipe(storage=storage), stuck, drop_growth=True)
+    assert (report.drawn, report.resumed, report.samples, report.finished) == (0, 40, 40, True)
+    assert files_of(stuck) == files_of(tmp_path / "small")
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"points": 501}, {"per_class": 7}])
+def test_nothing_is_dropped_for_other_data(stuck, make_recipe, storage, changes):
+    before = files_of(stuck)
+    with pytest.raises(UsageError, match="is growing to"):
+        draw(make_recipe(storage=storage, **{**LARGER, **changes}), stuck, drop_growth=True)
+    assert files_of(stuck) == before
+
+
+def test_nothing_is_dropped_while_another_process_draws(stuck, make_recipe, storage):
+    before = files_of(stuck)
+    with part_lock(stuck, (2, 2)), pytest.raises(LockedError):
+        draw(make_recipe(storage=storage, **LARGER), stuck, drop_growth=True)
+    assert files_of(stuck) == before
+
+
+class Killed(BaseException):
+    """Ends a run as a kill does."""
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_dropping_that_was_killed_anywhere_harms_nothing_and_goes_on(
+    half_grown, make_recipe, tmp_path, storage, monkeypatch, after
+):
+    """The steps: the files of three shards, the record, the class table."""
+    small = files_of(tmp_path / "small")
+    calls = 0
+
+    def counted(genuine):
+        def step(*arguments, **options):
+            nonlocal calls
+            is_counted = "train-" in str(arguments[0]) or genuine is not Path.unlink
+            calls += is_counted
+            if is_counted and calls > after:
+                raise Killed
+            return genuine(*arguments, **options)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", counted(Path.unlink))
+        patch.setattr(records, "ensure", counted(records.ensure))
+        patch.setattr(records, "cut_classes", counted(records.cut_classes))
+        with pytest.raises(Killed):
+            draw(make_recipe(storage=storage), half_grown, drop_growth=True)
+
+    left = files_of(half_grown)
+    assert {name: left[name] for name in small if name.startswith("shards/")} == {
+        name: content for name, content in small.items() if name.startswith("shards/")
+    }
+    assert synthgen.verify(half_grown, pixels=True).ok
+    if after % 3 == 0:  # what was begun can still be finished
+        draw(make_recipe(storage=storage, **LARGER), half_grown)
+        draw(make_recipe(storage=storage, **LARGER), tmp_path / "small")
+        assert files_of(half_grown) == files_of(tmp_path / "small")
+        return
+    draw(make_recipe(storage=storage), half_grown, drop_growth=True)
+    assert files_of(half_grown) == small
+
+
+REFUSED_DROPS = [
+    ({"part": "1/2"}, "drop_growth must not go with part 1/2"),
+    ({"overwrite": True}, "drop_growth must not go with overwrite"),
+    ({"out": "s3://bucket/x"}, "drop_growth must not go with an address"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED_DROPS)
+def test_what_does_not_go_with_dropping_is_refused(make_recipe, tmp_path, options, message):
+    with pytest.raises(UsageError, match=message):
+        draw(make_recipe(), **{"folder": options.pop("out", tmp_path), **options, "drop_growth": True})
 
 
 FILES = ["run.json", "dataset.json", "classes.jsonl", "shards/.train-000002.json", "shards/train-000002.h5"]

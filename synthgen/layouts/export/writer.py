@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from synthgen.errors import UsageError
 from synthgen.exports import Options
-from synthgen.layouts.defects import DEFECTS, defect_field, marked_pixels
+from synthgen.layouts.defects import DEFECTS, defect_field, images_of_plate, marked_pixels
 from synthgen.layouts.entries import NORMAL
 from synthgen.layouts.export.pictures import Encoded
 from synthgen.layouts.export.sources import Picked, Source
@@ -118,6 +118,17 @@ class Writer:
         if sample.is_good and self.options.truth == DEFECTS:
             return None
         return marked_pixels(sample.source.dataset, sample.place, sample.kind, self.options.truth)
+
+    def is_normal(self, sample: Picked) -> bool:
+        """Return whether an image counts as normal, as when a model is evaluated.
+
+        Its class says so, or the defect of its plate lies on other images of the plate.
+        """
+        if sample.is_good:
+            return True
+        if images_of_plate(sample.source.manifest) == 1:
+            return False
+        return not self.marked(sample).any()
 
 
 def as_file(path: str, image: Encoded, role: str) -> File:
