@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -292,44 +293,61 @@ class Killed(BaseException):
     """Ends a run as a kill does."""
 
 
-@pytest.mark.parametrize("after", range(8))
-def test_dropping_that_was_killed_anywhere_harms_nothing_and_goes_on(
-    half_grown, make_recipe, tmp_path, storage, monkeypatch, after
-):
-    """The steps: the files of three shards, the record, the class table."""
-    small = files_of(tmp_path / "small")
-    calls = 0
+@pytest.fixture(scope="module")
+def growing(make_recipe, tmp_path_factory):
+    """A data set of 5 x 8 on its way to `LARGER`, and the one that it was; tests must not change them."""
+    home = tmp_path_factory.mktemp("growing")
+    draw(make_recipe(), home / "small")
+    shutil.copytree(home / "small", home / "half")
+    draw(make_recipe(**LARGER), home / "half", part="1/2")
+    return home
 
-    def counted(genuine):
-        def step(*arguments, **options):
-            nonlocal calls
-            is_counted = "train-" in str(arguments[0]) or genuine is not Path.unlink
-            calls += is_counted
-            if is_counted and calls > after:
-                raise Killed
-            return genuine(*arguments, **options)
+
+@contextmanager
+def killed_after(most):
+    """Raise `Killed` in place of the step that follows so many: a file of a shard, the record, the class table."""
+    steps = []
+
+    def counted(genuine, is_step=lambda path: True):
+        def step(path, *arguments, **options):
+            if is_step(path):
+                steps.append(path)
+                if len(steps) > most:
+                    raise Killed
+            return genuine(path, *arguments, **options)
 
         return step
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", counted(Path.unlink))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "unlink", counted(Path.unlink, lambda path: "train-" in path.name))
         patch.setattr(records, "ensure", counted(records.ensure))
         patch.setattr(records, "cut_classes", counted(records.cut_classes))
-        with pytest.raises(Killed):
-            draw(make_recipe(storage=storage), half_grown, drop_growth=True)
+        yield
 
-    left = files_of(half_grown)
-    assert {name: left[name] for name in small if name.startswith("shards/")} == {
-        name: content for name, content in small.items() if name.startswith("shards/")
-    }
-    assert synthgen.verify(half_grown, pixels=True).ok
-    if after % 3 == 0:  # what was begun can still be finished
-        draw(make_recipe(storage=storage, **LARGER), half_grown)
-        draw(make_recipe(storage=storage, **LARGER), tmp_path / "small")
-        assert files_of(half_grown) == files_of(tmp_path / "small")
-        return
-    draw(make_recipe(storage=storage), half_grown, drop_growth=True)
-    assert files_of(half_grown) == small
+
+@pytest.mark.parametrize("after", range(8))
+def test_dropping_that_was_killed_anywhere_leaves_the_data_set_and_goes_on(growing, copy_of, make_recipe, after):
+    small = files_of(growing / "small")
+    folder = copy_of(growing / "half")
+    with killed_after(after), pytest.raises(Killed):
+        draw(make_recipe(), folder, drop_growth=True)
+
+    left = files_of(folder)
+    shards = [name for name in small if name.startswith("shards/")]
+    assert [left[name] for name in shards] == [small[name] for name in shards]
+    assert synthgen.verify(folder).ok
+    draw(make_recipe(), folder, drop_growth=True)
+    assert files_of(folder) == small
+
+
+def test_growth_goes_on_after_dropping_that_was_killed(growing, make_recipe, tmp_path):
+    folder = shutil.copytree(growing / "half", tmp_path / "half")
+    with killed_after(1), pytest.raises(Killed):
+        draw(make_recipe(), folder, drop_growth=True)
+    small = shutil.copytree(growing / "small", tmp_path / "small")
+    for each in (folder, small):
+        draw(make_recipe(**LARGER), each)
+    assert files_of(folder) == files_of(small)
 
 
 REFUSED_DROPS = [
