@@ -1,5 +1,7 @@
 """Methods of anomalib learn on our weights, and their files need no network. Skipped where anomalib is missing."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from synthgen.errors import UsageError
 from synthgen.torch import models
 from synthgen.torch.backbones import load_backbone
+from synthgen.torch.course import shuffled
 
 pytest.importorskip("anomalib")
 KINDS = ("fastflow", "reverse-distillation", "stfpm")
@@ -73,6 +76,46 @@ def test_equal_seeds_give_equal_models(model, net, images):
 
 def test_the_size_of_what_is_learned_is_predicted(model):
     assert model.predicted_bytes(8, (64, 64)) == sum(value.nbytes for value in model.tensors().values())
+
+
+def lightning_of(kind):
+    """Return the class and the loss with which anomalib itself trains a method."""
+    if kind == "fastflow":
+        from anomalib.models.image.fastflow.lightning_model import Fastflow
+        from anomalib.models.image.fastflow.loss import FastflowLoss
+
+        return Fastflow, FastflowLoss()
+    if kind == "stfpm":
+        from anomalib.models.image.stfpm.lightning_model import Stfpm
+        from anomalib.models.image.stfpm.loss import STFPMLoss
+
+        return Stfpm, STFPMLoss()
+    from anomalib.models.image.reverse_distillation.lightning_model import ReverseDistillation
+    from anomalib.models.image.reverse_distillation.loss import ReverseDistillationLoss
+
+    return ReverseDistillation, ReverseDistillationLoss()
+
+
+@pytest.mark.filterwarnings("ignore")  # anomalib warns of itself
+def test_training_is_that_of_anomalib(model, images):
+    """The same first weights and batches through anomalib's own training step and optimizer: the same maps."""
+    network = model._made((64, 64)).train()
+    lightning, loss = lightning_of(model.kind)
+    trainer = SimpleNamespace(model=network, loss=loss, log=lambda *arguments, **options: None)
+    optimizer = lightning.configure_optimizers(trainer)
+    for step in range(12):
+        places = shuffled(8, 4, SMALL["seed"], "bridge.images", step)
+        batch = SimpleNamespace(image=model.features.normalise(images[places]))
+        optimizer.zero_grad()
+        lightning.training_step(trainer, batch)["loss"].backward()
+        optimizer.step()
+
+    network.eval()
+    with torch.no_grad():
+        maps = network(model.features.normalise(images[8:])).anomaly_map
+    expected = maps.reshape(4, 64, 64).numpy()
+    found = model.predict(images[8:])[1]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_arguments_of_anomalib_are_passed_on(net, images):

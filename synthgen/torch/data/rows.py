@@ -1,6 +1,6 @@
 """Items that know the batch that they were read in, so that torch's collate function need not copy it together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -54,19 +54,49 @@ class Row(tuple):
         return row
 
 
-def rows_of(batch: list[torch.Tensor], finish: Callable | None, pace: Pace | None = None) -> list[Row]:
-    """Return the items that a batch holds: images, labels and fields."""
-    images, labels, *fields = batch
-    columns = [images.unbind(), labels.tolist(), *(field.unbind() for field in fields)]
-    rows = []
-    for place, values in enumerate(zip(*columns, strict=True)):
+class Rows(Sequence):
+    """The items of a batch, made only if somebody looks at them: torch's collate function takes the batch as it is.
+
+    Parameters
+    ----------
+    batch : list of Tensor
+        Images, labels and fields.
+    finish, pace
+        Those of its items.
+    """
+
+    def __init__(self, batch: list[torch.Tensor], finish: Callable | None, pace: Pace | None):
+        self.batch = batch
+        self._finish = finish
+        self._pace = pace
+
+    def __len__(self) -> int:
+        return len(self.batch[0])
+
+    def __getitem__(self, i):
+        if isinstance(i, slice):
+            return list(self)[i]
+        place = range(len(self))[i]
+        image, label, *fields = (column[place] for column in self.batch)
+        return self._row(place, (image, label.item(), *fields))
+
+    def __iter__(self) -> Iterator[Row]:
+        images, labels, *fields = self.batch
+        columns = [images.unbind(), labels.tolist(), *(field.unbind() for field in fields)]
+        for place, values in enumerate(zip(*columns, strict=True)):
+            yield self._row(place, values)
+
+    def __reduce__(self):
+        # What leaves the process is a plain list.
+        return list, (list(self),)
+
+    def _row(self, place: int, values: Sequence) -> Row:
         row = Row(values)
-        row.batch = batch
+        row.batch = self.batch
         row.place = place
-        row.finish = finish
-        row.pace = pace
-        rows.append(row)
-    return rows
+        row.finish = self._finish
+        row.pace = self._pace
+        return row
 
 
 def collate(rows: Sequence[Row], *, collate_fn_map: Any = None) -> list:
@@ -80,7 +110,7 @@ def collate(rows: Sequence[Row], *, collate_fn_map: Any = None) -> list:
         If the items are to be finished in different ways.
     """
     first = rows[0]
-    if any(row.finish != first.finish for row in rows if isinstance(row, Row)):
+    if not isinstance(rows, Rows) and any(row.finish != first.finish for row in rows if isinstance(row, Row)):
         raise UsageError("batch_transform must be the same for all data sets of a batch")
     if first.pace is not None:
         # Not smaller for the last batch of an epoch, or the next epoch would begin out of step.
@@ -95,6 +125,9 @@ def collate(rows: Sequence[Row], *, collate_fn_map: Any = None) -> list:
 
 def _whole(rows: Sequence[Row]) -> list[torch.Tensor] | None:
     """Return the tensors that hold just these items in this order; None if there are none."""
+    if isinstance(rows, Rows):
+        return list(rows.batch)
+
     batch = rows[0].batch
     start = rows[0].place
     if batch is None:

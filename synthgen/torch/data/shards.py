@@ -10,7 +10,7 @@ from synthgen.shards.dataset import open_dataset
 from synthgen.torch.data.batches import BatchReader
 from synthgen.torch.data.changes import BatchChange, Changes
 from synthgen.torch.data.items import ClassNames, check_fields, make_item
-from synthgen.torch.data.rows import Pace, Row, rows_of
+from synthgen.torch.data.rows import Pace, Row, Rows
 
 
 class ShardDataset(ClassNames, data.Dataset):
@@ -98,14 +98,14 @@ class ShardDataset(ClassNames, data.Dataset):
 
     def __getitem__(self, i: int) -> Row:
         batch = self._reader.read([i])
-        (item,) = rows_of(batch, self._finish)
-        return self._changed(item)
+        rows = Rows(batch, self._finish, None)
+        return self._changed(rows[0])
 
-    def __getitems__(self, positions: Sequence[int]) -> list[Row]:
+    def __getitems__(self, positions: Sequence[int]) -> Sequence[Row]:
         """Return the samples at some positions, for loaders, which ask for a batch at a time."""
         return self.items(positions)
 
-    def items(self, positions: Sequence[int], pace: Pace | None = None) -> list[Row]:
+    def items(self, positions: Sequence[int], pace: Pace | None = None) -> Sequence[Row]:
         """Return the samples at some positions; `pace` is told how many of them a loader collates."""
         wanted = [index(position) for position in positions]
         if not wanted:
@@ -113,7 +113,8 @@ class ShardDataset(ClassNames, data.Dataset):
         # What a worker sends lies in shared memory at once, unless it is changed and copied before.
         is_sent = get_worker_info() is not None and not self._changes
         batch = self._reader.read(wanted, shared=is_sent)
-        return [self._changed(item) for item in rows_of(batch, self._finish, pace)]
+        rows = Rows(batch, self._finish, pace)
+        return [self._changed(row) for row in rows] if self._changes else rows
 
     def _changed(self, item: Row) -> Row:
         """Return an item as the user's transforms leave it."""

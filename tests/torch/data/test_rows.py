@@ -56,9 +56,42 @@ def test_changed_lists_of_items_are_collated_as_they_are(shards, plain):
         assert same(default_collate(found), expected), name
 
 
-def test_items_leave_the_process_as_plain_tuples(shards):
+def test_the_items_of_a_batch_are_a_sequence(shards, plain):
+    items = shards.__getitems__(range(4))
+    ways = {
+        "iterated": list(items),
+        "by number": [items[i] for i in range(4)],
+        "from the end": [items[i - 4] for i in range(4)],
+        "reversed twice": list(reversed(list(reversed(items)))),
+        "a slice": items[:],
+    }
+    for name, found in ways.items():
+        assert len(found) == 4
+        for item, expected in zip(found, plain, strict=False):
+            assert type(item[1]) is int, name
+            assert same([item[0], item[2]], [expected[0], expected[2]]), name
+    with pytest.raises(IndexError):
+        items[4]
+
+
+def test_items_leave_the_process_as_plain_tuples(shards, plain):
     item = copy.copy(shards[0])  # by the same protocol as pickle
     assert type(item) is tuple
+
+    items = copy.copy(shards.__getitems__(range(4)))
+    assert type(items) is list
+    assert same(default_collate([tuple(item) for item in items]), default_collate(plain[:4]))
+
+
+def as_given(items):
+    return items
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_other_collate_functions_get_the_items(data_set, plain, workers):
+    loader = DataLoader(ShardDataset(data_set, fields=("mask",)), 8, num_workers=workers, collate_fn=as_given)
+    found = [tuple(item) for items in loader for item in items]
+    assert same(default_collate(found), default_collate(plain))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
