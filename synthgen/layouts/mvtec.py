@@ -17,7 +17,7 @@ from synthgen.layouts.export.names import safe_name, safe_names
 from synthgen.layouts.export.pictures import image_of, mask_of
 from synthgen.layouts.export.sources import Picked, Source, check_splits
 from synthgen.layouts.export.splits import parse_splits
-from synthgen.layouts.export.writer import File, Written, as_file, normal_and_kinds
+from synthgen.layouts.export.writer import File, Written, as_file, normal_and_kinds, notes_on_hidden
 from synthgen.layouts.export.writer import Writer as Base
 from synthgen.layouts.files import (
     entry_of,
@@ -234,12 +234,8 @@ class Writer(Base):
 
     def notes(self, rows: Callable[[], Iterator[dict]]) -> list[str]:
         """Return how many images do not show their defect, and how many show what a model is fitted to."""
-        hiding = sum("hides" in row for row in rows())
+        found = notes_on_hidden(rows)
         fitted = sum("is_fitted" in row for row in rows())
-        found = []
-        if hiding:
-            images = counted(hiding, "image")
-            found.append(f"{images} of a class of defects show none, and lie in good, as `evaluate` takes them")
         if fitted:
             images = counted(fitted, "image")
             found.append(

@@ -274,21 +274,6 @@ def test_growth_is_dropped_for_good_where_no_more_is_asked_for(stuck, make_recip
     assert files_of(stuck) == files_of(tmp_path / "small")
 
 
-@pytest.mark.parametrize("changes", [{"seed": 1}, {"points": 501}, {"per_class": 7}])
-def test_nothing_is_dropped_for_other_data(stuck, make_recipe, storage, changes):
-    before = files_of(stuck)
-    with pytest.raises(UsageError, match="is growing to"):
-        draw(make_recipe(storage=storage, **{**LARGER, **changes}), stuck, drop_growth=True)
-    assert files_of(stuck) == before
-
-
-def test_nothing_is_dropped_while_another_process_draws(stuck, make_recipe, storage):
-    before = files_of(stuck)
-    with part_lock(stuck, (2, 2)), pytest.raises(LockedError):
-        draw(make_recipe(storage=storage, **LARGER), stuck, drop_growth=True)
-    assert files_of(stuck) == before
-
-
 class Killed(BaseException):
     """Ends a run as a kill does."""
 
@@ -301,6 +286,21 @@ def growing(make_recipe, tmp_path_factory):
     shutil.copytree(home / "small", home / "half")
     draw(make_recipe(**LARGER), home / "half", part="1/2")
     return home
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"points": 501}, {"per_class": 7}])
+def test_nothing_is_dropped_for_other_data(growing, make_recipe, changes):
+    before = files_of(growing / "half")
+    with pytest.raises(UsageError, match="is growing to"):
+        draw(make_recipe(**{**LARGER, **changes}), growing / "half", drop_growth=True)
+    assert files_of(growing / "half") == before
+
+
+def test_nothing_is_dropped_while_another_process_draws(growing, make_recipe):
+    before = files_of(growing / "half")
+    with part_lock(growing / "half", (2, 2)), pytest.raises(LockedError):
+        draw(make_recipe(**LARGER), growing / "half", drop_growth=True)
+    assert files_of(growing / "half") == before
 
 
 @contextmanager
@@ -353,7 +353,7 @@ def test_growth_goes_on_after_dropping_that_was_killed(growing, make_recipe, tmp
 REFUSED_DROPS = [
     ({"part": "1/2"}, "drop_growth must not go with part 1/2"),
     ({"overwrite": True}, "drop_growth must not go with overwrite"),
-    ({"out": "s3://bucket/x"}, "drop_growth must not go with an address"),
+    ({"out": "memory://bucket/x"}, "drop_growth must not go with an address"),
 ]
 
 
