@@ -134,7 +134,7 @@ def _config(path: Path) -> dict[float, _Defect]:
     except msgspec.ValidationError as error:
         raise UsageError(f"{path}: must be MVTec LOCO's list of defects: {one_line(error)}") from None
 
-    config = {}
+    config: dict[float, _Defect] = {}
     for defect in defects:
         value = defect.pixel_value
         if value in config:
