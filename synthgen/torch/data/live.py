@@ -37,6 +37,11 @@ class LiveDataset(ClassNames, data.Dataset):
     ------
     UsageError
         If the recipe breaks a rule, or its samples have no such field.
+
+    Notes
+    -----
+    Each worker of a loader loads, or compiles, what it draws with. Keep them from one epoch to the next by
+    ``DataLoader(.., persistent_workers=True)``, or that is done in every epoch.
     """
 
     def __init__(

@@ -99,7 +99,7 @@ def decode_pngs(stored, form, places, images):
 
 
 def compile_now() -> None:
-    """Compile what reads samples, or load it: workers that are started afterwards find it in Numba's cache."""
+    """Compile what reads samples, or load it: forked workers have it then, spawned ones find it in a cache."""
     if not fetching.is_there():
         return
     nothing = np.empty(0, np.uint8)

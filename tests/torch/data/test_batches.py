@@ -117,3 +117,11 @@ def test_a_raw_image_of_another_size_is_named(make_recipe, tmp_path):
     dataset = ShardDataset(folder)
     with pytest.raises(FormatError, match=r"train-000000\.h5: image of c\S+ must have 3072 bytes, got 307[13]"):
         dataset.__getitems__([8, 2, 0])
+
+
+@pytest.mark.parametrize("kind", [ShardDataset, StreamDataset])
+def test_what_decodes_is_compiled_before_workers_are_forked(data_set, monkeypatch, kind):
+    times = []
+    monkeypatch.setattr("synthgen.torch.data.batches.compile_now", lambda: times.append(1))
+    kind(data_set)
+    assert times == [1]
