@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 import msgspec
 import yaml
 
-from synthgen.errors import UsageError, did_you_mean
+from synthgen.errors import UsageError, did_you_mean, one_line
 
 
 def convert(values, kind, place: str, prefix: str = "", known=()):
@@ -234,14 +234,40 @@ def check_unique(options, *names: str) -> None:
 NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, KeyError, AttributeError, TypeError)
 
 
+class _RepeatedKey(ValueError):
+    """A key stands twice in one mapping: all readers but ours take the last of its values, and say nothing."""
+
+    def __init__(self, key, first: int, again: int):
+        super().__init__(f"{reprlib.repr(key)} must be set once, is set in line {first} and again in line {again}")
+
+
 class YamlLoader(yaml.SafeLoader):
-    """YAML 1.2 scalars: 4:10 is no number in base 60, 1e-4 is a number, ``no`` is a word. No aliases."""
+    """YAML 1.2 scalars: 4:10 is no number in base 60, 1e-4 is a number, ``no`` is a word. No aliases.
+
+    A key that stands twice in a mapping is refused.
+    """
 
     def compose_node(self, parent, index):
         """Return the next node of a text; refuse an alias."""
         if self.check_event(yaml.AliasEvent):  # a few of them, nested, stand for gigabytes
             raise yaml.YAMLError("aliases are not allowed in recipes")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        """Return the mapping of a node; refuse a key that stands there twice."""
+        values = super().construct_mapping(node, deep)
+        if len(values) < len(node.value):
+            self._refuse_repeated(node)
+        return values
+
+    def _refuse_repeated(self, node) -> None:
+        lines: dict = {}
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if key in lines:
+                raise _RepeatedKey(key, lines[key], line)
+            lines[key] = line
 
 
 YamlLoader.yaml_implicit_resolvers = {}
@@ -272,12 +298,14 @@ def parse_yaml(raw: bytes, place: str) -> dict:
     Raises
     ------
     UsageError
-        If the text is no YAML, or no such mapping; the message begins with `place`.
+        If the text is no YAML, sets a key twice, or is no such mapping; the message begins with `place`.
     """
     try:
         values = yaml.load(raw, Loader=YamlLoader)
         text = json.dumps(values, ensure_ascii=False, default=str)
         text.encode()  # half a surrogate pair is no text
+    except _RepeatedKey as error:
+        raise UsageError(f"{place}: {error}") from None
     except NOT_YAML as error:
         quoted = ascii(str(error))
         reason = " ".join(quoted[1:-1].split())
@@ -293,5 +321,54 @@ def parse_scalar(text: str):
     """Return the value of a ``--set`` text, by the rules of recipe files."""
     try:
         return yaml.load(text, Loader=YamlLoader)
+    except _RepeatedKey as error:
+        raise UsageError(f"{reprlib.repr(text)}: {error}") from None
     except NOT_YAML:
         return text
+
+
+# In a text that is JSON: an object's begin or end, a key, or any other string.
+_JSON_PART = re.compile(r'[{}]|(?P<key>"(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"')
+
+
+def parse_json(raw: bytes, place: str):
+    """Return the value of a JSON text that a user wrote.
+
+    Raises
+    ------
+    UsageError
+        If the text is no JSON, or sets a key of an object twice; the message begins with `place`.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+        return json.loads(text, object_pairs_hook=_object_of)
+    except KeyError:
+        raise UsageError(f"{place}: {_repeated_in(text)}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{place}: must be JSON: {one_line(error)}") from None
+
+
+def _object_of(pairs: list[tuple]) -> dict:
+    """Return a JSON object; raise `KeyError` where it has a key twice."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise KeyError
+    return values
+
+
+def _repeated_in(text: str) -> _RepeatedKey | None:
+    """Return which key a JSON text sets twice, and where."""
+    objects: list[dict] = []
+    for part in _JSON_PART.finditer(text):
+        if part[0] == "{":
+            objects.append({})
+        elif part[0] == "}":
+            objects.pop()
+        elif part["key"] is not None:
+            lines = objects[-1]
+            key = json.loads(part["key"])
+            line = text.count("\n", 0, part.start()) + 1
+            if key in lines:
+                return _RepeatedKey(key, lines[key], line)
+            lines[key] = line
+    return None

@@ -18,6 +18,7 @@ from synthgen.naming import default_name
 from synthgen.options import check_text, convert, named, parse_size, parse_yaml
 from synthgen.seeding import MAX_SEED
 from synthgen.shards.codecs import LOSSY, Codec
+from synthgen.shards.files import is_remote
 
 VERSION = 1
 _MAX_BYTES = 2**20
@@ -255,7 +256,7 @@ def load_recipe(source, overrides: dict | None = None) -> Recipe:
     Parameters
     ----------
     source : Recipe, str or Path
-        A recipe of the package by name, the path of a YAML file, or the folder of a data set.
+        A recipe of the package by name, the path of a YAML file, or the folder, or the address, of a data set.
     overrides : dict, optional
         Keys to replace; ``storage.format`` reaches into a section.
 
@@ -294,6 +295,8 @@ def _replace(values: dict, key: str, value, place: str) -> None:
 
 def _read(source) -> tuple[dict, str]:
     """Return the values of a recipe, and the place that they come from."""
+    if is_remote(source):
+        return _read_address(source)
     path = Path(source)
     known = installed()
     # The name of an installed recipe wins over a data set of the same name in this folder: that is ./NAME.
@@ -317,6 +320,18 @@ def _read(source) -> tuple[dict, str]:
     name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem)
     name = name.lstrip("._-")
     return {"name": name[:100], **values}, str(path)
+
+
+def _read_address(address) -> tuple[dict, str]:
+    """Return the recipe of a data set in a store, and the key that it comes from."""
+    from synthgen.shards.manifest import RUN, RunRecord, decode_json, most_bytes
+    from synthgen.shards.places import place_of
+
+    place = place_of(address)
+    key = place.key(RUN)
+    raw = place.read(RUN, most_bytes(RunRecord))
+    record = decode_json(raw, RunRecord, key)
+    return dict(record.recipe), key
 
 
 def read_recipe_file(path: Path) -> bytes:

@@ -45,7 +45,7 @@ ELSEWHERE = {
     "run/draw.py": "run/test_generate.py",
     "run/gather.py": "run/test_damage.py",
     "run/job.py": "run/test_generate.py",
-    "run/mutex.py": "run/test_lock.py",
+    "shards/mutex.py": "run/test_lock.py",
     "run/ray.py": "consumers/test_ray.py",
     "run/progress.py": "run/test_generate.py",
     "run/records.py": "run/test_damage.py",

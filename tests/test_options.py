@@ -1,6 +1,10 @@
 """Text -> checked struct: what a user types becomes a value, or a sentence that names the rule."""
 
+import json
 import math
+import re
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -130,7 +134,8 @@ def test_yaml_scalars_are_those_of_version_1_2():
 
 @given(st.text(max_size=20))
 def test_any_text_is_a_scalar(text):
-    options.parse_scalar(text)
+    with suppress(UsageError):  # a mapping that sets a key twice
+        options.parse_scalar(text)
 
 
 def test_python_tags_are_not_read():
@@ -149,3 +154,55 @@ def test_aliases_are_not_read():
 def test_a_text_must_be_a_mapping_of_names(raw):
     with pytest.raises(UsageError, match=r"^a\.yaml: must be a mapping of names to values, got "):
         options.parse_yaml(raw, "a.yaml")
+
+
+KEYS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), max_size=8)
+
+
+@pytest.mark.parametrize("parse", [options.parse_yaml, options.parse_json])
+@given(path=st.lists(KEYS, max_size=4), key=KEYS)
+def test_a_key_that_is_set_twice_is_refused_at_any_depth_with_its_lines(parse, path, key):
+    """What JSON writes is YAML too. Keys of other mappings, and braces in strings, are not mistaken for it."""
+    outer = [f"{json.dumps(name)}: {{\n" for name in path]
+    name = json.dumps(key)
+    beside = json.dumps(f"other {key}")
+    inner = [f"{name}: 1,\n", f'{beside}: [{{{name}: "{{"}}, {{{name}: "}}"}}],\n', f"{name}: 3"]
+    text = "{\n" + "".join(outer) + "".join(inner) + "}" * (len(path) + 1)
+
+    first = len(path) + 2
+    with pytest.raises(UsageError) as caught:
+        parse(text.encode(), "a.file")
+    assert str(caught.value).startswith("a.file: ")
+    assert str(caught.value).endswith(f" must be set once, is set in line {first} and again in line {first + 2}")
+
+    once = text.replace(f",\n{name}: 3", "")
+    assert parse(once.encode(), "a.file") == json.loads(once)
+
+
+def test_a_key_that_is_set_twice_on_the_command_line_is_refused():
+    with pytest.raises(UsageError, match="'format' must be set once"):
+        options.parse_scalar("{format: hdf5, format: webdataset}")
+
+
+# Who reads YAML or JSON without the two gates, and why a key cannot stand there twice, or does no harm.
+OWN_READERS = {
+    "cards/writing.py": "a card whose digest is ours",
+    "run/crew.py": "what workers report",
+    "shards/mutex.py": "claims",
+    "run/ray.py": "orders",
+    "run/store.py": "leases",
+    "run/worker.py": "orders",
+    "torch/benchmark/worker.py": "orders",
+    "torch/evaluation/journal.py": "journals",
+    "torch/models/store.py": "headers of models",
+    "torch/pretrain/checkpoint.py": "the state of a training",
+    "torch/pretrain/folder.py": "the record of a training",
+    "torch/sealed.py": "headers of weights",
+}
+
+
+def test_all_yaml_and_json_that_a_user_writes_comes_through_one_gate_for_each():
+    home = Path(options.__file__).parent
+    reading = re.compile(r"\b(json\.loads?|yaml\.(safe_)?load)\(")
+    others = {path.relative_to(home).as_posix() for path in home.rglob("*.py") if reading.search(path.read_text())}
+    assert others == {"options.py", *OWN_READERS}

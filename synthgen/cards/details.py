@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import yaml
 
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.options import parse_yaml
@@ -58,7 +57,7 @@ class Details(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @lru_cache(maxsize=1)
 def _all_texts() -> dict:
-    return yaml.safe_load(_TEXTS.read_text(encoding="utf-8"))
+    return parse_yaml(_TEXTS.read_bytes(), str(_TEXTS))
 
 
 def texts_of(family: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from synthgen.cards.details import UNKNOWN, Details, input_files, license_of
 from synthgen.cards.readme import card_of, files_of
 from synthgen.errors import FormatError, UsageError
 from synthgen.shards.dataset import open_dataset
-from synthgen.shards.files import write_atomically
+from synthgen.shards.files import check_local, write_atomically
 from synthgen.shards.manifest import CLASSES
 from synthgen.shards.reading import exists, read_whole
 
@@ -110,6 +110,7 @@ def write_card(folder, details: Details, overwrite: bool = False) -> list[Path]:
 
 def check_card(folder, details: Details, overwrite: bool = False) -> Sequence[str]:
     """Return which files of a card may be replaced; errors as for `write_card`, which writes them."""
+    check_local(folder)
     folder = Path(folder)
     manifest = open_dataset(folder).manifest
     if license_of(manifest, details) == UNKNOWN:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.options import command, json_option, out_option, print_json, progress_option
+from synthgen.cli.options import LOCAL, command, json_option, out_option, print_json, progress_option
 from synthgen.errors import UsageError
 from synthgen.machine import counted
 
@@ -18,8 +18,8 @@ device_option = click.option("--device", help="cpu, cuda, cuda:1, ..  [default: 
 
 
 @command()
-@click.argument("model_file", metavar="FILE", type=click.Path())
-@click.argument("images", nargs=-1, required=True, type=click.Path())
+@click.argument("model_file", metavar="FILE", type=LOCAL)
+@click.argument("images", nargs=-1, required=True, type=LOCAL)
 @out_option("Folder for scores.csv, the heat maps and the raw maps.")
 @click.option("--threshold", type=float, help="Image score from which on an image is anomalous.")
 @click.option("--pixel-threshold", type=float, help="Score from which on a pixel is outlined.")
@@ -98,9 +98,9 @@ def _say_files(scored: list[dict], out) -> None:
 
 
 @command()
-@click.argument("model_file", metavar="FILE", type=click.Path())
-@click.argument("test_set", type=click.Path())
-@click.option("--normal", type=click.Path(), multiple=True, help="Normal images to add, if TEST_SET has none.")
+@click.argument("model_file", metavar="FILE", type=LOCAL)
+@click.argument("test_set", type=LOCAL)
+@click.option("--normal", type=LOCAL, multiple=True, help="Normal images to add, if TEST_SET has none.")
 @out_option("Folder for the table, the scores, the anomalies and the plots.", required=False)
 @click.option(
     "--metric",
@@ -113,7 +113,7 @@ def _say_files(scored: list[dict], out) -> None:
 @click.option("--trust", is_flag=True, help="Run the code of metrics that are given as module:function.")
 @click.option(
     "--held-out",
-    type=click.Path(),
+    type=LOCAL,
     multiple=True,
     help="Normal images that FILE was not fitted to: for thresholds.",
 )

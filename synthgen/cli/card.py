@@ -4,18 +4,23 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.options import command, json_option, print_json
+from synthgen.cli.options import LOCAL, command, json_option, print_json
 
 
 @command()
-@click.argument("dataset", type=click.Path())
+@click.argument("dataset", type=LOCAL)
 @click.option(
     "--license", metavar="NAME", help="As Hugging Face names it.  [default: cc0-1.0 for formula families]"
 )
 @click.option("--creator", metavar="NAME", help="The person or organization that publishes.")
 @click.option("--url", metavar="URL", help="Where the data set is published.")
 @click.option("--date", metavar="YYYY-MM-DD", help="When it is published.")
-@click.option("--texts", metavar="FILE", help="YAML file with texts in place of ours: limitations, biases, uses ..")
+@click.option(
+    "--texts",
+    metavar="FILE",
+    type=LOCAL,
+    help="YAML file with texts in place of ours: limitations, biases, uses ..",
+)
 @click.option("--sheet", is_flag=True, help="Show some samples: sheet.png beside the card.")
 @click.option("--overwrite", is_flag=True, help="Replace a card, or a sheet, that somebody made.")
 @json_option

@@ -7,6 +7,7 @@ import msgspec
 
 from synthgen.cli import EXIT_DAMAGED
 from synthgen.cli.options import (
+    LOCAL,
     Command,
     Suggesting,
     any_device_option,
@@ -258,7 +259,7 @@ def _advise(found) -> None:
 
 @command(compiles=False)
 @click.argument("out", type=click.Path())
-@click.argument("parts", type=click.Path(), nargs=-1, required=True)
+@click.argument("parts", type=LOCAL, nargs=-1, required=True)
 @click.option("--link", is_flag=True, help="Hard links instead of copies, where the file system can.")
 @any_device_option
 @json_option

@@ -6,11 +6,11 @@ import click
 
 from synthgen.cli.anomaly import load
 from synthgen.cli.fit import check_place
-from synthgen.cli.options import command, json_option, out_option, print_json
+from synthgen.cli.options import LOCAL, command, json_option, out_option, print_json
 
 
 @command("export-model")
-@click.argument("model_file", metavar="FILE", type=click.Path())
+@click.argument("model_file", metavar="FILE", type=LOCAL)
 @out_option("File of the graph (.onnx).")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @json_option

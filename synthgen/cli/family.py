@@ -143,7 +143,8 @@ def _check_request(recipe: Recipe, options: dict) -> None:
 
     crew = Crew(**{name: options[name] for name in Crew.__struct_fields__})
     out = options["out"] or recipe.name
-    check_request(out, crew, options["part"], options["overwrite"], options["scratch"])
+    names = ("part", "overwrite", "scratch", "drop_growth")
+    check_request(out, crew, *(options[name] for name in names))
 
 
 def look_ahead(recipe: Recipe, workers, as_json, jobs=None) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from synthgen.cli.anomaly import batch_option, device_option, load
 from synthgen.cli.options import (
+    LOCAL,
     Words,
     command,
     json_option,
@@ -38,7 +39,7 @@ _LOSSES = ".training.csv"
 _CHECKPOINT_SECONDS = 300.0
 _NORMAL = click.option(
     "--normal",
-    type=click.Path(),
+    type=LOCAL,
     multiple=True,
     help="Normal images: a folder, or a data set of any layout. May be given several times.",
 )
@@ -49,9 +50,9 @@ _BACKBONE = click.option(
 )
 _ARCH = click.option("--arch", metavar="NAME", help="timm name of a --backbone that is a file without a card.")
 _UPDATE = click.option(
-    "--update", type=click.Path(), help="Go on from the model in this file, with the images of --normal."
+    "--update", type=LOCAL, help="Go on from the model in this file, with the images of --normal."
 )
-_MELD = click.option("--meld", type=click.Path(), multiple=True, help="Join the models in these files.")
+_MELD = click.option("--meld", type=LOCAL, multiple=True, help="Join the models in these files.")
 _COMMON = (
     click.option(
         "--size",

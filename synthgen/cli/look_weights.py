@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.options import command, json_option, out_option, print_json, progress_option
+from synthgen.cli.options import LOCAL, command, json_option, out_option, print_json, progress_option
 from synthgen.extras import needed_for
 
 
 @command()
 @click.argument("weights", nargs=-1, required=True)
 @out_option("Folder for the pictures and features.csv.")
-@click.option("--data", type=click.Path(), help="Labelled images: a folder for each class, or a data set of ours.")
+@click.option("--data", type=LOCAL, help="Labelled images: a folder for each class, or a data set of ours.")
 @click.option(
     "--images", type=click.IntRange(10, 20_000), default=500, help="How many of them, in all.  [default: 500]"
 )

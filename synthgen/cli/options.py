@@ -90,6 +90,20 @@ class Words(click.Choice):
             raise click.BadParameter(rule + hint, ctx, param) from None
 
 
+class Local(click.Path):
+    """A file or a folder of this machine: an address of a store is refused before anything is done."""
+
+    def convert(self, value, param, ctx):
+        """Return the path."""
+        from synthgen.shards.files import check_local  # late: help needs no NumPy
+
+        check_local(value)
+        return super().convert(value, param, ctx)
+
+
+LOCAL = Local()
+
+
 class Suggesting(click.Group):
     """A group that suggests a command where the name is misspelt."""
 
@@ -190,6 +204,7 @@ def run_options(draw, devices: bool = True):
         click.option("--part", help="Draw part K/N only, 1-based; auto takes it from a job array."),
         click.option("--dry-run", is_flag=True, help="Print the plan, with time and disk, and stop."),
         click.option("--overwrite", is_flag=True, help="Replace a data set that lies in the folder."),
+        click.option("--drop-growth", is_flag=True, help="Remove what an unfinished growth has added, first."),
         *(chosen if devices else ()),
         *_cluster_options(),
         json_option,

@@ -7,6 +7,7 @@ import click
 
 from synthgen.cli.anomaly import EXIT_UNREADABLE, check_apart, device_option, load
 from synthgen.cli.options import (
+    LOCAL,
     command,
     json_option,
     options_of,
@@ -28,10 +29,10 @@ _OPTIONS = (
         help="Score from which on a pixel belongs to the coarse mask; oracle takes the best one for the masks of "
         "IMAGES themselves, for comparisons.  [default: what `evaluate --keep-thresholds` left in MODEL]",
     ),
-    click.option("--normal", type=click.Path(), multiple=True, help="Normal images, for --inpaint nearest."),
+    click.option("--normal", type=LOCAL, multiple=True, help="Normal images, for --inpaint nearest."),
     click.option(
         "--tune",
-        type=click.Path(),
+        type=LOCAL,
         help="Choose sparsity and colors by the best mean IoU on this test set: validation images, with pasted "
         "defects for example.",
     ),
@@ -46,8 +47,8 @@ _OPTIONS = (
 
 
 @command()
-@click.argument("model_file", metavar="MODEL", type=click.Path())
-@click.argument("images", nargs=-1, required=True, type=click.Path())
+@click.argument("model_file", metavar="MODEL", type=LOCAL)
+@click.argument("images", nargs=-1, required=True, type=LOCAL)
 @partial(with_options, options=_OPTIONS)
 @click.pass_context
 def refine(context, model_file, images, out, threshold, normal, tune, batch, device, as_json, progress, **given):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from synthgen.cli.options import Command, Suggesting, json_option, print_json
+from synthgen.cli.options import LOCAL, Command, Suggesting, json_option, print_json
 from synthgen.errors import UsageError
 from synthgen.extras import needed_for
 from synthgen.machine import counted
@@ -20,7 +20,7 @@ def weights():
 
 
 @weights.command("import", cls=Command, compiles=False)
-@click.argument("file", metavar="FILE", type=click.Path())
+@click.argument("file", metavar="FILE", type=LOCAL)
 @click.option("--arch", required=True, metavar="NAME", help="timm name of the architecture, for example resnet18.")
 @click.option("-o", "--out", type=click.Path(), help="File to write.  [default: FILE with .safetensors]")
 @click.option("--mean", metavar="A,B,C", help="Mean of images in [0, 1]: one number or three.  [default: timm's]")

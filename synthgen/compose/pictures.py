@@ -16,7 +16,7 @@ import numpy as np
 
 from synthgen.compose import decoding, masks
 from synthgen.errors import UsageError
-from synthgen.shards.files import sha256_of
+from synthgen.shards.files import check_local, sha256_of
 
 # Read by Pillow's own code alone: EPS, for one, would start Ghostscript.
 FORMATS = {
@@ -72,6 +72,7 @@ def list_pictures(folder: str, option: str = "normal", least: int = LEAST_SIDE) 
     UsageError
         If there is no such folder or no image in it, or a file is broken, tiny, or too large.
     """
+    check_local(folder)
     path = Path(folder)
     if not path.is_dir():
         raise UsageError(f"{option} must be a folder of images, got {folder!r}")

@@ -13,6 +13,7 @@ from synthgen.families._records import new_record
 from synthgen.options import check_ranges, check_unique
 from synthgen.sample import FieldSpec
 from synthgen.seeding import generator, noise_generator
+from synthgen.shards.files import check_local
 
 NAME = "cutpaste"
 VERSION = 4
@@ -317,6 +318,7 @@ def resolve(options: Options, classes: int) -> Options:
     for name in _PATHS:
         given = getattr(options, name)
         if given is not None and (name, given) != ("region", AUTO):
+            check_local(given)
             paths[name] = str(Path(given).absolute())
     return msgspec.structs.replace(options, **paths)
 

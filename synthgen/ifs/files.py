@@ -1,6 +1,5 @@
 """Systems that come from a file of the user's: NumPy's npz or JSON, never a pickle."""
 
-import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from synthgen.errors import UsageError, one_line
 from synthgen.ifs.system import MAX_MAPS, System
+from synthgen.options import parse_json
 
 SUFFIXES = (".npz", ".json")
 MAX_BYTES = 2**30
@@ -65,8 +65,7 @@ def _loaded(path: Path, stamp: tuple[int, int]) -> tuple[System, ...]:
 
 
 def _from_json(path: Path) -> list:
-    text = path.read_text("utf-8")
-    systems = json.loads(text)
+    systems = parse_json(path.read_bytes(), str(path))
     if not isinstance(systems, list):
         given = type(systems).__name__
         raise UsageError(f"{path}: systems must be a list, got {given}")

@@ -32,6 +32,7 @@ from synthgen.layouts.files import entry_of, folders_below, left_out, pictures_i
 from synthgen.layouts.region import within
 from synthgen.layouts.truth import Truth
 from synthgen.layouts.twins import each_once
+from synthgen.shards.files import check_local
 
 __all__ = [
     "Entry",
@@ -108,6 +109,7 @@ def open_test_set(path, size: tuple[int, int] | None = None, normal=None) -> Ima
     UsageError
         If the folder is in none of these layouts, lacks normal or anomalous images, or masks do not match.
     """
+    check_local(path)
     images = _open_one(Path(path), fitting=False)
     if normal is not None:
         images = _joined([_added(normal, images), images], None)
@@ -133,6 +135,7 @@ def open_held_out(path) -> ImageSet | None:
     ImageSet or None
         None where the layout keeps none apart.
     """
+    check_local(path)
     path = Path(path)
     entries = loco.held_out(path) if loco.recognises(path) else []
     if not entries:
@@ -153,6 +156,7 @@ def categories(path) -> tuple[dict[str, Path], list[str]]:
     UsageError
         If the folder is in no known layout.
     """
+    check_local(path)
     path = Path(path)
     found = _recognised(path)
     folders = {part.resolve().name: part for _, part in found}
@@ -179,6 +183,8 @@ def open_images(paths: Sequence, size: tuple[int, int] | None = None) -> ImageSe
     UsageError
         If there is nothing at a path, or a folder without images.
     """
+    for path in paths:
+        check_local(path)
     opened = [_open_unknown(Path(path)) for path in paths]
     return _joined(opened, size)
 
@@ -194,6 +200,8 @@ def _check_not_empty(images: ImageSet) -> None:
 def _check_paths(paths: list) -> None:
     if not paths:
         raise UsageError("paths must name a folder of normal images, got none")
+    for path in paths:
+        check_local(path)
     places = [os.path.realpath(path) for path in paths]
     for number, place in enumerate(places):
         if place in places[:number]:

@@ -14,7 +14,14 @@ from synthgen.layouts.export.names import safe_name, safe_names
 from synthgen.layouts.export.pictures import image_of, mask_of
 from synthgen.layouts.export.sources import Picked
 from synthgen.layouts.export.tree import Tree
-from synthgen.layouts.export.writer import GIVES_DEFECTS, File, Written, as_file, joined_names
+from synthgen.layouts.export.writer import (
+    GIVES_DEFECTS,
+    File,
+    Written,
+    as_file,
+    joined_names,
+    notes_on_hidden,
+)
 from synthgen.layouts.export.writer import Writer as Base
 
 _PAIRS = "pairs.jsonl"
@@ -39,9 +46,10 @@ class Writer(Base):
         """Return image and mask of a sample with a defect, and its clean twin; or a normal image."""
         key = self.key(sample)
         image = image_of(sample, self.options)
-        if sample.is_good:
+        if self.is_normal(sample):
             file = as_file(f"{self.texture}/normal_image/{key}", image, "image")
-            return Written([file], {"normal": file.path})
+            said = {} if sample.is_good else {"hides": True}
+            return Written([file], {"normal": file.path, **said})
 
         folder = self._folders[sample.kind]
         file = as_file(f"{self.texture}/anomaly_image/{folder}/{key}", image, "image")
@@ -65,10 +73,11 @@ class Writer(Base):
                 write(json.dumps({"normal": normal, "mask": mask}) + "\n")
 
     def notes(self, rows: Callable[[], Iterator[dict]]) -> list[str]:
-        """Return that there are no pairs, where there is nothing to pair masks with."""
+        """Return how many images show no defect, and that there are no pairs where nothing goes with the masks."""
+        found = notes_on_hidden(rows)
         if any(True for _ in _pairs(rows)):
-            return []
-        return [f"{_PAIRS} is empty: there is neither a class good nor a field clean"]
+            return found
+        return [*found, f"{_PAIRS} is empty: there is neither a class good nor a field clean"]
 
     def usage(self, out: Path) -> str:
         """Return where the two parts lie."""

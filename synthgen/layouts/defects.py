@@ -80,6 +80,18 @@ def images_of_plate(manifest) -> int:
     return math.prod(map(int, places.split("x"))) if places else 1
 
 
+def photograph_of(params: Mapping) -> str | None:
+    """Return the digest of the photograph that a sample was made of; None of a sample that was drawn.
+
+    Examples
+    --------
+    >>> photograph_of({"image": {"name": "a.png", "sha256": "0f"}}), photograph_of({"class": 0})
+    ('0f', None)
+    """
+    picture = params.get("image")
+    return picture.get("sha256") if isinstance(picture, dict) else None
+
+
 def saturations_of(params: Mapping) -> dict[int, float]:
     """Return how many pixels of an object are enough to call it found, by its id; empty where nothing saturates.
 

@@ -10,6 +10,7 @@ import numpy as np
 from synthgen.errors import UsageError
 from synthgen.layouts import own
 from synthgen.layouts.files import pictures_in, read_picture, subfolders
+from synthgen.shards.files import check_local
 
 MOST_CLASSES = 20
 
@@ -48,6 +49,7 @@ def open_labelled(path, images: int, classes: int = MOST_CLASSES) -> Labelled:
     UsageError
         If there are fewer than two classes.
     """
+    check_local(path)
     path = Path(path)
     found = _of_dataset(path) if own.recognises(path) else _of_folders(path)
     if len(found) < 2:

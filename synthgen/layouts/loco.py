@@ -25,6 +25,7 @@ from synthgen.layouts.export.tree import Tree
 from synthgen.layouts.export.writer import File, as_file
 from synthgen.layouts.files import normal_entries, paired, pictures_in, read_mask
 from synthgen.layouts.truth import Truth, layers_of
+from synthgen.options import parse_json
 from synthgen.shards.reading import read_whole
 
 NAME = "MVTec LOCO"
@@ -127,11 +128,19 @@ def _defect_of(value: float, config: dict[float, _Defect], path: Path) -> _Defec
 def _config(path: Path) -> dict[float, _Defect]:
     """Return the defects of a configuration file, by the gray value of their masks."""
     raw = read_whole(path, _MOST_BYTES)
+    values = parse_json(raw, str(path))
     try:
-        defects = msgspec.json.decode(raw, type=list[_Defect])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        defects = msgspec.convert(values, list[_Defect])
+    except msgspec.ValidationError as error:
         raise UsageError(f"{path}: must be MVTec LOCO's list of defects: {one_line(error)}") from None
-    return {defect.pixel_value: defect for defect in defects}
+
+    config: dict[float, _Defect] = {}
+    for defect in defects:
+        value = defect.pixel_value
+        if value in config:
+            raise UsageError(f"{path}: pixel_value {value} must be of one defect, is of two")
+        config[value] = defect
+    return config
 
 
 class Writer(mvtec.Writer):
@@ -171,7 +180,7 @@ class Writer(mvtec.Writer):
 
     def _folder(self, kind: str) -> str:
         if kind in NORMAL:
-            return "good"
+            return super()._folder(kind)
         rows = [row for source in self.sources for row in source.dataset.classes if row["name"] == kind]
         return "logical_anomalies" if any(row.get("logical") for row in rows) else "structural_anomalies"
 

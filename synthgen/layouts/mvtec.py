@@ -6,17 +6,18 @@ Source: Bergmann et al., MVTec AD, CVPR 2019, and the readme of the data set.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from synthgen.errors import UsageError
+from synthgen.layouts.defects import images_of_plate
 from synthgen.layouts.entries import NORMAL, Entry
 from synthgen.layouts.export.names import safe_name, safe_names
 from synthgen.layouts.export.pictures import image_of, mask_of
-from synthgen.layouts.export.sources import Picked, check_splits
+from synthgen.layouts.export.sources import Picked, Source, check_splits
 from synthgen.layouts.export.splits import parse_splits
-from synthgen.layouts.export.writer import File, Written, as_file, normal_and_kinds
+from synthgen.layouts.export.writer import File, Written, as_file, normal_and_kinds, notes_on_hidden
 from synthgen.layouts.export.writer import Writer as Base
 from synthgen.layouts.files import (
     entry_of,
@@ -28,9 +29,11 @@ from synthgen.layouts.files import (
     subfolders,
 )
 from synthgen.layouts.truth import Truth, truth_of_regions
+from synthgen.machine import counted
 from synthgen.shards.codecs import suffix
 
 NAME = "MVTec AD"
+_GOOD = "good"
 
 
 def recognises(path: Path) -> bool:
@@ -144,14 +147,14 @@ class Writer(Base):
         self._folders = dict(zip(self.kinds, safe_names(self.kinds, taken=NORMAL), strict=True))
         self.category = safe_name(self.options.category or self.sources[-1].path.name)
 
-        # The number of the first image of each class, among those of its folder.
-        self._firsts: dict[tuple[int, int], int] = {}
+        # The number of the first image of each class, among those of each folder that it may lie in.
+        self._firsts: dict[tuple[int, int, str], int] = {}
         counts: Counter = Counter()
         for source in self.sources:
             for label in source.labels:
-                folder = self._folder(source.names[label])
-                self._firsts[source.number, label] = counts[folder]
-                counts[folder] += source.manifest.per_class
+                for folder in self._folders_of(source, label):
+                    self._firsts[source.number, label, folder] = counts[folder]
+                    counts[folder] += source.manifest.per_class
 
         largest = max(counts.values()) - 1
         self._digits = max(3, len(str(largest)))
@@ -178,10 +181,20 @@ class Writer(Base):
         self._for_fitting = alone if is_mixed else set()
         if not self._for_fitting:
             with_good = [source for source in self.sources if source.good]
-            check_splits(with_good, self.splits, optional=("validation",))
+            check_splits(with_good, self.splits, optional=("validation",), only_good=True)
 
     def _folder(self, kind: str) -> str:
-        return "good" if kind in NORMAL else self._folders[kind]
+        return _GOOD if kind in NORMAL else self._folders[kind]
+
+    def _folders_of(self, source: Source, label: int) -> list[str]:
+        """Return the folders that the images of a class may lie in: not all show the defect of their plate."""
+        folder = self._folder(source.names[label])
+        may_hide = images_of_plate(source.manifest) > 1 and folder != _GOOD
+        return [folder, _GOOD] if may_hide else [folder]
+
+    def folder_of(self, sample: Picked) -> str:
+        """Return the folder of an image: that of its kind of defect, or ``good``."""
+        return _GOOD if self.is_normal(sample) else self._folder(sample.kind)
 
     def split_of(self, sample: Picked) -> str:
         """Return whether an image is for fitting or for testing."""
@@ -191,20 +204,45 @@ class Writer(Base):
             return sample.split
         return "train" if sample.source.number in self._for_fitting else "test"
 
-    def number(self, sample: Picked) -> str:
-        """Return the number of an image among those of its kind."""
-        first = self._firsts[sample.source.number, sample.label]
+    def number(self, sample: Picked, folder: str) -> str:
+        """Return the number of an image among those of its folder."""
+        first = self._firsts[sample.source.number, sample.label, folder]
         return f"{first + sample.index:0{self._digits}d}"
 
     def put(self, sample: Picked) -> Written:
         """Return the image of a sample and, of one with defects, its mask."""
-        place = f"{self._folder(sample.kind)}/{self.number(sample)}"
+        folder = self.folder_of(sample)
+        place = f"{folder}/{self.number(sample, folder)}"
         split = self.split_of(sample)
         image = image_of(sample, self.options)
         files = [as_file(f"{self.category}/{split}/{place}", image, "image")]
-        if not sample.is_good:
+        if folder != _GOOD:
             files += self.masks(sample, f"{self.category}/ground_truth/{place}")
-        return Written(files)
+        return Written(files, self.said_of(sample, folder) or None)
+
+    def said_of(self, sample: Picked, folder: str) -> dict:
+        """Return what `notes` counts: that an image shows no defect, or a photograph that is for fitting too."""
+        said: dict = {}
+        if sample.is_good:
+            return said
+        if folder == _GOOD:
+            said["hides"] = True
+        is_split = sample.source.good and not self._for_fitting and len(self.splits) > 1
+        if is_split and sample.split != "test" and sample.source.photographs is not None:
+            said["is_fitted"] = True
+        return said
+
+    def notes(self, rows: Callable[[], Iterator[dict]]) -> list[str]:
+        """Return how many images do not show their defect, and how many show what a model is fitted to."""
+        found = notes_on_hidden(rows)
+        fitted = sum("is_fitted" in row for row in rows())
+        if fitted:
+            images = counted(fitted, "image")
+            found.append(
+                f"{images} with defects are made of photographs that are for fitting too: two data sets, of "
+                "different photographs, keep them apart"
+            )
+        return found
 
     def masks(self, sample: Picked, place: str) -> list[File]:
         """Return the mask of a sample."""

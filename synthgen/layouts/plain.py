@@ -129,19 +129,21 @@ class Writer(mvtec.Writer):
 
     def put(self, sample: Picked) -> Written:
         """Return the image of a sample and, of one with defects, its mask."""
-        number = self.number(sample)
+        kind = self.folder_of(sample)
+        number = self.number(sample, kind)
         image = image_of(sample, self.options)
-        if sample.is_good:
+        said = self.said_of(sample, kind)
+        if mvtec.is_normal(kind):
             folder = "good" if self.split_of(sample) == "train" else "good_test"
-            return Written([as_file(f"{folder}/{number}", image, "image")])
+            return Written([as_file(f"{folder}/{number}", image, "image")], said or None)
 
-        kind = self._folder(sample.kind)
         mask = mask_of(self.marked(sample), self.options)
         return Written(
             [
                 as_file(f"{_BAD}{kind}/{number}", image, "image"),
                 as_file(f"{_MASK}{kind}/{number}", mask, "mask"),
-            ]
+            ],
+            said or None,
         )
 
     def finish(self, tree: Tree, rows: Callable[[], Iterator[dict]]) -> None:

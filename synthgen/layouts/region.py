@@ -11,6 +11,7 @@ import numpy as np
 from synthgen.errors import UsageError
 from synthgen.layouts.entries import Entry, ImageSet, OnDemand
 from synthgen.layouts.files import masks_by_image, pictures_below, read_region
+from synthgen.shards.files import check_local
 
 
 def within(images: ImageSet, region) -> ImageSet:
@@ -34,6 +35,7 @@ def within(images: ImageSet, region) -> ImageSet:
     UsageError
         If there is neither a file nor a field of that name, or an image has no mask, or two have the same.
     """
+    check_local(region)
     path = Path(region)
     if path.is_dir():
         regions: OnDemand[Entry] = _from_folder(path, images)

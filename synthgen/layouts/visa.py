@@ -170,18 +170,20 @@ class Writer(mvtec.Writer):
 
     def put(self, sample: Picked) -> Written:
         """Return the image of a sample and, of one with defects, its mask."""
-        kind = self._folder(sample.kind)
+        kind = self.folder_of(sample)
+        number = self.number(sample, kind)
         image = image_of(sample, self.options)
-        if sample.is_good:
-            file = as_file(f"{self.category}/{_NORMAL}/{self.number(sample)}", image, "image")
+        said = self.said_of(sample, kind)
+        if mvtec.is_normal(kind):
+            file = as_file(f"{self.category}/{_NORMAL}/{number}", image, "image")
             row = self._row(self.split_of(sample), "normal", file.path, "")
-            return Written([file], row)
+            return Written([file], {**row, **said})
 
-        name = f"{kind}-{self.number(sample)}"
+        name = f"{kind}-{number}"
         file = as_file(f"{self.category}/{_ANOMALOUS}/{name}", image, "image")
         mask = as_file(f"{self.category}/{_MASKS}/{name}", mask_of(self.marked(sample), self.options), "mask")
         row = self._row("test", "anomaly", file.path, mask.path)
-        return Written([file, mask], {**row, "kind": kind})
+        return Written([file, mask], {**row, "kind": kind, **said})
 
     def _row(self, split: str, label: str, image: str, mask: str) -> dict:
         """Return a row of the split."""
@@ -200,11 +202,13 @@ class Writer(mvtec.Writer):
                 write(_line((row["image"], row.get("kind", "normal"), row["mask"])))
 
     def notes(self, rows: Callable[[], Iterator[dict]]) -> list[str]:
-        """Return that anomalib does not read the export, where that is so."""
+        """Return that anomalib does not read the export, where that is so, and what all such exports tell."""
+        found = super().notes(rows)
         if self.category in _OBJECTS:
-            return []
+            return found
         return [
-            f"anomalib knows the objects of VisA alone, and not {self.category}: --object candle is one of them"
+            *found,
+            f"anomalib knows the objects of VisA alone, and not {self.category}: --object candle is one of them",
         ]
 
     def usage(self, out: Path) -> str:

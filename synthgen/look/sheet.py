@@ -13,6 +13,7 @@ from synthgen.recipe import Recipe, load_recipe
 from synthgen.run.draw import draw_sample
 from synthgen.sample import Sample
 from synthgen.shards.dataset import open_dataset
+from synthgen.shards.files import is_remote
 from synthgen.shards.manifest import DATASET
 
 _GAP = 4
@@ -77,7 +78,7 @@ def contact_sheet(
     Parameters
     ----------
     source : str, Path or Recipe
-        Folder of a finished data set, or a recipe, whose samples are then drawn here.
+        Folder or address of a finished data set, or a recipe, whose samples are then drawn here.
     classes, per_class : int
         At most this many rows and columns.
     overlay : str, optional
@@ -155,7 +156,7 @@ def _samples(source) -> _Samples:
     if isinstance(source, Recipe):
         return _drawn_samples(source)
     manifest = Path(source) / DATASET
-    if manifest.is_file():
+    if is_remote(source) or manifest.is_file():
         return _stored_samples(source)
     return _drawn_samples(load_recipe(source))
 

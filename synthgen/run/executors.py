@@ -56,6 +56,9 @@ class Crew(msgspec.Struct, frozen=True):
             raise UsageError(f"gpus_per_task must lie in 0..{_MOST_OF_A_TASK}, got {self.gpus_per_task}")
 
         if self.executor == "ray":
+            if self.workers == 0:
+                rule = "workers must be at least 1 with the executor ray"
+                raise UsageError(f"{rule}, got 0: its tasks draw, and never this process")
             return
         usual = Crew()
         for name in ("address", "cpus_per_task", "gpus_per_task"):

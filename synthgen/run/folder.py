@@ -128,7 +128,10 @@ def _growing_to_other_data(folder: Path, growing: RunRecord, run: RunRecord, ove
     name = growing.recipe["name"]
     changes = ", ".join(version_changes(growing.versions, run.versions))
     hint = f"finish that first with the libraries that began it ({changes})" if changes else "finish that first"
-    raise UsageError(f"{folder}: is growing to {target} of {name}, and some of them are there: {hint}")
+    raise UsageError(
+        f"{folder}: is growing to {target} of {name}, and some of them are there: {hint}, or --drop-growth removes "
+        "what was added"
+    )
 
 
 def check_versions(folder: Path, run: RunRecord, shards: Iterable[int]) -> None:
@@ -180,6 +183,13 @@ def sweep(folder: Path, run: RunRecord, shards: Iterable[int], records: bool = F
         remove_temporaries(folder / SHARDS, file_names(folder, run, shards))
     if records:
         remove_temporaries(folder, (RUN, DATASET, CLASSES, PARTS))
+
+
+def remove_shard(folder: Path, run: RunRecord, shard: int) -> None:
+    """Remove a shard; its sidecar first, so that what is left after a kill is not taken for finished."""
+    for path in (sidecar_path(folder, run, shard), folder / SHARDS / run.shard_name(shard)):
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
 
 
 def remove_listed(folder: Path, run: RunRecord) -> None:

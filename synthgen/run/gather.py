@@ -11,7 +11,7 @@ from synthgen.run.differences import in_words
 from synthgen.run.folder import agree, begun_record, readable_manifest, readable_records, sweep
 from synthgen.run.lock import part_lock
 from synthgen.run.records import ensure, finish, known_sidecars, own_sidecar
-from synthgen.shards.files import make_folder, refuse_remote, replacing, sha256_of, system_errors
+from synthgen.shards.files import check_local, make_folder, refuse_remote, replacing, sha256_of, system_errors
 from synthgen.shards.manifest import (
     CLASSES,
     RUN,
@@ -50,9 +50,13 @@ def merge(parts, out, link: bool = False, any_device: bool = False) -> Manifest:
         If the folders are not of the same run, or shards are missing; the message names them.
     """
     refuse_remote(out)
+    folders = []
+    for part in parts:
+        check_local(part)
+        folders.append(Path(part))
     out = Path(out)
     with system_errors(out):
-        return _merge([Path(part) for part in parts], out, link, any_device)
+        return _merge(folders, out, link, any_device)
 
 
 def _merge(folders: list[Path], out: Path, link: bool, any_device: bool) -> Manifest:

@@ -9,9 +9,18 @@ from pathlib import Path
 import msgspec
 
 from synthgen.recipe import Recipe
-from synthgen.run.folder import current_records, readable_manifest
+from synthgen.run.folder import (
+    current_records,
+    readable_manifest,
+    readable_records,
+    record_of,
+    remove_shard,
+    sweep,
+)
+from synthgen.run.lock import part_lock
 from synthgen.run.plan import Plan, make_plan
-from synthgen.shards.manifest import RunRecord, Stage
+from synthgen.run.records import end_growth
+from synthgen.shards.manifest import Manifest, RunRecord, Stage
 
 
 def continued(folder: Path, plan: Plan) -> Plan:
@@ -30,6 +39,59 @@ def continued(folder: Path, plan: Plan) -> Plan:
             recipe = _grown(plan.recipe, stages)
             return make_plan(recipe, stages)
     return plan
+
+
+def remove_growth(folder: Path, plan: Plan) -> RunRecord | None:
+    """Make a folder again the finished data set that it holds, by removing what its growth has drawn.
+
+    Sidecars go before their shards, and the record of the growth last: after a kill the growth goes on, or the rest
+    of it is removed. No file of the finished data set is touched.
+
+    Parameters
+    ----------
+    folder : Path
+    plan : Plan
+        What is to be drawn there next. Nothing is removed unless it is of the same data.
+
+    Returns
+    -------
+    RunRecord or None
+        Of the finished data set; None where nothing grew.
+
+    Raises
+    ------
+    LockedError
+        If another process draws there.
+    """
+    if _growing(folder, plan) is None:
+        return None
+    with part_lock(folder, (1, 1), alone=True):
+        # Another process may have finished the growth, or removed it, just now.
+        found = _growing(folder, plan)
+        if found is None:
+            return None
+
+        growing, manifest = found
+        added = range(manifest.shards, growing.shards)
+        sweep(folder, growing, added, records=True)
+        for shard in added:
+            remove_shard(folder, growing, shard)
+        end_growth(folder, manifest)
+    return record_of(manifest)
+
+
+def _growing(folder: Path, plan: Plan) -> tuple[RunRecord, Manifest] | None:
+    """Return what a folder grows to and what it holds, if that is of the data of a plan; else None."""
+    records, _ = readable_records(folder)
+    if len(records) < 2 or not records[0].grows_from(records[1]):
+        return None
+
+    growing, finished = records
+    is_within = finished.classes <= plan.recipe.classes and finished.per_class <= plan.recipe.per_class
+    manifest = readable_manifest(folder, growing)
+    if manifest is None or not is_within or not _belongs(finished, finished.stages, plan):
+        return None
+    return growing, manifest
 
 
 def _stages_before(folder: Path, record: RunRecord, recipe: Recipe) -> list[Stage]:

@@ -9,13 +9,15 @@ import msgspec
 
 from synthgen.errors import UsageError
 from synthgen.families import chosen_device
+from synthgen.machine import counted
 from synthgen.recipe import load_recipe
 from synthgen.run.executors import Crew, Executor, executor_of
 from synthgen.run.folder import begun_record, check_device, check_versions, readable_manifest, sweep
-from synthgen.run.growth import continued
+from synthgen.run.growth import continued, remove_growth
 from synthgen.run.lock import part_lock
 from synthgen.run.parts import Part, parse_part
 from synthgen.run.plan import Plan, make_plan
+from synthgen.run.progress import tell
 from synthgen.run.records import begin, finish, known_sidecars, withdraw
 from synthgen.run.store import draw_into_store
 from synthgen.run.target import Target
@@ -39,6 +41,7 @@ def generate(
     address=None,
     cpus_per_task=1,
     gpus_per_task=0,
+    drop_growth=False,
 ) -> Report:
     """Draw a data set, or the rest of one that was interrupted, or what a finished, smaller one lacks.
 
@@ -69,6 +72,9 @@ def generate(
         Of a Ray cluster, ``"auto"`` for the one that this machine belongs to; by default one is begun here.
     cpus_per_task, gpus_per_task : float
         What a task of Ray takes.
+    drop_growth : bool
+        Where a finished data set was growing, remove first what was added to it: the finished one stays. For growth
+        that cannot be finished, since other libraries began it.
 
     Returns
     -------
@@ -88,16 +94,18 @@ def generate(
     place = place_of(out) if is_remote(out) else None
     folder = Path(out)
     crew = Crew(executor, workers, address, cpus_per_task, gpus_per_task)
-    part = check_request(out, crew, part, overwrite, scratch)
+    part = check_request(out, crew, part, overwrite, scratch, drop_growth)
     with chosen_device(device), system_errors(out), executor_of(crew) as draws:
         work = Work(draws, part, progress, overwrite, any_device)
         plan = _with_device(make_plan(recipe), draws)
         if place is None:
-            return _draw_into_folder(plan, folder, work)
+            return _withdrawn(plan, folder, work, drop_growth) or _draw_into_folder(plan, folder, work)
         return draw_into_store(plan, place, work, scratch)
 
 
-def check_request(out, crew: Crew, part=None, overwrite: bool = False, scratch=None) -> Part:
+def check_request(
+    out, crew: Crew, part=None, overwrite: bool = False, scratch=None, drop_growth: bool = False
+) -> Part:
     """Return the part that is to be drawn; raise `UsageError` unless what `generate` is asked for goes together."""
     crew.check()
     is_folder = not is_remote(out)
@@ -108,7 +116,36 @@ def check_request(out, crew: Crew, part=None, overwrite: bool = False, scratch=N
         )
     if scratch is not None and is_folder:
         raise UsageError(f"scratch must go with an address, such as s3://bucket/x, got out {os.fspath(out)}")
+    if drop_growth:
+        _check_drop(part, overwrite, is_folder)
     return part
+
+
+def _check_drop(part: Part, overwrite: bool, is_folder: bool) -> None:
+    """Refuse to remove a growth where other parts draw it, where all is removed, and where nothing grows."""
+    if part.n > 1:
+        found = f"part {part.k}/{part.n}: it would remove what other parts drew"
+    elif overwrite:
+        found = "overwrite, which removes all"
+    elif not is_folder:
+        found = "an address: a data set in a store does not grow"
+    else:
+        return
+    raise UsageError(f"drop_growth must not go with {found}")
+
+
+def _withdrawn(plan: Plan, folder: Path, work: Work, drop: bool) -> Report | None:
+    """Remove a growth that is to be dropped; return the report if the plan asks for no more than what is left."""
+    start = time.monotonic()
+    kept = remove_growth(folder, plan) if drop else None
+    if kept is None:
+        return None
+    if work.progress not in ("none", False):
+        classes = counted(kept.classes, "class", "classes")
+        tell(f"{folder}: what was added is removed: {classes} x {counted(kept.per_class, 'image')} stay")
+    if kept.count < plan.run.count:
+        return None
+    return work.report(folder, kept, known_sidecars(folder, kept), [], True, time.monotonic() - start)
 
 
 def _with_device(plan: Plan, executor: Executor) -> Plan:

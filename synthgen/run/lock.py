@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from synthgen.errors import LockedError, SynthgenError
-from synthgen.run.mutex import FileLock, holder, try_lock
 from synthgen.shards.files import storage_errors
+from synthgen.shards.mutex import FileLock, holder, try_lock
 
 GATE = ".gate.lock"
 _PART = re.compile(r"\.part-([0-9]+)-of-([0-9]+)\.lock")

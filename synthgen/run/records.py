@@ -92,17 +92,19 @@ def withdraw(folder: Path, run: RunRecord) -> None:
             return
         manifest = readable_manifest(folder, run)
         if manifest is not None:
-            _end_growth(folder, manifest)
+            end_growth(folder, manifest)
         elif not is_reserved(folder):
             _remove_records(folder)
 
 
-def _end_growth(folder: Path, manifest: Manifest) -> None:
+def end_growth(folder: Path, manifest: Manifest) -> None:
     """Make the records those of the manifest again, if no shard was drawn beyond it."""
     record = record_of(manifest)
     if current_records(folder) == [record]:
-        ensure(folder / RUN, encode_json(record))
+        (folder / PARTS).unlink(missing_ok=True)
+        # The record last: until then lines of further classes are right.
         cut_classes(folder, manifest)
+        ensure(folder / RUN, encode_json(record))
 
 
 def _remove_records(folder: Path) -> None:

@@ -62,6 +62,8 @@ def draw_into_store(plan: Plan, place: Place, work: Work, scratch=None) -> Repor
         if todo:
             sidecars = _drawn(plan, place, work, begun, todo, above)
         finished = _finish(plan, place, begun, sidecars, above)
+        if finished:
+            _remove_leases(place)
 
     return work.report(place.address, begun, sidecars, todo, finished, time.monotonic() - start)
 
@@ -161,6 +163,14 @@ def _lease(place: Place, part: Part, there: dict[str, int]):
     finally:
         with suppress(SynthgenError):
             place.remove([name])
+
+
+def _remove_leases(place: Place) -> None:
+    """Remove the leases at the address of a finished data set: those of killed parts would stay for ever.
+
+    A part that still lives has nothing left to draw, and misses nothing.
+    """
+    place.remove(name for name in place.sizes() if _is_lease(name))
 
 
 def _is_lease(name: str) -> bool:

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from synthgen.run.mutex import is_alive
 from synthgen.run.plan import Plan
 from synthgen.run.shard import write_shard
 from synthgen.shards.files import make_folder
 from synthgen.shards.manifest import SHARDS, sidecar_name
+from synthgen.shards.mutex import is_alive
 from synthgen.shards.places import Place, place_of
 
 _SCRATCH = re.compile(r"synthgen-(.+)-([0-9]+)-[0-9a-f]{8}")

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import stat
 import threading
+import weakref
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def refuse_remote(path, name: str = "out") -> None:
         raise UsageError(
             f"{name} must be a path on this machine, got {os.fspath(path)}: only data sets are drawn into a "
             "store; write into a folder and copy it there"
+        )
+
+
+def check_local(path) -> None:
+    """Raise `UsageError` for an address, where what is read must lie on this machine."""
+    if is_remote(path):
+        raise UsageError(
+            f"{os.fspath(path)}: must be a path on this machine: a store is not read here; copy what lies there "
+            "into a folder, and name that"
         )
 
 
@@ -296,6 +306,9 @@ class RawFile:
         try:
             # not blocking: a pipe in place of a file would be waited for, for ever
             self._descriptor = os.open(path, _READ)
+            # Not `__del__`: at the end of a program the names that it uses may be gone before the file is.
+            self._close = weakref.finalize(self, os.close, self._descriptor)
+            self._close.atexit = False
             status = os.fstat(self._descriptor)
         except OSError as error:
             raise read_error(error, path) from None
@@ -340,10 +353,5 @@ class RawFile:
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def __del__(self):
-        if getattr(self, "_descriptor", -1) >= 0:
-            self.close()
+        self._descriptor = -1
+        self._close()

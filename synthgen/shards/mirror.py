@@ -7,13 +7,14 @@ it gets its name, so that whatever has one may be read.
 
 import hashlib
 import os
+import random
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from synthgen.errors import FormatError, SynthgenError, UsageError
 from synthgen.machine import human_bytes, user_cache
@@ -33,19 +34,16 @@ from synthgen.shards.manifest import (
     most_bytes,
     sidecar_name,
 )
+from synthgen.shards.mutex import FileLock, is_gone, try_lock
 from synthgen.shards.places import Place, place_of
 from synthgen.shards.reading import check_digest
-
-fcntl: Any
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 FOLDER_VARIABLE = "SYNTHGEN_CACHE"
 BYTES_VARIABLE = "SYNTHGEN_CACHE_BYTES"
 _MOST_BYTES = 20 * 2**30
 _NAME_LENGTH = 32
+# How long another process may take to fetch a shard, in seconds.
+_PATIENCE = 600.0
 
 
 def cache_folder(folder=None) -> Path:
@@ -247,16 +245,25 @@ def _is_used(path: Path, entry: ShardEntry) -> bool:
 
 @contextmanager
 def _alone(path: Path):
-    """Let one process at a time fetch a shard, where the file system has locks: others find it there."""
-    if fcntl is None:
+    """Let one process at a time fetch a shard: others wait, and find it there."""
+    lock = _awaited(path.with_name(f".{path.name}.lock"))
+    try:
         yield
-        return
-    with storage_errors(path), open(path.with_name(f".{path.name}.lock"), "ab") as file:
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            # Closing alone keeps the lock where a process that was forked meanwhile has a copy of the descriptor.
-            with suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_UN)
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _awaited(path: Path) -> FileLock | None:
+    """Return the lock of a shard, or None where there is nobody to wait for any longer.
+
+    That is a dead holder whose lock another process keeps, or one that takes too long. The shard is fetched twice
+    then, which does no harm.
+    """
+    end = time.monotonic() + _PATIENCE
+    while (lock := try_lock(path)) is None:
+        if is_gone(path) or time.monotonic() > end:
+            return None
+        # Those who wait must not all look at the same moments.
+        time.sleep(random.uniform(0.01, 0.05))
+    return lock

@@ -9,7 +9,6 @@ may have the ``sha256`` of the file, which is then checked.
 import difflib
 import errno
 import hashlib
-import json
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ import torch
 
 from synthgen.errors import FormatError, StorageError, SynthgenError, UsageError, one_line
 from synthgen.extras import needed_for
+from synthgen.options import parse_json
 from synthgen.shards.files import read_error, sha256_of
 
 BEST = "best.safetensors"
@@ -308,11 +308,11 @@ def read_card(path: Path) -> dict:
         size = card.stat().st_size
         if size > _MAX_CARD:
             raise FormatError(f"{card}: must be smaller than {_MAX_CARD} bytes, got {size}")
-        values = json.loads(card.read_bytes())
+        values = parse_json(card.read_bytes(), str(card))
     except OSError as error:
         raise FormatError(f"{card}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{card}: is no JSON: {error}") from None
+    except UsageError as error:
+        raise FormatError(str(error)) from None
 
     if not isinstance(values, dict) or not isinstance(values.get("arch"), str):
         raise FormatError(f"{card}: must be the card of a backbone, with its arch")

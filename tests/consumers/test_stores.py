@@ -201,3 +201,18 @@ def test_processes_of_a_loader_read_from_a_store(server, tmp_path):
     labels = [int(label) for _, label in DataLoader(stream, batch_size=None, num_workers=2)]
     assert sorted(labels) == sorted(list(range(6)) * 20)
     assert len(list(Path(tmp_path / "cache").glob("*/shards/train-*"))) == stream.dataset.manifest.shards
+
+
+def test_leases_of_killed_parts_end_with_the_run(server, expected, tmp_path):
+    address = f"{server}/parts"
+    place = Place(address)
+    for k in (1, 2):
+        process = start(address, tmp_path, "--part", f"{k}/2")
+        end = time.monotonic() + SECONDS
+        while f".lease-{k}-of-2.json" not in place.sizes() and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+    finish(start(address, tmp_path))
+    assert contents(address) == expected

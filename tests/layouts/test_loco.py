@@ -44,10 +44,21 @@ def test_a_value_that_saturation_does_not_know_is_refused(loco, trees):
     trees.refused(lambda: open_test_set(loco)[2], path, "(240, 241)", "got 7")
 
 
-@pytest.mark.parametrize("text", ["", "{}", '[{"pixel_value": 0}]', "[1"])
+_DEFECT = '"saturation_threshold": 1, "relative_saturation": true'
+DAMAGED = {
+    "": "must be JSON",
+    "[1": "must be JSON",
+    "{}": "must be MVTec LOCO's list of defects",
+    '[{"pixel_value": 0}]': "must be MVTec LOCO's list of defects",
+    f'[{{"pixel_value": 1,\n"pixel_value": 2, {_DEFECT}}}]': "set once, is set in line 1 and again in line 2",
+    f'[{{"pixel_value": 1, {_DEFECT}}}, {{"pixel_value": 1, {_DEFECT}}}]': "pixel_value 1 must be of one defect",
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED)
 def test_a_damaged_configuration_is_refused(loco, text, trees):
     (loco / "defects_config.json").write_text(text)
-    trees.refused(lambda: open_test_set(loco), "defects_config.json", "must be MVTec LOCO's list of defects")
+    trees.refused(lambda: open_test_set(loco), "defects_config.json", DAMAGED[text])
 
 
 def test_a_defect_that_another_covers_stays_whole(loco, trees):

@@ -10,7 +10,7 @@ import pytest
 import synthgen
 from synthgen.errors import UsageError
 from synthgen.exports import Options
-from synthgen.layouts import open_normal, open_test_set
+from synthgen.layouts import open_held_out, open_normal, open_test_set
 from synthgen.layouts import own as own_layout
 from synthgen.layouts.export import export
 from synthgen.layouts.export.sources import Source
@@ -80,21 +80,40 @@ def test_an_image_that_does_not_show_the_defect_of_its_plate_is_normal(places):
     assert found == ["good"] * 16 + ["scratch" if is_shown else "good" for is_shown in shown]
 
 
+def hidden(count):
+    return f"{count} images of a class of defects show none, and lie with the normal ones, as `evaluate` takes them"
+
+
 @pytest.mark.parametrize("target", ["mvtec", "mvtec-loco", "visa", "anomalib-folder"])
-def test_what_is_exported_of_such_plates_is_read_again(places, tmp_path, target):
+def test_what_is_exported_of_such_plates_is_read_as_the_data_set_is(places, tmp_path, target):
+    """All images are there, and those that do not show the defect of their plate are normal."""
     out = tmp_path / "out"
-    export(target, places, out, category="plate")
+    report = export(target, places, out, category="plate")
     folder = out if target == "anomalib-folder" else out / "plate"
     images = open_test_set(folder)
     anomalous = [item for item in images if item.label]
-    assert len(anomalous) == 16
-    assert 0 < sum(item.mask.any() for item in anomalous) < 16
+    shown = sum(item.label for item in open_test_set(places))
+    assert len(anomalous) == shown
+    assert all(item.mask.any() for item in anomalous)
+
+    held = open_held_out(folder)
+    normal = len(images) - shown + len(open_normal(folder)) + (0 if held is None else len(held))
+    assert normal == 32 - shown
+    assert hidden(16 - shown) in report.notes
+
+
+def test_such_images_are_normal_ones_of_anomalygen(places, tmp_path):
+    report = export("anomalygen", places, tmp_path / "out", category="plate")
+    shown = sum(item.label for item in open_test_set(places))
+    assert len(list((tmp_path / "out" / "plate" / "mask").rglob("*.png"))) == shown
+    assert len(list((tmp_path / "out" / "plate" / "normal_image").rglob("*.png"))) == 32 - shown
+    assert hidden(16 - shown) in report.notes
 
 
 @pytest.mark.parametrize("share", ["train=0.5,test=0.5", "train=0.8,test=0.2"])
 def test_all_images_of_a_plate_are_in_one_split(places, share):
     source = Source(places, 0, Options())
-    numbers = source.split_numbers(np.arange(16), parse_splits(share))
+    numbers = source.split_numbers(np.zeros(16, int), np.arange(16), parse_splits(share))
     plates = numbers.reshape(4, 4)
     assert (plates == plates[:, :1]).all()
     assert set(numbers) == {0, 1}

@@ -11,6 +11,7 @@ REFUSED = [
     ({"executor": "dask"}, "executor must be local or ray, got 'dask'"),
     ({"workers": -1}, "workers must lie in 0..4096, got -1"),
     ({"workers": 5000}, "workers must lie in 0..4096, got 5000"),
+    ({"executor": "ray", "workers": 0}, "workers must be at least 1 with the executor ray, got 0"),
     ({"executor": "ray", "cpus_per_task": 0}, "cpus_per_task must lie in"),
     ({"executor": "ray", "gpus_per_task": -1}, "gpus_per_task must lie in"),
     ({"address": "auto"}, "address must go with the executor ray, got local"),

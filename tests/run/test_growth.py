@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
 import synthgen
-from synthgen.errors import FormatError, UsageError, WorkerError
+from synthgen.errors import FormatError, LockedError, UsageError, WorkerError
 from synthgen.recipe import Recipe, load_recipe
-from synthgen.run import growth, merge, target
+from synthgen.run import growth, merge, records, target
+from synthgen.run.lock import part_lock
 from synthgen.run.plan import make_plan
 from synthgen.shards.manifest import Sidecar, encode_json
 
@@ -211,14 +214,18 @@ def test_growth_that_was_killed_before_its_first_shard_binds_nobody(make_recipe,
 def of_other_numpy(folder):
     """Make the records of a data set say that another version of NumPy drew it."""
     for path in (folder / "run.json", folder / "dataset.json", *folder.glob("shards/.*.json")):
-        values = json.loads(path.read_text())
-        values["versions"]["numpy"] = "1.0"
-        values["fingerprints"]["storage"] = "0" * 64
-        if "crc32" in values:
-            del values["crc32"]
-            path.write_bytes(encode_json(Sidecar.signed(**values)))
-        else:
-            path.write_text(json.dumps(values))
+        change_numpy(path)
+
+
+def change_numpy(path):
+    values = json.loads(path.read_text())
+    values["versions"]["numpy"] = "1.0"
+    values["fingerprints"]["storage"] = "0" * 64
+    if "crc32" in values:
+        del values["crc32"]
+        path.write_bytes(encode_json(Sidecar.signed(**values)))
+    else:
+        path.write_text(json.dumps(values))
 
 
 def test_a_data_set_grows_after_libraries_changed_and_each_stage_names_its_own(make_recipe, tmp_path):
@@ -234,6 +241,126 @@ def test_a_data_set_grows_after_libraries_changed_and_each_stage_names_its_own(m
     (tmp_path / "shards" / "train-000002.h5").unlink()
     with pytest.raises(UsageError, match=r"train-000002\.h5 must be drawn again by the libraries .*numpy is 1\.0"):
         draw(make_recipe(per_class=11), tmp_path)
+
+
+@pytest.fixture
+def stuck(half_grown):
+    """The data set that grows, as another version of NumPy began to let it."""
+    added = [path for path in half_grown.glob("shards/.*.json") if json.loads(path.read_text())["shard"] >= 5]
+    assert added
+    for path in (half_grown / "run.json", *added):
+        change_numpy(path)
+    return half_grown
+
+
+def test_growth_that_other_libraries_began_is_dropped_and_begun_anew(stuck, make_recipe, tmp_path, storage, capsys):
+    with pytest.raises(
+        UsageError, match=r"with the libraries .*numpy is 1\.0.*, or --drop-growth removes what was"
+    ):
+        draw(make_recipe(storage=storage, **LARGER), stuck)
+    report = draw(make_recipe(storage=storage, **LARGER), stuck, drop_growth=True, progress="plain")
+    assert (report.drawn, report.resumed, report.finished) == (26, 40, True)
+    assert "what was added is removed: 5 classes x 8 images stay" in capsys.readouterr().err
+    draw(make_recipe(storage=storage, **LARGER), tmp_path / "small")
+    assert files_of(stuck) == files_of(tmp_path / "small")
+
+    # nothing grows now: the same command changes nothing
+    assert draw(make_recipe(storage=storage, **LARGER), stuck, drop_growth=True).drawn == 0
+
+
+def test_growth_is_dropped_for_good_where_no_more_is_asked_for(stuck, make_recipe, tmp_path, storage):
+    report = draw(make_recipe(storage=storage), stuck, drop_growth=True)
+    assert (report.drawn, report.resumed, report.samples, report.finished) == (0, 40, 40, True)
+    assert files_of(stuck) == files_of(tmp_path / "small")
+
+
+class Killed(BaseException):
+    """Ends a run as a kill does."""
+
+
+@pytest.fixture(scope="module")
+def growing(make_recipe, tmp_path_factory):
+    """A data set of 5 x 8 on its way to `LARGER`, and the one that it was; tests must not change them."""
+    home = tmp_path_factory.mktemp("growing")
+    draw(make_recipe(), home / "small")
+    shutil.copytree(home / "small", home / "half")
+    draw(make_recipe(**LARGER), home / "half", part="1/2")
+    return home
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"points": 501}, {"per_class": 7}])
+def test_nothing_is_dropped_for_other_data(growing, make_recipe, changes):
+    before = files_of(growing / "half")
+    with pytest.raises(UsageError, match="is growing to"):
+        draw(make_recipe(**{**LARGER, **changes}), growing / "half", drop_growth=True)
+    assert files_of(growing / "half") == before
+
+
+def test_nothing_is_dropped_while_another_process_draws(growing, make_recipe):
+    before = files_of(growing / "half")
+    with part_lock(growing / "half", (2, 2)), pytest.raises(LockedError):
+        draw(make_recipe(**LARGER), growing / "half", drop_growth=True)
+    assert files_of(growing / "half") == before
+
+
+@contextmanager
+def killed_after(most):
+    """Raise `Killed` in place of the step that follows so many: a file of a shard, the record, the class table."""
+    steps = []
+
+    def counted(genuine, is_step=lambda path: True):
+        def step(path, *arguments, **options):
+            if is_step(path):
+                steps.append(path)
+                if len(steps) > most:
+                    raise Killed
+            return genuine(path, *arguments, **options)
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "unlink", counted(Path.unlink, lambda path: "train-" in path.name))
+        patch.setattr(records, "ensure", counted(records.ensure))
+        patch.setattr(records, "cut_classes", counted(records.cut_classes))
+        yield
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_dropping_that_was_killed_anywhere_leaves_the_data_set_and_goes_on(growing, copy_of, make_recipe, after):
+    small = files_of(growing / "small")
+    folder = copy_of(growing / "half")
+    with killed_after(after), pytest.raises(Killed):
+        draw(make_recipe(), folder, drop_growth=True)
+
+    left = files_of(folder)
+    shards = [name for name in small if name.startswith("shards/")]
+    assert [left[name] for name in shards] == [small[name] for name in shards]
+    assert synthgen.verify(folder).ok
+    draw(make_recipe(), folder, drop_growth=True)
+    assert files_of(folder) == small
+
+
+def test_growth_goes_on_after_dropping_that_was_killed(growing, make_recipe, tmp_path):
+    folder = shutil.copytree(growing / "half", tmp_path / "half")
+    with killed_after(1), pytest.raises(Killed):
+        draw(make_recipe(), folder, drop_growth=True)
+    small = shutil.copytree(growing / "small", tmp_path / "small")
+    for each in (folder, small):
+        draw(make_recipe(**LARGER), each)
+    assert files_of(folder) == files_of(small)
+
+
+REFUSED_DROPS = [
+    ({"part": "1/2"}, "drop_growth must not go with part 1/2"),
+    ({"overwrite": True}, "drop_growth must not go with overwrite"),
+    ({"out": "memory://bucket/x"}, "drop_growth must not go with an address"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED_DROPS)
+def test_what_does_not_go_with_dropping_is_refused(make_recipe, tmp_path, options, message):
+    with pytest.raises(UsageError, match=message):
+        draw(make_recipe(), **{"folder": options.pop("out", tmp_path), **options, "drop_growth": True})
 
 
 FILES = ["run.json", "dataset.json", "classes.jsonl", "shards/.train-000002.json", "shards/train-000002.h5"]

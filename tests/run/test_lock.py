@@ -2,7 +2,9 @@
 
 import errno
 import json
+import math
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,9 +15,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from synthgen.errors import LockedError
-from synthgen.run import lock, mutex
+from synthgen.run import lock
 from synthgen.run.lock import gate, is_lock, part_lock
-from synthgen.shards import mirror
+from synthgen.shards import mirror, mutex
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*has no locks:UserWarning")
 DEAD = subprocess.Popen([sys.executable, "-c", ""])
@@ -243,3 +245,67 @@ def test_a_lock_is_given_back_though_a_process_was_forked_meanwhile(tmp_path, ho
             forked.enter_context(other_process())
         with open(tmp_path / "other name", "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def orphan(hold, folder, keeps):
+    """A process whose parent held a lock as it forked it, and was killed.
+
+    With `keeps` it has a copy of the lock's open file, as after a fork that Python does not see.
+    """
+    ours, theirs = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        try:
+            held = hold(folder)
+            held.__enter__()
+            if keeps:
+                mutex._open.clear()
+            if os.fork() == 0:
+                os.close(theirs)
+                os.read(ours, 1)
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(holder, 0)
+    try:
+        yield
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
+@pytest.mark.parametrize(("hold", "keeps"), [(held_part, False), (held_shard, False), (held_shard, True)])
+def test_nobody_waits_for_a_killed_process_though_one_that_it_forked_lives(tmp_path, monkeypatch, hold, keeps):
+    monkeypatch.setattr(mirror, "_PATIENCE", math.inf)
+    taken = []
+
+    def take():
+        with hold(tmp_path):
+            taken.append(True)
+
+    with orphan(hold, tmp_path, keeps):
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        thread.join(60)
+        assert taken
+
+
+def test_a_shard_that_another_process_fetches_for_too_long_is_waited_for_no_longer(tmp_path, system, monkeypatch):
+    monkeypatch.setattr(mirror, "_PATIENCE", 0.05)
+    with held_shard(tmp_path), held_shard(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
+def test_a_forked_process_gives_no_lock_of_its_parent_back(tmp_path, system):
+    held = mutex.try_lock(tmp_path / "x.lock")
+    process = os.fork()
+    if process == 0:
+        held.release()
+        os._exit(0)
+    os.waitpid(process, 0)
+    assert mutex.try_lock(tmp_path / "x.lock") is None
+    held.release()
+    assert not list(tmp_path.iterdir())

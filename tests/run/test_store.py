@@ -188,6 +188,32 @@ def test_who_draws_a_part_is_written_down_and_said(draw, make_recipe, memory):
     assert not any(name.startswith(".lease") for name in contents(f"{memory}/d"))
 
 
+@pytest.mark.parametrize("scheme", ["file", "memory"])
+@pytest.mark.parametrize("last", [None, (2, 2), (3, 3)])
+def test_leases_of_killed_parts_end_with_the_run_however_it_was_cut_into_parts(
+    draw, make_recipe, memory, expected, tmp_path, monkeypatch, recwarn, scheme, last
+):
+    """Each part of three is killed while it draws; the rest is drawn as a whole, or in parts."""
+    address = f"file://{tmp_path}/d" if scheme == "file" else f"{memory}/d"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target.Target, "write", _killed)
+        patch.setattr("synthgen.run.store.Place.remove", _killed)
+        for k in (1, 2, 3):
+            with pytest.raises(Killed):
+                draw(make_recipe(), address, part=(k, 3), workers=0)
+    assert sum(name.startswith(".lease") for name in contents(address)) == 3
+
+    parts = [None] if last is None else [(k, last[1]) for k in range(1, last[1] + 1)]
+    reports = [draw(make_recipe(), address, part=part, workers=0) for part in parts]
+    assert reports[-1].finished
+    assert contents(address) == expected
+
+
+def _killed(*_):
+    raise Killed
+
+
 def test_a_scratch_folder_that_is_too_small_is_refused(make_recipe, memory, tmp_path, monkeypatch):
     monkeypatch.setattr("synthgen.run.estimate._free_bytes", lambda folder: 1000)
     with pytest.raises(StorageError, match=r"scratch .*: needs about .* for 2 shards at a time"):

@@ -228,3 +228,48 @@ def test_a_file_becomes_a_link_to_one_that_cannot_be_written(tmp_path, monkeypat
         temporary.unlink()
         os.link(tmp_path / "theirs", temporary)
     assert (tmp_path / "ours").stat().st_nlink == 2
+
+
+# Where an open file may be kept until the program ends: the last ones are cleared after the modules that it uses.
+_KEPT = """
+import _thread, builtins, gc, os, posix, sys, threading
+from pathlib import Path
+from synthgen.shards import files
+
+class Cycle:
+    pass
+
+def generator(file):
+    yield file
+
+gc.disable()
+path = Path(sys.argv[1])
+cycle = Cycle()
+cycle.itself = cycle
+cycle.file = files.RawFile(path)
+begun = generator(files.RawFile(path))
+next(begun)
+threading.local().kept = files.RawFile(path)
+for place in (sys, builtins, files, os, posix, threading, _thread, Cycle):
+    setattr(place, "kept", files.RawFile(path))
+gone = files.RawFile(path)
+descriptor = gone.descriptor
+del gone
+try:
+    os.fstat(descriptor)
+except OSError:
+    print("closed")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="posix is a module of other systems")
+def test_open_files_end_in_silence_wherever_they_are_kept_when_the_program_ends(tmp_path):
+    (tmp_path / "x").write_bytes(b"x")
+    code = [sys.executable, "-c", _KEPT, tmp_path / "x"]
+    run = subprocess.run(code, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "closed\n", "")
+
+
+def test_no_class_has_a_finalizer_that_the_end_of_a_program_can_break():
+    home = Path(files.__file__).parents[1]
+    assert [path.name for path in home.rglob("*.py") if "def __del__" in path.read_text()] == []

@@ -113,7 +113,8 @@ def test_weights_of_another_architecture_are_refused(tmp_path, weights):
 @pytest.mark.parametrize(
     ("card", "told"),
     [
-        ("{", "is no JSON"),
+        ("{", "must be JSON"),
+        ('{"arch": "resnet18", "arch": "resnet34"}', "'arch' must be set once"),
         ("[]", "must be the card of a backbone"),
         ({"mean": [0, 0, 0]}, "must be the card of a backbone"),
         ({**CARD, "std": [0, 1, 1]}, "std must be three numbers"),

@@ -11,6 +11,7 @@ from synthgen.exports import TARGETS, Options
 from synthgen.layouts.export.sources import Picked, Source, picked
 from synthgen.layouts.export.tree import Batch, FileRow, Tree
 from synthgen.layouts.export.writer import File, Writer
+from synthgen.shards.files import check_local
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -42,6 +43,7 @@ class Batches:
             raise UsageError(f"target must be one of {', '.join(TARGETS)}, got {job.target}{hint}")
         self.sources = []
         for number, path in enumerate(job.paths):
+            check_local(path)
             source = Source(Path(path), number, job.options)
             self.sources.append(source)
 

@@ -19,10 +19,10 @@ from synthgen.layouts.export.tree import Tree
 from synthgen.layouts.export.worker import Worker
 from synthgen.machine import available_cpus
 from synthgen.options import convert
-from synthgen.run.mutex import holder, try_lock
 from synthgen.run.progress import Progress
 from synthgen.shards.files import make_folder, refuse_remote, storage_errors, write_atomically
 from synthgen.shards.manifest import encode_json
+from synthgen.shards.mutex import holder, try_lock
 from synthgen.shards.reading import exists, read_whole
 
 # Samples in a batch.

@@ -9,7 +9,7 @@ import numpy as np
 
 from synthgen.errors import UsageError
 from synthgen.exports import Options
-from synthgen.layouts.defects import check_truth, images_of_plate
+from synthgen.layouts.defects import check_truth, images_of_plate, photograph_of
 from synthgen.layouts.entries import NORMAL, shown
 from synthgen.layouts.export.splits import Splits, split_numbers
 from synthgen.sample import format_key
@@ -85,10 +85,36 @@ class Source:
         """Return label and index of the samples at some positions."""
         return self.manifest.arrangement.samples(places)
 
-    def split_numbers(self, indices: np.ndarray, splits: Splits) -> np.ndarray:
-        """Return for each index within a class the number of its split; images of one plate stay together."""
-        plates = indices // images_of_plate(self.manifest)
-        return split_numbers(plates, splits)
+    @cached_property
+    def photographs(self) -> np.ndarray | None:
+        """Int64: the number of the photograph that each sample was made of, by class and index.
+
+        None where samples are drawn. Else all parameters are read.
+        """
+        dataset = self.dataset
+        if photograph_of(dataset.params(0)) is None:
+            return None
+
+        places = np.arange(len(dataset))
+        digests = [photograph_of(dataset.params(place)) or "" for place in places.tolist()]
+        _, numbers = np.unique(digests, return_inverse=True)
+        labels, indices = self.addresses(places)
+        found = np.empty(len(dataset), np.int64)
+        found[self._numbers(labels, indices)] = numbers
+        return found
+
+    def _numbers(self, labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """Return the numbers of samples among all of the data set, class by class."""
+        return labels * self.manifest.per_class + indices
+
+    def split_numbers(self, labels: np.ndarray, indices: np.ndarray, splits: Splits) -> np.ndarray:
+        """Return the number of the split of each sample; images of one plate, or photograph, stay together."""
+        if len(splits) == 1:
+            return np.zeros(len(indices), np.int64)
+        if self.photographs is None:
+            plates = indices // images_of_plate(self.manifest)
+            return split_numbers(plates, splits)
+        return split_numbers(self.photographs[self._numbers(labels, indices)], splits)
 
 
 def _chosen_labels(names: list[str], wanted: Sequence[str], path: Path) -> list[int]:
@@ -154,25 +180,37 @@ def picked(source: Source, start: int, stop: int, splits: Splits) -> Iterator[Pi
     """Yield some of the samples that are taken from a data set, those from `start` to `stop` of its `places`."""
     places = source.places[start:stop]
     labels, indices = source.addresses(places)
-    numbers = source.split_numbers(indices, splits)
+    numbers = source.split_numbers(labels, indices, splits)
     rows = zip(places.tolist(), labels.tolist(), indices.tolist(), numbers.tolist(), strict=True)
     for place, label, index, number in rows:
         name, _ = splits[number]
         yield Picked(source, place, label, index, name)
 
 
-def check_splits(sources: Sequence[Source], splits: Splits, optional: Sequence[str] = ()) -> None:
+def check_splits(
+    sources: Sequence[Source], splits: Splits, optional: Sequence[str] = (), only_good: bool = False
+) -> None:
     """Refuse splits that leave a class without an image in one of them: readers would number classes differently.
 
-    Those that are `optional` may stay empty.
+    Those that are `optional` may stay empty. With `only_good` the normal images alone are split.
     """
+    if len(splits) == 1:
+        return
     for source in sources:
-        indices = np.arange(source.per_class)
-        numbers = source.split_numbers(indices, splits)
-        names = [name for number, (name, _) in enumerate(splits) if number not in numbers]
-        missing = [name for name in names if name not in optional]
-        if missing:
-            raise UsageError(
-                f"split must leave an image of each class to {missing[0]}, got none of {source.per_class} in "
-                f"{source.path}"
-            )
+        labels = source.good if only_good else source.labels
+        # Without photographs all classes are split alike.
+        for label in labels if source.photographs is not None else labels[:1]:
+            missing = [name for name in _empty(source, label, splits) if name not in optional]
+            if missing:
+                hint = "" if source.photographs is None else ": all images of a photograph are in one split"
+                raise UsageError(
+                    f"split must leave an image of each class to {missing[0]}, got none of {source.per_class} in "
+                    f"{source.path}{hint}"
+                )
+
+
+def _empty(source: Source, label: int, splits: Splits) -> list[str]:
+    """Return the splits that have no image of a class."""
+    indices = np.arange(source.per_class)
+    numbers = source.split_numbers(np.full_like(indices, label), indices, splits)
+    return [name for number, (name, _) in enumerate(splits) if number not in numbers]

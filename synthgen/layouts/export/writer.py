@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from synthgen.errors import UsageError
 from synthgen.exports import Options
-from synthgen.layouts.defects import DEFECTS, defect_field, marked_pixels
+from synthgen.layouts.defects import DEFECTS, defect_field, images_of_plate, marked_pixels
 from synthgen.layouts.entries import NORMAL
 from synthgen.layouts.export.pictures import Encoded
 from synthgen.layouts.export.sources import Picked, Source
 from synthgen.layouts.export.splits import Splits, parse_splits
 from synthgen.layouts.export.tree import Tree
+from synthgen.machine import counted
 
 # What gives data sets the things that a target may ask for.
 GIVES_MASKS = "fractals, mandelbulb, multiformula, cutpaste, connectors and `stains --layout test` have masks"
@@ -118,6 +119,26 @@ class Writer:
         if sample.is_good and self.options.truth == DEFECTS:
             return None
         return marked_pixels(sample.source.dataset, sample.place, sample.kind, self.options.truth)
+
+    def is_normal(self, sample: Picked) -> bool:
+        """Return whether an image counts as normal, as when a model is evaluated.
+
+        Its class says so, or the defect of its plate lies on other images of the plate.
+        """
+        if sample.is_good:
+            return True
+        if images_of_plate(sample.source.manifest) == 1:
+            return False
+        return not self.marked(sample).any()
+
+
+def notes_on_hidden(rows: Callable[[], Iterator[dict]]) -> list[str]:
+    """Return how many images do not show the defect of their plate, if any: their rows have ``hides``."""
+    count = sum("hides" in row for row in rows())
+    if count == 0:
+        return []
+    images = counted(count, "image")
+    return [f"{images} of a class of defects show none, and lie with the normal ones, as `evaluate` takes them"]
 
 
 def as_file(path: str, image: Encoded, role: str) -> File:

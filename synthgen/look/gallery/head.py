@@ -1,6 +1,5 @@
 """What a gallery says of its data set as a whole."""
 
-import json
 import re
 import shlex
 from importlib.resources import files
@@ -15,6 +14,7 @@ from synthgen.cards.writing import CARD, CROISSANT
 from synthgen.errors import FormatError, UsageError
 from synthgen.look.page import packed
 from synthgen.machine import counted
+from synthgen.options import parse_json
 from synthgen.shards.dataset import Dataset
 from synthgen.shards.reading import exists, read_whole
 
@@ -68,7 +68,7 @@ def _license(dataset: Dataset) -> str:
     details = Details()
     if exists(dataset.path / CROISSANT):
         try:
-            described = json.loads(read_whole(dataset.path / CROISSANT, _MOST_BYTES))
+            described = parse_json(read_whole(dataset.path / CROISSANT, _MOST_BYTES), CROISSANT)
             details = details_in(described)
         except (FormatError, UsageError, ValueError, KeyError, TypeError, AttributeError, msgspec.ValidationError):
             return f"unknown: {CROISSANT} cannot be read"

@@ -10,6 +10,7 @@ from synthgen.errors import UsageError
 from synthgen.layouts.entries import NORMAL
 from synthgen.metrics import aupro, image_auroc, pixel_auroc
 from synthgen.sample import Sample
+from synthgen.shards.files import is_remote
 from synthgen.torch.backbones import set_config, size_options
 from synthgen.torch.data import LiveDataset, ShardDataset
 from synthgen.torch.data.planes import channels_first
@@ -54,7 +55,7 @@ def open_probe(source) -> Probe:
     UsageError
         If there is no class of good images, no other, or no mask.
     """
-    is_folder = isinstance(source, str | Path) and Path(source).is_dir()
+    is_folder = isinstance(source, str | Path) and (is_remote(source) or Path(source).is_dir())
     dataset = ShardDataset(source) if is_folder else LiveDataset(source)
     names = dataset.classes
     good = [name for name in names if name in NORMAL]

@@ -13,6 +13,7 @@ from synthgen.errors import UsageError
 from synthgen.machine import available_cpus
 from synthgen.run.estimate import effective_workers
 from synthgen.seeding import generator
+from synthgen.shards.files import is_remote
 from synthgen.torch.data import LiveDataset, ShardDataset, StreamDataset
 from synthgen.torch.data.rows import Row
 from synthgen.torch.pretrain.augment import augment, validation_view
@@ -66,7 +67,7 @@ def open_source(source, read: str | None = None, least: int = 2) -> Source:
     FormatError
         If the folder is not a finished data set.
     """
-    is_folder = isinstance(source, str | Path) and Path(source).is_dir()
+    is_folder = isinstance(source, str | Path) and (is_remote(source) or Path(source).is_dir())
     usual = "map" if is_folder else "live"
     read = read or usual
     if read not in READS:

@@ -15,7 +15,7 @@ from synthgen.layouts.export.job import job_of, work_folder
 from synthgen.layouts.export.record import read_record, record_path
 from synthgen.layouts.export.tree import Tree
 from synthgen.layouts.export.worker import Worker
-from synthgen.run.mutex import try_lock
+from synthgen.shards.mutex import try_lock
 
 
 def contents(folder: Path) -> dict[str, bytes]:

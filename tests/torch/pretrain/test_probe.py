@@ -13,6 +13,7 @@ from synthgen.recipe import load_recipe
 from synthgen.torch.backbones import load_backbone
 from synthgen.torch.pretrain import make_options, pretrain
 from synthgen.torch.pretrain.probe import measure_probe, open_probe
+from synthgen.torch.pretrain.reading import open_source
 from synthgen.torch.pretrain.report import PROBE
 
 ARCH = "test_efficientnet"
@@ -38,12 +39,15 @@ def test_half_of_the_good_images_are_fitted_to_and_all_others_tested(probe):
     assert not fitted & {image.numpy().tobytes() for image in probe.images}
 
 
-def test_a_folder_gives_what_its_recipe_draws(recipe, probe, tmp_path):
+def test_a_folder_and_a_store_give_what_their_recipe_draws(recipe, probe, tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHGEN_CACHE", str(tmp_path / "cache"))
     synthgen.generate(recipe, tmp_path / "set", workers=0, progress=False)
-    stored = open_probe(tmp_path / "set")
-    assert torch.equal(stored.normal, probe.normal)
-    assert torch.equal(stored.images, probe.images)
-    assert np.array_equal(stored.masks, probe.masks)
+    for place in (tmp_path / "set", f"file://{tmp_path}/set"):
+        stored = open_probe(place)
+        assert torch.equal(stored.normal, probe.normal)
+        assert torch.equal(stored.images, probe.images)
+        assert np.array_equal(stored.masks, probe.masks)
+        assert open_source(place).read == "map"
 
 
 def test_a_probe_reads_the_weights_and_leaves_them_as_they_are(probe):

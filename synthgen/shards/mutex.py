@@ -1,5 +1,8 @@
 """A lock in the form of a file: held by one process, named after its holder, given back when the holder dies.
 
+The kernel drops a lock with the last copy of its open file, and a forked process has copies: it closes them as it
+begins, so that its parent's death frees the lock.
+
 A file system without locks is given a second file, the claim, which one process can make. It says who holds it, and
 its time is renewed while the holder lives: from another machine nothing else shows that a process is dead.
 """
@@ -30,13 +33,17 @@ _BEAT_SECONDS = 30.0
 _SILENT_SECONDS = 600.0
 _warned: set[Path] = set()
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+# Open files of locks; nobody forks while one is taken.
+_open: set[int] = set()
+_forking = threading.RLock()
 
 
 class FileLock:
-    """A lock that this process holds; `try_lock` makes it. Child processes that run a program do not inherit it."""
+    """A lock that this process holds; `try_lock` makes it. Child processes do not inherit it."""
 
     def __init__(self, path: Path, descriptor: int | None):
         self.path = path
+        self._process = os.getpid()
         # Without a descriptor a second file is the lock: see `_claimed`.
         self._descriptor = descriptor
         self._held = True
@@ -47,7 +54,7 @@ class FileLock:
 
     def release(self) -> None:
         """Give the lock back and remove its file; a second call does nothing."""
-        if not self._held:
+        if not self._held or self._process != os.getpid():
             return
         self._held = False
         self._ended.set()
@@ -91,6 +98,17 @@ def holder(path: Path) -> str:
     return _read(path) or "another process"
 
 
+def is_gone(path: Path) -> bool:
+    """Return whether a lock, or a claim, names a process of this machine that has ended."""
+    try:
+        found = json.loads(_read(path))
+        host = found["host"]
+        pid = int(found["pid"])
+    except (ValueError, KeyError, TypeError):
+        return False
+    return host == socket.gethostname() and not is_alive(pid)
+
+
 def claim_path(path: Path) -> Path:
     """Return the second file of a lock, where the file system has no locks."""
     return path.with_suffix(".held")
@@ -99,7 +117,7 @@ def claim_path(path: Path) -> Path:
 def _flocked(path: Path) -> FileLock | None:
     """Take a lock of the kernel, which drops it with the process, however that ends."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _CLOSED_ON_EXEC, 0o666)
+        descriptor = _opened(path)
         try:
             _flock(descriptor)
             if _lies_at(path, descriptor):
@@ -114,6 +132,30 @@ def _flocked(path: Path) -> FileLock | None:
         _let_go(descriptor)
 
 
+def _opened(path: Path) -> int:
+    """Return the descriptor of a file that is to be locked, which no forked process keeps."""
+    with _forking:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _CLOSED_ON_EXEC, 0o666)
+        _open.add(descriptor)
+    return descriptor
+
+
+def _close_inherited() -> None:
+    """Close the parent's locks in a process that was forked just now."""
+    for descriptor in _open:
+        os.close(descriptor)
+    _open.clear()
+    _forking.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_forking.acquire,
+        after_in_parent=_forking.release,
+        after_in_child=_close_inherited,
+    )
+
+
 def _flock(descriptor: int) -> None:
     if fcntl is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
@@ -121,12 +163,12 @@ def _flock(descriptor: int) -> None:
 
 
 def _let_go(descriptor: int) -> None:
-    """Unlock and close a file: closing alone keeps the lock where a forked child has a copy of the descriptor."""
-    try:
-        with suppress(OSError):
-            if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
+    """Unlock and close a file: closing alone keeps the lock where code that is not Python's has forked."""
+    with suppress(OSError):
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    with _forking:
+        _open.discard(descriptor)
         os.close(descriptor)
 
 
@@ -171,18 +213,7 @@ def _is_dead(claim: Path) -> bool:
 
     A process of the same number may be another one: in a container that starts again, numbers and host name recur.
     """
-    return _is_gone(claim) or _is_silent(claim)
-
-
-def _is_gone(claim: Path) -> bool:
-    """Return whether a claim names a process of this machine that has ended."""
-    try:
-        found = json.loads(_read(claim))
-        host = found["host"]
-        pid = int(found["pid"])
-    except (ValueError, KeyError, TypeError):
-        return False
-    return host == socket.gethostname() and not is_alive(pid)
+    return is_gone(claim) or _is_silent(claim)
 
 
 def _is_silent(claim: Path) -> bool:
