@@ -24,7 +24,7 @@ from synthgen.torch.models import ScoreEnsemble
 
 MEMBERS = 3
 NEW = 400  # normal images that are still to come
-COMBINE = ("mean", "max", "median", "weights", "logistic")
+COMBINE = ("mean", "max", "median", "weights", "vote", "logistic")
 CALIBRATION = ("z", "tail", "synthetic")
 
 
