@@ -12,6 +12,7 @@ from synthgen.exports import Options
 from synthgen.layouts.defects import check_truth, images_of_plate, photograph_of
 from synthgen.layouts.entries import NORMAL, shown
 from synthgen.layouts.export.splits import Splits, split_numbers
+from synthgen.machine import counted
 from synthgen.sample import format_key
 from synthgen.shards.dataset import open_dataset
 
@@ -202,7 +203,10 @@ def check_splits(
         for label in labels if source.photographs is not None else labels[:1]:
             missing = [name for name in _empty(source, label, splits) if name not in optional]
             if missing:
-                hint = "" if source.photographs is None else ": all images of a photograph are in one split"
+                hint = ""
+                if source.photographs is not None:
+                    several = counted(len(np.unique(source.photographs)), "photograph")
+                    hint = f": all images of a photograph are in one split ({several}); try other shares"
                 raise UsageError(
                     f"split must leave an image of each class to {missing[0]}, got none of {source.per_class} in "
                     f"{source.path}{hint}"

@@ -18,11 +18,19 @@ WITHOUT_SQUARES = ("coco", "yolo-seg", "hf")
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
-    """Parts with and without defects, and their clean twins, of each codec: 5 images of each class, 48 x 32."""
+    """Parts with and without defects, and their clean twins, of each codec: 20 images of each class, 48 x 32.
+
+    They are made of five photographs, one of which is for testing.
+    """
     folder = tmp_path_factory.mktemp("parts")
+    example = cutpaste.example(folder)
+    rng = np.random.default_rng(0)
+    for number in range(2, 5):
+        pixels = rng.integers(0, 256, (32, 48, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"normal{number}.png")
     values = {
-        "family": "cutpaste", **cutpaste.example(folder), "masks": "blobs", "anomalies": "color", "good": True,
-        "fields": "clean", "per_class": 5, "size": "48x32",
+        "family": "cutpaste", **example, "masks": "blobs", "anomalies": "color", "good": True,
+        "fields": "clean", "per_class": 20, "size": "48x32",
     }  # fmt: skip
     for codec in ("png", "png-stored", "raw"):
         recipe = synthgen.Recipe.from_dict({**values, "storage": {"codec": codec}})
