@@ -168,6 +168,18 @@ def memory():
 
 
 @pytest.fixture
+def address(memory, data_set):
+    """The small data set in a store."""
+    from synthgen.shards.places import Place
+
+    place = Place(f"{memory}/d")
+    for path in data_set.rglob("*"):
+        if path.is_file():
+            place.put(path, path.relative_to(data_set).as_posix())
+    return place.address
+
+
+@pytest.fixture
 def copy_of(tmp_path):
     """Return a function that copies a data set, so that a test may damage it."""
     import shutil

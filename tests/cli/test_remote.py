@@ -9,7 +9,6 @@ from synthgen.cli.options import Local
 from synthgen.errors import UsageError
 from synthgen.layouts import categories, open_held_out, open_images, open_normal, open_test_set
 from synthgen.layouts.labelled import open_labelled
-from synthgen.shards.places import Place
 
 # None of the files and folders is there: what is read or made first would be named in place of the address.
 COMMANDS = {
@@ -65,16 +64,6 @@ NEITHER = {
     "", "benchmark", "completion", "connectors", "distill", "doctor", "fit", "fractals", "mandelbulb",
     "multiformula", "pretrain", "radial", "recipes", "stains", "textures", "weights",
 }  # fmt: skip
-
-
-@pytest.fixture
-def address(memory, data_set):
-    """The small data set in a store."""
-    place = Place(f"{memory}/d")
-    for path in data_set.rglob("*"):
-        if path.is_file():
-            place.put(path, path.relative_to(data_set).as_posix())
-    return place.address
 
 
 @pytest.mark.parametrize("command", READ)

@@ -14,16 +14,6 @@ from synthgen.shards.mirror import Mirror, cache_bytes, cache_folder
 from synthgen.shards.places import Place
 
 
-@pytest.fixture
-def address(memory, data_set):
-    """The small data set in a store."""
-    place = Place(f"{memory}/d")
-    for path in data_set.rglob("*"):
-        if path.is_file():
-            place.put(path, path.relative_to(data_set).as_posix())
-    return place.address
-
-
 def shards_in(folder):
     return sorted(path.name for path in folder.glob("*/shards/train-*"))
 

@@ -203,14 +203,18 @@ def check_splits(
         for label in labels if source.photographs is not None else labels[:1]:
             missing = [name for name in _empty(source, label, splits) if name not in optional]
             if missing:
-                hint = ""
-                if source.photographs is not None:
-                    several = counted(len(np.unique(source.photographs)), "photograph")
-                    hint = f": all images of a photograph are in one split ({several}); try other shares"
                 raise UsageError(
                     f"split must leave an image of each class to {missing[0]}, got none of {source.per_class} in "
-                    f"{source.path}{hint}"
+                    f"{source.path}{_hint(source)}"
                 )
+
+
+def _hint(source: Source) -> str:
+    """Return why a split may have no image of a class."""
+    if source.photographs is None:
+        return ""
+    several = len(np.unique(source.photographs))
+    return f": all images of a photograph are in one split ({counted(several, 'photograph')}); try other shares"
 
 
 def _empty(source: Source, label: int, splits: Splits) -> list[str]:

@@ -64,7 +64,8 @@ class BatchReader:
         self._forms = {name: self._form_of(name) for name in (_IMAGE, *stored)}
         # Here, not with the first batch: workers that are forked from this process, in each epoch anew, would each
         # spend 1.2 s of CPU time on it.
-        compile_now()
+        if any(self._forms.values()):
+            compile_now()
 
     def _form_of(self, name: str) -> Form | None:
         spec = self._specs[name]

@@ -1,6 +1,5 @@
 """A probe: how well PatchCore does with a backbone that is in training, on a small set of its own."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +9,13 @@ from synthgen.errors import UsageError
 from synthgen.layouts.entries import NORMAL
 from synthgen.metrics import aupro, image_auroc, pixel_auroc
 from synthgen.sample import Sample
-from synthgen.shards.files import is_remote
 from synthgen.torch.backbones import set_config, size_options
 from synthgen.torch.data import LiveDataset, ShardDataset
 from synthgen.torch.data.planes import channels_first
 from synthgen.torch.models import PatchCore
 from synthgen.torch.pretrain.augment import resize
 from synthgen.torch.pretrain.options import Options
+from synthgen.torch.pretrain.reading import is_stored
 from synthgen.torch.pretrain.report import PROBE
 
 # The most images of a class that a probe takes.
@@ -55,8 +54,7 @@ def open_probe(source) -> Probe:
     UsageError
         If there is no class of good images, no other, or no mask.
     """
-    is_folder = isinstance(source, str | Path) and (is_remote(source) or Path(source).is_dir())
-    dataset = ShardDataset(source) if is_folder else LiveDataset(source)
+    dataset = ShardDataset(source) if is_stored(source) else LiveDataset(source)
     names = dataset.classes
     good = [name for name in names if name in NORMAL]
     if not good or len(good) == len(names):

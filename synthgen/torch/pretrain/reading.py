@@ -57,6 +57,11 @@ class Source(msgspec.Struct, frozen=True):
         return effective_workers(self.dataset.plan, 2) < 2
 
 
+def is_stored(source) -> bool:
+    """Return whether a source is the folder or the address of a data set, and no recipe."""
+    return isinstance(source, str | Path) and (is_remote(source) or Path(source).is_dir())
+
+
 def open_source(source, read: str | None = None, least: int = 2) -> Source:
     """Return the images of a finished data set, or of a recipe, of at least so many classes.
 
@@ -67,7 +72,7 @@ def open_source(source, read: str | None = None, least: int = 2) -> Source:
     FormatError
         If the folder is not a finished data set.
     """
-    is_folder = isinstance(source, str | Path) and (is_remote(source) or Path(source).is_dir())
+    is_folder = is_stored(source)
     usual = "map" if is_folder else "live"
     read = read or usual
     if read not in READS:

@@ -125,3 +125,9 @@ def test_what_decodes_is_compiled_before_workers_are_forked(data_set, monkeypatc
     monkeypatch.setattr("synthgen.torch.data.batches.compile_now", lambda: times.append(1))
     kind(data_set)
     assert times == [1]
+
+
+def test_nothing_is_compiled_for_what_is_decoded_in_the_plain_way(make_recipe, tmp_path, monkeypatch):
+    synthgen.generate(make_recipe(storage={"codec": "jpeg"}), tmp_path / "d", workers=0, progress=False)
+    monkeypatch.setattr("synthgen.torch.data.batches.compile_now", lambda: pytest.fail("compiled"))
+    assert len(ShardDataset(tmp_path / "d")[0]) == 2
