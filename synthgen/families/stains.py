@@ -4,7 +4,7 @@ import math
 import re
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,7 +17,7 @@ from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
 
 NAME = "stains"
-VERSION = 6
+VERSION = 7
 LIBRARIES = ("numba",)
 # A lossy codec would change pixels outside of the masks.
 LOSSLESS = True
@@ -471,7 +471,9 @@ def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
     height, width = size
     per_pixel = 250e-9 if options.mesh is None else 300e-9
     images = 1 + ("clean" in options.fields)
-    return 0.02 + height * width * per_pixel * images
+    # defects of a part are judged at one size, whatever is drawn
+    judged = 0.0 if options.mesh is None or options.layout == "train" else 0.3
+    return 0.02 + judged + height * width * per_pixel * images
 
 
 def shared_by_threads(options: Options) -> float:
@@ -494,7 +496,6 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         ``normal``; ``mesh`` and ``pose`` of a part, or None; ``mesh_scale``; ``fields``, those asked for; ``ids``,
         the type of the instances; ``objects``, empty here.
     """
-    from synthgen.surface.optics.brushed import sample_brushed
     from synthgen.surface.optics.light import sample_light
 
     plate, place = divmod(index, images_of_plate(options))
@@ -502,11 +503,12 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     def stream(name: str):
         return generator(seed, label, plate, f"stains.{name}")
 
+    texture, pose = _sample_metal(options, stream)
     params = {
         "class": label,
         "index": index,
         "kinds": list(kinds(options)),
-        "texture": sample_brushed(stream("texture")),
+        "texture": texture,
         "light": sample_light(stream("light"), options.light, options.light_output),
         "camera": _sample_camera(generator(seed, label, index, "stains.camera"), options, place),
         "stains": _sample_stains(stream("stains"), options) if options.stains else None,
@@ -514,16 +516,26 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         "defects": [],
         "mesh": options.mesh,
         "mesh_scale": options.mesh_scale,
-        "pose": None,
+        "pose": pose,
         "fields": list(options.fields),
         "ids": _id_dtype(options),
         "objects": [],
     }
     params["defects"] = _sample_defects(options, stream, label, params)
+    return params
+
+
+def _sample_metal(options: Options, stream) -> tuple[dict, dict | None]:
+    """Draw the finish of a plate or part, and how a part lies."""
     if options.mesh is None:
-        return params
-    part = _sample_part(params, options, options.mesh, stream)
-    return {**params, **part}
+        from synthgen.surface.optics.brushed import sample_brushed
+
+        return sample_brushed(stream("texture")), None
+    from synthgen.surface.mesh.machined import sample_finish
+    from synthgen.surface.mesh.scene import sample_pose
+
+    finish = sample_finish(stream("texture"), options.mesh)
+    return finish, sample_pose(stream("pose"))
 
 
 def _sample_impurities(options: Options, stream) -> list[dict]:
@@ -534,7 +546,8 @@ def _sample_impurities(options: Options, stream) -> list[dict]:
     entries = []
     for kind in options.impurities:
         # around the middle: `at` says where
-        sample_one = partial(samplers[kind], area=(0, 0, 0, 0))
+        sample_shape = partial(samplers[kind], area=(0, 0, 0, 0))
+        sample_one = partial(_sample_apart, sample_shape)
         entries += _sample_several(stream(kind), _impurity_objects(options), sample_one)
     return [_with_keys(entry, IMPURITY_KEYS) for entry in entries]
 
@@ -544,55 +557,40 @@ def _sample_defects(options: Options, stream, label: int, params: dict) -> list[
     entries: list[dict] = []
     # class 0 is good plates
     for kind in defect_kinds(options)[max(label - 1, 0) : label]:
-        sample_one = partial(_sample_turned, kind)
-        entries += _sample_several(stream(kind), options.objects, sample_one, _contrasts(options, params))
+        on_what = _on_plate if options.mesh is None else _on_part
+        sample_try, contrast = on_what(kind, options, params)
+        sample_one = partial(_sample_shown, sample_try, contrast)
+        entries += _sample_several(stream(kind), options.objects, sample_one)
     return [_with_keys(entry, DEFECT_KEYS) for entry in entries]
 
 
-def _contrasts(options: Options, params: dict):
-    """Return what tells how well a plate shows a defect; parts show theirs where their places are drawn."""
-    if options.mesh is not None:
-        return _clear
+def _on_plate(kind: Defect, options: Options, params: dict):
+    """Return what draws a defect of a plate, and what tells how well it shows."""
     from synthgen.surface.plate.contrast import Judge
 
     camera = params["camera"]
     if options.places is not None:
         # the images of a plate have exposures of their own, and the same defects
         camera = {**camera, "exposure": sum(options.exposure) / 2}
-    return Judge(params["texture"], params["light"], camera).contrast
+    judge = Judge(params["texture"], params["light"], camera)
+    return partial(_sample_apart, partial(_sample_turned, kind)), judge.contrast
 
 
-def _clear(entry: dict) -> float:
-    return math.inf
+def _on_part(kind: Defect, options: Options, params: dict):
+    """Return what draws a defect of a part, and what tells how well it shows."""
+    from synthgen.surface.mesh.contrast import Judge
+    from synthgen.surface.mesh.files import part_mesh
+    from synthgen.surface.mesh.places import Places
+    from synthgen.surface.mesh.scene import FIELD_OF_VIEW
+
+    mesh = part_mesh(str(options.mesh), options.mesh_scale)
+    places = Places(mesh, params["pose"], options.field_of_view or FIELD_OF_VIEW)
+    return partial(_sample_on_part, kind, places), Judge(mesh, params).contrast
 
 
 def _with_keys(entry: dict, keys: tuple[str, ...]) -> dict:
     """Return an entry with all keys, null where they do not apply to its kind."""
     return {key: entry.get(key) for key in keys}
-
-
-def _sample_part(params: dict, options: Options, mesh: str, stream) -> dict:
-    """Return what differs for a part with a shape: its pose, its finish, and places of defects that are seen."""
-    from synthgen.surface.mesh.files import part_mesh
-    from synthgen.surface.mesh.machined import sample_finish
-    from synthgen.surface.mesh.places import sample_places
-    from synthgen.surface.mesh.scene import FIELD_OF_VIEW, sample_pose
-
-    pose = sample_pose(stream("pose"))
-    places = sample_places(
-        stream("places"),
-        part_mesh(mesh, options.mesh_scale),
-        pose,
-        count=len(params["defects"]),
-        field_of_view=options.field_of_view or FIELD_OF_VIEW,
-    )
-    # A part may show nothing, and then there is no place
-    pairs = zip(params["defects"], places, strict=False)
-    return {
-        "texture": sample_finish(stream("texture"), mesh),
-        "pose": pose,
-        "defects": [{**defect, "at": None, **place} for defect, place in pairs],
-    }
 
 
 def _sample_camera(rng, options: Options, place: int) -> dict:
@@ -630,27 +628,42 @@ def _sample_turned(kind: Defect, rng) -> dict:
     return {"angle": angle, **sample_surface_defect(rng, kind)}
 
 
-def _sample_several(rng, objects: tuple[int, int], sample_one, contrast=_clear) -> list[dict]:
-    """Draw a number of objects, apart from each other where there is room."""
+def _sample_apart(sample_shape, rng, others: list[dict]) -> dict:
+    """Draw an object of a plate, apart from others where there is room."""
+    tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))
+    place = _first_apart(tries.round(4), [other["at"] for other in others])
+    return {"at": place.tolist(), **sample_shape(rng)}
+
+
+def _sample_on_part(kind: Defect, places, rng, others: list[dict]) -> dict | None:
+    """Draw a defect at a place of a part that the camera sees, or None where it sees none."""
+    from synthgen.surface.marks.defects import sample_surface_defect
+
+    shape = sample_surface_defect(rng, kind)
+    place = places.sample(rng)
+    return None if place is None else {**shape, **place}
+
+
+def _sample_several(rng, objects: tuple[int, int], sample_one) -> list[dict]:
+    """Draw a number of objects, each in sight of those before; a part that shows nothing has none."""
     low, high = objects
     number = int(rng.integers(low, high + 1))
-    places: list[Any] = []
-    entries = []
+    entries: list[dict] = []
     for _ in range(number):
-        entry = _sample_shown(rng, places, sample_one, contrast)
-        places.append(entry["at"])
-        entries.append(entry)
+        entry = sample_one(rng, entries)
+        if entry is not None:
+            entries.append(entry)
     return entries
 
 
-def _sample_shown(rng, places: list, sample_one, contrast) -> dict:
-    """Draw an object again and again until it shows; return the clearest of those that were drawn."""
-    best: dict = {}
+def _sample_shown(sample_one, contrast, rng, others: list[dict]) -> dict | None:
+    """Draw a defect again and again until it shows; return the clearest of those that were drawn."""
+    best = None
     clearest = -math.inf
     for _ in range(SHOW_TRIES):
-        tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))
-        place = _first_apart(tries.round(4), places)
-        entry = {"at": place.tolist(), **sample_one(rng)}
+        entry = sample_one(rng, others)
+        if entry is None:
+            continue
 
         shown = contrast(entry)
         if shown > clearest:

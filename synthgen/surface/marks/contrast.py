@@ -2,6 +2,8 @@
 
 import numpy as np
 
+# Size of the image for which a defect is judged: the sampler does not know the one that is drawn.
+SIZE = (1025, 1224)
 # The share of its pixels, those that change most, over which the contrast of a defect is taken. A bump has a wide
 # foot: in a dark corner a few of its pixels would pass for all of it.
 _SHARES = {"scratch": 0.25, "dent": 0.25, "bump": 1.0}

@@ -32,7 +32,7 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
     ----------
     params : dict
         As a plate's (`synthgen.families.stains.sample`), with ``mesh``, a built-in part or a file; ``pose``, as of
-        `sample_pose`; ``texture``, as of `sample_finish`; and ``defects`` with places as of `sample_places`.
+        `sample_pose`; ``texture``, as of `sample_finish`; and ``defects`` with places as of `Places`.
         Impurities are not drawn.
     size : (int, int)
         Height and width in pixels.

@@ -2,13 +2,10 @@
 
 import numpy as np
 
-from synthgen.surface.marks.contrast import contrast_of
+from synthgen.surface.marks.contrast import SIZE, contrast_of
 from synthgen.surface.marks.defects import FINEST, Placed, defect_reach, placed
 from synthgen.surface.plate.brightness import bend, prepare, radiance
 from synthgen.surface.plate.view import PlateView, view_of
-
-# Size of the image for which a defect is judged: the sampler does not know the one that is drawn.
-_SIZE = (1025, 1224)
 
 
 class Judge:
@@ -63,7 +60,7 @@ class Judge:
             row, column = entry["at"]
             rows, columns = places
             place = (int(row * rows), int(column * columns))
-        return view_of(_SIZE, camera["field_of_view"], place, places)
+        return view_of(SIZE, camera["field_of_view"], place, places)
 
     def _plate_of(self, view: PlateView):
         """Return the lit plate of a view; views differ by the place of the camera alone."""
