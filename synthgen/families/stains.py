@@ -63,6 +63,9 @@ TRIES = 12
 # A defect of less contrast, in gray levels, is drawn again, so many times at most.
 LEAST_CONTRAST = 6.0
 SHOW_TRIES = 12
+# Facets of a machined part lie this much more unevenly than those of a brushed plate, and a gentle slope shows so
+# much less: bumps of parts are higher by it.
+BUMPS_OF_PARTS = 2.7
 # Drops of a cell, and how far they lie from its first one in its radii (`synthgen.surface.stains.drops`).
 DROPS_OF_A_CELL = 21
 DRIED_REACH = 6.5
@@ -640,6 +643,8 @@ def _sample_on_part(kind: Defect, places, rng, others: list[dict]) -> dict | Non
     from synthgen.surface.marks.defects import sample_surface_defect
 
     shape = sample_surface_defect(rng, kind)
+    if kind == "bump":
+        shape["height"] = round(BUMPS_OF_PARTS * shape["height"], 5)
     place = places.sample(rng)
     return None if place is None else {**shape, **place}
 
