@@ -2,7 +2,9 @@
 
 import math
 import re
+from collections.abc import Iterable
 from functools import lru_cache, partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -58,8 +60,9 @@ PLATE_REACH = 62.0
 MARGIN = 0.08
 # Squared distance, as shares of the view, that objects of a kind keep from each other where there is room.
 APART = 0.03
-# Places that are tried for an object.
+# Places that are tried for an object, and for a defect of a part.
 TRIES = 12
+PART_TRIES = 4
 # A defect of less contrast, in gray levels, is drawn again, so many times at most.
 LEAST_CONTRAST = 6.0
 SHOW_TRIES = 12
@@ -587,8 +590,9 @@ def _on_part(kind: Defect, options: Options, params: dict):
     from synthgen.surface.mesh.scene import FIELD_OF_VIEW
 
     mesh = part_mesh(str(options.mesh), options.mesh_scale)
-    places = Places(mesh, params["pose"], options.field_of_view or FIELD_OF_VIEW)
-    return partial(_sample_on_part, kind, places), Judge(mesh, params).contrast
+    width = options.field_of_view or FIELD_OF_VIEW
+    places = Places(mesh, params["pose"], width)
+    return partial(_sample_on_part, kind, places, width), Judge(mesh, params).contrast
 
 
 def _with_keys(entry: dict, keys: tuple[str, ...]) -> dict:
@@ -634,19 +638,29 @@ def _sample_turned(kind: Defect, rng) -> dict:
 def _sample_apart(sample_shape, rng, others: list[dict]) -> dict:
     """Draw an object of a plate, apart from others where there is room."""
     tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))
-    place = _first_apart(tries.round(4), [other["at"] for other in others])
-    return {"at": place.tolist(), **sample_shape(rng)}
+    places = [{"at": place} for place in tries.round(4).tolist()]
+    return {**_first_apart(places, others, itemgetter("at")), **sample_shape(rng)}
 
 
-def _sample_on_part(kind: Defect, places, rng, others: list[dict]) -> dict | None:
-    """Draw a defect at a place of a part that the camera sees, or None where it sees none."""
+def _sample_on_part(kind: Defect, places, width: float, rng, others: list[dict]) -> dict | None:
+    """Draw a defect at a place of a part that the camera sees, or None where it sees none.
+
+    It lies apart from others where there is room, as shares of `width`, that of the view.
+    """
     from synthgen.surface.marks.defects import sample_surface_defect
 
     shape = sample_surface_defect(rng, kind)
     if kind == "bump":
         shape["height"] = round(BUMPS_OF_PARTS * shape["height"], 5)
-    place = places.sample(rng)
-    return None if place is None else {**shape, **place}
+
+    tries = (places.sample(rng) for _ in range(PART_TRIES))
+    seen = (place for place in tries if place is not None)
+    place = _first_apart(seen, others, partial(_share_of_view, width))
+    return {**shape, **place} if place else None
+
+
+def _share_of_view(width: float, place: dict) -> list[float]:
+    return [value / width for value in place["center"]]
 
 
 def _sample_several(rng, objects: tuple[int, int], sample_one) -> list[dict]:
@@ -679,16 +693,27 @@ def _sample_shown(sample_one, contrast, rng, others: list[dict]) -> dict | None:
     return best
 
 
-def _first_apart(tries, places: list):
-    """Return the first of some places that lies apart from those taken, or the one that lies farthest from them."""
-    gaps = []
-    for candidate in tries:
-        distances = [float(((candidate - place) ** 2).sum()) for place in places]
-        gap = min(distances, default=1.0)
+def _first_apart(tries: Iterable[dict], others: list[dict], where) -> dict:
+    """Return the first of some places that lies apart from others, or the one that lies farthest from them.
+
+    `where` tells the coordinates of a place, as shares of the view. Empty where there are no places.
+    """
+    farthest: dict = {}
+    widest = -math.inf
+    taken = [where(other) for other in others]
+    for place in tries:
+        gap = min((_squared_distance(where(place), other) for other in taken), default=1.0)
+        if gap > widest:
+            farthest = place
+            widest = gap
         if gap > APART:
-            return candidate
-        gaps.append(gap)
-    return tries[gaps.index(max(gaps))]
+            break
+    return farthest
+
+
+def _squared_distance(first: list[float], second: list[float]) -> float:
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    return sum(difference * difference for difference in differences)
 
 
 def draw(params: dict, size: tuple[int, int]):

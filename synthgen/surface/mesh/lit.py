@@ -150,9 +150,11 @@ def _finer_changes(
     """
     points, normals = tile.view.points(tile.samples.pixels[chosen])
     count = points.shape[1]
+    upright = normals.reshape(-1, 3)
     facets = Facets(
         points=points.reshape(-1, 3),
-        normals=normals.reshape(-1, 3),
+        normals=upright,
+        sides=upright,
         flats=np.repeat(part.flats[tile.samples.faces[chosen]], count),
     )
     bent, reached = _bend(defects, facets.points, facets.normals)
@@ -165,9 +167,11 @@ def _finer_changes(
 def _facets_of(part: LitPart, tile: Tile, chosen: np.ndarray | slice = slice(None)) -> Facets:
     """Return some samples of a tile as facets to shade."""
     samples = tile.samples
+    normals = samples.normals[chosen]
     return Facets(
         points=samples.points[chosen],
-        normals=samples.normals[chosen],
+        normals=normals,
+        sides=normals,
         flats=part.flats[samples.faces[chosen]],
     )
 

@@ -14,12 +14,13 @@ from synthgen.surface.mesh.lit import (
     samples_near,
     shade_clean,
 )
-from synthgen.surface.mesh.machined import sample_finish
+from synthgen.surface.mesh.machined import Facets, sample_finish, shade_part
 from synthgen.surface.mesh.places import Places
 from synthgen.surface.mesh.samples import sample_tiles
 from synthgen.surface.optics.light import sample_light
 
 SIZE = (102, 134)
+STRAIGHT = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
 PITCH = scene.FIELD_OF_VIEW / SIZE[1]
 
 
@@ -70,3 +71,21 @@ def test_defects_change_some_samples_alike_whichever_others_are_asked_for(name):
     for some, all_of_them in zip(here.pixels, everywhere.pixels, strict=True):
         assert set(some) == set(all_of_them)
     assert (here.values != clean[near]).mean() > 0.3
+
+
+def test_a_defect_does_not_move_the_streaks_of_a_milled_side():
+    mesh, rng = builtin("bolt"), noise_generator(3)
+    part = light_part(mesh, STRAIGHT, sample_finish(rng, "bolt"), sample_light(rng, "ring"), 0.1)
+    lighting = part.lighting._replace(slopes=np.zeros_like(part.lighting.slopes))
+    # a line over the flat of the head that faces the camera
+    y = np.linspace(-3, 3, 61)
+    count = len(y)
+    points = np.stack([np.full(count, -36.0), y, np.full(count, 9.0)], axis=1)
+    upright = np.tile([0.0, 0.0, 1.0], (count, 1))
+    bent = np.tile([0.0, np.sin(0.05), np.cos(0.05)], (count, 1))
+    flats = np.ones(count, bool)
+    before, after = (
+        shade_part(lighting, part.shadows, Facets(points, normals, upright, flats)) for normals in (upright, bent)
+    )
+    assert np.abs(np.diff(before / before.mean())).max() > 0.01
+    assert np.abs(np.diff(after / before, n=2)).max() < 0.001
