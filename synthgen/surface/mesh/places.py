@@ -132,10 +132,24 @@ def points_of(triangles: np.ndarray, first: np.ndarray, second: np.ndarray) -> n
 def _hidden(triangles, camera, point, own):
     """Return whether a triangle other than its own lies between a point and the camera."""
     ray = camera - point
+    low = np.minimum(point, camera)
+    high = np.maximum(point, camera)
     for i in range(len(triangles)):
-        if i == own:
+        if i == own or _beside(triangles, i, low, high):
             continue
         if _meets(ray, point, triangles[i]):
+            return True
+    return False
+
+
+@numba.njit(cache=True)
+def _beside(triangles, number, low, high):
+    """Return whether a triangle lies beside a box, wholly on one side of it."""
+    for axis in range(3):
+        a = triangles[number, 0, axis]
+        b = triangles[number, 1, axis]
+        c = triangles[number, 2, axis]
+        if max(a, b, c) < low[axis] or min(a, b, c) > high[axis]:
             return True
     return False
 

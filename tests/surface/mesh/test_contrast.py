@@ -7,6 +7,7 @@ from synthgen.surface.marks.contrast import SIZE
 from synthgen.surface.mesh import draw
 from synthgen.surface.mesh.builtin import BUILTIN, builtin
 from synthgen.surface.mesh.contrast import Judge
+from synthgen.surface.mesh.scene import FIELD_OF_VIEW
 
 DEFECTS = ("scratch", "dent", "bump")
 # Over these shares of its mask, what changes most, a defect is looked at.
@@ -85,6 +86,22 @@ def test_a_defect_shows_or_is_the_clearest_of_all_tries(mesh, label, monkeypatch
             assert len(told) == stains.SHOW_TRIES
         else:
             assert all(value < stains.LEAST_CONTRAST for value, _ in told[:-1])
+
+
+@pytest.mark.parametrize("mesh", BUILTIN)
+def test_defects_of_a_part_lie_apart(mesh, monkeypatch):
+    def gaps() -> np.ndarray:
+        options = Options(layout="test", stains=False, mesh=mesh, objects=(2, 2), defects=("dent",))
+        pairs = [stains.sample(options, 0, 1, index)["defects"] for index in range(20)]
+        centers = np.array([[entry["center"] for entry in pair] for pair in pairs])
+        return np.linalg.norm(centers[:, 0] - centers[:, 1], axis=1)
+
+    apart = gaps()
+    monkeypatch.setattr(stains, "PART_TRIES", 1)
+    anywhere = gaps()
+    assert np.median(apart) > stains.APART**0.5 * FIELD_OF_VIEW
+    assert (apart < 10).sum() <= (anywhere < 10).sum()
+    assert apart.min() > anywhere.min()
 
 
 def test_a_part_is_not_lit_where_it_has_no_defect(monkeypatch):
