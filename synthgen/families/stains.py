@@ -664,7 +664,7 @@ def _share_of_view(width: float, place: dict) -> list[float]:
 
 
 def _sample_several(rng, objects: tuple[int, int], sample_one) -> list[dict]:
-    """Draw a number of objects, each in sight of those before; a part that shows nothing has none."""
+    """Draw a number of objects, one after the other; a part that shows nothing has none."""
     low, high = objects
     number = int(rng.integers(low, high + 1))
     entries: list[dict] = []
