@@ -69,6 +69,8 @@ SHOW_TRIES = 12
 # Facets of a machined part lie this much more unevenly than those of a brushed plate, and a gentle slope shows so
 # much less: bumps of parts are higher by it.
 BUMPS_OF_PARTS = 2.7
+# Their sides are smaller than a plate, and bumps narrower, by up to this share.
+BUMPS_NARROWER = 0.6
 # Drops of a cell, and how far they lie from its first one in its radii (`synthgen.surface.stains.drops`).
 DROPS_OF_A_CELL = 21
 DRIED_REACH = 6.5
@@ -652,6 +654,8 @@ def _sample_on_part(kind: Defect, places, width: float, rng, others: list[dict])
     shape = sample_surface_defect(rng, kind)
     if kind == "bump":
         shape["height"] = round(BUMPS_OF_PARTS * shape["height"], 5)
+        share = 1 - BUMPS_NARROWER * float(rng.random())
+        shape["radii"] = [round(share * radius, 4) for radius in shape["radii"]]
 
     tries = (places.sample(rng) for _ in range(PART_TRIES))
     seen = (place for place in tries if place is not None)
