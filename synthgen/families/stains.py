@@ -2,9 +2,11 @@
 
 import math
 import re
+from collections.abc import Iterable
 from functools import lru_cache, partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,7 +19,7 @@ from synthgen.seeding import generator
 from synthgen.shards.files import sha256_of
 
 NAME = "stains"
-VERSION = 6
+VERSION = 7
 LIBRARIES = ("numba",)
 # A lossy codec would change pixels outside of the masks.
 LOSSLESS = True
@@ -58,11 +60,17 @@ PLATE_REACH = 62.0
 MARGIN = 0.08
 # Squared distance, as shares of the view, that objects of a kind keep from each other where there is room.
 APART = 0.03
-# Places that are tried for an object.
+# Places that are tried for an object, and for a defect of a part.
 TRIES = 12
+PART_TRIES = 4
 # A defect of less contrast, in gray levels, is drawn again, so many times at most.
 LEAST_CONTRAST = 6.0
 SHOW_TRIES = 12
+# Facets of a machined part lie this much more unevenly than those of a brushed plate, and a gentle slope shows so
+# much less: bumps of parts are higher by it.
+BUMPS_OF_PARTS = 2.7
+# Their sides are smaller than a plate, and bumps narrower, by up to this share.
+BUMPS_NARROWER = 0.6
 # Drops of a cell, and how far they lie from its first one in its radii (`synthgen.surface.stains.drops`).
 DROPS_OF_A_CELL = 21
 DRIED_REACH = 6.5
@@ -471,7 +479,9 @@ def seconds_per_sample(options: Options, size: tuple[int, int]) -> float:
     height, width = size
     per_pixel = 250e-9 if options.mesh is None else 300e-9
     images = 1 + ("clean" in options.fields)
-    return 0.02 + height * width * per_pixel * images
+    # defects of a part are judged at one size, whatever is drawn
+    judged = 0.0 if options.mesh is None or options.layout == "train" else 0.3
+    return 0.02 + judged + height * width * per_pixel * images
 
 
 def shared_by_threads(options: Options) -> float:
@@ -494,7 +504,6 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         ``normal``; ``mesh`` and ``pose`` of a part, or None; ``mesh_scale``; ``fields``, those asked for; ``ids``,
         the type of the instances; ``objects``, empty here.
     """
-    from synthgen.surface.optics.brushed import sample_brushed
     from synthgen.surface.optics.light import sample_light
 
     plate, place = divmod(index, images_of_plate(options))
@@ -502,11 +511,12 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
     def stream(name: str):
         return generator(seed, label, plate, f"stains.{name}")
 
+    texture, pose = _sample_metal(options, stream)
     params = {
         "class": label,
         "index": index,
         "kinds": list(kinds(options)),
-        "texture": sample_brushed(stream("texture")),
+        "texture": texture,
         "light": sample_light(stream("light"), options.light, options.light_output),
         "camera": _sample_camera(generator(seed, label, index, "stains.camera"), options, place),
         "stains": _sample_stains(stream("stains"), options) if options.stains else None,
@@ -514,16 +524,26 @@ def sample(options: Options, seed: int, label: int, index: int) -> dict:
         "defects": [],
         "mesh": options.mesh,
         "mesh_scale": options.mesh_scale,
-        "pose": None,
+        "pose": pose,
         "fields": list(options.fields),
         "ids": _id_dtype(options),
         "objects": [],
     }
     params["defects"] = _sample_defects(options, stream, label, params)
+    return params
+
+
+def _sample_metal(options: Options, stream) -> tuple[dict, dict | None]:
+    """Draw the finish of a plate or part, and how a part lies."""
     if options.mesh is None:
-        return params
-    part = _sample_part(params, options, options.mesh, stream)
-    return {**params, **part}
+        from synthgen.surface.optics.brushed import sample_brushed
+
+        return sample_brushed(stream("texture")), None
+    from synthgen.surface.mesh.machined import sample_finish
+    from synthgen.surface.mesh.scene import sample_pose
+
+    finish = sample_finish(stream("texture"), options.mesh)
+    return finish, sample_pose(stream("pose"))
 
 
 def _sample_impurities(options: Options, stream) -> list[dict]:
@@ -534,7 +554,8 @@ def _sample_impurities(options: Options, stream) -> list[dict]:
     entries = []
     for kind in options.impurities:
         # around the middle: `at` says where
-        sample_one = partial(samplers[kind], area=(0, 0, 0, 0))
+        sample_shape = partial(samplers[kind], area=(0, 0, 0, 0))
+        sample_one = partial(_sample_apart, sample_shape)
         entries += _sample_several(stream(kind), _impurity_objects(options), sample_one)
     return [_with_keys(entry, IMPURITY_KEYS) for entry in entries]
 
@@ -544,55 +565,41 @@ def _sample_defects(options: Options, stream, label: int, params: dict) -> list[
     entries: list[dict] = []
     # class 0 is good plates
     for kind in defect_kinds(options)[max(label - 1, 0) : label]:
-        sample_one = partial(_sample_turned, kind)
-        entries += _sample_several(stream(kind), options.objects, sample_one, _contrasts(options, params))
+        on_what = _on_plate if options.mesh is None else _on_part
+        sample_try, contrast = on_what(kind, options, params)
+        sample_one = partial(_sample_shown, sample_try, contrast)
+        entries += _sample_several(stream(kind), options.objects, sample_one)
     return [_with_keys(entry, DEFECT_KEYS) for entry in entries]
 
 
-def _contrasts(options: Options, params: dict):
-    """Return what tells how well a plate shows a defect; parts show theirs where their places are drawn."""
-    if options.mesh is not None:
-        return _clear
+def _on_plate(kind: Defect, options: Options, params: dict):
+    """Return what draws a defect of a plate, and what tells how well it shows."""
     from synthgen.surface.plate.contrast import Judge
 
     camera = params["camera"]
     if options.places is not None:
         # the images of a plate have exposures of their own, and the same defects
         camera = {**camera, "exposure": sum(options.exposure) / 2}
-    return Judge(params["texture"], params["light"], camera).contrast
+    judge = Judge(params["texture"], params["light"], camera)
+    return partial(_sample_apart, partial(_sample_turned, kind)), judge.contrast
 
 
-def _clear(entry: dict) -> float:
-    return math.inf
+def _on_part(kind: Defect, options: Options, params: dict):
+    """Return what draws a defect of a part, and what tells how well it shows."""
+    from synthgen.surface.mesh.contrast import Judge
+    from synthgen.surface.mesh.files import part_mesh
+    from synthgen.surface.mesh.places import Places
+    from synthgen.surface.mesh.scene import FIELD_OF_VIEW
+
+    mesh = part_mesh(str(options.mesh), options.mesh_scale)
+    width = options.field_of_view or FIELD_OF_VIEW
+    places = Places(mesh, params["pose"], width)
+    return partial(_sample_on_part, kind, places, width), Judge(mesh, params).contrast
 
 
 def _with_keys(entry: dict, keys: tuple[str, ...]) -> dict:
     """Return an entry with all keys, null where they do not apply to its kind."""
     return {key: entry.get(key) for key in keys}
-
-
-def _sample_part(params: dict, options: Options, mesh: str, stream) -> dict:
-    """Return what differs for a part with a shape: its pose, its finish, and places of defects that are seen."""
-    from synthgen.surface.mesh.files import part_mesh
-    from synthgen.surface.mesh.machined import sample_finish
-    from synthgen.surface.mesh.places import sample_places
-    from synthgen.surface.mesh.scene import FIELD_OF_VIEW, sample_pose
-
-    pose = sample_pose(stream("pose"))
-    places = sample_places(
-        stream("places"),
-        part_mesh(mesh, options.mesh_scale),
-        pose,
-        count=len(params["defects"]),
-        field_of_view=options.field_of_view or FIELD_OF_VIEW,
-    )
-    # A part may show nothing, and then there is no place
-    pairs = zip(params["defects"], places, strict=False)
-    return {
-        "texture": sample_finish(stream("texture"), mesh),
-        "pose": pose,
-        "defects": [{**defect, "at": None, **place} for defect, place in pairs],
-    }
 
 
 def _sample_camera(rng, options: Options, place: int) -> dict:
@@ -630,27 +637,56 @@ def _sample_turned(kind: Defect, rng) -> dict:
     return {"angle": angle, **sample_surface_defect(rng, kind)}
 
 
-def _sample_several(rng, objects: tuple[int, int], sample_one, contrast=_clear) -> list[dict]:
-    """Draw a number of objects, apart from each other where there is room."""
+def _sample_apart(sample_shape, rng, others: list[dict]) -> dict:
+    """Draw an object of a plate, apart from others where there is room."""
+    tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))
+    places = [{"at": place} for place in tries.round(4).tolist()]
+    return {**_first_apart(places, others, itemgetter("at")), **sample_shape(rng)}
+
+
+def _sample_on_part(kind: Defect, places, width: float, rng, others: list[dict]) -> dict | None:
+    """Draw a defect at a place of a part that the camera sees, or None where it sees none.
+
+    It lies apart from others where there is room, as shares of `width`, that of the view.
+    """
+    from synthgen.surface.marks.defects import sample_surface_defect
+
+    shape = sample_surface_defect(rng, kind)
+    if kind == "bump":
+        shape["height"] = round(BUMPS_OF_PARTS * shape["height"], 5)
+        share = 1 - BUMPS_NARROWER * float(rng.random())
+        shape["radii"] = [round(share * radius, 4) for radius in shape["radii"]]
+
+    tries = (places.sample(rng) for _ in range(PART_TRIES))
+    seen = (place for place in tries if place is not None)
+    place = _first_apart(seen, others, partial(_share_of_view, width))
+    return {**shape, **place} if place else None
+
+
+def _share_of_view(width: float, place: dict) -> list[float]:
+    return [value / width for value in place["center"]]
+
+
+def _sample_several(rng, objects: tuple[int, int], sample_one) -> list[dict]:
+    """Draw a number of objects, one after the other; a part that shows nothing has none."""
     low, high = objects
     number = int(rng.integers(low, high + 1))
-    places: list[Any] = []
-    entries = []
+    entries: list[dict] = []
     for _ in range(number):
-        entry = _sample_shown(rng, places, sample_one, contrast)
-        places.append(entry["at"])
-        entries.append(entry)
+        entry = sample_one(rng, entries)
+        if entry is not None:
+            entries.append(entry)
     return entries
 
 
-def _sample_shown(rng, places: list, sample_one, contrast) -> dict:
-    """Draw an object again and again until it shows; return the clearest of those that were drawn."""
-    best: dict = {}
+def _sample_shown(sample_one, contrast, rng, others: list[dict]) -> dict | None:
+    """Draw a defect again and again until it shows; return the clearest of those that were drawn."""
+    best = None
     clearest = -math.inf
     for _ in range(SHOW_TRIES):
-        tries = MARGIN + (1 - 2 * MARGIN) * rng.random((TRIES, 2))
-        place = _first_apart(tries.round(4), places)
-        entry = {"at": place.tolist(), **sample_one(rng)}
+        entry = sample_one(rng, others)
+        if entry is None:
+            continue
 
         shown = contrast(entry)
         if shown > clearest:
@@ -661,16 +697,27 @@ def _sample_shown(rng, places: list, sample_one, contrast) -> dict:
     return best
 
 
-def _first_apart(tries, places: list):
-    """Return the first of some places that lies apart from those taken, or the one that lies farthest from them."""
-    gaps = []
-    for candidate in tries:
-        distances = [float(((candidate - place) ** 2).sum()) for place in places]
-        gap = min(distances, default=1.0)
+def _first_apart(tries: Iterable[dict], others: list[dict], where) -> dict:
+    """Return the first of some places that lies apart from others, or the one that lies farthest from them.
+
+    `where` tells the coordinates of a place, as shares of the view. Empty where there are no places.
+    """
+    farthest: dict = {}
+    widest = -math.inf
+    taken = [where(other) for other in others]
+    for place in tries:
+        gap = min((_squared_distance(where(place), other) for other in taken), default=1.0)
+        if gap > widest:
+            farthest = place
+            widest = gap
         if gap > APART:
-            return candidate
-        gaps.append(gap)
-    return tries[gaps.index(max(gaps))]
+            break
+    return farthest
+
+
+def _squared_distance(first: list[float], second: list[float]) -> float:
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    return sum(difference * difference for difference in differences)
 
 
 def draw(params: dict, size: tuple[int, int]):

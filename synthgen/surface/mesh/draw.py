@@ -9,13 +9,11 @@ import numpy as np
 
 from synthgen.surface.annotations import Annotations, object_params
 from synthgen.surface.inspected import Inspected
-from synthgen.surface.marks.defects import FINEST, Placed, defect_reach, displacement, placed, scratch_sag
 from synthgen.surface.mesh.files import part_mesh
-from synthgen.surface.mesh.machined import TABLE, Facets, prepare_part, shade_part
-from synthgen.surface.mesh.normals import flat_faces
+from synthgen.surface.mesh.lit import changed, exposed, light_part, place_on_part, samples_near, shade_clean
+from synthgen.surface.mesh.machined import TABLE
 from synthgen.surface.mesh.samples import Tile, pixel_means, sample_tiles
-from synthgen.surface.mesh.scene import FIELD_OF_VIEW, model_of, pixel_of
-from synthgen.surface.mesh.shadows import cast_shadows
+from synthgen.surface.mesh.scene import FIELD_OF_VIEW, pixel_of
 from synthgen.surface.mesh.wet import DriedWater, only_seen
 from synthgen.surface.optics.camera import photograph
 from synthgen.surface.stains.field import LEAST, stain_field
@@ -25,11 +23,6 @@ f32 = np.float32
 # Outlines of stains lie no nearer to the middle of a pixel than its side, where they leave it out; noise of a
 # frequency and an amplitude of 1 moves them by no more than this in a unit of length.
 _STEEPEST = 3.0
-# A defect changes what faces the same way as it, by this cosine at least, and nothing behind it.
-_FACING = 0.2
-# The exposure makes a part as bright as this on the whole, and is no farther from 1 than by these factors.
-_BRIGHTNESS = 0.5
-_EXPOSURES = (0.5, 5.0)
 
 
 def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
@@ -39,7 +32,7 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
     ----------
     params : dict
         As a plate's (`synthgen.families.stains.sample`), with ``mesh``, a built-in part or a file; ``pose``, as of
-        `sample_pose`; ``texture``, as of `sample_finish`; and ``defects`` with places as of `sample_places`.
+        `sample_pose`; ``texture``, as of `sample_finish`; and ``defects`` with places as of `Places`.
         Impurities are not drawn.
     size : (int, int)
         Height and width in pixels.
@@ -56,12 +49,13 @@ def draw_part(params: dict, size: tuple[int, int]) -> Inspected:
         If trimesh is not installed.
     """
     mesh = part_mesh(params["mesh"], params["mesh_scale"])
-    model = model_of(mesh, params["pose"])
     drawing = _Drawing(params, size, mesh)
-    for tile in sample_tiles(model, drawing.flats, size, drawing.field_of_view):
+    part = drawing.part
+    for tile in sample_tiles(part.model, part.flats, size, drawing.field_of_view):
         drawing.draw_tile(tile)
 
-    camera = drawing.exposed(params["camera"])
+    whole = drawing.region > 0
+    camera = exposed(params["camera"], drawing.clean[whole])
     image = photograph(drawing.image, camera)
     clean = photograph(drawing.clean, camera) if "clean" in params["fields"] else None
 
@@ -87,8 +81,7 @@ class _Drawing:
         Brightness with and without all that lies on the part.
     region : ndarray of uint8, (H, W)
         255 where all of a pixel shows the part.
-    flats : ndarray of bool, (F,)
-        Which triangles belong to flat sides.
+    part : LitPart
     field_of_view : float
         Width of the picture, mm.
     """
@@ -99,30 +92,21 @@ class _Drawing:
         self.clean = np.full(size, TABLE, f32)
         self.image = self.clean.copy()
         self.region = np.zeros(size, np.uint8)
-        self.flats = flat_faces(mesh.vertices, mesh.faces)
 
         pitch = self.field_of_view / size[1]
+        self.part = light_part(mesh, params["pose"], params["texture"], params["light"], pitch)
         self._params = params
         self._size = size
-        self._shadows = cast_shadows(mesh, params["pose"], params["light"])
-        self._lighting = prepare_part(
-            params["texture"],
-            params["light"],
-            params["pose"],
-            pitch=pitch,
-        )
         self._stains = _stains_of(params, size, mesh, self.field_of_view) if stains is not None else None
-        self._defects = [_place(entry, pitch) for entry in params["defects"]]
+        self._defects = [place_on_part(entry, pitch) for entry in params["defects"]]
         self._pixels: list[list[np.ndarray]] = [[] for _ in self._defects]
 
     def draw_tile(self, tile: Tile) -> None:
         """Draw what the camera sees in a tile."""
         samples = tile.samples
-        facets = Facets(samples.points, samples.normals, self.flats[samples.faces])
-        before = shade_part(self._lighting, self._shadows, facets)
-
+        before = shade_clean(self.part, tile)
         after = before.copy()
-        self._bend(tile, facets, after)
+        self._bend(tile, after)
         if self._stains is not None:
             self._stains.lay(tile, after)
 
@@ -130,52 +114,16 @@ class _Drawing:
         self.image[tile.window] = pixel_means(samples, tile.seen, after, TABLE)
         self.region[tile.window] = np.where(tile.seen == 1, 255, 0)
 
-    def _bend(self, tile: Tile, facets: Facets, values: np.ndarray) -> None:
+    def _bend(self, tile: Tile, values: np.ndarray) -> None:
         """Shade what the defects reach again, in place, and note the pixels of each defect."""
         if not self._defects:
             return
-        normals, reached = _bend(self._defects, facets.points, facets.normals)
-        near = _around(tile, reached)
-        whole = near[tile.samples.shares[near] == 1]
-        self._shade_finer(tile, facets, whole, values)
-
-        # samples of pixels with an edge are fine enough
-        edge = near[tile.samples.shares[near] < 1]
-        bent = Facets(facets.points[edge], normals[edge], facets.flats[edge])
-        values[edge] = shade_part(self._lighting, self._shadows, bent)
-        for number, samples in enumerate(reached):
-            of_edge = samples[tile.samples.shares[samples] < 1]
-            self._note(number, tile, tile.samples.pixels[of_edge])
-
-    def _shade_finer(self, tile: Tile, facets: Facets, chosen: np.ndarray, values: np.ndarray) -> None:
-        """Add to some samples, which are their pixels' only ones, what defects change in their finer samples."""
-        pixels = tile.samples.pixels[chosen]
-        points, normals = tile.view.points(pixels)
-        count = points.shape[1]
-        flat_points = points.reshape(-1, 3)
-        flat_normals = normals.reshape(-1, 3)
-        flats = np.repeat(facets.flats[chosen], count)
-
-        bent, reached = _bend(self._defects, flat_points, flat_normals)
-        before = shade_part(self._lighting, self._shadows, Facets(flat_points, flat_normals, flats))
-        after = shade_part(self._lighting, self._shadows, Facets(flat_points, bent, flats))
-        changes = (after - before).reshape(-1, count)
-        values[chosen] += changes.mean(axis=1)
-        for number, samples in enumerate(reached):
-            self._note(number, tile, pixels[samples // count])
-
-    def _note(self, number: int, tile: Tile, pixels: np.ndarray) -> None:
-        """Note pixels of a tile that a defect reaches."""
-        different = np.unique(pixels)
-        self._pixels[number].append(tile.places(different, self._size[1]))
-
-    def exposed(self, camera: dict) -> dict:
-        """Return a camera with the exposure that the clean part needs."""
-        seen = self.clean[self.region > 0]
-        mean = float(seen.mean(dtype=np.float64)) if len(seen) else _BRIGHTNESS
-        least, most = _EXPOSURES
-        factor = min(max(_BRIGHTNESS / mean, least), most)
-        return {**camera, "exposure": round(camera["exposure"] * factor, 4)}
+        near = samples_near(tile, self._defects)
+        after = changed(self.part, tile, self._defects, near, values[near])
+        values[near] = after.values
+        for number, pixels in enumerate(after.pixels):
+            places = tile.places(np.unique(pixels), self._size[1])
+            self._pixels[number].append(places)
 
     def annotate(self) -> Annotations:
         """Return the masks and records of all that was drawn."""
@@ -226,17 +174,6 @@ class _Drawing:
             self._size,
             self.field_of_view,
         )
-
-
-def _place(entry: dict, pitch: float) -> Placed:
-    """Put a defect where `sample_places` says."""
-    return placed(
-        entry,
-        entry["center"],
-        entry["angle"],
-        normal=entry["normal"],
-        least=FINEST * pitch,
-    )
 
 
 def _stains_of(params: dict, size: tuple[int, int], mesh, field_of_view: float) -> "_Stains | DriedWater":
@@ -298,62 +235,3 @@ class _Stains:
         cells = np.array(list(self._cells), np.int64)
         points = self._field.centers(cells.reshape(-1, 3)) - self._offset
         return only_seen(self._numbers, points)
-
-
-def _bend(defects: list[Placed], points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the normals of samples with all defects, and which samples each defect reaches."""
-    bent = normals.copy()
-    reached = []
-    for defect in defects:
-        near = _near(defect, points)
-        facing = normals[near] @ defect.axes[2] > _FACING
-        near = near[facing]
-        change = displacement(defect, points[near])
-        near = near[change.inside]
-        gradient = change.gradient[change.inside]
-
-        # its part along the surface is the slope
-        upwards = normals[near]
-        rise = (gradient * upwards).sum(axis=1, keepdims=True)
-        bent[near] -= gradient - rise * upwards
-        reached.append(near)
-
-    none = np.empty(0, int)
-    touched = np.unique(np.concatenate([*reached, none]))
-    changed = bent[touched]
-    length = np.linalg.norm(changed, axis=1, keepdims=True)
-    bent[touched] = changed / length
-    return bent, reached
-
-
-def _around(tile: Tile, reached: list[np.ndarray]) -> np.ndarray:
-    """Return the samples of all pixels that defects reach, and of those beside them."""
-    pixels = tile.samples.pixels
-    touched = np.zeros(tile.seen.shape, bool)
-    for numbers in reached:
-        touched.ravel()[pixels[numbers]] = True
-
-    wide = np.pad(touched, 1)
-    height, width = tile.seen.shape
-    for down in range(3):
-        for right in range(3):
-            touched |= wide[down : down + height, right : right + width]
-    return np.flatnonzero(touched.ravel()[pixels])
-
-
-def _near(defect: Placed, points: np.ndarray) -> np.ndarray:
-    """Return which points lie in the box of a defect."""
-    middle = defect.center[None]
-    reach = defect_reach(defect)
-    if defect.kind == "scratch":
-        middle = defect.curve
-        reach += scratch_sag(defect)
-    low = middle.min(axis=0) - reach
-    high = middle.max(axis=0) + reach
-
-    near = np.ones(len(points), bool)
-    for axis in range(3):
-        values = points[:, axis]
-        near &= values > low[axis]
-        near &= values < high[axis]
-    return np.flatnonzero(near)

@@ -107,12 +107,15 @@ class Facets(NamedTuple):
     ----------
     points, normals : ndarray of float64, (n, 3)
         Normals have a length of 1.
+    sides : ndarray of float64, (n, 3)
+        Normals that no defect has bent: they tell how a place was machined.
     flats : ndarray of bool, (n,)
         Whether a point lies on a flat side: those of a turned part that lie along its axis were milled.
     """
 
     points: np.ndarray
     normals: np.ndarray
+    sides: np.ndarray
     flats: np.ndarray
 
 
@@ -188,15 +191,17 @@ def _shade(lighting, shadows, facets):
     """Return the brightness of points, float32 (n,)."""
     points = facets.points
     normals = facets.normals
+    sides = facets.sides
     flats = facets.flats
     reflectance = f32(lighting.reflectance)
     out = np.empty(len(points), f32)
     for i in range(len(points)):
         point = _vector(points, i)
         normal = _vector(normals, i)
-        milled = _is_milled(lighting, normal, flats[i])
-        across = _direction_across(lighting, point, normal, milled)
-        slope, change = _streak_at(lighting, point, normal, milled)
+        side = _vector(sides, i)
+        milled = _is_milled(lighting, side, flats[i])
+        across = _direction_across(lighting, point, normal, side, milled)
+        slope, change = _streak_at(lighting, point, side, milled)
         seen = _in_world(lighting, point, normal, across, slope)
         shine, up = _mirrored_by_facets(lighting, seen)
 
@@ -245,21 +250,21 @@ def _divided(vector, length):
 
 
 @numba.njit(cache=True)
-def _is_milled(lighting, normal, flat):
+def _is_milled(lighting, side, flat):
     """Return whether a point lies on a side along the axis of a turned part that no lathe made."""
-    along, _, _ = _from_axis(normal, lighting.axis)
+    along, _, _ = _from_axis(side, lighting.axis)
     return lighting.turned and flat and abs(along) < _ALONG_AXIS
 
 
 @numba.njit(cache=True)
-def _streak_at(lighting, point, normal, milled):
+def _streak_at(lighting, point, side, milled):
     """Return slope and change of reflectance at a point."""
     a, b, c = _from_axis(point, lighting.axis)
     u = a
     v = b + c
     if milled:
         # along the axis; each side of its own
-        _, right, up = _from_axis(normal, lighting.axis)
+        _, right, up = _from_axis(side, lighting.axis)
         v = right * c - up * b + 23.0 * right + 11.0 * up
     elif lighting.turned:
         # mirrored after half a turn, so that no seam shows
@@ -321,11 +326,11 @@ def _from_axis(vector, axis):
 
 
 @numba.njit(cache=True)
-def _direction_across(lighting, point, normal, milled):
+def _direction_across(lighting, point, normal, side, milled):
     """Return the direction across the streaks at a point, in the world and of length 1."""
     away = (0.0, 1.0, 1.0)
     if milled:
-        _, right, up = _from_axis(normal, lighting.axis)
+        _, right, up = _from_axis(side, lighting.axis)
         away = (0.0, -up, right)
     elif lighting.turned:
         _, b, c = _from_axis(point, lighting.axis)

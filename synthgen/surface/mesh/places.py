@@ -12,6 +12,51 @@ _CANDIDATES = 64  # tries for a place that the camera sees
 _FRAME = 0.95  # share of the picture, from its middle, in which places lie
 
 
+class Places:
+    """Places for defects that the camera sees.
+
+    Parameters
+    ----------
+    mesh : trimesh.Trimesh
+    pose : dict
+        As returned by `sample_pose`.
+    field_of_view : float
+        Width of the picture, mm.
+    aspect : float
+        Its height divided by its width.
+    """
+
+    def __init__(self, mesh, pose: dict, field_of_view: float, aspect: float = 0.8):
+        self._rotation, self._move = pose_matrix(pose)
+        self._seen = _seen_of(mesh, self._rotation, self._move)
+        self._field_of_view = field_of_view
+        self._aspect = aspect
+
+    def sample(self, rng: np.random.Generator) -> dict | None:
+        """Draw a place.
+
+        Returns
+        -------
+        dict or None
+            ``center`` and ``normal``, (3,) in the part's coordinates, and ``angle``, degrees; rounded. None where
+            no point of those tried is seen: a part may show nothing.
+        """
+        u = rng.random((_CANDIDATES, 3))
+        angle = round(360 * float(rng.random()), 3)
+        found = _first_visible(self._seen, u, self._field_of_view, self._aspect)
+        if found is None:
+            return None
+
+        point, normal = found
+        center = self._rotation.T @ (point - self._move)
+        outward = self._rotation.T @ (normal / np.linalg.norm(normal))
+        return {
+            "center": np.round(center, 4).tolist(),
+            "normal": np.round(outward, 6).tolist(),
+            "angle": angle,
+        }
+
+
 class _Seen(NamedTuple):
     """The triangles of a part in the world.
 
@@ -25,54 +70,8 @@ class _Seen(NamedTuple):
     sums: np.ndarray
 
 
-def sample_places(
-    rng: np.random.Generator, mesh, pose: dict, count: int, field_of_view: float, aspect: float = 0.8
-) -> list[dict]:
-    """Draw places for defects that the camera sees.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    mesh : trimesh.Trimesh
-    pose : dict
-        As returned by `sample_pose`.
-    count : int
-    field_of_view : float
-        Width of the picture, mm.
-    aspect : float
-        Its height divided by its width.
-
-    Returns
-    -------
-    list of dict
-        ``center`` and ``normal``, (3,) in the part's coordinates, and ``angle``, degrees; rounded. At most `count`:
-        a part may show nothing.
-    """
-    seen = _seen_of(mesh, pose)
-    rotation, move = pose_matrix(pose)
-    places = []
-    for _ in range(count):
-        u = rng.random((_CANDIDATES, 3))
-        angle = round(360 * float(rng.random()), 3)
-        found = _first_visible(seen, u, field_of_view, aspect)
-        if found is None:
-            continue
-
-        point, normal = found
-        center = rotation.T @ (point - move)
-        outward = rotation.T @ (normal / np.linalg.norm(normal))
-        place = {
-            "center": np.round(center, 4).tolist(),
-            "normal": np.round(outward, 6).tolist(),
-            "angle": angle,
-        }
-        places.append(place)
-    return places
-
-
-def _seen_of(mesh, pose: dict) -> _Seen:
+def _seen_of(mesh, rotation: np.ndarray, move: np.ndarray) -> _Seen:
     """Return the triangles of a part, and what the camera sees of them, hidden or not."""
-    rotation, move = pose_matrix(pose)
     vertices = np.asarray(mesh.vertices)
     corners = vertices[mesh.faces]
     triangles = corners @ rotation.T + move
@@ -133,10 +132,24 @@ def points_of(triangles: np.ndarray, first: np.ndarray, second: np.ndarray) -> n
 def _hidden(triangles, camera, point, own):
     """Return whether a triangle other than its own lies between a point and the camera."""
     ray = camera - point
+    low = np.minimum(point, camera)
+    high = np.maximum(point, camera)
     for i in range(len(triangles)):
-        if i == own:
+        if i == own or _beside(triangles, i, low, high):
             continue
         if _meets(ray, point, triangles[i]):
+            return True
+    return False
+
+
+@numba.njit(cache=True)
+def _beside(triangles, number, low, high):
+    """Return whether a triangle lies beside a box, wholly on one side of it."""
+    for axis in range(3):
+        a = triangles[number, 0, axis]
+        b = triangles[number, 1, axis]
+        c = triangles[number, 2, axis]
+        if max(a, b, c) < low[axis] or min(a, b, c) > high[axis]:
             return True
     return False
 

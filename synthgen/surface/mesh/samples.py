@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from synthgen.surface.mesh.scene import TILE, Model, meet, triangle_tiles
+from synthgen.surface.mesh.scene import TILE, Lens, Model, View, meet, triangle_tiles, triangles_in
 
 f32, i32 = np.float32, np.int32
 
@@ -86,7 +86,7 @@ class Finer(NamedTuple):
 
     numbers: np.ndarray
     model: Model
-    lens: tuple
+    lens: Lens
 
     def points(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return where all finer samples of some pixels lie, and their normals, (n, 4, 3); NaN off the part."""
@@ -114,14 +114,39 @@ def sample_tiles(
     finer = (SIDE * height, SIDE * width)
     pitch = field_of_view / width
     for place, numbers, lens in triangle_tiles(model, finer, field_of_view, tile=tile):
-        spans = [slice(span.start // SIDE, span.stop // SIDE) for span in place]
-        *columns, seen = _sample(numbers, model, lens, flats, pitch)
-        yield Tile(
-            window=(spans[0], spans[1]),
-            samples=Samples(*columns),
-            seen=seen,
-            view=Finer(numbers, model, lens),
-        )
+        yield _tile_of(place, Finer(numbers, model, lens), flats, pitch)
+
+
+def sample_window(model: Model, flats: np.ndarray, view: View, window: tuple[slice, slice], pitch: float) -> Tile:
+    """Return the samples of a window of a picture of a part.
+
+    Parameters
+    ----------
+    model : Model
+    flats : ndarray of bool, (F,)
+        Which triangles belong to flat sides.
+    view : View
+        The part in a picture with `SIDE` samples along each side of a pixel.
+    window : (slice, slice)
+        Rows and columns of the picture, in pixels.
+    pitch : float
+        Side of a pixel, mm.
+    """
+    rows, columns = (slice(SIDE * span.start, SIDE * span.stop) for span in window)
+    numbers, lens = triangles_in(view, (rows, columns))
+    return _tile_of((rows, columns), Finer(numbers, model, lens), flats, pitch)
+
+
+def _tile_of(place: tuple[slice, slice], view: Finer, flats: np.ndarray, pitch: float) -> Tile:
+    """Return the samples of a window, which is given in finer samples."""
+    rows, columns = (slice(span.start // SIDE, span.stop // SIDE) for span in place)
+    *arrays, seen = _sample(view.numbers, view.model, view.lens, flats, pitch)
+    return Tile(
+        window=(rows, columns),
+        samples=Samples(*arrays),
+        seen=seen,
+        view=view,
+    )
 
 
 class _Block(NamedTuple):

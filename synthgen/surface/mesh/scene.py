@@ -13,7 +13,7 @@ import numpy as np
 
 from synthgen.errors import UsageError
 from synthgen.surface.mesh.normals import corner_normals
-from synthgen.surface.mesh.raster import nearest_triangles, on_screen
+from synthgen.surface.mesh.raster import Screen, nearest_triangles, on_screen
 from synthgen.surface.optics.light import CAMERA_DISTANCE
 
 FIELD_OF_VIEW = 120.0  # mm
@@ -70,6 +70,13 @@ class Lens(NamedTuple):
     focal: float
     row: float
     column: float
+
+
+class View(NamedTuple):
+    """A part on the screen of a camera, and the lens of the whole picture."""
+
+    screen: Screen
+    lens: Lens
 
 
 def sample_pose(rng: np.random.Generator, tilt: float = 20.0, shift: float = 4.0) -> dict:
@@ -265,25 +272,36 @@ def triangle_tiles(
         Of the tile.
     """
     height, width = size
+    view = view_of(model, size, field_of_view, distance)
+    for top in range(0, height, tile):
+        for left in range(0, width, tile):
+            rows = slice(top, min(top + tile, height))
+            columns = slice(left, min(left + tile, width))
+            numbers, lens = triangles_in(view, (rows, columns))
+            if (numbers >= 0).any():
+                yield (rows, columns), numbers, lens
+
+
+def view_of(model: Model, size, field_of_view: float, distance: float = CAMERA_DISTANCE) -> View:
+    """Return a part on the screen of a camera; arguments are those of `triangle_tiles`."""
+    height, width = size
     _check_view(size, field_of_view, distance)
     _check_depth(model.placed, distance)
     focal = distance * width / field_of_view
     middle = (0.5 * height, 0.5 * width)
     screen = on_screen(model.placed, model.faces, focal, middle)
+    return View(screen, Lens(focal, *middle))
 
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            rows = slice(top, min(top + tile, height))
-            columns = slice(left, min(left + tile, width))
-            numbers = nearest_triangles(screen, (rows, columns))
-            if not (numbers >= 0).any():
-                continue
-            lens = Lens(
-                focal=focal,
-                row=middle[0] - top,
-                column=middle[1] - left,
-            )
-            yield (rows, columns), numbers, lens
+
+def triangles_in(view: View, window: tuple[slice, slice]) -> tuple[np.ndarray, Lens]:
+    """Return the number of the triangle that each pixel of a window shows, -1 for none, and the window's lens."""
+    rows, columns = window
+    numbers = nearest_triangles(view.screen, window)
+    lens = view.lens._replace(
+        row=view.lens.row - rows.start,
+        column=view.lens.column - columns.start,
+    )
+    return numbers, lens
 
 
 def depth_map(

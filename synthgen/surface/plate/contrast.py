@@ -2,15 +2,10 @@
 
 import numpy as np
 
+from synthgen.surface.marks.contrast import SIZE, contrast_of
 from synthgen.surface.marks.defects import FINEST, Placed, defect_reach, placed
 from synthgen.surface.plate.brightness import bend, prepare, radiance
 from synthgen.surface.plate.view import PlateView, view_of
-
-# Size of the image for which a defect is judged: the sampler does not know the one that is drawn.
-_SIZE = (1025, 1224)
-# The share of its pixels, those that change most, over which the contrast of a defect is taken. A bump has a wide
-# foot: in a dark corner a few of its pixels would pass for all of it.
-_SHARES = {"scratch": 0.25, "dent": 0.25, "bump": 1.0}
 
 
 class Judge:
@@ -29,7 +24,7 @@ class Judge:
         self._plates: dict = {}
 
     def contrast(self, entry: dict) -> float:
-        """Return the mean change of a defect in gray levels: of all of a bump, else of what changes most.
+        """Return how many gray levels a defect changes; see `contrast_of`.
 
         Parameters
         ----------
@@ -49,15 +44,12 @@ class Judge:
         before = radiance(plate, window)
         after = before.copy()
         ((rows, columns),) = bend(plate, window, after, [defect])
-        if len(rows) == 0:
-            return 0.0
-
-        scale = 255 * self._camera["exposure"]
-        was = np.clip(scale * before[rows, columns], 0, 255)
-        becomes = np.clip(scale * after[rows, columns], 0, 255)
-        change = np.sort(np.abs(becomes - was))
-        count = max(1, int(_SHARES[entry["kind"]] * len(change)))
-        return float(change[-count:].mean())
+        return contrast_of(
+            entry["kind"],
+            before[rows, columns],
+            after[rows, columns],
+            self._camera["exposure"],
+        )
 
     def _view_of(self, entry: dict) -> PlateView:
         """Return the view in which a defect lies."""
@@ -68,7 +60,7 @@ class Judge:
             row, column = entry["at"]
             rows, columns = places
             place = (int(row * rows), int(column * columns))
-        return view_of(_SIZE, camera["field_of_view"], place, places)
+        return view_of(SIZE, camera["field_of_view"], place, places)
 
     def _plate_of(self, view: PlateView):
         """Return the lit plate of a view; views differ by the place of the camera alone."""

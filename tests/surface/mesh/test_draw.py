@@ -8,7 +8,7 @@ from synthgen.surface.mesh.builtin import BUILTIN, builtin
 from synthgen.surface.mesh.draw import draw_part
 from synthgen.surface.mesh.files import load_mesh
 from synthgen.surface.mesh.machined import sample_finish
-from synthgen.surface.mesh.places import sample_places
+from synthgen.surface.mesh.places import Places
 from synthgen.surface.optics.light import sample_light
 from synthgen.surface.stains.field import stain_field
 
@@ -19,7 +19,8 @@ STRAIGHT = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
 def part(name="plate", seed=4, kinds=("scratch", "dent", "bump"), size=SIZE, **camera):
     rng = noise_generator(seed)
     lie = scene.sample_pose(rng, 15)
-    places = sample_places(rng, builtin(name), lie, len(kinds), scene.FIELD_OF_VIEW)
+    of_part = Places(builtin(name), lie, scene.FIELD_OF_VIEW)
+    places = [of_part.sample(rng) for _ in kinds]
     return {
         "mesh": name, "mesh_scale": "fit", "pose": lie, "texture": sample_finish(rng, name),
         "light": sample_light(rng, "ring"),

@@ -5,7 +5,7 @@ import trimesh
 from synthgen.seeding import noise_generator
 from synthgen.surface.mesh import scene
 from synthgen.surface.mesh.builtin import BUILTIN, builtin
-from synthgen.surface.mesh.places import sample_places
+from synthgen.surface.mesh.places import Places
 from synthgen.surface.optics.light import CAMERA_DISTANCE
 
 STRAIGHT = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
@@ -14,8 +14,8 @@ STRAIGHT = {"rotation": [1, 0, 0, 0], "translation": [0, 0, 0]}
 @pytest.mark.parametrize("name", BUILTIN)
 def test_places_lie_on_the_part_where_the_camera_sees_them(name):
     mesh, lie = builtin(name), scene.sample_pose(noise_generator(5), tilt=40)
-    places = sample_places(noise_generator(9), mesh, lie, 12, scene.FIELD_OF_VIEW)
-    assert len(places) == 12
+    rng, of_part = noise_generator(9), Places(mesh, lie, scene.FIELD_OF_VIEW)
+    places = [of_part.sample(rng) for _ in range(12)]
     size = (160, 200)
     seen = scene.render_scene(mesh, lie, size)
     rotation, move = scene.pose_matrix(lie)
@@ -31,4 +31,4 @@ def test_places_lie_on_the_part_where_the_camera_sees_them(name):
 
 def test_a_part_that_shows_no_face_has_no_places():
     mesh = trimesh.Trimesh([[0, 0, 0], [0, 1, 0], [1, 0, 0]], [[0, 1, 2]])
-    assert sample_places(noise_generator(1), mesh, STRAIGHT, 3, 100) == []
+    assert Places(mesh, STRAIGHT, 100).sample(noise_generator(1)) is None
