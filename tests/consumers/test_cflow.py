@@ -2,6 +2,7 @@
 
 import copy
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -74,8 +75,10 @@ def test_training_is_that_of_anomalib(images, monkeypatch):
     for epoch in range(SMALL["epochs"]):
         # the step of anomalib asks for one order of all patches for each layer
         orders = [order_of(number, epoch, len(first.codes[number])) for number in model.pool_layers]
-        monkeypatch.setattr(torch, "randperm", lambda count, left=iter(orders): checked(next(left), count))
+        given = Mock(side_effect=orders)
+        monkeypatch.setattr(torch, "randperm", given)
         Lightning.training_step(trainer, SimpleNamespace(image=images))
+        assert [call.args for call in given.call_args_list] == [(len(order),) for order in orders]
     monkeypatch.undo()
 
     fitted = Cflow(net, **SMALL).fit([images], progress="none")
@@ -98,9 +101,3 @@ def order_of(number: int, epoch: int, places: int) -> torch.Tensor:
     steps = range(epoch * count // at_once, (epoch + 1) * count // at_once)
     parts = [shuffled(count, at_once, SMALL["seed"], f"cflow.patches.{number}", step) for step in steps]
     return torch.cat([torch.from_numpy(part) for part in parts])
-
-
-def checked(order: torch.Tensor, count: int) -> torch.Tensor:
-    """Return an order of as many patches as were asked for."""
-    assert len(order) == count
-    return order
