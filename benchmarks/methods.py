@@ -300,7 +300,7 @@ def child(kind: str, who: str, name: str, seed: int, given) -> dict:
 def print_row(kind: str, name: str, who: str, cells) -> None:
     """Print a line of the table."""
     columns = [f"{cell:15s}" for cell in cells]
-    print(f"{kind:12s}{name:8s}{who:12s}", *columns, flush=True)
+    print(f"{kind:21s}{name:8s}{who:12s}", *columns, flush=True)
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ NEEDS = {
     "tests/consumers/test_anomalib.py": ("anomalib", "torch", "timm"),
     "tests/consumers/test_autoencoder.py": ("transformers", "torch", "timm"),
     "tests/consumers/test_bridge.py": ("anomalib", "torch", "timm"),
+    "tests/consumers/test_cflow.py": ("anomalib", "torch", "timm"),
     "tests/consumers/test_croissant.py": ("mlcroissant",),
     "tests/consumers/test_exports.py": ("anomalib", "datasets", "pandas", "pycocotools", "torch", "timm"),
     # a browser, and half a minute: with the other consumers

@@ -12,7 +12,8 @@ from synthgen.torch.course import shuffled
 from synthgen.torch.models import Cflow
 from synthgen.torch.models.flows import CODES, place_codes
 
-utils = pytest.importorskip("anomalib.models.image.cflow.utils", reason="anomalib is not installed")
+# anomalib warns of itself
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 SMALL = {"layers": (1, 2), "blocks": 3, "epochs": 2, "patches": 64, "seed": 3}
 IMAGES = 6
@@ -26,6 +27,8 @@ def images() -> torch.Tensor:
 
 def decoder_of(flow):
     """Return anomalib's flow with the weights of ours."""
+    from anomalib.models.image.cflow import utils
+
     decoder = utils.cflow_head(CODES, len(flow.blocks), clamp_alpha=1.9, n_features=flow.channels)
     for theirs, ours in zip(decoder.module_list, flow.steps(), strict=True):
         theirs.subnet.load_state_dict(copy.deepcopy(ours.net.state_dict()))
@@ -37,17 +40,20 @@ def decoder_of(flow):
 
 def density(decoder, rows, codes):
     """Return what anomalib takes for the logarithm of the density, by channels."""
+    from anomalib.models.image.cflow import utils
+
     moved, logarithm = decoder(rows, [codes])
     return utils.get_logp(rows.shape[1], moved, logarithm) / rows.shape[1]
 
 
 @pytest.mark.parametrize(("height", "width"), [(3, 5), (8, 8), (1, 1)])
 def test_codes_of_places_are_those_of_anomalib(height, width):
+    from anomalib.models.image.cflow import utils
+
     expected = utils.positional_encoding_2d(CODES, height, width).flatten(1).T
     torch.testing.assert_close(place_codes(height, width), expected)
 
 
-@pytest.mark.filterwarnings("ignore")  # anomalib warns of itself
 def test_training_is_that_of_anomalib(images, monkeypatch):
     """The same first weights and batches through anomalib's own training step and optimizer: the same densities."""
     from anomalib.models.image.cflow.lightning_model import Cflow as Lightning
