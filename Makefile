@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Test processes at a time.
 JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 
-.PHONY: demo test suite lint docs wheel benchmarks readme-pictures test-lowest test-consumers test-wheel system-deps clean
+.PHONY: demo test suite lint docs wheel benchmarks readme-pictures test-lowest test-consumers test-wheel system-deps browser clean
 
 # Draws a data set, checks it, and makes a picture of it.
 demo: .venv/core
@@ -60,6 +60,11 @@ test-consumers: .venv-consumers/installed
 system-deps:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends libegl1 libgl1-mesa-dri pocl-opencl-icd
+
+# Looks at the pages that we write, in `make test-consumers`; without it those tests are skipped by name.
+browser:
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends chromium
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
