@@ -1,5 +1,7 @@
 """Triangles as OpenGL draws them, to compare ours with."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,10 @@ def drawn_by_opengl(context, screen, size):
 def opengl():
     """A function that draws triangles by OpenGL, without a screen."""
     moderngl = pytest.importorskip("moderngl")
+    # Both bring an LLVM. Triton, which torch loads late, crashes where that of OpenGL was first; the other way round
+    # both work.
+    with suppress(ImportError):
+        import triton  # noqa: F401
     try:
         context = moderngl.create_context(standalone=True, backend="egl")
     except Exception as error:  # noqa: BLE001 - each driver fails in its own way
