@@ -44,8 +44,8 @@ def drawn_by_opengl(context, screen, size):
 def opengl():
     """A function that draws triangles by OpenGL, without a screen."""
     moderngl = pytest.importorskip("moderngl")
-    # Both bring an LLVM. Triton, which torch loads late, crashes where that of OpenGL was first; the other way round
-    # both work.
+    # Both bring an LLVM. Triton, which torch loads late, crashes where that of OpenGL was first; the other way
+    # round both work.
     with suppress(ImportError):
         import triton  # noqa: F401
     try:
