@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Test processes at a time.
 JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 
-.PHONY: demo test suite lint docs wheel benchmarks readme-pictures test-lowest test-consumers test-wheel system-deps browser clean
+.PHONY: demo test suite lint docs wheel benchmarks readme-pictures test-gpu test-lowest test-consumers test-wheel system-deps browser clean
 
 # Draws a data set, checks it, and makes a picture of it.
 demo: .venv/core
@@ -44,6 +44,10 @@ test-wheel: .venv/test
 benchmarks: .venv/test
 	cd benchmarks && for script in fractals attractor radial textures memory codecs reading mandelbulb mandelbulb_run multiformula stain_field plates \
 		plans cutpaste metrics export gallery nearness patchcore detection methods depthwise dense refine; do ../$(BIN)/python $$script.py || exit 1; done
+
+# Models and trainings on a GPU, beside those of the CPU; other tests are of the CPU alone.
+test-gpu: .venv/test
+	SYNTHGEN_TEST_GPU=1 $(BIN)/python -m pytest tests/torch/models/test_gpu.py tests/torch/pretrain/test_gpu.py
 
 readme-pictures: .venv/test
 	$(BIN)/python docs/pictures.py

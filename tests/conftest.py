@@ -14,6 +14,9 @@ from synthgen.recipe import Recipe
 # Before torch is loaded, here and in the processes that tests start: small work gains nothing from threads, and on
 # a busy machine they wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What the tests expect is what a CPU gives; those of GPUs are run by `make test-gpu`.
+if "SYNTHGEN_TEST_GPU" not in os.environ:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 # Tests check behaviour, never time: the first call of a compiled function may take seconds. The same examples on
 # each run, so that a failure is due to the change at hand; `pytest --hypothesis-profile=explore` looks for new

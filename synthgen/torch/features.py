@@ -16,6 +16,7 @@ from torch.nn import functional
 from synthgen.errors import UsageError
 from synthgen.torch.memory import freed_memory_kept
 from synthgen.torch.models.batches import size_of
+from synthgen.torch.precision import full_precision
 
 LAYERS = (1, 2, 3, 4)
 PADDINGS = ("zeros", "none")
@@ -268,7 +269,8 @@ class FeatureExtractor:
 
     def _tried_maps(self, batch: torch.Tensor) -> list[torch.Tensor]:
         try:
-            return self.maps(batch)
+            with full_precision():
+                return self.maps(batch)
         except torch.OutOfMemoryError:
             raise
         except (AssertionError, RuntimeError, ValueError) as error:

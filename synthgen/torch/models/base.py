@@ -270,13 +270,16 @@ class AnomalyModel(abc.ABC):
             If the model is not fitted, such images cannot be used, or they have another size than the model's
             and it keeps something for each place of the image (``of_places``).
         """
+        from synthgen.torch.precision import full_precision
+
         self._need_fit()
         images = as_images(images)
         if self.of_places:
             self._need_own_size(images)
         size = size_of(images)
         self.check_prediction(len(images), size)
-        scores, maps = self._predicted(images) if len(images) else self._of_none(size)
+        with full_precision():
+            scores, maps = self._predicted(images) if len(images) else self._of_none(size)
         return _plain(scores), None if maps is None else _plain(maps)
 
     def _predicted(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -93,6 +93,11 @@ class _Dealer:
     classes : int
         Classes in a batch.
     options : Options
+
+    Attributes
+    ----------
+    positions : list of int
+        Of the images that are used.
     """
 
     def __init__(self, source: Source, positions: range, classes: int, options: Options):
@@ -109,6 +114,7 @@ class _Dealer:
         places = places[is_used]
         labels = labels[is_used]
 
+        self.positions = places.tolist()
         by_class = np.argsort(labels, kind="stable")
         in_order = labels[by_class]
         _, starts = np.unique(in_order, return_index=True)
@@ -228,6 +234,16 @@ class Composites:
         self._images = RegionImages(source.dataset)
         self._training = _Dealer(source, shares.training, classes, options)
         self._validation = _Dealer(source, shares.validation, classes, options)
+        if workers and source.read == "live":
+            self._draw_beforehand()
+
+    def _draw_beforehand(self) -> None:
+        """Draw the images of the training by the workers, where each will be used more than once."""
+        low, high = self.options.mix
+        images = self.options.epochs * self.shares.steps * self.shares.batch
+        parts = images * (low + high) / 2
+        if parts > len(self._training.positions):
+            self._images.draw(self._training.positions, loader_options(self.workers, self.ranks))
 
     def training(self, epoch: int, first: int):
         """Return an iterable of the batches of an epoch from number `first` on: (images, textures)."""

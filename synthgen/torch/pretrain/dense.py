@@ -205,8 +205,9 @@ def pure_labels(labels: torch.Tensor, places: tuple[int, int], purity: float) ->
     rows, columns = places
     cells = _cells(labels, rows, columns)
 
-    # a label on more than half of a cell is its median
-    middle = cells.median(-1).values
+    # a label on more than half of a cell is its median; torch.median is not deterministic on GPUs
+    ordered = cells.sort(-1).values
+    middle = ordered[..., cells.shape[-1] // 2]
     same = cells == middle[..., None]
     share = same.float().mean(-1)
     is_pure = share >= purity

@@ -1,5 +1,6 @@
 """Images for training: from shards, as a stream, or drawn on the fly, from any batch of an epoch on."""
 
+import signal
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,8 @@ from synthgen.torch.pretrain.options import Options
 READS = ("map", "stream", "live")
 # Positions that the stream's shuffling holds. They take no memory, but reading jumps this far within a shard.
 _BUFFER = 4096
+# Seconds from SIGTERM to the end of a worker: the step that runs needs its images, and is saved.
+_GRACE = 30
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -323,9 +326,15 @@ def loader_options(workers: int, ranks) -> dict:
 
 
 def _leave_signals(worker: int) -> None:
-    """Leave Ctrl-C to the process that trains, which ends its workers when it has saved."""
-    import signal
+    """Leave signals to the process that trains, which ends its workers when it has saved.
 
+    Batch systems send SIGTERM to all processes of a job at once, and a terminal Ctrl-C.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _end_soon if hasattr(signal, "alarm") else signal.SIG_DFL)
     torch.set_num_threads(1)
+
+
+def _end_soon(number, frame) -> None:
+    """End this process in a while, by SIGALRM, unless the process that trains ends it before."""
+    signal.alarm(_GRACE)

@@ -1,9 +1,11 @@
 """The texture of each pixel of a data set's images: what the objective dense learns to tell."""
 
+from collections.abc import Sequence
 from zlib import crc32
 
 import numpy as np
 import torch
+from torch.utils import data
 
 from synthgen import families
 from synthgen.errors import UsageError
@@ -15,6 +17,8 @@ from synthgen.torch.pretrain.dense import NOTHING
 FIELD = "instances"
 # Share of the free memory in which images that were drawn are kept.
 _KEPT_SHARE = 0.25
+# Images that a process draws before it hands them over.
+_DRAWN_TOGETHER = 32
 # The texture of what lies behind objects that are told apart by their kind.
 _BACKGROUND = "background"
 
@@ -105,11 +109,42 @@ class RegionImages:
             return kept
 
         item = self._read(position)
-        size = _bytes_of(item)
-        if size <= self._room:
-            self._room -= size
-            self._kept[position] = item
+        self._keep(position, item)
         return item
+
+    def draw(self, positions: Sequence[int], loader_options: dict) -> None:
+        """Draw images that are asked for again and again, as many as there is room for.
+
+        What a worker of a loader draws is lost with it, at the end of an epoch; what is drawn here is there for
+        all. The first images are drawn by this process, so that their code is compiled once, not by each worker.
+
+        Parameters
+        ----------
+        positions : sequence of int
+        loader_options : dict
+            Arguments of the `DataLoader` whose workers draw.
+        """
+        first, rest = positions[:_DRAWN_TOGETHER], positions[_DRAWN_TOGETHER:]
+        for position in first:
+            self[position]
+
+        wanted = data.Subset(self, rest)
+        loader = data.DataLoader(wanted, _DRAWN_TOGETHER, **loader_options)
+        left = iter(rest)
+        for images, maps in loader:
+            for image, textures, position in zip(images, maps, left, strict=False):
+                item = (image.clone(), _compact(textures.clone()))
+                if not self._keep(position, item):
+                    return
+
+    def _keep(self, position: int, item: tuple[torch.Tensor, torch.Tensor]) -> bool:
+        """Keep an image if there is room for it; return whether there was."""
+        size = _bytes_of(item)
+        if size > self._room:
+            return False
+        self._room -= size
+        self._kept[position] = item
+        return True
 
     def _read(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
         if isinstance(self._dataset, LiveDataset):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from synthgen.recipe import Recipe
 from synthgen.shards.order import Permutation
+from synthgen.torch.data import LiveDataset
 from synthgen.torch.pretrain import make_options
 from synthgen.torch.pretrain.composites import Composites, joined, regions, share_out_composites
 from synthgen.torch.pretrain.ranks import TrainingGroup
@@ -23,10 +24,10 @@ def source():
     return open_source(recipe)
 
 
-def composites_of(source, world=1, rank=0, **changes):
+def composites_of(source, world=1, rank=0, workers=0, **changes):
     options = make_options(changes={"objective": "dense", "batch_size": 12, **changes})
     shares = share_out_composites(source, options, world)
-    return Composites(source, options, shares, TrainingGroup(rank, world, torch.device("cpu")), 0)
+    return Composites(source, options, shares, TrainingGroup(rank, world, torch.device("cpu")), workers)
 
 
 def dealt(composites, epoch=0, step=0):
@@ -85,6 +86,40 @@ def test_an_epoch_goes_on_from_any_step(source):
     assert len(whole) == composites.shares.steps == 6
     for first, second in zip(whole[4:], rest, strict=True):
         assert all(map(torch.equal, first, second))
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """Positions that any process has drawn."""
+    log = tmp_path / "drawn"
+    log.touch()
+    plain = LiveDataset.sample
+
+    def sample(dataset, position):
+        with log.open("a") as file:
+            file.write(f"{position}\n")
+        return plain(dataset, position)
+
+    monkeypatch.setattr(LiveDataset, "sample", sample)
+    return lambda: sorted(map(int, log.read_text().split()))
+
+
+def test_workers_draw_each_image_once_for_all_epochs(source, drawn):
+    options = {"mix": (1, 2), "flip": True, "class_images": 4, "epochs": 3}
+    read = composites_of(source, workers=2, **options)
+    epochs = [list(read.training(epoch, 0)) for epoch in range(3)]
+    assert drawn() == sorted(read._training.positions)
+    assert len(drawn()) == 40
+
+    alone = composites_of(source, **options)
+    for number, batches in enumerate(epochs):
+        for one, other in zip(batches, alone.training(number, 0), strict=True):
+            assert all(map(torch.equal, one, other))
+
+
+def test_workers_draw_nothing_beforehand_that_a_short_training_may_not_need(source, drawn):
+    composites_of(source, workers=2, epochs=1, epoch_images=24)
+    assert drawn() == []
 
 
 def test_the_validation_is_the_same_each_time_and_of_other_images(source):

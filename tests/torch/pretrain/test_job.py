@@ -179,6 +179,25 @@ def test_a_run_killed_in_mid_epoch_ends_with_the_same_weights(training, tmp_path
         assert [row[k] for k in ("train_loss", "val_loss")] == [other[k] for k in ("train_loss", "val_loss")]
 
 
+def test_a_signal_to_all_processes_of_a_job_is_the_training_s_to_answer(shards, undisturbed, tmp_path):
+    folder = tmp_path / "o"
+    command = [*COMMAND, *as_options(SETTINGS), "--workers", "2", str(shards), "--out", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    end = time.monotonic() + SECONDS
+    while progress_of(folder) < (0, 2):
+        assert time.monotonic() < end
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, told = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert "DataLoader" not in told
+    assert not list(folder.glob(".*"))
+    train(shards, folder)
+    assert same_weights(folder, undisturbed)
+
+
 def test_ctrl_c_saves_the_step_that_runs(shards, undisturbed, tmp_path, monkeypatch):
     step, count = torch.optim.SGD.step, iter(range(6))
 

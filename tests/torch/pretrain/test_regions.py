@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from synthgen.recipe import Recipe
 from synthgen.torch.data import LiveDataset
@@ -49,10 +50,25 @@ def test_drawn_images_are_kept_while_there_is_room(monkeypatch):
         assert drawn == expected
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_images_are_drawn_beforehand_while_there_is_room(monkeypatch, workers):
+    recipe = Recipe.from_dict({
+        "family": "multiformula", "source": "fractals", "source_classes": 4, "groups": 2, "classes": 2,
+        "per_class": 3, "size": 32, "systems": 1, "points": 500, "objects": "1:2",
+    })  # fmt: skip
+    image_bytes = 3 * 32 * 32 + 4 * 32 * 32
+    monkeypatch.setattr(regions, "available_bytes", lambda: 2 * image_bytes / regions._KEPT_SHARE)
+    monkeypatch.setattr(regions, "_DRAWN_TOGETHER", 1)
+    images = RegionImages(LiveDataset(recipe))
+    images.draw([4, 1, 3], {"num_workers": workers})
+    assert sorted(images._kept) == [1, 4]
+    fresh = RegionImages(LiveDataset(recipe))
+    for position in (1, 4, 3):
+        assert all(map(torch.equal, images[position], fresh[position]))
+
+
 @pytest.mark.parametrize("instances", [np.zeros((4, 4), np.uint8), np.ones((4, 4), np.uint8)])
 def test_one_texture_everywhere_takes_no_room(instances):
-    import torch
-
     textures = torch.from_numpy(texture_map(instances, [record(1, "a", source_class=3)]))
     kept = regions._compact(textures)
     assert torch.equal(kept, textures)
