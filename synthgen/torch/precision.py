@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -14,14 +15,13 @@ def full_precision() -> Iterator[None]:
     had another map alone than in a batch, by 1e-4 of the largest value (H200, torch 2.11).
     """
     cudnn = torch.backends.cudnn
-    switch, name, full = cudnn, "allow_tf32", False
-    if hasattr(
-        cudnn, "conv"
-    ):  # since torch 2.9; the old switch cannot be read where a program has used the new one
-        switch, name, full = cudnn.conv, "fp32_precision", "ieee"
+    # the switch of torch 2.9; the old one cannot be read where a program has used the new one
+    is_new = hasattr(cudnn, "conv")
+    switch: Any = cudnn.conv if is_new else cudnn
+    name = "fp32_precision" if is_new else "allow_tf32"
 
     before = getattr(switch, name)
-    setattr(switch, name, full)
+    setattr(switch, name, "ieee" if is_new else False)
     try:
         yield
     finally:

@@ -83,7 +83,7 @@ def _number_of(word: str) -> int:
     return crc32(code) >> 1
 
 
-class RegionImages:
+class RegionImages(data.Dataset):
     """Images and the texture of each of their pixels, by position: (uint8 (C, H, W), int32 (H, W)).
 
     Images that are drawn on the fly are kept, as many as a share of the free memory holds.
@@ -128,7 +128,7 @@ class RegionImages:
         for position in first:
             self[position]
 
-        wanted = data.Subset(self, rest)
+        wanted: data.Subset = data.Subset(self, rest)
         loader = data.DataLoader(wanted, _DRAWN_TOGETHER, **loader_options)
         left = iter(rest)
         for images, maps in loader:
