@@ -14,10 +14,10 @@ def full_precision() -> Iterator[None]:
     With fewer, scores of PatchCore and PaDiM were 3 to 5 % of their spread away from those of the CPU, and an image
     had another map alone than in a batch, by 1e-4 of the largest value (H200, torch 2.11).
     """
-    cudnn = torch.backends.cudnn
+    cudnn: Any = torch.backends.cudnn
     # the switch of torch 2.9; the old one cannot be read where a program has used the new one
     is_new = hasattr(cudnn, "conv")
-    switch: Any = cudnn.conv if is_new else cudnn
+    switch = cudnn.conv if is_new else cudnn
     name = "fp32_precision" if is_new else "allow_tf32"
 
     before = getattr(switch, name)
