@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from synthgen import families
+from synthgen.cli.failures import reason_of
 from synthgen.cli.log import end_log
 from synthgen.cli.options import Lazy
 from synthgen.compiled import why_not_compiled
@@ -115,7 +116,10 @@ def main() -> None:
     except MemoryError as error:
         code = _fail(f"the memory is used up: {one_line(error)}", EXIT_FAILED)
     except Exception as error:
-        if not _is_mended(error):
+        reason = reason_of(error)
+        if reason is not None:
+            _fail(reason, EXIT_FAILED)
+        elif not _is_mended(error):
             raise
         code = EXIT_FAILED
     status = code if isinstance(code, int) else 0
