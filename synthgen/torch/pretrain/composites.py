@@ -5,6 +5,7 @@ An image is one image of the data set, or several that are joined with irregular
 """
 
 import math
+from collections.abc import Callable
 from itertools import islice
 
 import msgspec
@@ -234,16 +235,20 @@ class Composites:
         self._images = RegionImages(source.dataset)
         self._training = _Dealer(source, shares.training, classes, options)
         self._validation = _Dealer(source, shares.validation, classes, options)
-        if workers and source.read == "live":
-            self._draw_beforehand()
+        self._is_live = source.read == "live"
 
-    def _draw_beforehand(self) -> None:
+    def prepare(self, say: Callable[[str], object]) -> None:
         """Draw the images of the training by the workers, where each will be used more than once."""
+        if not self.workers or not self._is_live:
+            return
+
+        positions = self._training.positions
         low, high = self.options.mix
         images = self.options.epochs * self.shares.steps * self.shares.batch
         parts = images * (low + high) / 2
-        if parts > len(self._training.positions):
-            self._images.draw(self._training.positions, loader_options(self.workers, self.ranks))
+        if parts > len(positions):
+            say(f"drawing {len(positions):,} images first, by {self.workers} workers")
+            self._images.draw(positions, loader_options(self.workers, self.ranks))
 
     def training(self, epoch: int, first: int):
         """Return an iterable of the batches of an epoch from number `first` on: (images, textures)."""

@@ -344,16 +344,14 @@ class _Training:
         done = job.images_before(state.epoch) + state.step * job.options.batch_size
         alone = job.ranks.world == 1
 
-        with (
-            freed_memory_kept(),
-            Progress(progress, total, done) as self.bar,
-            self.clock.holding_signals(self.bar.note, alone),
-        ):
-            if done:
-                place = f"epoch {state.epoch + 1} after step {state.step}"
-                self.bar.note(f"{job.folder}: resumed in {place}")
-            while state.epoch < epochs and not state.stopped:
-                self._train_epoch()
+        with freed_memory_kept(), Progress(progress, total, done) as self.bar:
+            self.batches.prepare(self.bar.note)
+            with self.clock.holding_signals(self.bar.note, alone):
+                if done:
+                    place = f"epoch {state.epoch + 1} after step {state.step}"
+                    self.bar.note(f"{job.folder}: resumed in {place}")
+                while state.epoch < epochs and not state.stopped:
+                    self._train_epoch()
         return self._finish()
 
     def _loaded_state(self) -> _State:

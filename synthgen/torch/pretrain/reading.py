@@ -1,7 +1,7 @@
 """Images for training: from shards, as a stream, or drawn on the fly, from any batch of an epoch on."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -295,6 +295,9 @@ class ImageBatches:
         self.ranks = ranks
         self.workers = workers
         self.size = size
+
+    def prepare(self, say: Callable[[str], object]) -> None:
+        """Do nothing: images are read, or drawn, when their batch comes."""
 
     def training(self, epoch: int, first: int):
         """Return an iterable of the batches of an epoch from number `first` on: (images, labels)."""

@@ -107,6 +107,9 @@ def drawn(tmp_path, monkeypatch):
 def test_workers_draw_each_image_once_for_all_epochs(source, drawn):
     options = {"mix": (1, 2), "flip": True, "class_images": 4, "epochs": 3}
     read = composites_of(source, workers=2, **options)
+    lines = []
+    read.prepare(lines.append)
+    assert lines == ["drawing 40 images first, by 2 workers"]
     epochs = [list(read.training(epoch, 0)) for epoch in range(3)]
     assert drawn() == sorted(read._training.positions)
     assert len(drawn()) == 40
@@ -117,9 +120,12 @@ def test_workers_draw_each_image_once_for_all_epochs(source, drawn):
             assert all(map(torch.equal, one, other))
 
 
-def test_workers_draw_nothing_beforehand_that_a_short_training_may_not_need(source, drawn):
-    composites_of(source, workers=2, epochs=1, epoch_images=24)
+def test_nothing_is_drawn_beforehand_that_may_not_be_needed_or_that_nobody_would_draw_again(source, drawn):
+    lines = []
+    composites_of(source, workers=2, epochs=1, epoch_images=24).prepare(lines.append)
+    composites_of(source, workers=0, epochs=3).prepare(lines.append)
     assert drawn() == []
+    assert lines == []
 
 
 def test_the_validation_is_the_same_each_time_and_of_other_images(source):
