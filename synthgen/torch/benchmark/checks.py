@@ -7,9 +7,7 @@ import numpy as np
 
 from synthgen.errors import UsageError
 
-# Of the largest value. GPUs choose their algorithms by the size of the batch: with rounded convolutions maps
-# differed by up to 2.2e-4 (H200). What averages over a batch differs by far more.
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4  # of the largest value
 _Answer = tuple[np.ndarray, np.ndarray | None]
 
 

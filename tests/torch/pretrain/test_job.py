@@ -21,7 +21,7 @@ from torch import distributed
 
 import synthgen
 from synthgen.errors import FormatError, LockedError, UsageError
-from synthgen.recipe import Recipe, load_recipe
+from synthgen.recipe import load_recipe
 from synthgen.run.lock import part_lock
 from synthgen.torch.backbones import load_backbone
 from synthgen.torch.models import PatchCore
@@ -70,18 +70,6 @@ def as_options(settings):
 def shards(make_recipe, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrain") / "shards"
     synthgen.generate(make_recipe(), folder, workers=0, progress=False)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def regions(make_recipe, tmp_path_factory):
-    """Images with instances: objects of two source classes in each of 4 classes."""
-    folder = tmp_path_factory.mktemp("pretrain") / "regions"
-    recipe = Recipe.from_dict({
-        "family": "multiformula", "source": "fractals", "source_classes": 8, "groups": 4, "classes": 4,
-        "per_class": 6, "size": 48, "systems": 1, "points": 40_000, "objects": "2:3", "scale": "0.6:1.0",
-    })  # fmt: skip
-    synthgen.generate(recipe, folder, workers=0, progress=False)
     return folder
 
 
