@@ -10,7 +10,7 @@ All variants see as many images. A training that was interrupted goes on, a fini
 
     python studies/pretraining.py --out study                               # 60,000 images each, three seeds: days
     python studies/pretraining.py --out study --only surface,mix-1 --seeds 1
-    python studies/pretraining.py --out study --images 300000 --only surface  # as many as the preset sees
+    python studies/pretraining.py --out study --images 240000 --only surface  # as many as the preset sees
     python studies/pretraining.py --out quick --quick                       # a few images, one variant of each kind
 """
 

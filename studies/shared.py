@@ -1,5 +1,6 @@
 """What the studies share: folders that are filled once, weights as files, a benchmark that is run, its table."""
 
+import math
 import os
 import shutil
 import sys
@@ -126,7 +127,7 @@ def summary(results: Results, pool: str, base: str | None = None) -> str:
     """Return the table of a pool: a row a model, each metric with its 95 % interval.
 
     With `base`, the name of a model, there are also the intervals of the gain over it: all models see the same
-    resamples of the test images.
+    resamples of the test images. A gain without spread has none.
     """
     metrics = results.benchmark.metrics
     lines = {}
@@ -162,7 +163,7 @@ def _gain(results: Results, pool: str, metric: str, model: str, base: str) -> st
     if mine is None or other is None or model == base:
         return "-"
     low, high = intervals.interval(mine - other)
-    return f"{low:+.3f}..{high:+.3f}"
+    return "-" if math.isnan(low) else f"{low:+.3f}..{high:+.3f}"
 
 
 def _resampled(results: Results, pool: str, metric: str, model: str) -> np.ndarray | None:

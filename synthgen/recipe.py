@@ -2,9 +2,10 @@
 
 import difflib
 import hashlib
+import os
 import re
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -251,12 +252,13 @@ def _is_benchmark(path: Path) -> bool:
 
 
 def load_recipe(source, overrides: dict | None = None) -> Recipe:
-    """Return the recipe of a name, a YAML file, a data set, or a `Recipe` itself.
+    """Return the recipe of a name, a YAML file, a data set, a mapping, or a `Recipe` itself.
 
     Parameters
     ----------
-    source : Recipe, str or Path
-        A recipe of the package by name, the path of a YAML file, or the folder, or the address, of a data set.
+    source : Recipe, dict, str or Path
+        A recipe of the package by name, the path of a YAML file, or the folder, or the address, of a data set; or
+        the keys of a recipe, as `Recipe.from_dict` takes them.
     overrides : dict, optional
         Keys to replace; ``storage.format`` reaches into a section.
 
@@ -268,8 +270,13 @@ def load_recipe(source, overrides: dict | None = None) -> Recipe:
     if isinstance(source, Recipe):
         values = source.to_dict()
         place = source.name
-    else:
+    elif isinstance(source, Mapping):
+        values = dict(source)
+        place = ""
+    elif isinstance(source, (str, os.PathLike)):
         values, place = _read(source)
+    else:
+        raise UsageError(f"recipe must be a Recipe, a mapping, a name or a path, got {type(source).__name__}")
 
     for key, value in (overrides or {}).items():
         _replace(values, key, value, place)

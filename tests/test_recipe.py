@@ -127,6 +127,19 @@ def test_overrides_reach_into_sections():
         load_recipe("tiny-fractals", {"sotrage.format": "hdf5"})
 
 
+def test_a_mapping_is_a_recipe():
+    assert load_recipe(BASE, {"per_class": 2}) == Recipe.from_dict({**BASE, "per_class": 2})
+    with pytest.raises(UsageError, match=r"^per_class must be int >= 1, got 0$"):
+        load_recipe({**BASE, "per_class": 0})
+
+
+@pytest.mark.parametrize("source", [None, 7, ["tiny-fractals"], b"tiny-fractals"])
+def test_what_can_be_no_recipe_is_refused(source):
+    kind = type(source).__name__
+    with pytest.raises(UsageError, match=f"^recipe must be a Recipe, a mapping, a name or a path, got {kind}$"):
+        load_recipe(source)
+
+
 def test_unknown_recipes_are_guessed():
     with pytest.raises(UsageError, match="did you mean tiny-fractals"):
         load_recipe("tiny-fractal")
