@@ -95,6 +95,7 @@ VARIANTS = {
     # the loss
     "layer-2": Variant(training={"layers": (2,), "until": 2}, layers=(2,)),
     "layer-3": Variant(training={"layers": (3,)}),
+    "layers-1-2": Variant(training={"layers": (1, 2), "until": 2}, layers=(1, 2)),
     "layers-1-2-3": Variant(training={"layers": (1, 2, 3)}),
     "temperature-halved": Variant(training={"temperature": 0.05}),
     "temperature-doubled": Variant(training={"temperature": 0.2}),
@@ -165,10 +166,12 @@ def learn(name: str, seed: int, images: int, threads: int | None, is_quick: bool
 
 def model_of(name: str) -> dict:
     """Return the model of the benchmark that has the weights of a variant, of the seed of the job."""
+    layers = list(VARIANTS[name].layers)
     values = {
         "kind": "patchcore",
-        "coreset": 0.1,
-        "layers": list(VARIANTS[name].layers),
+        # as many places of layer 1 as of the others
+        "coreset": 0.025 if 1 in layers else 0.1,
+        "layers": layers,
         "backbone": f"weights/{name}-{{seed}}/last.safetensors",
     }
     if name not in _UNCALIBRATED:

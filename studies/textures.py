@@ -4,7 +4,8 @@ Photographs of scikit-image (brick, grass, gravel) with defects by cut-paste, dr
 on one architecture with different weights: random; ImageNet's; those of the preset `surface`, which learns textures
 at every place; and those that learned the classes of images of one formula a class (Fractals, Mandelbulbs), of five
 (MultiFractals, MultiMandelbulbs; Ugwu et al. 2024), or of one formula in all (1p-frac), for the same time. Each as
-it is, and with batch-norm statistics of the normal images; beside them a floor without a network, and chance.
+it is, and with batch-norm statistics of the normal images; the preset's and ImageNet's on the layers 1 and 2 too;
+beside them a floor without a network, and chance.
 
 This script makes the photographs and the weights. The rest is `textures.yaml`, a configuration of `synthgen
 benchmark`: an interrupted study goes on where it was.
@@ -58,6 +59,8 @@ CLASSES = {
 ONE = "1p-frac"
 SURFACE = "surface"
 FIRST = "random"
+# Rows of the same weights on finer layers.
+FINE = "-fine"
 BASE = "random-calibrate=1"
 
 
@@ -255,14 +258,15 @@ def copy_weights(path: Path, seed: int) -> None:
 
 def prepare(row: str, seed: int, scale: Scale, threads: int | None) -> None:
     """Make the weights of a row of the table for a seed."""
-    if row == FIRST:
+    name = row.removesuffix(FINE)
+    if name == FIRST:
         keep_random(seed)
-    elif row == "imagenet":
+    elif name == "imagenet":
         keep_imagenet()
-    elif row == SURFACE and not (weights_of(row, seed) / LAST).exists():
+    elif name == SURFACE and not (weights_of(name, seed) / LAST).exists():
         learn_places(seed, scale, threads)
-    elif row in (*CLASSES, ONE):
-        learn_classes(row, seed, scale, threads)
+    elif name in (*CLASSES, ONE):
+        learn_classes(name, seed, scale, threads)
 
 
 def main(arguments: list[str] | None = None) -> None:
