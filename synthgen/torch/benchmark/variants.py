@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from synthgen.errors import UsageError, did_you_mean
-from synthgen.options import named
+from synthgen.options import convert, named
 from synthgen.torch.benchmark.config import (
     OWN_KEYS,
     Benchmark,
@@ -161,6 +161,8 @@ def _variant(name: str, entry: Entry, chosen: dict, benchmark: Benchmark, above:
     check_kind(kind, place, f"{where}.kind")
     if "size" in own:
         own["size"] = tuple(checked_size(own["size"], place, f"{where}.size"))
+    checked = convert(own, Entry, place, f"{where}.", OWN_KEYS)
+    own = {key: getattr(checked, key) for key in own}
 
     def chosen_of(key: str, default):
         given = own.get(key, getattr(entry, key))

@@ -1,10 +1,11 @@
 """Jobs: one for each model, category and seed, and a fingerprint of all that its results depend on."""
 
+import msgspec
 import pytest
 
 from synthgen.errors import UsageError
 from synthgen.torch.benchmark.config import Benchmark, load_benchmark
-from synthgen.torch.benchmark.jobs import chosen, differences, make_plan
+from synthgen.torch.benchmark.jobs import Job, chosen, differences, make_plan
 
 
 def planned(values, tmp_path, **changes):
@@ -32,6 +33,22 @@ def test_the_fingerprint_follows_what_results_depend_on_and_nothing_else(values,
     after = planned(values, tmp_path, **{key: value}).jobs[0]
     assert (before.fingerprint != after.fingerprint) == (key in CHANGES)
     assert bool(differences(before.spec, after.spec)) == (key in CHANGES)
+
+
+# Values as people write them, which a struct holds in another type.
+GRIDS = [
+    {"calibrate": [0, 1]}, {"calibrate": ["0.5"]}, {"batch": ["4"]}, {"size": [32, "32x16"]},
+    {"coreset": [1.0, "0.5", 100]}, {"layers": [[2], [1, 2]]}, {"sigma": [4]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_worker_sees_the_fingerprint_of_the_job_that_it_is_sent(values, tmp_path, grid):
+    models = {"m": {"kind": "patchcore", "backbone": "random:test_resnet", "grid": grid}}
+    for job in planned(values, tmp_path, models=models).jobs:
+        plain = msgspec.to_builtins(job)
+        sent = msgspec.json.decode(msgspec.json.encode(plain))
+        assert msgspec.convert(sent, Job).fingerprint == job.fingerprint
 
 
 def test_jobs_are_chosen_by_how_they_begin(values, tmp_path):

@@ -56,6 +56,22 @@ def test_values_of_a_grid_are_checked(values, grid, rule):
         made(values, m=entry)
 
 
+WRONG_OWN = [
+    ("calibrate", 2, "calibrate must be float <= 1.0, got 2"),
+    ("calibrate", "a", r"calibrate must be float \| null, got 'a'"),
+    ("batch", 0, "batch must be int >= 1, got 0"),
+    ("batch", "x", r"batch must be int \| null, got 'x'"),
+    ("backbone", 3, r"backbone must be str \| null, got 3"),
+    ("size", 0, "size must "),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "rule"), WRONG_OWN)
+def test_a_grid_of_what_every_model_has_is_checked(values, key, value, rule):
+    with pytest.raises(UsageError, match=rule):
+        made(values, m={"kind": "padim", "grid": {key: [value]}})
+
+
 MINE = {"kind": "theirs:Bright"}
 WRONG_MEMBERS = [
     ({"kind": "score-ensemble"}, "models.e.members must be names of models, got none"),
