@@ -4,8 +4,8 @@ Photographs of scikit-image (brick, grass, gravel) with defects by cut-paste, dr
 on one architecture with different weights: random; ImageNet's; those of the preset `surface`, which learns textures
 at every place; and those that learned the classes of images of one formula a class (Fractals, Mandelbulbs), of five
 (MultiFractals, MultiMandelbulbs; Ugwu et al. 2024), or of one formula in all (1p-frac), for the same time. Each as
-it is, and with batch-norm statistics of the normal images; the preset's and ImageNet's on the layers 1 and 2 too;
-beside them a floor without a network, and chance.
+it is, and with batch-norm statistics of the normal images; random ones, ImageNet's and the preset's on the layers 1
+and 2 too; beside them a floor without a network, and chance.
 
 This script makes the photographs and the weights. The rest is `textures.yaml`, a configuration of `synthgen
 benchmark`: an interrupted study goes on where it was.
