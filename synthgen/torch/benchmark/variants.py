@@ -160,7 +160,7 @@ def _variant(name: str, entry: Entry, chosen: dict, benchmark: Benchmark, above:
     kind = str(own.get("kind", entry.kind))
     check_kind(kind, place, f"{where}.kind")
     if "size" in own:
-        own["size"] = tuple(checked_size(own["size"], place, f"{where}.size"))
+        own["size"] = checked_size(own["size"], place, f"{where}.size")
     checked = convert(own, Entry, place, f"{where}.", OWN_KEYS)
     own = {key: getattr(checked, key) for key in own}
 
