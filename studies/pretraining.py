@@ -1,16 +1,16 @@
-"""What matters when a backbone learns textures at every place: variants of the preset `surface`, one table.
+"""What matters when a backbone learns textures at every place: variants of the preset `surface-quick`, one table.
 
 Each variant changes one thing: the kinds of texture, regions in an image, its size, the layers in the loss, the
 temperature, the number of textures, augmentation, the network and its normalizing; other images under the same
-objective; and the same images under the objective of classes. They are measured by PatchCore on drawn plates and
-connectors (`pretraining.yaml`), as they are and calibrated, and never on photographs: those are for the study of
-textures alone.
+objective; and the same images under the objective of classes. They are measured by PatchCore on drawn plates,
+connectors and two textures (`pretraining.yaml`), as they are, and never on photographs: those are for the study of
+textures alone. The preset itself is also measured calibrated, beside random weights and ImageNet's.
 
 All variants see as many images. A training that was interrupted goes on, a finished one is not repeated.
 
     python studies/pretraining.py --out study                               # 60,000 images each, three seeds: days
-    python studies/pretraining.py --out study --only surface,mix-1 --seeds 1
-    python studies/pretraining.py --out study --images 240000 --only surface  # as many as the preset sees
+    python studies/pretraining.py --out study --only surface-quick,mix-1 --images 12000
+    python studies/pretraining.py --out study --only surface-quick --images 240000
     python studies/pretraining.py --out quick --quick                       # a few images, one variant of each kind
 """
 
@@ -19,20 +19,20 @@ from pathlib import Path
 
 import msgspec
 import torch
-from shared import ARCH, configured, keep_random, run, summary, weights_of, working_in
+from shared import ARCH, configured, keep_imagenet, keep_random, run, summary, weights_of, working_in
 
 from synthgen.families.textures import KINDS
 from synthgen.recipe import Recipe, load_recipe
 from synthgen.torch.pretrain import pretrain
 from synthgen.torch.pretrain.options import PRESETS
 
-SURFACE = "surface"
+SURFACE = "surface-quick"
 BASE = f"{SURFACE}-calibrate=0"
 IMAGES = 60_000
 # The epochs of a long training; shorter ones have fewer, of so many images at least.
 EPOCHS, LEAST_EPOCH = 15, 960
 # What the objective of classes has not.
-_OF_PLACES = ("objective", "until", "epoch_images", "class_images", "mix")
+_OF_PLACES = ("objective", "layers", "until", "epoch_images", "class_images", "mix")
 # Objects of several formulas, whose places are told apart by their formula: an image is one of the data set.
 _OBJECTS = {
     "family": "multiformula", "classes": 200, "per_class": 100, "groups": 200, "size": 128, "objects": "4:10",
@@ -60,7 +60,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     data: dict = {}
     training: dict = {}
     arch: str = ARCH
-    layers: tuple[int, ...] = (2, 3)
+    layers: tuple[int, ...] = (1, 2)
     classes: bool = False
 
 
@@ -93,10 +93,10 @@ VARIANTS = {
     "unflipped": Variant(training={"flip": False}),
     "gray": Variant(training={"gray": True}),
     # the loss
-    "layer-2": Variant(training={"layers": (2,), "until": 2}, layers=(2,)),
-    "layer-3": Variant(training={"layers": (3,)}),
-    "layers-1-2": Variant(training={"layers": (1, 2), "until": 2}, layers=(1, 2)),
-    "layers-1-2-3": Variant(training={"layers": (1, 2, 3)}),
+    "layer-1": Variant(training={"layers": (1,), "until": 1}, layers=(1,)),
+    "layer-2": Variant(training={"layers": (2,)}),
+    "layers-2-3": Variant(training={"layers": (2, 3), "until": 3}),
+    "layers-1-2-3": Variant(training={"layers": (1, 2, 3), "until": 3}),
     "temperature-halved": Variant(training={"temperature": 0.05}),
     "temperature-doubled": Variant(training={"temperature": 0.2}),
     # is it the data or the loss?
@@ -109,10 +109,8 @@ VARIANTS = {
     "b0": Variant(arch="efficientnet_b0"),
     "b0-group-norm": Variant(arch="efficientnet_b0_gn"),
 }
-# Without batch norm there is nothing to calibrate.
-_UNCALIBRATED = ("vit-tiny", "b0-group-norm")
 # One of each kind, and a probe of a few small images.
-QUICK = ("surface", "classes", "multifractals", "resnet18")
+QUICK = (SURFACE, "classes", "multifractals", "resnet18")
 _QUICK_PROBE = {"draw": {"plates": {
     "normal": {"family": "stains", "seed": 20, "field_of_view": 12.8, "per_class": 8, "size": 128},
     "test": {"family": "stains", "layout": "test", "seed": 21, "field_of_view": 12.8, "per_class": 3, "size": 128},
@@ -147,7 +145,13 @@ def options_of(variant: Variant, images: int, is_quick: bool) -> dict:
     epochs = epochs_of(images)
     of_epoch = images // epochs
     values = dict(PRESETS[SURFACE])
-    values |= {"epochs": epochs, "warmup": 1 if epochs > 1 else 0, "val_images": min(960, of_epoch)}
+    # an accuracy chooses nothing here: it is measured at the end alone
+    values |= {
+        "epochs": epochs,
+        "warmup": 1 if epochs > 1 else 0,
+        "val_images": min(960, of_epoch),
+        "val_every": epochs,
+    }
     if is_quick:
         values |= _QUICK_TRAINING
     values |= variant.training
@@ -174,8 +178,8 @@ def model_of(name: str) -> dict:
         "layers": layers,
         "backbone": f"weights/{name}-{{seed}}/last.safetensors",
     }
-    if name not in _UNCALIBRATED:
-        values["grid"] = {"calibrate": [0, 0.5, 1]}
+    if name == SURFACE:
+        values["grid"] = {"calibrate": [0, 1]}
     return values
 
 
@@ -190,6 +194,7 @@ def main(arguments: list[str] | None = None) -> None:
         changes |= {"sets.probe": _QUICK_PROBE, "size": 128}
 
     with working_in(given.out):
+        keep_imagenet()
         benchmark = configured("pretraining", changes, None, tuple(range(given.seeds)))
         for seed in benchmark.seeds:
             keep_random(seed)

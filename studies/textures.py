@@ -1,11 +1,11 @@
 """Which weights find defects in real surfaces? An honest small study that needs no download.
 
 Photographs of scikit-image (brick, grass, gravel) with defects by cut-paste, drawn plates and connectors; PatchCore
-on one architecture with different weights: random; ImageNet's; those of the preset `surface`, which learns textures
-at every place; and those that learned the classes of images of one formula a class (Fractals, Mandelbulbs), of five
-(MultiFractals, MultiMandelbulbs; Ugwu et al. 2024), or of one formula in all (1p-frac), for the same time. Each as
-it is, and with batch-norm statistics of the normal images; random ones, ImageNet's and the preset's on the layers 1
-and 2 too; beside them a floor without a network, and chance.
+on one architecture with different weights: random; ImageNet's; those of the presets `surface` and `surface-quick`,
+which learn textures at every place; and those that learned the classes of images of one formula a class (Fractals,
+Mandelbulbs), of five (MultiFractals, MultiMandelbulbs; Ugwu et al. 2024), or of one formula in all (1p-frac), for
+the same time as `surface`. Each as it is, and with batch-norm statistics of the normal images; random ones,
+ImageNet's and those of `surface` on the layers 1 and 2 too; beside them a floor without a network, and chance.
 
 This script makes the photographs and the weights. The rest is `textures.yaml`, a configuration of `synthgen
 benchmark`: an interrupted study goes on where it was.
@@ -58,6 +58,8 @@ CLASSES = {
 }
 ONE = "1p-frac"
 SURFACE = "surface"
+# The presets that learn textures at every place.
+PLACES = (SURFACE, "surface-quick")
 FIRST = "random"
 # Rows of the same weights on finer layers.
 FINE = "-fine"
@@ -241,14 +243,14 @@ def learn_classes(name: str, seed: int, scale: Scale, threads: int | None) -> No
     pretrain(folder, weights_of(name, seed), ARCH, threads=threads, **changes)
 
 
-def learn_places(seed: int, scale: Scale, threads: int | None) -> None:
-    """Pre-train by the preset `surface`."""
+def learn_places(preset: str, seed: int, scale: Scale, threads: int | None) -> None:
+    """Pre-train by a preset for surfaces."""
     recipe = load_recipe("textures", scale.recipe)
-    pretrain(recipe, weights_of(SURFACE, seed), preset=SURFACE, threads=threads, seed=seed, **scale.surface)
+    pretrain(recipe, weights_of(preset, seed), preset=preset, threads=threads, seed=seed, **scale.surface)
 
 
 def copy_weights(path: Path, seed: int) -> None:
-    """Take weights of the preset that are there: a folder of `synthgen pretrain`, or a file with its card."""
+    """Take weights of the preset `surface`: a folder of `synthgen pretrain`, or a file with its card."""
     file = path / LAST if path.is_dir() else path
     folder = weights_of(SURFACE, seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -263,8 +265,8 @@ def prepare(row: str, seed: int, scale: Scale, threads: int | None) -> None:
         keep_random(seed)
     elif name == "imagenet":
         keep_imagenet()
-    elif name == SURFACE and not (weights_of(name, seed) / LAST).exists():
-        learn_places(seed, scale, threads)
+    elif name in PLACES and not (weights_of(name, seed) / LAST).exists():
+        learn_places(name, seed, scale, threads)
     elif name in (*CLASSES, ONE):
         learn_classes(name, seed, scale, threads)
 

@@ -30,6 +30,10 @@ PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.m
 # bear each other.
 ALONE = ("README.md", "docs/families/mandelbulb.md")
 
+_SMALL_PLACES = (
+    "--arch test_resnet --epochs 1 --batch-size 12 --epoch-images 12 --val-images 12 --crop 32 --scale 1:1 "
+    "--class-images 2 --batch-classes 2 --mix 1:1"
+)
 # What makes a command small. Of an option that is given twice, the last counts.
 SMALL = {
     "fractals": "--classes 2 --per-class 3 --size 32 --points 500 --workers 0",
@@ -44,8 +48,8 @@ SMALL = {
     "plan": "--set classes=2 --set per_class=3 --set size=32",
     "recipes": "--no-time",
     "pretrain": "--arch test_resnet --epochs 1 --batch-size 2 --resize 0 --crop 0",
-    "pretrain surface": "--arch test_resnet --epochs 1 --batch-size 12 --epoch-images 12 --val-images 12 --crop 32 "
-    "--scale 1:1 --class-images 2 --batch-classes 2 --mix 1:1",
+    "pretrain surface": _SMALL_PLACES,
+    "pretrain surface-quick": _SMALL_PLACES,
     "fit": "--size 64",
     "benchmark tiny-benchmark": "--only floor/textures/stones --workers 0 "
     "--set sets.textures.draw.stones.normal.per_class=10 --set sets.textures.draw.stones.test.per_class=2 "

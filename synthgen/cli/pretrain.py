@@ -27,7 +27,7 @@ from synthgen.torch.pretrain.options import PRESETS, Options
 @click.option(
     "--arch",
     metavar="NAME",
-    help="Any timm model, for example wide_resnet50_2.  [default: that of the preset surface]",
+    help="Any timm model, for example wide_resnet50_2.  [default: that of the presets surface, surface-quick]",
 )
 @out_option("Folder of the results.")
 @click.option(

@@ -98,7 +98,7 @@ def pretrain(
         Folder of the results.
     arch : str, optional
         Any name of a timm model; by default that of the preset, where it has one.
-    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms', 'surface'}
+    preset : {'baseline', 'var1', 'var1-batch', 'var1-noscheduler', 'transforms', 'surface', 'surface-quick'}
         Settings of Ugwu et al. 2024, sections 4 and 7.3, or of our backbones for surfaces; `changes` replace
         single ones, see `Options`.
     read : {'map', 'stream', 'live'}, optional
@@ -181,7 +181,7 @@ def _architecture(arch: str | None, preset: str) -> str:
     arch = arch or ARCHITECTURES.get(preset)
     if arch is None:
         known = ", ".join(ARCHITECTURES)
-        raise UsageError(f"arch must be the name of a timm model, got none; only the preset {known} has one")
+        raise UsageError(f"arch must be the name of a timm model, got none; only the presets {known} have one")
     check_architecture(arch)
     return arch
 

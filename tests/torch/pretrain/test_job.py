@@ -464,7 +464,12 @@ def test_a_network_learns_the_classes(make_recipe, tmp_path):
         ({"arch": "resnett18"}, "did you mean resnet18"),
         (
             {"preset": "var2"},
-            "preset must be one of baseline, var1, var1-batch, var1-noscheduler, transforms, surface, got 'var2'",
+            "preset must be one of baseline, var1, var1-batch, var1-noscheduler, transforms, surface, "
+            "surface-quick, got 'var2'",
+        ),
+        (
+            {"arch": None},
+            "arch must be the name of a timm model, got none; only the presets surface, surface-quick",
         ),
         ({"bath_size": 2}, "bath_size is not a known key; did you mean batch_size"),
         ({"mean": (1, 2)}, "mean must be one number or three"),

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from synthgen.torch.pretrain import learning_rate, make_options
@@ -18,6 +19,13 @@ def test_presets_are_those_of_the_paper():
     assert make_options("var1-batch").batch_size == 1024
     assert {learning_rate(make_options("var1-noscheduler"), epoch) for epoch in range(100)} == {0.1}
     assert make_options("var1", {"batch_size": "64", "milestones": "2,3"}).milestones == (2, 3)
+
+
+def test_the_quick_preset_for_surfaces_trains_the_first_two_layers_on_fewer_images():
+    whole, quick = make_options("surface"), make_options("surface-quick")
+    assert (whole.used_layers, quick.used_layers) == ((2, 3), (1, 2))
+    assert (whole.epochs * whole.epoch_images, quick.epochs * quick.epoch_images) == (240_000, 60_000)
+    assert msgspec.structs.replace(whole, layers=(1, 2), until=2, epoch_images=5_000) == quick
 
 
 def test_the_rate_rises_and_falls_as_asked():
