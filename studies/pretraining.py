@@ -90,6 +90,7 @@ VARIANTS = {
     "one-scale": Variant(training={"scale": (0.16, 0.16)}),
     "unlit": Variant(data={"light": 0}, training={"jitter": 0.0}),
     "jitter-doubled": Variant(training={"jitter": 0.3}),
+    "blurred": Variant(training={"blur": True}),
     "unflipped": Variant(training={"flip": False}),
     "gray": Variant(training={"gray": True}),
     # the loss

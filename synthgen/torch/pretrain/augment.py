@@ -43,7 +43,7 @@ def augment(image: torch.Tensor, options: Options, epoch: int, position: int) ->
 
 
 def augment_with_labels(
-    image: torch.Tensor, labels: torch.Tensor, options: Options, rng
+    image: torch.Tensor, labels: torch.Tensor, options: Options, rng, own=None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return an image as it is trained on, and the labels of its pixels.
 
@@ -54,6 +54,8 @@ def augment_with_labels(
         They are moved with the pixels; the nearest is taken where an image is resized.
     options : Options
     rng : numpy.random.Generator
+    own : numpy.random.Generator, optional
+        That of the blur, which leaves the labels where they are; None for no blur.
 
     Returns
     -------
@@ -61,6 +63,8 @@ def augment_with_labels(
     labels : int tensor (S, S)
     """
     image, moved = _augmented(image, labels[None], options, rng, None)
+    if own is not None:
+        image = transformed(image, options, own)
     return image, moved[0]
 
 

@@ -176,7 +176,8 @@ class CompositeImages(data.Dataset):
             image, textures = self.images[position]
             place = number << _PART_BITS | order
             rng = generator(seed, self.epoch, place, self.name)
-            part = augment_with_labels(image, textures, self.options, rng)
+            own = generator(seed, self.epoch, place, f"{self.name}.blur") if self.options.blur else None
+            part = augment_with_labels(image, textures, self.options, rng, own)
             parts.append(part)
 
         if len(parts) == 1:
@@ -257,7 +258,7 @@ class Composites:
 
     def validation(self):
         """Return an iterable of this rank's batches of the validation, the same each time."""
-        plain = msgspec.structs.replace(self.options, flip=False, jitter=0.0)
+        plain = msgspec.structs.replace(self.options, flip=False, jitter=0.0, blur=False)
         batches = self.shares.validated // self.options.batch_size
         steps = range(batches)
         return self._loader(self._validation, plain, 0, steps, "pretrain.dense.validation")

@@ -214,7 +214,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         last = self.used_layers[-1]
         if self.until not in (0, last):
             raise ValueError(f"until must be the last of the layers, {last}, got {self.until}")
-        for name in ("rotate", "affine", "blur"):
+        for name in ("rotate", "affine"):
             if getattr(self, name):
                 raise ValueError(f"{name} needs the objective classes, got dense")
         if self.label_smoothing:

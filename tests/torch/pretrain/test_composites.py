@@ -67,6 +67,25 @@ def test_only_the_first_images_of_a_class_are_used_where_so_many_are_asked_for(s
     assert len(used) == 30
 
 
+def test_half_of_the_images_that_are_joined_are_blurred_where_that_is_asked_for(source):
+    def seen(is_blurred, epoch, is_validation=False):
+        composites = composites_of(source, blur=is_blurred, crop=24)
+        batches = composites.validation() if is_validation else composites.training(epoch, 0)
+        images, textures = next(iter(batches))
+        return images, textures
+
+    same = []
+    for epoch in range(5):
+        images, textures = seen(False, epoch)
+        blurred, its_textures = seen(True, epoch)
+        assert torch.equal(textures, its_textures)
+        same += [torch.equal(one, other) for one, other in zip(images, blurred, strict=True)]
+    assert len(same) == 60
+    assert 15 < sum(same) < 45
+    for plain, blurred in zip(seen(False, 0, True), seen(True, 0, True), strict=True):
+        assert torch.equal(plain, blurred)
+
+
 def test_batches_depend_on_epoch_step_and_rank_alone(source):
     first = dealt(composites_of(source), 1, 2)
     assert dealt(composites_of(source), 1, 2) == first

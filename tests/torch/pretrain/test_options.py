@@ -6,6 +6,7 @@ import sys
 import msgspec
 import pytest
 
+from synthgen.errors import UsageError
 from synthgen.torch.pretrain import learning_rate, make_options
 
 
@@ -44,3 +45,31 @@ def test_options_load_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "224\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"layers": (3, 2)}, "layers must ascend, got 3,2"),
+        ({"layers": (2, 2)}, "layers must ascend, got 2,2"),
+        ({"layers": (1, 2), "until": 3}, "until must be the last of the layers, 2, got 3"),
+        ({"rotate": 10.0}, "rotate needs the objective classes, got dense"),
+        ({"affine": 0.1}, "affine needs the objective classes, got dense"),
+        ({"label_smoothing": 0.1}, "label_smoothing must be 0 with objective dense, got 0.1"),
+        ({"mix": (3, 2)}, "mix must be LOW:HIGH"),
+    ],
+)
+def test_what_does_not_go_with_places_is_refused(changes, told):
+    with pytest.raises(UsageError) as error:
+        make_options(changes={"objective": "dense", **changes})
+    assert told in str(error.value)
+
+
+def test_what_is_of_places_alone_is_refused_with_classes():
+    places = {
+        "until": 3, "layers": (2, 3), "temperature": 0.2, "purity": 0.9, "batch_classes": 4, "mix": (1, 2),
+        "class_images": 2, "epoch_images": 100,
+    }  # fmt: skip
+    for name, value in places.items():
+        with pytest.raises(UsageError, match=f"{name} needs the objective dense, got classes"):
+            make_options(changes={name: value})
