@@ -63,6 +63,7 @@ def augment_with_labels(
     labels : int tensor (S, S)
     """
     image, moved = _augmented(image, labels[None], options, rng, None)
+    # not before the crop, as without labels: 0.4 ms of 96 x 96 pixels, 4.5 ms of 256 x 256
     if own is not None:
         image = transformed(image, options, own)
     return image, moved[0]
