@@ -100,6 +100,7 @@ VARIANTS = {
     "layers-1-2-3": Variant(training={"layers": (1, 2, 3), "until": 3}),
     "temperature-halved": Variant(training={"temperature": 0.05}),
     "temperature-doubled": Variant(training={"temperature": 0.2}),
+    "with-classes": Variant(training={"class_weight": 1.0}),
     # is it the data or the loss?
     "multifractals": Variant(data={**_OBJECTS, "source": "fractals"}, training=_WHOLE_IMAGES),
     "multimandelbulbs": Variant(data={**_OBJECTS, "source": "mandelbulb"}, training=_WHOLE_IMAGES),

@@ -2,7 +2,7 @@
 
 A place is compared with a prototype of each texture: the mean embedding of its places in the *other* images of the
 batch. So nothing that is special to one image helps. The embeddings come from a small head on each layer, which is
-thrown away afterwards.
+thrown away afterwards. Beside that, the mean of the last layer may tell the classes of the whole image.
 """
 
 import math
@@ -26,6 +26,21 @@ _EMBEDDING = 64
 _NEVER = -1e4
 
 
+class DenseOutputs(NamedTuple):
+    """What a network says of a batch.
+
+    Attributes
+    ----------
+    embeddings : list of Tensor, (N, 64, h, w)
+        Of each layer.
+    scores : Tensor, (N, classes), or None
+        Of the classes of whole images.
+    """
+
+    embeddings: list[torch.Tensor]
+    scores: torch.Tensor | None = None
+
+
 class DenseNetwork(nn.Module):
     """A timm model with an embedding of each place of some layers.
 
@@ -37,18 +52,27 @@ class DenseNetwork(nn.Module):
         Of 1 to 4.
     widths : sequence of int
         Channels of these layers.
+    classes : int
+        That are scored by the mean of the last layer; 0 for none.
     """
 
-    def __init__(self, net: nn.Module, layers: tuple[int, ...], widths: list[int]):
+    def __init__(self, net: nn.Module, layers: tuple[int, ...], widths: list[int], classes: int = 0):
         super().__init__()
         self.net = net
         self.heads = nn.ModuleList(map(_head, widths))
+        self.classifier = _silent(widths[-1], classes) if classes else None
         self._extractor = FeatureExtractor(net, layers)
 
-    def forward(self, values: torch.Tensor) -> list[torch.Tensor]:
-        """Return the embeddings of normalised images, (N, 64, h, w) of each layer."""
+    def forward(self, values: torch.Tensor) -> DenseOutputs:
+        """Return what the network says of normalised images."""
         maps = self._extractor.maps(values)
-        return [head(each) for head, each in zip(self.heads, maps, strict=True)]
+        embeddings = [head(each) for head, each in zip(self.heads, maps, strict=True)]
+        if self.classifier is None:
+            return DenseOutputs(embeddings)
+
+        means = maps[-1].mean((2, 3))
+        scores = self.classifier(means)
+        return DenseOutputs(embeddings, scores)
 
 
 def _head(width: int) -> nn.Module:
@@ -59,10 +83,19 @@ def _head(width: int) -> nn.Module:
     )
 
 
-def build_dense(arch: str, options: Options, size: tuple[int, int]) -> DenseNetwork:
+def _silent(width: int, classes: int) -> nn.Linear:
+    """Return a classifier by which all classes score alike at first; see `synthgen.torch.pretrain.network.silence`."""
+    classifier = nn.Linear(width, classes)
+    nn.init.zeros_(classifier.weight)
+    nn.init.zeros_(classifier.bias)
+    return classifier
+
+
+def build_dense(arch: str, options: Options, size: tuple[int, int], classes: int = 0) -> DenseNetwork:
     """Return a network with random weights that has been tried on an image of `size`.
 
-    Weights behind the last layer that is used are not trained: they need no gradient.
+    Weights behind the last layer that is used are not trained: they need no gradient. It scores the `classes` of the
+    data set where the options have a weight for them.
 
     Raises
     ------
@@ -79,7 +112,7 @@ def build_dense(arch: str, options: Options, size: tuple[int, int]) -> DenseNetw
     widths = [tried.shape[1] for tried in maps]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        network = DenseNetwork(net, layers, widths)
+        network = DenseNetwork(net, layers, widths, classes if options.class_weight else 0)
     _freeze_unused(network, size)
     return network
 
@@ -124,8 +157,9 @@ def _freeze_unused(network: DenseNetwork, size: tuple[int, int]) -> None:
         torch.manual_seed(0)
         images = torch.randn(2, 3, *size)
     network.eval()
-    embeddings = network(images)
-    total = sum(each.sum() for each in embeddings)
+    embeddings, scores = network(images)
+    outputs = embeddings if scores is None else [*embeddings, scores]
+    total = sum(each.sum() for each in outputs)
     total.backward()
 
     for weights in network.parameters():
@@ -140,7 +174,7 @@ class DenseLoss(NamedTuple):
     Attributes
     ----------
     loss : Tensor
-        Sum over the layers of the mean cross entropy of their places.
+        Sum over the layers of the mean cross entropy of their places, and that of the classes by its weight.
     accuracy : Tensor
         Share of places whose texture is found, averaged over the layers.
     chance : float
@@ -155,17 +189,22 @@ class DenseLoss(NamedTuple):
     textures: int
 
 
-def dense_loss(embeddings: list[torch.Tensor], labels: torch.Tensor, options: Options) -> DenseLoss:
+def dense_loss(outputs: DenseOutputs, labels: torch.Tensor, options: Options) -> DenseLoss:
     """Return how well the places of a batch tell the textures apart.
 
     Parameters
     ----------
-    embeddings : list of Tensor, (N, D, h, w)
-        Of each layer.
+    outputs : DenseOutputs
     labels : int Tensor, (N, H, W)
         The texture of each pixel, any number >= 0; -1 counts for nothing.
     options : Options
+
+    Raises
+    ------
+    UsageError
+        If classes are scored, and the textures are none.
     """
+    embeddings, scores = outputs
     pure = []
     for each in embeddings:
         rows, columns = each.shape[2:]
@@ -183,8 +222,40 @@ def dense_loss(embeddings: list[torch.Tensor], labels: torch.Tensor, options: Op
         hits = hits + accuracy
         chance += guessing
 
+    if scores is not None:
+        loss, guessing = class_loss(scores, pure[-1])
+        total = total + options.class_weight * loss
+        chance += options.class_weight * guessing
+
     accuracy = hits / len(embeddings)
     return DenseLoss(total, accuracy, chance, textures)
+
+
+def class_loss(scores: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """Return the mean cross entropy of the classes of images, and that of guessing.
+
+    Parameters
+    ----------
+    scores : Tensor, (N, classes)
+    labels : int Tensor, (N, h, w)
+        The class of each place, -1 for places that do not count. What is to be told is the share of an image's
+        places that lie on each class, as for images cut together by Yun et al. 2019, section 3.1.
+    """
+    classes = scores.shape[1]
+    largest = int(labels.max())
+    if largest >= classes:
+        rule = f"class_weight needs a data set whose textures are its {classes} classes"
+        raise UsageError(f"{rule}, got texture {largest}; give 0")
+
+    lies_on = _one_hot(labels.flatten(1), classes)
+    places = lies_on.sum(1)
+    total = places.sum(1, keepdim=True)
+    counts = total[:, 0] > 0
+    if not counts.any():
+        return scores.sum() * 0.0, 0.0
+    shares = places / total.clamp(min=1)
+    loss = functional.cross_entropy(scores[counts].float(), shares[counts])
+    return loss, math.log(classes)
 
 
 def pure_labels(labels: torch.Tensor, places: tuple[int, int], purity: float) -> torch.Tensor:

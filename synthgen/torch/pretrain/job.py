@@ -245,9 +245,9 @@ class _Job(msgspec.Struct, frozen=True):
 
     def network(self) -> torch.nn.Module:
         """Return the network before the first step."""
-        if self.options.is_dense:
-            return build_dense(self.arch, self.options, self.size)
         classes = self.source.record.classes
+        if self.options.is_dense:
+            return build_dense(self.arch, self.options, self.size, classes)
         return build_model(self.arch, classes, self.options.seed, self.size)
 
     def batches(self) -> ImageBatches | Composites:

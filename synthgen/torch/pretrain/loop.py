@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.seeding import generator
 from synthgen.torch.pretrain.batchnorm import SyncedBatchNorm
-from synthgen.torch.pretrain.dense import dense_loss
+from synthgen.torch.pretrain.dense import DenseOutputs, dense_loss
 from synthgen.torch.pretrain.depthwise import FastDepthwise
 from synthgen.torch.pretrain.options import Options, learning_rate
 from synthgen.torch.pretrain.ranks import TrainingGroup
@@ -74,9 +74,9 @@ def measure_classes(scores: torch.Tensor, labels: torch.Tensor, options: Options
     return Measured(loss, found.sum(), math.log(scores.shape[1]))
 
 
-def measure_places(embeddings, labels: torch.Tensor, options: Options, smoothing: float) -> Measured:
+def measure_places(outputs: DenseOutputs, labels: torch.Tensor, options: Options, smoothing: float) -> Measured:
     """Return how well the embeddings of places tell the textures (N, H, W) of images; see `dense_loss`."""
-    found = dense_loss(embeddings, labels, options)
+    found = dense_loss(outputs, labels, options)
     hits = found.accuracy * len(labels)
     return Measured(found.loss, hits, found.chance)
 

@@ -131,6 +131,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             gt=0.5, le=1, description="Of dense: the share of a place that must lie on one texture for it to count."
         ),
     ] = 0.95
+    class_weight: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="Of dense: weight of a second loss, by which the mean of the last layer tells which classes an "
+            "image shows, and what share of it each covers; 0 for none.",
+        ),
+    ] = 0.0
     batch_classes: Annotated[
         int,
         Meta(
@@ -229,7 +238,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 # Options that only the objective dense has.
-_OF_DENSE = ("until", "layers", "temperature", "purity", "batch_classes", "mix", "class_images", "epoch_images")
+_OF_DENSE = (
+    "until",
+    "layers",
+    "temperature",
+    "purity",
+    "class_weight",
+    "batch_classes",
+    "mix",
+    "class_images",
+    "epoch_images",
+)
 # The last layer that is trained where nothing is said: those that PatchCore uses.
 _USUAL_LAST = 3
 
@@ -242,6 +261,7 @@ LATER: dict[str, object] = {
     "layers": (),
     "temperature": 0.1,
     "purity": 0.95,
+    "class_weight": 0.0,
     "batch_classes": 0,
     "mix": (1, 1),
     "class_images": 0,

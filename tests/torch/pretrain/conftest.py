@@ -16,3 +16,12 @@ def regions(tmp_path_factory):
     })  # fmt: skip
     synthgen.generate(recipe, folder, workers=0, progress=False)
     return folder
+
+
+@pytest.fixture(scope="module")
+def textures(tmp_path_factory):
+    """Images of 4 textures, which are their classes."""
+    folder = tmp_path_factory.mktemp("pretrain") / "textures"
+    recipe = Recipe.from_dict({"family": "textures", "classes": 4, "per_class": 6, "size": 48})
+    synthgen.generate(recipe, folder, workers=0, progress=False)
+    return folder

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthgen.torch.pretrain import make_options
-from synthgen.torch.pretrain.dense import build_dense, dense_loss, prototype_loss, pure_labels, renumbered
+from synthgen.torch.pretrain.dense import (
+    DenseOutputs,
+    build_dense,
+    class_loss,
+    dense_loss,
+    prototype_loss,
+    pure_labels,
+    renumbered,
+)
 
 ARCH = "test_efficientnet"
 
@@ -90,7 +98,7 @@ def test_nothing_that_is_special_to_one_image_helps():
     """Textures that lie in one image each give neither loss nor gradient."""
     embeddings = torch.randn(3, 4, 2, 2, requires_grad=True)
     labels = torch.arange(3)[:, None, None].expand(3, 8, 8)
-    found = dense_loss([embeddings], labels, make_options(changes={"objective": "dense"}))
+    found = dense_loss(DenseOutputs([embeddings]), labels, make_options(changes={"objective": "dense"}))
     found.loss.backward()
     assert found.loss.item() == 0
     assert found.textures == 0
@@ -105,6 +113,52 @@ def test_labels_of_all_layers_get_the_same_numbers():
     assert (labels[0].tolist(), count) == ([[0]], 1)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_classes_are_told_by_their_share_of_the_places(seed):
+    rng = np.random.default_rng(seed)
+    scores = rng.standard_normal((4, 5))
+    labels = rng.integers(-1, 5, (4, 2, 3))
+    labels[1] = -1
+    losses = []
+    for image in (0, 2, 3):
+        logs = scores[image] - math.log(np.exp(scores[image]).sum())
+        known = labels[image][labels[image] >= 0]
+        losses.append(-np.mean(logs[known]))
+
+    loss, guessing = class_loss(torch.from_numpy(scores), torch.from_numpy(labels))
+    assert float(loss) == pytest.approx(np.mean(losses), rel=1e-5)
+    assert guessing == pytest.approx(math.log(5))
+
+
+def test_images_without_a_class_have_no_loss_of_classes():
+    scores = torch.randn(2, 3, requires_grad=True)
+    loss, guessing = class_loss(scores, torch.full((2, 4, 4), -1))
+    loss.backward()
+    assert (loss.item(), guessing, scores.grad.any().item()) == (0, 0, False)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
+def test_the_loss_of_classes_counts_by_its_weight(weight):
+    embeddings = torch.randn(4, 6, 2, 2)
+    labels = torch.tensor([0, 0, 2, 2])[:, None, None].expand(4, 8, 8)
+    scores = torch.zeros(4, 3)
+    plain = make_options(changes={"objective": "dense"})
+    options = make_options(changes={"objective": "dense", "class_weight": weight})
+    without = dense_loss(DenseOutputs([embeddings]), labels, plain)
+    found = dense_loss(DenseOutputs([embeddings], scores), labels, options)
+    assert float(found.loss - without.loss) == pytest.approx(weight * math.log(3), abs=1e-5)
+    assert found.chance - without.chance == pytest.approx(weight * math.log(3))
+
+
+def test_all_classes_score_alike_at_first_and_are_trained():
+    options = make_options(changes={"objective": "dense", "class_weight": 1.0})
+    network = build_dense(ARCH, options, (64, 64), 7).train()
+    _, scores = network(torch.randn(2, 3, 64, 64))
+    assert scores.shape == (2, 7)
+    assert not scores.any()
+    assert all(weights.requires_grad for weights in network.classifier.parameters())
+
+
 @pytest.mark.parametrize(("changes", "layers"), [
     ({}, (2, 3)), ({"until": 2}, (1, 2)), ({"until": 1}, (1,)), ({"layers": (1, 4)}, (1, 4)),
 ])  # fmt: skip
@@ -113,7 +167,8 @@ def test_only_the_trunk_up_to_the_last_layer_is_trained(arch, changes, layers):
     options = make_options(changes={"objective": "dense", **changes})
     network = build_dense(arch, options, (64, 64)).train()
     images = torch.randn(2, 3, 64, 64)
-    embeddings = network(images)
+    embeddings, scores = network(images)
+    assert scores is None
     assert len(embeddings) == len(layers) == len(network.heads)
     assert {each.shape[1] for each in embeddings} == {64}
 

@@ -38,14 +38,13 @@ SETTINGS = {
     "mean": (0.2,), "std": (0.5,), "deterministic": True,
 }  # fmt: skip
 FIXED = {"arch": ARCH, "threads": 1, "progress": "none"}
-# What is trained in each way: 5 steps an epoch, too.
-OBJECTIVES = {
-    "classes": SETTINGS,
-    "dense": {
-        **SETTINGS, "objective": "dense", "crop": 32, "scale": (0.3, 1.0), "mix": (1, 2), "epoch_images": 40,
-        "purity": 0.6, "optimizer": "adamw", "lr": 0.002,
-    },
+DENSE = {
+    **SETTINGS, "objective": "dense", "crop": 32, "scale": (0.3, 1.0), "mix": (1, 2), "epoch_images": 40,
+    "purity": 0.6, "optimizer": "adamw", "lr": 0.002,
 }  # fmt: skip
+# What is trained in each way: 5 steps an epoch, too.
+OBJECTIVES = {"classes": SETTINGS, "dense": DENSE, "both": {**DENSE, "class_weight": 1.0}}
+SOURCES = {"classes": "shards", "dense": "regions", "both": "textures"}
 COMMAND = [
     sys.executable, "-m", "synthgen", "pretrain", "--arch", ARCH, "--threads", "1", "--progress", "none",
     "--checkpoint-seconds", "0",
@@ -74,9 +73,9 @@ def shards(make_recipe, tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=list(OBJECTIVES))
-def training(request, shards, regions, tmp_path_factory):
+def training(request, tmp_path_factory):
     """A data set, the settings of an objective, and what an undisturbed training with them left."""
-    source = {"classes": shards, "dense": regions}[request.param]
+    source = request.getfixturevalue(SOURCES[request.param])
     settings = OBJECTIVES[request.param]
     folder = tmp_path_factory.mktemp("pretrain") / "undisturbed"
     train(source, folder, **settings)
@@ -307,8 +306,10 @@ def test_overwriting_removes_only_what_is_ours(shards, tmp_path):
         train(shards, folder, epochs=2, overwrite=True)
 
 
-def test_dense_weights_load_everywhere_but_for_layers_that_were_not_trained(regions, tmp_path):
-    train(regions, tmp_path / "o", **{**OBJECTIVES["dense"], "epochs": 1})
+@pytest.mark.parametrize("objective", ["dense", "both"])
+def test_dense_weights_load_everywhere_but_for_layers_that_were_not_trained(request, tmp_path, objective):
+    source = request.getfixturevalue(SOURCES[objective])
+    train(source, tmp_path / "o", **{**OBJECTIVES[objective], "epochs": 1})
     card = json.loads((tmp_path / "o" / "best.json").read_text())
     assert (card["trained_layers"], card["classes"]) == (3, 0)
     assert "layers behind 3 are random" in card["weights"]
@@ -329,7 +330,7 @@ def test_dense_weights_load_everywhere_but_for_layers_that_were_not_trained(regi
 
 def test_the_objective_dense_needs_fields_that_some_families_have(shards, tmp_path):
     with pytest.raises(UsageError) as error:
-        train(shards, tmp_path / "o", **OBJECTIVES["dense"])
+        train(shards, tmp_path / "o", **DENSE)
     told = "must have the field instances for the objective dense, has mask; the families stains, multiformula"
     assert told in str(error.value)
     assert not (tmp_path / "o").exists()
@@ -356,15 +357,23 @@ def test_the_objective_dense_needs_fields_that_some_families_have(shards, tmp_pa
 )  # fmt: skip
 def test_dense_trainings_that_cannot_learn_are_one_line(regions, tmp_path, changes, told):
     with pytest.raises(UsageError) as error:
-        train(regions, tmp_path / "o", **{**OBJECTIVES["dense"], **changes})
+        train(regions, tmp_path / "o", **{**DENSE, **changes})
     assert told in str(error.value)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
+def test_classes_beside_places_need_textures_that_are_classes(regions, tmp_path):
+    with pytest.raises(UsageError) as error:
+        train(regions, tmp_path / "o", **OBJECTIVES["both"])
+    told = "class_weight needs a data set whose textures are its 4 classes, got texture "
+    assert str(error.value).startswith(told)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_a_loss_at_chance_is_told(regions, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("synthgen.torch.pretrain.job._EARLY", 0)
-    settings = {**OBJECTIVES["dense"], "lr": 1e-9, "epochs": 1, "temperature": 10.0, "progress": "plain"}
+    settings = {**DENSE, "lr": 1e-9, "epochs": 1, "temperature": 10.0, "progress": "plain"}
     train(regions, tmp_path / "o", **settings)
     assert "is that of guessing" in capsys.readouterr().err
 
