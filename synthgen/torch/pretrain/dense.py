@@ -84,7 +84,7 @@ def _head(width: int) -> nn.Module:
 
 
 def _silent(width: int, classes: int) -> nn.Linear:
-    """Return a classifier by which all classes score alike at first; see `synthgen.torch.pretrain.network.silence`."""
+    """Return a classifier by which all classes score alike at first; see `network.silence`."""
     classifier = nn.Linear(width, classes)
     nn.init.zeros_(classifier.weight)
     nn.init.zeros_(classifier.bias)
@@ -94,8 +94,8 @@ def _silent(width: int, classes: int) -> nn.Linear:
 def build_dense(arch: str, options: Options, size: tuple[int, int], classes: int = 0) -> DenseNetwork:
     """Return a network with random weights that has been tried on an image of `size`.
 
-    Weights behind the last layer that is used are not trained: they need no gradient. It scores the `classes` of the
-    data set where the options have a weight for them.
+    Weights behind the last layer that is used are not trained: they need no gradient. The network scores the
+    `classes` of the data set where the options have a weight for them.
 
     Raises
     ------

@@ -67,8 +67,8 @@ def test_what_does_not_go_with_places_is_refused(changes, told):
 
 def test_what_is_of_places_alone_is_refused_with_classes():
     places = {
-        "until": 3, "layers": (2, 3), "temperature": 0.2, "purity": 0.9, "class_weight": 1.0, "batch_classes": 4, "mix": (1, 2),
-        "class_images": 2, "epoch_images": 100,
+        "until": 3, "layers": (2, 3), "temperature": 0.2, "purity": 0.9, "class_weight": 1.0,
+        "batch_classes": 4, "mix": (1, 2), "class_images": 2, "epoch_images": 100,
     }  # fmt: skip
     for name, value in places.items():
         with pytest.raises(UsageError, match=f"{name} needs the objective dense, got classes"):
