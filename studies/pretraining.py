@@ -89,6 +89,7 @@ VARIANTS = {
     "size-128": Variant(training={"crop": 128, "scale": (0.178, 0.427)}),
     "one-scale": Variant(training={"scale": (0.16, 0.16)}),
     "unlit": Variant(data={"light": 0}, training={"jitter": 0.0}),
+    "unjittered": Variant(training={"jitter": 0.0}),
     "jitter-doubled": Variant(training={"jitter": 0.3}),
     "blurred": Variant(training={"blur": True}),
     "unflipped": Variant(training={"flip": False}),
