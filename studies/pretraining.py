@@ -87,12 +87,16 @@ VARIANTS = {
     "mix-2-4": Variant(training={"mix": (2, 4)}),
     "size-64": Variant(training={"crop": 64, "scale": (0.044, 0.107)}),
     "size-128": Variant(training={"crop": 128, "scale": (0.178, 0.427)}),
-    "one-scale": Variant(training={"scale": (0.16, 0.16)}),
+    "one-scale": Variant(data={"scale": (1.0, 1.0)}, training={"scale": (0.16, 0.16)}),
     "unlit": Variant(data={"light": 0}, training={"jitter": 0.0}),
     "unjittered": Variant(training={"jitter": 0.0}),
     "jitter-doubled": Variant(training={"jitter": 0.3}),
     "blurred": Variant(training={"blur": True}),
-    "unflipped": Variant(training={"flip": False}),
+    "unturned": Variant(data={"rotation": 0, "flips": False}, training={"flip": False}),
+    "unchanged": Variant(
+        data={"scale": (1.0, 1.0), "rotation": 0, "flips": False},
+        training={"scale": (0.16, 0.16), "flip": False, "jitter": 0.0},
+    ),
     "gray": Variant(training={"gray": True}),
     # the loss
     "layer-1": Variant(training={"layers": (1,), "until": 1}, layers=(1,)),

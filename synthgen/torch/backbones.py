@@ -489,9 +489,11 @@ def _refuse_untrained(source: _Source, model) -> None:
     behind = len(info.info) - _LAYERS - 1
     layers = [level % len(info.info) - behind for level in info.out_indices]
     last = max(layers)
-    if last > source.trained:
-        rule = f"layers must be <= {source.trained}, since those behind were not trained"
-        raise UsageError(f"{source.place}: {rule}, got {last}")
+    trained = source.trained
+    if last > trained:
+        rule = f"layers must be <= {trained}, since those behind were not trained"
+        usable = f"{trained - 1},{trained}" if trained > 1 else "1"
+        raise UsageError(f"{source.place}: {rule}, got {last}; give layers {usable}")
 
 
 def _flat(key: str) -> str:

@@ -324,7 +324,8 @@ def test_dense_weights_load_everywhere_but_for_layers_that_were_not_trained(requ
     assert not any(name.startswith("blocks.3") and name.endswith("weight") for name in same)
 
     assert PatchCore(str(path)).features.shape((64, 64)) == (80, 8, 8)
-    with pytest.raises(UsageError, match=r"layers must be <= 3, since those behind were not trained, got 4"):
+    told = r"layers must be <= 3, since those behind were not trained, got 4; give layers 2,3"
+    with pytest.raises(UsageError, match=told):
         PatchCore(str(path), layers=(3, 4))
 
 
