@@ -136,8 +136,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Meta(
             ge=0,
             le=100,
-            description="Of dense: weight of a second loss, by which the mean of the last layer tells the classes of "
-            "an image and what share of it each covers; 0 for none.",
+            description="Of dense: weight of a second loss, by which the mean of the last layer tells the classes "
+            "of an image and what share of it each covers; 0 for none.",
         ),
     ] = 0.0
     batch_classes: Annotated[
