@@ -178,7 +178,7 @@ class DenseLoss(NamedTuple):
     accuracy : Tensor
         Share of places whose texture is found, averaged over the layers.
     chance : float
-        The loss of guessing among the textures.
+        The loss of guessing; 0 where no places can be told apart.
     textures : int
         Textures that lie in at least two images; with fewer than 2 there is nothing to tell apart.
     """
@@ -225,7 +225,9 @@ def dense_loss(outputs: DenseOutputs, labels: torch.Tensor, options: Options) ->
     if scores is not None:
         loss, guessing = class_loss(scores, pure[-1])
         total = total + options.class_weight * loss
-        chance += options.class_weight * guessing
+        # where it is 0, there are no places to tell apart
+        if chance:
+            chance += options.class_weight * guessing
 
     accuracy = hits / len(embeddings)
     return DenseLoss(total, accuracy, chance, textures)

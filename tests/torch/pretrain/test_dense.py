@@ -104,6 +104,11 @@ def test_nothing_that_is_special_to_one_image_helps():
     assert found.textures == 0
     assert not embeddings.grad.any()
 
+    options = make_options(changes={"objective": "dense", "class_weight": 1.0})
+    with_classes = dense_loss(DenseOutputs([embeddings], torch.zeros(3, 3)), labels, options)
+    assert with_classes.loss.item() == pytest.approx(math.log(3))
+    assert with_classes.chance == 0
+
 
 def test_labels_of_all_layers_get_the_same_numbers():
     labels, count = renumbered([torch.tensor([[5, -1], [9, 5]]), torch.tensor([[9]])])
