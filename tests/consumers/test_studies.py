@@ -7,6 +7,8 @@ import msgspec
 import numpy as np
 import pytest
 
+import synthgen
+
 pytest.importorskip("torch")
 pytest.importorskip("skimage")
 
@@ -96,6 +98,22 @@ def test_textures_measures_its_rows_and_goes_on_where_it_ended(study, monkeypatc
     textures.main(arguments)
     assert capsys.readouterr().out == printed
     assert records == {path: path.stat().st_mtime_ns for path in records}
+
+
+@pytest.mark.parametrize("row", ["fractals", "1p-frac"])
+def test_rows_of_classes_see_as_many_images_as_are_asked_for(study, monkeypatch, row):
+    """4 classes of 12 images, or as many classes as images."""
+    textures = study("textures")
+    seen = []
+
+    def note(folder, *_, **options):
+        seen.append((folder, options["epochs"]))
+
+    monkeypatch.setattr(textures, "pretrain", note)
+    for extra in ([], ["--epochs", "3"]):
+        textures.main(["--out", "out", "--quick", "--only", f"{row}-0", *extra])
+    assert [epochs for _, epochs in seen] == [1, 3]
+    assert len(synthgen.open(Path("out") / seen[0][0])) == 48
 
 
 def test_refine_is_a_configuration_alone(study, monkeypatch):
