@@ -10,11 +10,11 @@ ImageNet's and those of `surface` on the layers 1 and 2 too; beside them a floor
 This script makes the photographs and the weights. The rest is `textures.yaml`, a configuration of `synthgen
 benchmark`: an interrupted study goes on where it was.
 
-    python studies/textures.py --out study                              # all: two hours of a core for each weights
+    python studies/textures.py --out study                              # all: an hour of a core for each weights
     python studies/textures.py --out study --surface w0 --surface w1     # weights of the preset that are there
     python studies/textures.py --out study --only multifractals-1        # one pre-training, beside another process
     python studies/textures.py --out study --rows random,imagenet,surface
-    python studies/textures.py --out study --rows fractals,surface-quick --epochs 3   # a quarter of an hour each
+    python studies/textures.py --out study --rows fractals,surface-quick --epochs 6   # a quarter of an hour each
     python studies/textures.py --out quick --quick                       # drawn textures, tiny sets: two minutes
 """
 
@@ -82,8 +82,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     classes, per_class, pixels : int
         Of the sets that classes are learned from.
     epochs : int
-        Of a row that learns classes: 20 take two hours of one core, 3 as long as the preset `surface-quick`, which
-        sees as many images.
+        Of a row that learns classes, at 120 images a second and core: 20 take as long as the preset `surface`, 6 as
+        long as `surface-quick`.
     batch : int
     surface : dict
         What is changed of the preset.
