@@ -54,7 +54,7 @@ def main() -> None:
     composites = Composites(source, options, shares, ranks, 0)
     batches = list(composites.training(0, 0))
 
-    network = build_dense(ARCHITECTURES["surface"], options, (96, 96))
+    network = build_dense(ARCHITECTURES["surface"], options, (96, 96), source.record.classes)
     network = network.to(memory_format=torch.channels_last)
     trainer = Trainer(network, options, ranks)
     works = {

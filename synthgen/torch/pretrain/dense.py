@@ -91,7 +91,7 @@ def _silent(width: int, classes: int) -> nn.Linear:
     return classifier
 
 
-def build_dense(arch: str, options: Options, size: tuple[int, int], classes: int = 0) -> DenseNetwork:
+def build_dense(arch: str, options: Options, size: tuple[int, int], classes: int) -> DenseNetwork:
     """Return a network with random weights that has been tried on an image of `size`.
 
     Weights behind the last layer that is used are not trained: they need no gradient. The network scores the
@@ -179,14 +179,11 @@ class DenseLoss(NamedTuple):
         Share of places whose texture is found, averaged over the layers.
     chance : float
         The loss of guessing; 0 where no places can be told apart.
-    textures : int
-        Textures that lie in at least two images; with fewer than 2 there is nothing to tell apart.
     """
 
     loss: torch.Tensor
     accuracy: torch.Tensor
     chance: float
-    textures: int
 
 
 def dense_loss(outputs: DenseOutputs, labels: torch.Tensor, options: Options) -> DenseLoss:
@@ -211,7 +208,6 @@ def dense_loss(outputs: DenseOutputs, labels: torch.Tensor, options: Options) ->
         of_layer = pure_labels(labels, (rows, columns), options.purity)
         pure.append(of_layer)
     numbered, count = renumbered(pure)
-    textures = shared_textures(numbered, count)
 
     total = embeddings[0].sum() * 0.0
     hits = total.detach()
@@ -230,7 +226,7 @@ def dense_loss(outputs: DenseOutputs, labels: torch.Tensor, options: Options) ->
             chance += options.class_weight * guessing
 
     accuracy = hits / len(embeddings)
-    return DenseLoss(total, accuracy, chance, textures)
+    return DenseLoss(total, accuracy, chance)
 
 
 def class_loss(scores: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, float]:
@@ -319,16 +315,6 @@ def renumbered(labels: list[torch.Tensor]) -> tuple[list[torch.Tensor], int]:
         of_layer = part.view(each.shape)
         shaped.append(of_layer)
     return shaped, len(known) - has_nothing
-
-
-def shared_textures(labels: list[torch.Tensor], count: int) -> int:
-    """Return how many of `count` textures lie in two images or more, in the first of the layers."""
-    finest = labels[0].flatten(1)
-    lies_on = _one_hot(finest, count)
-    is_present = lies_on.amax(1)
-    images = is_present.sum(0)
-    is_shared = images >= 2
-    return int(is_shared.sum())
 
 
 def prototype_loss(

@@ -101,7 +101,7 @@ def test_nothing_that_is_special_to_one_image_helps():
     found = dense_loss(DenseOutputs([embeddings]), labels, make_options(changes={"objective": "dense"}))
     found.loss.backward()
     assert found.loss.item() == 0
-    assert found.textures == 0
+    assert found.chance == 0
     assert not embeddings.grad.any()
 
     options = make_options(changes={"objective": "dense", "class_weight": 1.0})
@@ -170,7 +170,7 @@ def test_all_classes_score_alike_at_first_and_are_trained():
 @pytest.mark.parametrize("arch", [ARCH, "test_vit"])
 def test_only_the_trunk_up_to_the_last_layer_is_trained(arch, changes, layers):
     options = make_options(changes={"objective": "dense", **changes})
-    network = build_dense(arch, options, (64, 64)).train()
+    network = build_dense(arch, options, (64, 64), 7).train()
     images = torch.randn(2, 3, 64, 64)
     embeddings, scores = network(images)
     assert scores is None
