@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
-from shared import RESULTS, once, working_in
+from shared import RESULTS, as_script, once, working_in
 from textures import QUICK as QUICK_SCALE
 from textures import Scale, make_photographs
 
@@ -253,4 +253,4 @@ def measure(given) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

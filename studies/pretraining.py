@@ -19,7 +19,18 @@ from pathlib import Path
 
 import msgspec
 import torch
-from shared import ARCH, configured, keep_imagenet, keep_random, run, summary, weights_of, working_in
+from shared import (
+    ARCH,
+    as_script,
+    configured,
+    keep_imagenet,
+    keep_random,
+    run,
+    some_of,
+    summary,
+    weights_of,
+    working_in,
+)
 
 from synthgen.families.textures import KINDS
 from synthgen.recipe import Recipe, load_recipe
@@ -216,7 +227,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("pretraining-study"))
     parser.add_argument("--quick", action="store_true", help="a few images, one variant of each kind, one seed")
-    parser.add_argument("--only", type=_names, metavar="A,B,..", help=f"variants: {', '.join(VARIANTS)}")
+    parser.add_argument("--only", type=some_of(VARIANTS), metavar="A,B,..", help=f"variants: {', '.join(VARIANTS)}")
     parser.add_argument("--images", type=int, help=f"that each training sees  [default: {IMAGES}; quick: 96]")
     parser.add_argument("--seeds", type=int, help="number of seeds  [default: 3; quick: 1]")
     parser.add_argument("--threads", type=int, help="of torch in a training  [default: all cores]")
@@ -227,13 +238,5 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     return given
 
 
-def _names(text: str) -> list[str]:
-    names = text.split(",")
-    strange = [name for name in names if name not in VARIANTS]
-    if strange:
-        raise argparse.ArgumentTypeError(f"must be some of {', '.join(VARIANTS)}, got {strange[0]}")
-    return names
-
-
 if __name__ == "__main__":
-    main()
+    as_script(main)

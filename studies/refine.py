@@ -12,7 +12,6 @@ cut from different columns of the photograph. Everything is kept in the folder: 
 
 import argparse
 import json
-import sys
 import time
 from itertools import pairwise, product
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from shared import as_script, imagenet_lite0, some_of
 from skimage import data
 
 import synthgen
@@ -30,9 +30,6 @@ from synthgen.recipe import load_recipe
 from synthgen.torch import Cflow, PaDiM, PatchCore, load_model
 from synthgen.torch.refinement import PIXELS, RefineOptions, Sampled, refine
 from synthgen.torch.refinement.pictures import sheet
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-from imagenet_lite0 import imagenet_lite0
 
 SIZE = 128
 TEXTURES = ("brick", "grass", "gravel")
@@ -455,13 +452,13 @@ def main() -> None:
     """Run what is asked for, and print the tables of all that is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("refine-study"))
-    parser.add_argument("--only", default=",".join(SCENES), help="scenes")
-    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--only", type=some_of(SCENES), default=list(SCENES), metavar="A,B,..", help="scenes")
+    parser.add_argument("--models", type=some_of(MODELS), default=list(MODELS), metavar="A,B,..")
     parser.add_argument("--images", type=int, default=TEST, help="test images of a setting")
     parser.add_argument("--ablated", type=int, default=6, help="test images of the ablations, 0 for none")
     parser.add_argument("--few", type=int, default=6, help=f"test images with {FEW} training images, 0 for none")
     parser.add_argument("--good", type=int, default=GOOD, help="normal images")
-    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--seeds", type=numbers, default=[0, 1, 2], metavar="A,B,..")
     parser.add_argument("--print", action="store_true", dest="only_print", help="only the tables of what is there")
     given = parser.parse_args()
 
@@ -473,12 +470,14 @@ def main() -> None:
     print(tables(results.rows))
 
 
+def numbers(text: str) -> list[int]:
+    """Return the numbers of an option, with commas between them."""
+    return [int(number) for number in text.split(",")]
+
+
 def run_all(given: argparse.Namespace, results: Results) -> None:
     """Run each seed of each scene with each model."""
-    seeds = [int(seed) for seed in given.seeds.split(",")]
-    scenes = given.only.split(",")
-    kinds = given.models.split(",")
-    for seed, scene, kind in product(seeds, scenes, kinds):
+    for seed, scene, kind in product(given.seeds, given.only, given.models):
         setting = Setting(scene, kind, seed, TRAIN)
         few = setting._replace(train=FEW)
         run(setting, ["whole"], given.images, given.good, given.out, results)
@@ -487,4 +486,4 @@ def run_all(given: argparse.Namespace, results: Results) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -1,10 +1,11 @@
 """What the studies share: folders that are filled once, weights as files, a benchmark that is run, its table."""
 
+import argparse
 import math
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 import synthgen
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.metrics import intervals
 from synthgen.recipe import Recipe
 from synthgen.torch.backbones import config_of, create_model
@@ -32,6 +34,29 @@ RESULTS = Path("results")
 LAST = "last.safetensors"
 # Images that are worth worker processes.
 MANY = 500
+
+
+def as_script(main: Callable[[], object]) -> None:
+    """Run a study; a user's mistake ends in one line."""
+    try:
+        main()
+    except SynthgenError as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"{Path(sys.argv[0]).name}: interrupted; run the same command again to go on")
+
+
+def some_of(known: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return what reads an option: some words with commas between them."""
+
+    def read(text: str) -> list[str]:
+        names = text.split(",")
+        strange = [name for name in names if name not in known]
+        if strange:
+            raise argparse.ArgumentTypeError(f"must be some of {', '.join(known)}, got {strange[0]}")
+        return names
+
+    return read
 
 
 @contextmanager
@@ -106,8 +131,16 @@ def configured(name: str, changes: dict, rows: list[str] | None, seeds: tuple[in
     rows : list of str or None
         The models that are wanted; None for all.
     seeds : tuple of int
+
+    Raises
+    ------
+    UsageError
+        If there is no such model.
     """
     benchmark = load_benchmark(STUDIES / f"{name}.yaml", changes)
+    for row in rows or ():
+        if row not in benchmark.models:
+            raise UsageError(f"rows must be some of {', '.join(benchmark.models)}, got {row}")
     models = {row: benchmark.models[row] for row in rows or benchmark.models}
     return msgspec.structs.replace(benchmark, models=models, seeds=seeds)
 

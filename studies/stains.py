@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from shared import RESULTS, configured, draw, keep_imagenet, run, table, working_in
+from shared import RESULTS, as_script, configured, draw, keep_imagenet, run, table, working_in
 from transfer import LIGHTS, PLACES, SETS, TARGET
 
 import synthgen
@@ -327,4 +327,4 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

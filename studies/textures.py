@@ -30,6 +30,7 @@ from PIL import Image
 from shared import (
     ARCH,
     LAST,
+    as_script,
     configured,
     draw,
     keep_imagenet,
@@ -61,6 +62,7 @@ ONE = "1p-frac"
 SURFACE = "surface"
 # The presets that learn textures at every place.
 PLACES = (SURFACE, "surface-quick")
+TRAINED = (*PLACES, *CLASSES, ONE)
 FIRST = "random"
 # Rows of the same weights on finer layers.
 FINE = "-fine"
@@ -288,8 +290,8 @@ def main(arguments: list[str] | None = None) -> None:
         for seed, path in enumerate(surface):
             copy_weights(path, seed)
         if given.only:
-            row, _, seed = given.only.rpartition("-")
-            prepare(row, int(seed), scale, given.threads)
+            row, seed = given.only
+            prepare(row, seed, scale, given.threads)
             return
 
         benchmark = configured("textures", scale.benchmark, given.rows, seeds)
@@ -314,7 +316,9 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="number of seeds  [default: 3; quick: 1]")
     parser.add_argument("--epochs", type=int, help="of the rows that learn classes  [default: 20; quick: 1]")
     parser.add_argument("--rows", type=lambda text: text.split(","), help="some of the models of textures.yaml")
-    parser.add_argument("--only", metavar="ROW-SEED", help="only this pre-training, such as multifractals-1")
+    parser.add_argument(
+        "--only", type=_row_and_seed, metavar="ROW-SEED", help="only this pre-training, such as multifractals-1"
+    )
     parser.add_argument("--threads", type=int, help="of torch in a pre-training  [default: all cores]")
     parser.add_argument("--workers", type=int, default=1, help="of the benchmark")
     given = parser.parse_args(arguments)
@@ -322,5 +326,12 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     return given
 
 
+def _row_and_seed(text: str) -> tuple[str, int]:
+    row, _, seed = text.rpartition("-")
+    if row not in TRAINED or not seed.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(TRAINED)}, and -SEED, got {text}")
+    return row, int(seed)
+
+
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import synthgen
+from synthgen.errors import LockedError
 
 pytest.importorskip("torch")
 pytest.importorskip("skimage")
@@ -98,6 +99,44 @@ def test_textures_measures_its_rows_and_goes_on_where_it_ended(study, monkeypatc
     textures.main(arguments)
     assert capsys.readouterr().out == printed
     assert records == {path: path.stat().st_mtime_ns for path in records}
+
+
+@pytest.mark.parametrize(("script", "option", "given", "rule"), [
+    ("textures", "--only", "nonsense-0", "must be one of surface, surface-quick"),
+    ("textures", "--only", "fractals-one", "and -SEED, got fractals-one"),
+    ("textures", "--rows", "random,nonsense", "rows must be some of random, imagenet"),
+    ("pretraining", "--only", "surface-quick,nonsense", "must be some of surface-quick"),
+    ("refine", "--only", "nonsense", "must be some of brick, grass"),
+    ("refine", "--models", "nonsense", "must be some of patchcore"),
+    ("refine", "--seeds", "0,one", "invalid numbers value"),
+    ("methods", "--only", "nonsense", "choose from"),
+])  # fmt: skip
+def test_a_mistaken_option_of_a_study_ends_in_one_line(study, monkeypatch, capsys, script, option, given, rule):
+    module = study(script)
+    monkeypatch.setattr("sys.argv", [f"{script}.py", "--out", "out", option, given])
+    with pytest.raises(SystemExit) as end:
+        module.as_script(module.main)
+    told = capsys.readouterr().err or end.value.code
+    last = told.splitlines()[-1]
+    assert last.startswith(f"{script}.py: ")
+    assert rule in last
+
+
+def test_a_study_that_meets_another_process_says_so(study, monkeypatch):
+    """An error of synthgen's, and Ctrl-C, end in one line."""
+    shared = study("shared")
+    monkeypatch.setattr("sys.argv", ["studies/textures.py"])
+    for error, told in [
+        (LockedError("weights/x: is being written by process 7"), "weights/x: is being written by process 7"),
+        (KeyboardInterrupt(), "interrupted; run the same command again to go on"),
+    ]:
+
+        def fails(error=error):
+            raise error
+
+        with pytest.raises(SystemExit) as end:
+            shared.as_script(fails)
+        assert end.value.code == f"textures.py: {told}"
 
 
 @pytest.mark.parametrize("row", ["fractals", "1p-frac"])
